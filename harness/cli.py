@@ -1,0 +1,267 @@
+"""The commands. Each hands over to `pipeline` at once and imports what it needs when it runs."""
+
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from harness.errors import HarnessError, Interrupted
+
+if TYPE_CHECKING:
+    from harness.console import Terminal
+    from harness.devices.device import Device
+    from harness.pipeline import Run
+
+app = typer.Typer(
+    name="harness",
+    help="Once-for-all networks on real devices: measure, search, verify, report.",
+    epilog="Add --debug to any command for tracebacks. Exit codes: docs/errors.md.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+devices_app = typer.Typer(help="The catalogue of devices.", no_args_is_help=True)
+tables_app = typer.Typer(help="Measured latency tables.", no_args_is_help=True)
+accuracy_app = typer.Typer(help="The accuracy predictor.", no_args_is_help=True)
+app.add_typer(devices_app, name="devices")
+app.add_typer(tables_app, name="tables")
+app.add_typer(accuracy_app, name="accuracy")
+
+Root = Annotated[Path, typer.Option(help="Folder with devices, tables, reports and runs.")]
+DeviceNames = Annotated[
+    list[str], typer.Option("--device", help="Name of a device; repeat for several.")
+]
+DeviceName = Annotated[str, typer.Option("--device", help="Name of a device.")]
+SpaceName = Annotated[str, typer.Option("--space", help="Family of networks.")]
+Quick = Annotated[bool, typer.Option("--quick", help="A first look in two minutes.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Start over instead of going on.")]
+Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same networks.")]
+HERE, CPU = Path(), ("cpu",)
+
+
+@app.command()
+def run(
+    device: DeviceNames = list(CPU),  # noqa: B008
+    space: SpaceName = "digits",
+    quick: Quick = False,
+    fresh: Fresh = False,
+    seed: Seed = 0,
+    root: Root = HERE,
+) -> None:
+    """The main job: train, measure, search, verify on the device, report."""
+    from harness import pipeline
+
+    job, devices = _job(space, root, quick, fresh, seed), _devices(device, root)
+    fronts = pipeline.run(job, devices)
+    for front in fronts:
+        _terminal().show_front(front)
+    for front in fronts:
+        page = job.workspace.report(front.device, front.space) / "index.html"
+        _terminal().say(f"report of {front.device}: {page}")
+
+
+@app.command()
+def train(
+    space: SpaceName = "digits",
+    quick: Quick = False,
+    fresh: Fresh = False,
+    seed: Seed = 0,
+    root: Root = HERE,
+) -> None:
+    """Train the supernet by progressive shrinking."""
+    from harness import pipeline
+
+    job = _job(space, root, quick, fresh, seed)
+    pipeline.train(job)
+    _terminal().say(f"supernet: {job.supernet}")
+
+
+@accuracy_app.command("fit")
+def accuracy_fit(
+    space: SpaceName = "digits", quick: Quick = False, seed: Seed = 0, root: Root = HERE
+) -> None:
+    """Evaluate random sub-networks and train the accuracy predictor on them."""
+    from harness import pipeline
+
+    job = _job(space, root, quick, seed=seed)
+    _terminal().say(pipeline.fit_accuracy(job, pipeline.train(job)).quality.describe())
+
+
+@app.command()
+def measure(
+    device: DeviceNames = list(CPU),  # noqa: B008
+    space: SpaceName = "digits",
+    quick: Quick = False,
+    fresh: Fresh = False,
+    root: Root = HERE,
+) -> None:
+    """Measure a device's latency table; goes on where it was stopped."""
+    from harness import pipeline
+
+    job = _job(space, root, quick, fresh)
+    for chosen in _devices(device, root):
+        _terminal().say(pipeline.describe_table(job, chosen, pipeline.measure(job, chosen)))
+
+
+@app.command()
+def search(
+    device: DeviceName = "cpu",
+    max_latency_ms: Annotated[
+        float | None, typer.Option(min=0, help="Only the best network within this latency.")
+    ] = None,
+    space: SpaceName = "digits",
+    quick: Quick = False,
+    fresh: Fresh = False,
+    seed: Seed = 0,
+    root: Root = HERE,
+) -> None:
+    """Find the predicted front, or the best network under a latency constraint."""
+    from harness import pipeline
+
+    job, (chosen,) = _job(space, root, quick, fresh, seed), _devices([device], root)
+    if max_latency_ms is None:
+        _terminal().show_front(pipeline.search(job, chosen))
+    else:
+        _terminal().say(pipeline.search_constrained(job, chosen, max_latency_ms))
+
+
+@app.command()
+def verify(
+    device: DeviceName = "cpu",
+    space: SpaceName = "digits",
+    fresh: Fresh = False,
+    root: Root = HERE,
+) -> None:
+    """Extract the networks of a front, evaluate and time them on the device."""
+    from harness import pipeline
+
+    (chosen,) = _devices([device], root)
+    job = _job_of_front(device, space, root)
+    _terminal().show_front(pipeline.verify(job, chosen, pipeline.train(job), again=fresh))
+    pipeline.report(job, chosen)
+
+
+@app.command()
+def extract(
+    point: Annotated[str, typer.Argument(help="`front:7` for the eighth point of the front.")],
+    output: Annotated[Path, typer.Argument(help="The network file to write.")],
+    device: DeviceName = "cpu",
+    space: SpaceName = "digits",
+    root: Root = HERE,
+) -> None:
+    """Cut one network of a front out of the supernet into a network file."""
+    from harness import pipeline
+
+    job = _job_of_front(device, space, root)
+    pipeline.extract_point(job, device, point, output)
+    _terminal().say(f"network file: {output}")
+
+
+@app.command()
+def report(device: DeviceName = "cpu", space: SpaceName = "digits", root: Root = HERE) -> None:
+    """Write the page and the plot of a front anew."""
+    from harness import pipeline
+
+    (chosen,) = _devices([device], root)
+    for path in pipeline.report(_job_of_front(device, space, root), chosen):
+        _terminal().say(str(path))
+
+
+@devices_app.command("list")
+def devices_list(root: Root = HERE) -> None:
+    """All devices, and what stands behind their numbers."""
+    from harness.devices.profile import load_profile, profile_paths
+    from harness.tables.table import evidence
+
+    for name in sorted(profile_paths(root)):
+        title = load_profile(name, root).title
+        _terminal().say(f"{name:<20} {title:<40} {evidence(name, root / 'tables')}")
+
+
+@devices_app.command("check")
+def devices_check(
+    device: Annotated[str, typer.Argument(help="Name of a device.")], root: Root = HERE
+) -> None:
+    """Open a device and show what it says of itself."""
+    (chosen,) = _devices([device], root)
+    with chosen.open() as session:
+        facts = chosen.identity(session) | dict(session.environment) | session.conditions()
+    for name, value in facts.items():
+        _terminal().say(f"{name:<22} {'unknown' if value is None else value}")
+
+
+@tables_app.command("show")
+def tables_show(
+    device: Annotated[str, typer.Argument(help="Name of a device.")],
+    space: SpaceName = "digits",
+    root: Root = HERE,
+) -> None:
+    """A table's campaigns, error and floor."""
+    from harness import pipeline
+    from harness.tables.table import Table
+
+    (chosen,) = _devices([device], root)
+    job = _job(space, root)
+    table = Table.load(job.workspace.table(device, space))
+    _terminal().say(pipeline.describe_table(job, chosen, table))
+
+
+def _job(
+    space: str, root: Path, quick: bool = False, fresh: bool = False, seed: int = 0
+) -> "Run":
+    from harness.effort import FULL, QUICK
+    from harness.pipeline import Run
+    from harness.spaces.catalogue import find_space
+    from harness.workspace import Workspace
+
+    chosen = find_space(space)
+    return Run(Workspace(root), chosen, QUICK if quick else FULL, seed, fresh, _terminal())
+
+
+def _job_of_front(device: str, space: str, root: Path) -> "Run":
+    """The settings that made the front of the device."""
+    from harness.deploy.front import Front
+    from harness.workspace import Workspace
+
+    settings = Front.load(Workspace(root).front(device, space)).settings
+    return _job(space, root, quick=settings["effort"]["name"] == "quick", seed=settings["seed"])
+
+
+def _devices(names: list[str], root: Path) -> "list[Device]":
+    from harness.devices.device import Device
+
+    return [Device.find(name, root) for name in dict.fromkeys(names)]
+
+
+def _terminal() -> "Terminal":
+    from harness.console import Terminal
+
+    return Terminal()
+
+
+def _interrupt(signum: int, frame: object) -> NoReturn:
+    raise Interrupted("stopped; start the same command again to go on where it was")
+
+
+def main() -> None:
+    """The entry point: expected errors become one line and their exit code."""
+    debug = "--debug" in sys.argv
+    signal.signal(signal.SIGINT, _interrupt)
+    try:
+        app(args=[argument for argument in sys.argv[1:] if argument != "--debug"])
+    except HarnessError as error:
+        if debug:
+            raise
+        _fail(str(error), error.exit_code)
+    except OSError as error:
+        if debug:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"{where}{error.strerror or error}", 6)
+
+
+def _fail(message: str, exit_code: int) -> NoReturn:
+    sys.stderr.write(f"harness: {' '.join(message.split())}\n")
+    raise SystemExit(exit_code)

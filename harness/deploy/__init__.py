@@ -1,0 +1,1 @@
+"""From points of a front to networks that run on the device."""

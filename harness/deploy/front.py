@@ -1,0 +1,104 @@
+"""`front.json`: a device's Pareto front, predicted by the search and then verified on the device."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness import files
+from harness.errors import FileFormatError, UsageError
+from harness.spaces.arch import Arch
+
+SCHEMA = 1
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One network of a front. What was not measured yet is None."""
+
+    arch: Arch
+    macs: int
+    params: int
+    latency_ms_searched: float  # as the search saw it, calibrated by the table's own anchors
+    latency_ms: float  # predicted for the campaign that verified it, through that one's anchors
+    latency_ms_interval: Interval  # 95 %, from the table's error on holdout networks
+    accuracy: float  # predicted top-1 on validation images, percent
+    accuracy_interval: Interval  # 95 %, from the predictor's held-out error
+    latency_ms_measured: float | None = None
+    latency_ms_measured_interval: Interval | None = None  # 95 %, resampled over visits
+    latency_ms_wall_median: float | None = None  # what a clock on the wall showed, in the middle
+    accuracy_measured: float | None = None  # top-1 on test images through the device's runtime
+    accuracy_measured_interval: Interval | None = None  # 95 %, resampled over originals
+
+
+@dataclass(frozen=True)
+class Front:
+    """A front with all that is needed to judge and to repeat it."""
+
+    device: str
+    space: str
+    settings: dict[str, Any]
+    table: dict[str, Any]  # the table's end-to-end error and its floor
+    accuracy_predictor: dict[str, Any]
+    points: tuple[Point, ...]
+    cloud: tuple[dict[str, float], ...]  # random sub-networks: predicted ms, validation accuracy
+    verification: dict[str, Any] | None = None
+
+    def save(self, path: Path) -> None:
+        value = {"schema": SCHEMA} | asdict(self)
+        for point, record in zip(self.points, value["points"], strict=True):
+            record["arch"] = point.arch.to_json()
+        files.write_json(path, value)
+
+    @classmethod
+    def load(cls, path: Path) -> "Front":
+        """Read a front.
+
+        Raises:
+            FileFormatError: the file is missing, broken or of another schema.
+        """
+        value = files.read_json(path)
+        if not isinstance(value, dict) or value.get("schema") != SCHEMA:
+            raise FileFormatError(f"{path} is not a front of schema {SCHEMA}")
+        try:
+            points = tuple(
+                Point(**(point | {"arch": Arch.from_json(point["arch"])}))
+                for point in value["points"]
+            )
+            fields = {name: value[name] for name in cls.__dataclass_fields__}
+        except (KeyError, TypeError, FileFormatError) as error:
+            raise FileFormatError(f"{path} is not a whole front: {error}") from error
+        return cls(**(fields | {"points": points, "cloud": tuple(value["cloud"])}))
+
+    def point(self, number: int) -> Point:
+        """The point that `front:number` means; the first is 0.
+
+        Raises:
+            UsageError: there are fewer points.
+        """
+        if not 0 <= number < len(self.points):
+            raise UsageError(f"front:{number} is not there; it has 0 to {len(self.points) - 1}")
+        return self.points[number]
+
+
+def gaps(points: tuple[Point, ...]) -> dict[str, float]:
+    """How far verified points are from predicted ones, on both axes."""
+    latency = np.array([p.latency_ms_measured for p in points], dtype=float)
+    predicted = np.array([p.latency_ms for p in points])
+    searched = np.array([p.latency_ms_searched for p in points])
+    accuracy = np.array([p.accuracy_measured for p in points], dtype=float)
+    difference = accuracy - np.array([p.accuracy for p in points])
+    errors = np.abs(predicted / latency - 1)
+    return {
+        "latency_within_5": float(np.mean(errors <= 0.05)),
+        "latency_within_10": float(np.mean(errors <= 0.10)),
+        "latency_mape": float(errors.mean()),
+        "latency_within_10_unrefitted": float(np.mean(np.abs(searched / latency - 1) <= 0.10)),
+        "latency_shift": float(np.median(predicted / searched)),
+        "accuracy_mean_difference": float(difference.mean()),
+        "accuracy_mean_absolute_difference": float(np.abs(difference).mean()),
+        "accuracy_gain_along_front": float(accuracy[-1] - accuracy[0]),
+        "latency_span": float(latency[-1] / latency[0]),
+    }

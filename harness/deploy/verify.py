@@ -1,0 +1,119 @@
+"""Verifying a front: its networks run on test images and are timed on the device itself."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.deploy.front import Front, Point
+from harness.errors import FileFormatError
+from harness.files import LineLog
+from harness.networks.file import NetworkFile
+from harness.predictors.latency import LatencyPredictor
+from harness.runtimes.session import Session
+from harness.spaces.genome import encode
+from harness.spaces.space import Space
+from harness.tables.record import Record
+from harness.tables.table import Table
+from harness.training.data import Images, prepare
+from harness.training.evaluate import top1, top1_interval
+
+Labels = npt.NDArray[np.int64]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A network's accuracy on the device."""
+
+    accuracy: float  # percent
+    interval: tuple[float, float]  # 95 %
+
+
+def judge(
+    session: Session,
+    paths: Sequence[Path],
+    images: Images,
+    log: Path,
+    on_progress: Progress = lambda done, total: None,
+) -> list[Judged]:
+    """Top-1 of network files on `images`, through the device's own runtime.
+
+    The predicted classes are logged network by network, so that a killed run goes on behind the
+    last whole one.
+    """
+    answers = LineLog(log)
+    try:
+        known: dict[str, Labels] = {
+            line["network"]: np.array(line["predicted"], dtype=np.int64) for line in answers
+        }
+        for done, path in enumerate(paths, start=1):
+            if path.name not in known:
+                known[path.name] = classify(session, path, images)
+                predicted = known[path.name].tolist()
+                answers.append({"network": path.name, "predicted": predicted})
+            on_progress(done, len(paths))
+    except (KeyError, TypeError) as error:
+        raise FileFormatError(f"{log} is broken: {error}; delete it") from error
+    finally:
+        answers.close()
+    return [_judged(known[path.name], images) for path in paths]
+
+
+def classify(session: Session, path: Path, images: Images) -> Labels:
+    """The class that the network gives each image, on the device."""
+    preprocessing = NetworkFile.load(path).preprocessing
+    prepared = prepare(
+        images.pixels, preprocessing.resolution, preprocessing.mean, preprocessing.std
+    )
+    logits = session.infer(path, prepared.contiguous().numpy())
+    session.unload(path)
+    return logits.argmax(axis=1)
+
+
+def _judged(predicted: Labels, images: Images) -> Judged:
+    labels, originals = images.labels.numpy(), images.originals.numpy()
+    interval = top1_interval(predicted, labels, originals, np.random.default_rng(0))
+    return Judged(top1(predicted, labels), interval)
+
+
+def verified(
+    front: Front,
+    space: Space,
+    table: Table,
+    clock: str,
+    campaign: str,
+    records: Sequence[Record],
+    judged: Sequence[Judged],
+) -> tuple[Point, ...]:
+    """The front's points with what was measured in `campaign`, part of `table` by now.
+
+    Predictions are restated for the machine as it was then, by that campaign's anchors.
+    """
+    predictor = LatencyPredictor.from_table(table, space, clock, campaign)
+    predicted_ms = predictor.latency_ms(encode(space, [point.arch for point in front.points]))
+    timed = {
+        (record.arch, record.clock): record.statistics
+        for record in records
+        if record.role == "network"
+    }
+    points = []
+    for point, latency_ms, seen in zip(front.points, predicted_ms, judged, strict=True):
+        statistics = timed[point.arch, clock]
+        ratio = float(latency_ms) / point.latency_ms
+        low, high = point.latency_ms_interval
+        points.append(
+            replace(
+                point,
+                latency_ms=float(latency_ms),
+                latency_ms_interval=(low * ratio, high * ratio),
+                latency_ms_measured=statistics.value_ns / 1e6,
+                latency_ms_measured_interval=(statistics.low_ns / 1e6, statistics.high_ns / 1e6),
+                latency_ms_wall_median=timed[point.arch, "wall"].median_ns / 1e6,
+                accuracy_measured=seen.accuracy,
+                accuracy_measured_interval=seen.interval,
+            )
+        )
+    return tuple(points)

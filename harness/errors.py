@@ -1,0 +1,81 @@
+"""Every error a user can cause or meet, each with its exit code.
+
+The command line prints such an error as one line; the message says what went wrong, where, and
+what to do about it. Anything else that escapes is a bug of ours.
+"""
+
+
+class HarnessError(Exception):
+    """Base of all expected errors."""
+
+    exit_code = 1
+
+
+class UsageError(HarnessError):
+    """The command was asked for something that does not exist or makes no sense."""
+
+    exit_code = 2
+
+
+class FileFormatError(HarnessError):
+    """A file that the user or an earlier run wrote cannot be read: broken, foreign or too new."""
+
+    exit_code = 3
+
+
+class ProfileError(FileFormatError):
+    """A device profile (`devices/*.toml`) is missing or wrong."""
+
+
+class TableError(FileFormatError):
+    """A latency table is broken, or lacks what was asked of it."""
+
+
+class CheckpointError(FileFormatError):
+    """A supernet checkpoint or network file is broken or belongs to another space."""
+
+
+class DeviceError(HarnessError):
+    """The device cannot be used."""
+
+    exit_code = 4
+
+
+class DeviceBusy(DeviceError):
+    """Another measurement holds the device."""
+
+
+class TargetLost(DeviceError):
+    """The program on the device ended or the link to it broke."""
+
+
+class TargetStalled(DeviceError):
+    """The device stopped answering within the time-out."""
+
+
+class TargetFailed(DeviceError):
+    """The device answered that it could not do what it was asked."""
+
+
+class InfeasibleConstraint(HarnessError):
+    """No network of the space meets the constraint."""
+
+    exit_code = 5
+
+
+class WorkspaceError(HarnessError):
+    """A folder cannot be written, or a disk is full."""
+
+    exit_code = 6
+
+
+class MissingExtra(HarnessError):
+    """An optional part is not installed."""
+
+    exit_code = 7
+
+
+class Interrupted(HarnessError):
+    """The user pressed Ctrl-C."""
+
+    exit_code = 130

@@ -1,0 +1,103 @@
+"""How files are written so that nothing is lost: replaced atomically, or appended and flushed."""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from harness.errors import FileFormatError, WorkspaceError
+
+
+def replace_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Let `write` fill a temporary file beside `path`, then put it in place in one step.
+
+    A reader, or a run that is killed at any moment, sees the old file or the new one, never half.
+
+    Raises:
+        WorkspaceError: the folder cannot be written or the disk is full.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def unwritable(path: Path, error: OSError) -> WorkspaceError:
+    """The one wording for every file that could not be written."""
+    reason = error.strerror or str(error)
+    return WorkspaceError(f"cannot write {path}: {reason}; free the disk or choose another --root")
+
+
+def write_text(path: Path, text: str) -> None:
+    replace_atomically(path, lambda file: file.write(text.encode()))
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The JSON value in `path`.
+
+    Raises:
+        FileFormatError: the file is missing or is not JSON.
+    """
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise FileFormatError(f"cannot read {path}: {error}") from error
+
+
+class LineLog:
+    """JSON values, one a line, each appended and flushed before `append` returns.
+
+    A process that dies while it writes leaves at most one unfinished last line; opening the log
+    again cuts that line off, so that the next one starts clean.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("ab")
+            self._cut_unfinished_line()
+        except OSError as error:
+            raise unwritable(path, error) from error
+
+    def _cut_unfinished_line(self) -> None:
+        content = self.path.read_bytes()
+        os.truncate(self.path, content.rfind(b"\n") + 1)
+
+    def append(self, value: Any) -> None:
+        line = json.dumps(value, separators=(",", ":"), allow_nan=False) + "\n"
+        try:
+            self._file.write(line.encode())
+            self._file.flush()
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+
+    def __iter__(self) -> Iterator[Any]:
+        with self.path.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                try:
+                    yield json.loads(line)
+                except ValueError as error:
+                    raise FileFormatError(
+                        f"{self.path}:{number}: not a JSON line; restore the file or delete it"
+                    ) from error
+
+    def close(self) -> None:
+        self._file.close()

@@ -1,0 +1,1 @@
+"""Campaigns: measuring many workloads on one device in interleaved rounds."""

@@ -1,0 +1,32 @@
+"""Modules from blocks, on this side of the wire."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import torch
+from torch import nn
+
+from harness.networks.layers import make_network
+from harness.spaces.block import Block
+
+
+def build(blocks: Sequence[Block]) -> nn.Sequential:
+    """The plain network of `blocks`, in evaluation mode.
+
+    Input [n, in_channels, height, width] of the first block.
+    """
+    network: nn.Sequential = make_network([asdict(block) for block in blocks])
+    return network.eval()
+
+
+def build_random(blocks: Sequence[Block], seed: int) -> nn.Sequential:
+    """The same network for the same seed; torch's global random state is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build(blocks)
+
+
+def input_shape(blocks: Sequence[Block], batch: int) -> tuple[int, int, int, int]:
+    """What the first block takes."""
+    first = blocks[0]
+    return batch, first.in_channels, first.height, first.width

@@ -1,0 +1,105 @@
+"""Network files: a sub-network that can leave the supernet, in one safe file."""
+
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from harness import files
+from harness.errors import CheckpointError, FileFormatError
+from harness.networks.build import build
+from harness.spaces.arch import Arch
+from harness.spaces.block import Block
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How an image becomes the network's input: resized bilinearly, then (x - mean) / std."""
+
+    resolution: int  # height and width, pixels
+    mean: float  # of pixel values in [0, 1]
+    std: float
+
+
+@dataclass(frozen=True)
+class NetworkFile:
+    """A static network with weights and BN statistics, and all that is needed to use it."""
+
+    space: str
+    arch: Arch
+    blocks: tuple[Block, ...]
+    weights: dict[str, torch.Tensor]
+    preprocessing: Preprocessing
+    classes: tuple[str, ...]
+    origin: dict[str, Any]  # where it came from: supernet, seed, images the BN statistics saw
+
+    def module(self) -> nn.Sequential:
+        """The network, ready for evaluation."""
+        network = build(self.blocks)
+        network.load_state_dict(self.weights)
+        return network
+
+    def save(self, path: Path) -> None:
+        content = {
+            "schema": SCHEMA,
+            "kind": "network",
+            "space": self.space,
+            "arch": self.arch.to_json(),
+            "blocks": [block.key for block in self.blocks],
+            "weights": self.weights,
+            "preprocessing": vars(self.preprocessing),
+            "classes": list(self.classes),
+            "origin": self.origin,
+        }
+        files.replace_atomically(path, lambda file: torch.save(content, file))
+
+    @classmethod
+    def load(cls, path: Path) -> "NetworkFile":
+        """Read a network file; nothing in it is executed.
+
+        Raises:
+            CheckpointError: the file is missing, broken, or not a network file.
+        """
+        content = load_tensors(path, "network")
+        try:
+            loaded = cls(
+                space=content["space"],
+                arch=Arch.from_json(content["arch"]),
+                blocks=tuple(Block.parse(key) for key in content["blocks"]),
+                weights=content["weights"],
+                preprocessing=Preprocessing(**content["preprocessing"]),
+                classes=tuple(content["classes"]),
+                origin=content["origin"],
+            )
+            loaded.module()
+        except (KeyError, TypeError, RuntimeError, FileFormatError) as error:
+            raise CheckpointError(f"{path} is not a network file: {error}") from error
+        return loaded
+
+
+def load_tensors(path: Path, kind: str) -> dict[str, Any]:
+    """A dictionary that we saved with torch, checked for its kind and schema.
+
+    Raises:
+        CheckpointError: the file is missing, broken, of another kind, or of a newer schema.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(
+            f"cannot read {path}: {reason}; delete it to have it made again"
+        ) from error
+    if not isinstance(content, dict) or content.get("kind") != kind:
+        raise CheckpointError(f"{path} is not a {kind} file of harness")
+    if content.get("schema") != SCHEMA:
+        raise CheckpointError(
+            f"{path} has schema {content.get('schema')}, this version reads {SCHEMA}; "
+            "make the file again or update harness"
+        )
+    return content

@@ -1,0 +1,76 @@
+"""Plain torch layers built from block specifications (dictionaries with the fields of a Block).
+
+This file also runs on the target, beside the agent: it imports nothing of the project and stays
+within Python 3.6 and torch 1.10.
+"""
+
+from torch import nn
+
+ACTIVATIONS = {
+    "none": nn.Identity,
+    "relu": nn.ReLU,
+    "relu6": nn.ReLU6,
+    "h_swish": nn.Hardswish,
+}
+
+
+def conv_bn(in_channels, out_channels, kernel, stride, groups, act):
+    """Convolution with padding kernel // 2, batch norm, activation."""
+    conv = nn.Conv2d(
+        in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=False
+    )
+    return nn.Sequential(conv, nn.BatchNorm2d(out_channels), ACTIVATIONS[act]())
+
+
+class SqueezeExcite(nn.Module):
+    """Channel attention as in MobileNetV3: pooled, squeezed, gated by a hard sigmoid."""
+
+    def __init__(self, channels, squeezed):
+        super().__init__()
+        self.reduce = nn.Conv2d(channels, squeezed, 1)
+        self.expand = nn.Conv2d(squeezed, channels, 1)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.relu = nn.ReLU()
+        self.gate = nn.Hardsigmoid()
+
+    def forward(self, x):
+        return x * self.gate(self.expand(self.relu(self.reduce(self.pool(x)))))
+
+
+class MBConv(nn.Module):
+    """Inverted bottleneck: expansion, depthwise, squeeze-and-excitation, projection, residual."""
+
+    def __init__(self, spec):
+        super().__init__()
+        inner, mid, act = spec["in_channels"], spec["mid_channels"], spec["act"]
+        self.residual = spec["residual"]
+        self.expand = conv_bn(inner, mid, 1, 1, 1, act) if mid != inner else nn.Identity()
+        self.depthwise = conv_bn(mid, mid, spec["kernel"], spec["stride"], mid, act)
+        se = spec["se_channels"]
+        self.se = SqueezeExcite(mid, se) if se else nn.Identity()
+        self.project = conv_bn(mid, spec["out_channels"], 1, 1, 1, "none")
+
+    def forward(self, x):
+        y = self.project(self.se(self.depthwise(self.expand(x))))
+        return x + y if self.residual else y
+
+
+def make_layer(spec):
+    """The layer of one block, with torch's random initial weights."""
+    kind, inner, out = spec["kind"], spec["in_channels"], spec["out_channels"]
+    if kind == "conv":
+        return conv_bn(inner, out, spec["kernel"], spec["stride"], 1, spec["act"])
+    if kind == "mbconv":
+        return MBConv(spec)
+    if kind == "pool":
+        return nn.AdaptiveAvgPool2d(1)
+    if kind == "mix":
+        return nn.Sequential(nn.Conv2d(inner, out, 1, bias=False), ACTIVATIONS[spec["act"]]())
+    if kind == "linear":
+        return nn.Sequential(nn.Flatten(), nn.Linear(inner, out))
+    raise ValueError("unknown kind of block: %r" % (kind,))
+
+
+def make_network(specs):
+    """The blocks one after the other, as one module."""
+    return nn.Sequential(*[make_layer(spec) for spec in specs])

@@ -1,0 +1,1 @@
+"""The twins: latency and accuracy of a network, predicted."""

@@ -1,0 +1,154 @@
+"""Accuracy of any sub-network, from a small network trained on evaluated ones.
+
+The paper's appendix A: one-hot kernels, expands and resolution into three hidden layers of 400.
+Trained with torch; predicting takes numpy alone, so that the search needs no torch.
+"""
+
+import zipfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import numpy.typing as npt
+
+from harness import files
+from harness.errors import CheckpointError
+from harness.spaces.genome import Genomes, one_hot
+from harness.spaces.space import Space
+from harness.tables.calibration import spearman
+
+HIDDEN = (400, 400, 400)
+HELD_OUT = 0.2  # share of the evaluated sub-networks that judge the predictor
+Floats32 = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How good the predictor is on sub-networks that it was not trained on."""
+
+    rmse: float  # percentage points
+    spearman: float
+    trained_on: int  # sub-networks
+    held_out: int
+
+    def describe(self) -> str:
+        return (
+            f"accuracy predictor: RMSE {self.rmse:.2f} points, rank correlation "
+            f"{self.spearman:.3f} on {self.held_out} held-out sub-networks"
+        )
+
+
+@dataclass(frozen=True)
+class AccuracyPredictor:
+    """The trained network, in numpy."""
+
+    space: Space
+    weights: tuple[Floats32, ...]  # [inputs, outputs] of each layer
+    biases: tuple[Floats32, ...]
+    quality: Quality
+
+    def accuracy(self, genomes: Genomes) -> npt.NDArray[np.float64]:
+        """Predicted top-1 on validation images of each network, percent, [n]."""
+        x = one_hot(self.space, genomes)
+        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            x = np.maximum(x @ weight + bias, 0)
+        return np.asarray((x @ self.weights[-1] + self.biases[-1])[:, 0] * 100, dtype=float)
+
+    def save(self, path: Path) -> None:
+        arrays = {f"weight{i}": weight for i, weight in enumerate(self.weights)}
+        arrays |= {f"bias{i}": bias for i, bias in enumerate(self.biases)}
+        arrays |= {name: np.array(value) for name, value in asdict(self.quality).items()}
+
+        def write(file: IO[bytes]) -> None:
+            np.savez(file, space=np.array(self.space.name), **arrays)  # type: ignore[arg-type]
+
+        files.replace_atomically(path, write)
+
+    @classmethod
+    def load(cls, path: Path, space: Space) -> "AccuracyPredictor":
+        """Read a predictor; nothing in the file is executed.
+
+        Raises:
+            CheckpointError: the file is missing, broken, or for another space.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as content:
+                if str(content["space"]) != space.name:
+                    raise CheckpointError(f"{path} predicts for {content['space']}")
+                layers = range(len(HIDDEN) + 1)
+                return cls(
+                    space,
+                    tuple(content[f"weight{i}"] for i in layers),
+                    tuple(content[f"bias{i}"] for i in layers),
+                    Quality(
+                        rmse=float(content["rmse"]),
+                        spearman=float(content["spearman"]),
+                        trained_on=int(content["trained_on"]),
+                        held_out=int(content["held_out"]),
+                    ),
+                )
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise CheckpointError(
+                f"cannot read {path}: {error}; delete it to have it made again"
+            ) from error
+
+
+def fit(
+    space: Space,
+    genomes: Genomes,
+    accuracies: npt.NDArray[np.float64],
+    seed: int = 0,
+    epochs: int = 150,
+) -> AccuracyPredictor:
+    """Train on evaluated sub-networks (`accuracies` in percent); a fifth of them judges.
+
+    Adam at 1e-3 with weight decay 1e-4, accuracy in [0, 1], output bias at the mean accuracy, as
+    the authors do.
+    """
+    import torch
+    from torch import nn
+
+    order = np.random.default_rng(seed).permutation(len(genomes))
+    held_out, trained = np.split(order, [round(len(order) * HELD_OUT)])
+    features = torch.from_numpy(one_hot(space, genomes))
+    targets = torch.tensor(accuracies / 100, dtype=torch.float32)[:, None]
+    sizes = (features.shape[1], *HIDDEN, 1)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        linears = [nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False)]
+    nn.init.constant_(linears[-1].bias, float(targets[trained].mean()))
+    hidden = [layer for linear in linears[:-1] for layer in (linear, nn.ReLU())]
+    network = nn.Sequential(*hidden, linears[-1])
+    optimizer = torch.optim.Adam(network.parameters(), 1e-3, weight_decay=1e-4)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(epochs):
+        for batch in torch.from_numpy(trained)[
+            torch.randperm(len(trained), generator=generator)
+        ].split(32):
+            optimizer.zero_grad()
+            loss = nn.functional.mse_loss(network(features[batch]), targets[batch])
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        schedule.step()
+    unjudged = AccuracyPredictor(
+        space,
+        tuple(linear.weight.detach().numpy().T.copy() for linear in linears),
+        tuple(linear.bias.detach().numpy().copy() for linear in linears),
+        Quality(0.0, 0.0, len(trained), len(held_out)),
+    )
+    return _judged(unjudged, genomes[held_out], accuracies[held_out])
+
+
+def _judged(
+    predictor: AccuracyPredictor, genomes: Genomes, accuracies: npt.NDArray[np.float64]
+) -> AccuracyPredictor:
+    predicted = predictor.accuracy(genomes)
+    quality = Quality(
+        rmse=float(np.sqrt(np.mean((predicted - accuracies) ** 2))),
+        spearman=spearman(predicted, accuracies),
+        trained_on=predictor.quality.trained_on,
+        held_out=len(genomes),
+    )
+    return AccuracyPredictor(predictor.space, predictor.weights, predictor.biases, quality)

@@ -1,0 +1,99 @@
+"""The Pareto plot, as PNG for documents and SVG for the page."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness import files
+from harness.deploy.front import Front, Interval
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+CLOUD, PREDICTED, MEASURED, INK = "#b8bec8", "#d97706", "#1d4ed8", "#1f2937"
+
+
+def save_pareto(front: Front, folder: Path) -> list[Path]:
+    """Accuracy against latency: random sub-networks, the predicted front, the verified points."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")  # no screen is needed
+    from matplotlib import pyplot as plt
+
+    with mpl.rc_context({"svg.hashsalt": front.device, "svg.fonttype": "path", "font.size": 10}):
+        figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
+        _draw(axes, front)
+        paths = [folder / "pareto.png", folder / "pareto.svg"]
+        options: list[dict[str, Any]] = [{"dpi": 150}, {"metadata": {"Date": None}}]
+        for path, option in zip(paths, options, strict=True):
+            kind = path.suffix[1:]
+            files.replace_atomically(
+                path,
+                lambda file, kind=kind, option=option: figure.savefig(  # type: ignore[misc]
+                    file, format=kind, **option
+                ),
+            )
+        plt.close(figure)
+    return paths
+
+
+def _draw(axes: "Axes", front: Front) -> None:
+    axes.scatter(
+        [dot["latency_ms"] for dot in front.cloud],
+        [dot["accuracy"] for dot in front.cloud],
+        s=14,
+        color=CLOUD,
+        linewidths=0,
+        label="random sub-networks: predicted latency, validation accuracy",
+    )
+    axes.plot(
+        [point.latency_ms for point in front.points],
+        [point.accuracy for point in front.points],
+        "o--",
+        color=PREDICTED,
+        markersize=4,
+        linewidth=1.2,
+        label="front: predicted",
+    )
+    timed = [point for point in front.points if point.latency_ms_measured is not None]
+    if timed:
+        x = [point.latency_ms_measured or 0.0 for point in timed]
+        y = [point.accuracy_measured or 0.0 for point in timed]
+        axes.errorbar(
+            x,
+            y,
+            xerr=_bars(x, [point.latency_ms_measured_interval for point in timed]),
+            yerr=_bars(y, [point.accuracy_measured_interval for point in timed]),
+            fmt="o",
+            color=MEASURED,
+            markersize=5,
+            elinewidth=1,
+            capsize=2,
+            label="front: measured on the device, test accuracy (95 % intervals)",
+        )
+    axes.set_xscale("log")
+    _plain_ticks(axes)
+    axes.set_xlabel(f"latency, ms ({front.table['clock']} clock, full speed)")
+    axes.set_ylabel("top-1 accuracy, %")
+    axes.set_title(f"{front.space} on {front.device}", color=INK, loc="left", fontweight="bold")
+    axes.grid(visible=True, which="both", color="#e5e7eb", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(loc="lower right", fontsize=8, framealpha=0.95)
+
+
+def _plain_ticks(axes: "Axes") -> None:
+    """Milliseconds written out, as many as fit, on the logarithmic axis."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _bars(values: Sequence[float], intervals: Sequence[Interval | None]) -> list[list[float]]:
+    """Lengths below and above each value."""
+    pairs = [interval or (value, value) for value, interval in zip(values, intervals, strict=True)]
+    below = [max(0.0, value - low) for value, (low, _) in zip(values, pairs, strict=True)]
+    above = [max(0.0, high - value) for value, (_, high) in zip(values, pairs, strict=True)]
+    return [below, above]

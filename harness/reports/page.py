@@ -1,0 +1,43 @@
+"""The page of a front: one HTML file that needs nothing else."""
+
+import base64
+import json
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from harness import files
+from harness.deploy.front import Front
+from harness.spaces.arch import Arch
+from harness.spaces.space import Space
+
+
+def save_page(front: Front, space: Space, folder: Path) -> Path:
+    """Write `index.html` beside the plot, which must be there already."""
+    environment = Environment(
+        loader=PackageLoader("harness.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["arch"] = lambda arch: describe_arch(space, arch)
+    svg = base64.b64encode((folder / "pareto.svg").read_bytes()).decode()
+    page = environment.get_template("front.html").render(
+        front=front,
+        space=space,
+        plot=f"data:image/svg+xml;base64,{svg}",
+        settings=json.dumps(front.settings, indent=1),
+    )
+    path = folder / "index.html"
+    files.write_text(path, page)
+    return path
+
+
+def describe_arch(space: Space, arch: Arch) -> str:
+    """An arch in short: each stage's layers as kernel and expand."""
+    stages: list[list[str]] = [[] for _ in space.stages]
+    for slot in space.active_slots(arch):
+        layer = f"k{arch.kernels[slot]}e{arch.expands[slot]}"
+        stages[slot // space.max_depth].append(layer)
+    return " | ".join(" ".join(layers) for layers in stages)

@@ -1,0 +1,66 @@
+"""What every runtime offers: a session that visits workloads and returns raw samples."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.spaces.block import Block
+
+Workload = tuple[Block, ...] | Path
+"""What is timed: blocks (one, or a whole network, with random weights), or a network file."""
+
+
+@dataclass(frozen=True)
+class RuntimeOptions:
+    """The settings of a device that change its numbers."""
+
+    num_threads: int = 1
+    cpus: str = "any"  # "any", "one" (the last processor we may use), or a mask such as "0x2"
+    precision: str = "float32"
+    batch: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """One visit: consecutive runs of one workload, each timed."""
+
+    at_ns: int  # when the visit began, Unix time
+    wall_ns: tuple[int, ...]
+    thread_ns: tuple[int, ...] | None  # CPU time of the running thread; None where there is none
+
+
+class Session(Protocol):
+    """An open runtime on a device."""
+
+    environment: Mapping[str, str]
+    """Versions and facts of the target that may change between campaigns."""
+
+    def load(self, workload: Workload) -> None:
+        """Make the workload resident and warm; harmless when it is already.
+
+        Raises:
+            TargetFailed: the runtime cannot build or run it.
+        """
+
+    def visit(self, workload: Workload, runs: int) -> Samples:
+        """Time `runs` consecutive runs of a workload (loaded if it is not yet).
+
+        Raises:
+            TargetFailed, TargetLost, TargetStalled
+        """
+
+    def infer(self, workload: Workload, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Logits [n, classes] of images [n, channels, height, width]."""
+
+    def unload(self, workload: Workload) -> None:
+        """Forget a workload."""
+
+    def conditions(self) -> dict[str, float | str | None]:
+        """Load, frequency, governor, temperature, free memory; None where the target has none."""
+
+    def close(self) -> None:
+        """End the session; harmless when it has ended."""

@@ -1,0 +1,33 @@
+"""torch eager on the CPU, through the resident agent."""
+
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from harness.errors import MissingExtra
+from harness.runtimes.convert import to_weights
+from harness.runtimes.resident import ResidentSession
+from harness.runtimes.session import RuntimeOptions, Session, Workload
+from harness.transports.transport import Transport
+
+
+def open_session(transport: Transport, options: RuntimeOptions) -> Session:
+    """Start the agent with torch.
+
+    Raises:
+        MissingExtra: torch is not installed.
+    """
+    if find_spec("torch") is None:
+        raise MissingExtra("the runtime torch is not installed: pip install '.[train]'")
+
+    def specify(workload: Workload) -> dict[str, Any]:
+        if not isinstance(workload, Path):
+            return {"blocks": [asdict(block) for block in workload]}
+        weights = to_weights(workload)
+        return {
+            "blocks": [asdict(block) for block in weights.blocks],
+            "weights": {"path": str(transport.push(weights.path)), "tensors": weights.tensors},
+        }
+
+    return ResidentSession(transport, "torch", options, specify)

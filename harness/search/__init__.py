@@ -1,0 +1,1 @@
+"""Finding the Pareto front with predicted latency and accuracy; no torch."""

@@ -1,0 +1,1 @@
+"""Families of networks that share one supernet: pure data and counting, no torch."""

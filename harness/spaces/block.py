@@ -1,0 +1,113 @@
+"""The unit of a latency table: one block of a network, as an immutable value."""
+
+import re
+from dataclasses import dataclass
+
+from harness.errors import FileFormatError
+
+_KEY = re.compile(
+    r"(?P<kind>conv|mbconv|pool|mix|linear)"
+    r"-(?P<height>\d+)x(?P<width>\d+)x(?P<in_channels>\d+)"
+    r"-m(?P<mid_channels>\d+)-o(?P<out_channels>\d+)-k(?P<kernel>\d+)-s(?P<stride>\d+)"
+    r"-(?P<act>none|relu|relu6|h_swish)-se(?P<se_channels>\d+)-res(?P<residual>[01])"
+)
+_WORDS = {"kind", "act"}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Block:
+    """One block with everything that its cost depends on.
+
+    Kinds: `conv` (convolution, batch norm, activation), `mbconv` (inverted bottleneck: expansion,
+    depthwise, optional squeeze-and-excitation, projection; no expansion where mid equals in),
+    `pool` (global average), `mix` (1x1 convolution without batch norm on pooled features),
+    `linear` (classifier).
+    """
+
+    kind: str
+    height: int  # of the input, pixels
+    width: int
+    in_channels: int
+    mid_channels: int
+    out_channels: int
+    kernel: int
+    stride: int
+    act: str
+    se_channels: int  # width of the squeeze; 0 for none
+    residual: bool
+
+    @property
+    def key(self) -> str:
+        """The block's name in tables and journals; `parse` reads it back."""
+        return (
+            f"{self.kind}-{self.height}x{self.width}x{self.in_channels}-m{self.mid_channels}"
+            f"-o{self.out_channels}-k{self.kernel}-s{self.stride}-{self.act}"
+            f"-se{self.se_channels}-res{int(self.residual)}"
+        )
+
+    @classmethod
+    def parse(cls, key: str) -> "Block":
+        """The block named by `key`.
+
+        Raises:
+            FileFormatError: `key` is not a block's name.
+        """
+        match = _KEY.fullmatch(key)
+        if match is None:
+            raise FileFormatError(f"not a block: {key!r} (expected one like {_EXAMPLE.key})")
+        fields = {
+            name: value if name in _WORDS else int(value)
+            for name, value in match.groupdict().items()
+        }
+        return cls(**(fields | {"residual": bool(fields["residual"])}))  # type: ignore[arg-type]
+
+    @property
+    def out_height(self) -> int:
+        return 1 if self.kind == "pool" else _strided(self.height, self.stride)
+
+    @property
+    def out_width(self) -> int:
+        return 1 if self.kind == "pool" else _strided(self.width, self.stride)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates for one image, convolutions and matrix products only.
+
+        This is what the OFA paper (Table 1) prints as FLOPs.
+        """
+        out_area = self.out_height * self.out_width
+        if self.kind == "mbconv":
+            expansion = self.height * self.width * self.in_channels * self._expanded
+            depthwise = out_area * self.mid_channels * self.kernel**2
+            squeeze = 2 * self.mid_channels * self.se_channels
+            return expansion + depthwise + squeeze + out_area * self.mid_channels * self.out_channels
+        if self.kind == "pool":
+            return 0
+        return out_area * self.kernel**2 * self.in_channels * self.out_channels
+
+    @property
+    def params(self) -> int:
+        """Learned parameters: weights, biases, and the scale and shift of each batch norm."""
+        if self.kind == "mbconv":
+            expansion = (self.in_channels + 2) * self._expanded
+            depthwise = (self.kernel**2 + 2) * self.mid_channels
+            squeeze = (2 * self.mid_channels + 1) * self.se_channels
+            squeeze += self.mid_channels if self.se_channels else 0
+            return expansion + depthwise + squeeze + (self.mid_channels + 2) * self.out_channels
+        if self.kind == "pool":
+            return 0
+        weights = self.kernel**2 * self.in_channels * self.out_channels
+        return weights + {"conv": 2, "mix": 0, "linear": 1}[self.kind] * self.out_channels
+
+    @property
+    def _expanded(self) -> int:
+        """Channels that the expansion makes: none where there is nothing to expand."""
+        return self.mid_channels if self.mid_channels != self.in_channels else 0
+
+
+def _strided(size: int, stride: int) -> int:
+    """Size after an odd kernel with padding kernel // 2."""
+    return (size - 1) // stride + 1
+
+
+_EXAMPLE = Block("mbconv", 56, 56, 32, 96, 32, 5, 1, "relu", 24, True)

@@ -1,0 +1,1 @@
+"""The elastic network in whose weights all sub-networks live."""

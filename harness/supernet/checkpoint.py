@@ -1,0 +1,57 @@
+"""Supernet checkpoints: weights, where training stands, and what they were trained with."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from harness import files
+from harness.errors import CheckpointError
+from harness.networks.file import SCHEMA, load_tensors
+from harness.spaces.space import Space
+from harness.supernet.supernet import Supernet
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One moment of training; `settings` decide whether a run may go on from it."""
+
+    space: str
+    settings: dict[str, Any]
+    step: int  # steps done, over all stages
+    weights: dict[str, torch.Tensor]
+    optimizer: dict[str, Any]
+    teacher: dict[str, torch.Tensor] | None  # the largest network, where distillation needs it
+
+    def save(self, path: Path) -> None:
+        content = {"schema": SCHEMA, "kind": "supernet"} | vars(self)
+        files.replace_atomically(path, lambda file: torch.save(content, file))
+
+    @classmethod
+    def load(cls, path: Path) -> "Checkpoint":
+        """Read a checkpoint; nothing in it is executed.
+
+        Raises:
+            CheckpointError: the file is missing, broken or no supernet of ours.
+        """
+        content = load_tensors(path, "supernet")
+        try:
+            return cls(**{name: content[name] for name in cls.__dataclass_fields__})
+        except KeyError as error:
+            raise CheckpointError(f"{path} is not a whole checkpoint: no {error}") from error
+
+    def supernet(self, space: Space, path: Path) -> Supernet:
+        """The network with these weights.
+
+        Raises:
+            CheckpointError: the weights are of another space; `path` is named.
+        """
+        if self.space != space.name:
+            raise CheckpointError(f"{path} holds a supernet of {self.space}, not of {space.name}")
+        network = Supernet(space)
+        try:
+            network.load_state_dict(self.weights)
+        except RuntimeError as error:
+            raise CheckpointError(f"{path} does not fit {space.name}: {error}") from error
+        return network.eval()

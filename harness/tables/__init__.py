@@ -1,0 +1,1 @@
+"""Latency tables: records, files, and what is derived from them."""

@@ -1,0 +1,129 @@
+"""A latency table: all records of one device and space, in one file of JSON lines."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from harness import files
+from harness.errors import TableError
+from harness.spaces.block import Block
+from harness.tables.record import Record
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Table:
+    """Records of a device and space; `campaigns` says how each run of measuring was done."""
+
+    device: str
+    space: str
+    identity: dict[str, Any]
+    campaigns: dict[str, dict[str, Any]]
+    records: tuple[Record, ...]
+
+    @classmethod
+    def load(cls, path: Path) -> "Table":
+        """Read a table.
+
+        Raises:
+            TableError: the file is missing, broken (the line is named), or of another schema.
+        """
+        try:
+            lines = path.read_text().splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise TableError(f"cannot read {path}: {error}") from error
+        table = None
+        records = []
+        for number, line in enumerate(lines, start=1):
+            try:
+                value = json.loads(line)
+                if number == 1:
+                    table = cls._from_header(value)
+                else:
+                    records.append(Record.from_json(value))
+            except (ValueError, TableError) as error:
+                raise TableError(
+                    f"{path}:{number}: {error}; restore the file, or delete it and measure again"
+                ) from error
+        if table is None:
+            raise TableError(f"{path} is empty; delete it and measure again")
+        return replace(table, records=tuple(records))
+
+    @classmethod
+    def _from_header(cls, value: Any) -> "Table":
+        if not isinstance(value, dict) or value.get("kind") != "table":
+            raise TableError("not the header of a latency table")
+        if value.get("schema") != SCHEMA:
+            raise TableError(f"schema {value.get('schema')}, this version reads {SCHEMA}")
+        try:
+            return cls(
+                value["device"], value["space"], value["identity"], value["campaigns"], records=()
+            )
+        except KeyError as error:
+            raise TableError(f"header without {error}") from error
+
+    def save(self, path: Path) -> None:
+        """Write the whole table, sorted, in one step."""
+        header = {
+            "kind": "table",
+            "schema": SCHEMA,
+            "device": self.device,
+            "space": self.space,
+            "identity": self.identity,
+            "campaigns": self.campaigns,
+        }
+        values = [header, *(record.to_json() for record in sorted(self.records, key=_order))]
+        text = "".join(json.dumps(value, separators=(",", ":")) + "\n" for value in values)
+        files.write_text(path, text)
+
+    def with_campaign(
+        self, campaign: str, facts: dict[str, Any], records: Iterable[Record]
+    ) -> "Table":
+        """The table with a finished campaign added; adding it twice changes nothing."""
+        others = [record for record in self.records if record.campaign != campaign]
+        return replace(
+            self,
+            campaigns=self.campaigns | {campaign: facts},
+            records=(*others, *records),
+        )
+
+    def select(self, role: str, clock: str, campaign: str) -> list[Record]:
+        wanted = (role, clock, campaign)
+        return [r for r in self.records if (r.role, r.clock, r.campaign) == wanted]
+
+    def best_campaign(self) -> str:
+        """The campaign whose blocks are used: most rounds, the newest among equals.
+
+        Raises:
+            TableError: no campaign has measured blocks.
+        """
+        with_blocks = {record.campaign for record in self.records if record.role == "block"}
+        if not with_blocks:
+            raise TableError(f"the table of {self.device} for {self.space} has no blocks yet")
+
+        def merit(campaign: str) -> tuple[int, str]:
+            facts = self.campaigns[campaign]
+            return facts["rounds"], facts["started_at"]
+
+        return max(with_blocks, key=merit)
+
+    def block_ns(self, clock: str, campaign: str) -> dict[Block, int]:
+        """The time of each block."""
+        records = self.select("block", clock, campaign)
+        return {record.blocks[0]: record.statistics.value_ns for record in records}
+
+
+def _order(record: Record) -> tuple[Any, ...]:
+    return record.campaign, record.role, len(record.blocks), record.blocks, record.clock
+
+
+def evidence(device: str, folder: Path) -> str:
+    """What stands behind a device's numbers: its newest table in `folder`."""
+    tables = [Table.load(path) for path in sorted(folder.glob(f"{device}.*.jsonl"))]
+    dates = [facts["started_at"][:10] for table in tables for facts in table.campaigns.values()]
+    if not dates:
+        return "never run on hardware"
+    return f"measured on hardware, {max(dates)}, {len(tables)} table(s)"

@@ -1,0 +1,1 @@
+"""Training the supernet by progressive shrinking, and evaluating what lives in it."""

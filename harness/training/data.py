@@ -1,0 +1,106 @@
+"""Images to train and judge on: scikit-learn's digits, randomly transformed.
+
+As they are, the 8x8 digits are too easy: every sub-network gets them right. Rotated, scaled,
+sheared, shifted and with noise they separate small networks from large ones. The splits are
+disjoint by original image.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from harness.errors import MissingExtra
+
+BASE_SIZE = 20  # pixels; every image is made at this size and resized from there
+MEAN, STD = 0.3, 0.35  # of pixel values in [0, 1] after the transforms
+TRAIN_ORIGINALS, VALIDATION_ORIGINALS = 1097, 350  # of 1,797; the last 350 are the test's
+VALIDATION_VARIANTS, TEST_VARIANTS = 2, 4  # transforms of each original
+
+
+@dataclass(frozen=True)
+class Images:
+    """A fixed set of images."""
+
+    pixels: Tensor  # [n, 1, BASE_SIZE, BASE_SIZE] in [0, 1]
+    labels: Tensor  # [n]
+    originals: Tensor  # [n]: images with the same number were made from the same original
+
+
+@dataclass(frozen=True)
+class Digits:
+    """The data set: training originals, transformed anew in each batch, and fixed judges."""
+
+    originals: Tensor  # [1097, 1, 8, 8] in [0, 1]
+    labels: Tensor  # [1097]
+    validation: Images
+    test: Images
+    classes: tuple[str, ...]
+
+    @classmethod
+    def load(cls, seed: int = 0) -> "Digits":
+        """Split and transform; the same seed gives the same images.
+
+        Raises:
+            MissingExtra: scikit-learn is not installed.
+        """
+        try:
+            from sklearn.datasets import load_digits
+        except ImportError as error:
+            raise MissingExtra("training needs scikit-learn: pip install '.[train]'") from error
+        raw, targets = load_digits(return_X_y=True)
+        order = torch.from_numpy(np.random.default_rng(seed).permutation(len(raw)))
+        pixels = torch.tensor(raw, dtype=torch.float32).view(-1, 1, 8, 8)[order] / 16
+        labels = torch.tensor(targets, dtype=torch.int64)[order]
+        judges = TRAIN_ORIGINALS + VALIDATION_ORIGINALS
+        return cls(
+            originals=pixels[:TRAIN_ORIGINALS],
+            labels=labels[:TRAIN_ORIGINALS],
+            validation=_fixed(pixels, labels, range(TRAIN_ORIGINALS, judges), VALIDATION_VARIANTS, seed + 1),
+            test=_fixed(pixels, labels, range(judges, len(raw)), TEST_VARIANTS, seed + 2),
+            classes=tuple(str(digit) for digit in range(10)),
+        )
+
+    def batch(self, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """A training batch: pixels [size, 1, BASE_SIZE, BASE_SIZE] in [0, 1], labels [size]."""
+        chosen = torch.randint(len(self.originals), (size,), generator=generator)
+        return transform(self.originals[chosen], generator), self.labels[chosen]
+
+
+def _fixed(pixels: Tensor, labels: Tensor, rows: range, variants: int, seed: int) -> Images:
+    generator = torch.Generator().manual_seed(seed)
+    originals = torch.arange(rows.start, rows.stop).repeat_interleave(variants)
+    return Images(transform(pixels[originals], generator), labels[originals], originals)
+
+
+def transform(pixels: Tensor, generator: torch.Generator) -> Tensor:
+    """Random affine and noise: 8x8 originals to images of BASE_SIZE, both in [0, 1].
+
+    Rotation within 20 degrees, scale 0.8 to 1.1, shear within 0.2, shift within 10 % of the
+    width; then normal noise of standard deviation 0.1.
+    """
+    count = len(pixels)
+
+    def uniform(limit: float) -> Tensor:
+        return (torch.rand(count, generator=generator) * 2 - 1) * limit
+
+    angle, shear = uniform(np.pi / 9), uniform(0.2)
+    scale = 1 / (0.95 + uniform(0.15))
+    cos, sin = angle.cos() * scale, angle.sin() * scale
+    rows = [cos, shear - sin, uniform(0.2), sin, cos, uniform(0.2)]
+    affine = torch.stack(rows, dim=1).view(count, 2, 3)
+    grid = F.affine_grid(affine, [count, 1, BASE_SIZE, BASE_SIZE], align_corners=False)
+    images = F.grid_sample(pixels, grid, align_corners=False)
+    noise = torch.randn(images.shape, generator=generator) * 0.1
+    return (images + noise).clamp(0, 1)
+
+
+def prepare(pixels: Tensor, resolution: int, mean: float = MEAN, std: float = STD) -> Tensor:
+    """What a network takes: resized bilinearly with antialiasing, normalised, channels last."""
+    if pixels.shape[-1] != resolution:
+        pixels = F.interpolate(
+            pixels, (resolution, resolution), mode="bilinear", antialias=True, align_corners=False
+        )
+    return ((pixels - mean) / std).to(memory_format=torch.channels_last)

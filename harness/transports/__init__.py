@@ -1,0 +1,1 @@
+"""How commands and files get to a device."""

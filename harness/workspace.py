@@ -1,0 +1,44 @@
+"""Where everything lies under `--root`."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness import __version__, files
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folders that users see, and `runs/` for what can be made again."""
+
+    root: Path
+
+    def check_writable(self) -> None:
+        """Raises WorkspaceError now rather than after a minute of work."""
+        probe = self.root / "runs" / ".writable"
+        files.write_text(probe, "")
+        probe.unlink()
+
+    def table(self, device: str, space: str) -> Path:
+        return self.root / "tables" / f"{device}.{space}.jsonl"
+
+    def report(self, device: str, space: str) -> Path:
+        return self.root / "reports" / f"{device}.{space}"
+
+    def front(self, device: str, space: str) -> Path:
+        return self.report(device, space) / "front.json"
+
+    def journal(self, device: str, space: str, campaign: str) -> Path:
+        """Raw samples of a campaign."""
+        return self.root / "runs" / f"{device}.{space}" / f"{campaign}.jsonl"
+
+    def labels(self, device: str, space: str, campaign: str) -> Path:
+        """What each verified network answered to the test images."""
+        return self.journal(device, space, f"{campaign}.labels")
+
+    def training(self, space: str, settings: dict[str, Any]) -> Path:
+        """The folder of one supernet: settings that differ never meet in one folder."""
+        text = json.dumps([__version__, settings], sort_keys=True)
+        return self.root / "runs" / f"{space}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
