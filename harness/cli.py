@@ -38,12 +38,12 @@ SpaceName = Annotated[str, typer.Option("--space", help="Family of networks.")]
 Quick = Annotated[bool, typer.Option("--quick", help="A first look in two minutes.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Start over instead of going on.")]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same networks.")]
-HERE, CPU = Path(), ("cpu",)
+HERE, CPU = Path(), ["cpu"]
 
 
 @app.command()
 def run(
-    device: DeviceNames = list(CPU),  # noqa: B008
+    device: DeviceNames = CPU,
     space: SpaceName = "digits",
     quick: Quick = False,
     fresh: Fresh = False,
@@ -91,7 +91,7 @@ def accuracy_fit(
 
 @app.command()
 def measure(
-    device: DeviceNames = list(CPU),  # noqa: B008
+    device: DeviceNames = CPU,
     space: SpaceName = "digits",
     quick: Quick = False,
     fresh: Fresh = False,
@@ -208,9 +208,7 @@ def tables_show(
     _terminal().say(pipeline.describe_table(job, chosen, table))
 
 
-def _job(
-    space: str, root: Path, quick: bool = False, fresh: bool = False, seed: int = 0
-) -> "Run":
+def _job(space: str, root: Path, quick: bool = False, fresh: bool = False, seed: int = 0) -> "Run":
     from harness.effort import FULL, QUICK
     from harness.pipeline import Run
     from harness.spaces.catalogue import find_space
@@ -241,7 +239,7 @@ def _terminal() -> "Terminal":
     return Terminal()
 
 
-def _interrupt(signum: int, frame: object) -> NoReturn:
+def _interrupt(_signum: int, _frame: object) -> NoReturn:
     raise Interrupted("stopped; start the same command again to go on where it was")
 
 

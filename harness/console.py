@@ -1,6 +1,6 @@
 """What a run shows on the terminal."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -16,6 +16,7 @@ from rich.progress import (
 from rich.table import Table
 
 from harness.deploy.front import Front
+from harness.progress import Progress as ProgressCallback
 
 
 class Terminal:
@@ -25,7 +26,7 @@ class Terminal:
         self._console = Console(highlight=False)
 
     @contextmanager
-    def step(self, title: str) -> Iterator[Callable[[int, int], None]]:
+    def step(self, title: str) -> Iterator[ProgressCallback]:
         columns = (
             TextColumn("{task.description:<36}"),
             BarColumn(bar_width=24),
@@ -67,7 +68,7 @@ class Terminal:
                 f"{front.device}: {len(front.points)} networks over a factor "
                 f"{checked['latency_span']:.1f} in latency; test accuracy rises by "
                 f"{checked['accuracy_gain_along_front']:.1f} points; "
-                f"{checked['latency_within_10']:.0%} of measured latencies within 10 % of predicted."
+                f"{checked['latency_within_10']:.0%} of measured latencies within 10 % of predicted"
             )
 
 

@@ -20,16 +20,16 @@ class Effort:
 
 FULL = Effort(
     name="full",
-    training_steps=900,
+    training_steps=800,
     subnets=400,
     evaluations=50_000,
     points=20,
-    table=Plan(rounds=30, runs=4, duration_s=60.0),
-    verification=Plan(rounds=30, runs=4, duration_s=30.0),
+    table=Plan(rounds=30, runs=4, duration_s=45.0),
+    verification=Plan(rounds=30, runs=4, duration_s=20.0),
 )
 QUICK = Effort(
     name="quick",
-    training_steps=200,
+    training_steps=180,
     subnets=100,
     evaluations=20_000,
     points=12,

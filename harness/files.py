@@ -26,8 +26,8 @@ def replace_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None
                 write(file)
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
+            Path(temporary).chmod(0o644)  # temporary files are private
+            Path(temporary).replace(path)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise

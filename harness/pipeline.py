@@ -6,7 +6,7 @@ Each function does one step and returns at once with what is there where the ste
 import json
 import platform
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
@@ -28,6 +28,7 @@ from harness.measuring.plan import Entry, Plan, calibration_entries, table_entri
 from harness.predictors import accuracy
 from harness.predictors.accuracy import AccuracyPredictor
 from harness.predictors.latency import LatencyPredictor
+from harness.progress import Progress
 from harness.runtimes.session import Session
 from harness.search.archive import search_front
 from harness.search.evolution import evolve
@@ -44,7 +45,6 @@ if TYPE_CHECKING:  # torch is imported by the functions that need it
     from harness.training.evaluate import SubnetEvaluator
     from harness.training.stages import Recipe
 
-Progress = Callable[[int, int], None]
 _EVALUATED_SEED = 303
 
 
@@ -116,7 +116,6 @@ def train(job: Run) -> "SubnetEvaluator":
     from harness.training import loop
     from harness.training.data import Digits
     from harness.training.evaluate import SubnetEvaluator
-    from harness.training.stages import Stage
 
     torch.set_num_threads(1)  # a second thread brings nothing to networks this small
     folder = job.folder()
@@ -128,11 +127,7 @@ def train(job: Run) -> "SubnetEvaluator":
     if checkpoint:
         return SubnetEvaluator(checkpoint.supernet(job.space, path), data)
     with job.console.step("train the supernet") as progress:
-
-        def on_step(done: int, stage: Stage, loss: float) -> None:
-            progress(done, recipe.steps)
-
-        return SubnetEvaluator(loop.train(job.space, data, recipe, path, on_step), data)
+        return SubnetEvaluator(loop.train(job.space, data, recipe, path, progress), data)
 
 
 def evaluate_subnets(
@@ -293,9 +288,7 @@ def _objectives(
     """The twins, and what a search makes of them."""
     latency = LatencyPredictor.from_table(table, job.space, device.clock)
     predictor = AccuracyPredictor.load(job.folder() / "accuracy.npz", job.space)
-    objectives = Objectives(
-        job.space, latency.latency_ms, predictor.accuracy, *latency.smallest()
-    )
+    objectives = Objectives(job.space, latency.latency_ms, predictor.accuracy, *latency.smallest())
     return latency, predictor, objectives
 
 
@@ -361,9 +354,7 @@ def _points(
             accuracy=float(top1),
             accuracy_interval=(float(top1 - accuracy_error), float(top1 + accuracy_error)),
         )
-        for row, (genome, ms, top1) in enumerate(
-            zip(genomes, latency_ms, accuracies, strict=True)
-        )
+        for row, (genome, ms, top1) in enumerate(zip(genomes, latency_ms, accuracies, strict=True))
     )
 
 
@@ -379,9 +370,7 @@ def _cloud(job: Run, latency: LatencyPredictor) -> tuple[dict[str, float], ...]:
     )
 
 
-def verify(
-    job: Run, device: Device, evaluator: "SubnetEvaluator", again: bool = False
-) -> Front:
+def verify(job: Run, device: Device, evaluator: "SubnetEvaluator", again: bool = False) -> Front:
     """The front with its networks extracted, evaluated and timed on the device.
 
     `again` measures anew what was verified already.
@@ -412,9 +401,7 @@ def verify(
             judged = judge(session, networks, evaluator.data.test, log, progress)
     table = table.with_campaign(campaign.id, campaign.facts, campaign.records)
     table.save(table_path)
-    points = verified(
-        front, job.space, table, device.clock, campaign.id, campaign.records, judged
-    )
+    points = verified(front, job.space, table, device.clock, campaign.id, campaign.records, judged)
     facts = {
         "campaign": campaign.facts,
         "test_images": len(evaluator.data.test.labels),

@@ -1,4 +1,4 @@
-"""`front.json`: a device's Pareto front, predicted by the search and then verified on the device."""
+"""`front.json`: a device's Pareto front, predicted, then verified on the device."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Verifying a front: its networks run on test images and are timed on the device itself."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from harness.errors import FileFormatError
 from harness.files import LineLog
 from harness.networks.file import NetworkFile
 from harness.predictors.latency import LatencyPredictor
+from harness.progress import Progress, silent
 from harness.runtimes.session import Session
 from harness.spaces.genome import encode
 from harness.spaces.space import Space
@@ -21,7 +22,6 @@ from harness.training.data import Images, prepare
 from harness.training.evaluate import top1, top1_interval
 
 Labels = npt.NDArray[np.int64]
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def judge(
     paths: Sequence[Path],
     images: Images,
     log: Path,
-    on_progress: Progress = lambda done, total: None,
+    on_progress: Progress = silent,
 ) -> list[Judged]:
     """Top-1 of network files on `images`, through the device's own runtime.
 
@@ -70,7 +70,7 @@ def classify(session: Session, path: Path, images: Images) -> Labels:
     )
     logits = session.infer(path, prepared.contiguous().numpy())
     session.unload(path)
-    return logits.argmax(axis=1)
+    return np.asarray(logits.argmax(axis=1), dtype=np.int64)
 
 
 def _judged(predicted: Labels, images: Images) -> Judged:

@@ -14,14 +14,13 @@ import numpy as np
 from harness.measuring.plan import Entry, Plan, campaign_id
 from harness.measuring.rounds import rounds
 from harness.measuring.statistics import summarise
+from harness.progress import Progress, silent
 from harness.runtimes.session import Session
 from harness.tables.journal import Journal, Visit
 from harness.tables.record import Record
 
 SENTINEL_EVERY_S = 0.05
 SUSPECT_WALL_OVER_CPU = 1.1
-
-OnVisit = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ def run_campaign(
     plan: Plan,
     journal_path: Callable[[str], Path],
     fresh: bool = False,
-    on_visit: OnVisit = lambda done, total: None,
+    on_visit: Progress = silent,
 ) -> Campaign:
     """Measure all entries, going on where a killed run stopped.
 
@@ -98,7 +97,7 @@ def visit_all(
     entries: Sequence[Entry],
     plan: Plan,
     journal: Journal,
-    on_visit: Callable[[int, int], None] = lambda done, total: None,
+    on_visit: Progress = silent,
 ) -> None:
     """Make the visits that the journal does not have yet; each is journalled as it is made.
 
@@ -137,9 +136,7 @@ def _visit(
     journal: Journal,
 ) -> None:
     samples = session.visit(entries[index].workload, plan.runs)
-    journal.append(
-        Visit(index, round_number, samples.at_ns, samples.wall_ns, samples.thread_ns)
-    )
+    journal.append(Visit(index, round_number, samples.at_ns, samples.wall_ns, samples.thread_ns))
 
 
 def summarise_journal(

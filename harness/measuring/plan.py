@@ -76,7 +76,10 @@ def network_entry(role: str, space: Space, arch: Arch) -> Entry:
 
 
 def campaign_id(
-    identity: Mapping[str, Any], environment: Mapping[str, str], entries: Sequence[Entry], plan: Plan
+    identity: Mapping[str, Any],
+    environment: Mapping[str, str],
+    entries: Sequence[Entry],
+    plan: Plan,
 ) -> str:
     """A name that is equal exactly when visits of two runs may stand in one journal."""
     content = {

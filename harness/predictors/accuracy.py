@@ -6,6 +6,7 @@ Trained with torch; predicting takes numpy alone, so that the search needs no to
 
 import zipfile
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import IO
 
@@ -116,7 +117,7 @@ def fit(
     sizes = (features.shape[1], *HIDDEN, 1)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        linears = [nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False)]
+        linears = [nn.Linear(a, b) for a, b in pairwise(sizes)]
     nn.init.constant_(linears[-1].bias, float(targets[trained].mean()))
     hidden = [layer for linear in linears[:-1] for layer in (linear, nn.ReLU())]
     network = nn.Sequential(*hidden, linears[-1])
@@ -129,7 +130,7 @@ def fit(
         ].split(32):
             optimizer.zero_grad()
             loss = nn.functional.mse_loss(network(features[batch]), targets[batch])
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
         schedule.step()
     unjudged = AccuracyPredictor(

@@ -36,9 +36,7 @@ class LatencyPredictor:
         campaign = campaign or measured
         calibration = calibrate(table, clock, campaign)
         times = table.block_ns(clock, measured)
-        costs = CostTable.of(
-            space, lambda block: calibration.block_ns(block_time(times, block))
-        )
+        costs = CostTable.of(space, lambda block: calibration.block_ns(block_time(times, block)))
         return cls(costs, calibration, campaign)
 
     def latency_ms(self, genomes: Genomes) -> npt.NDArray[np.float64]:

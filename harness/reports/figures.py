@@ -83,10 +83,16 @@ def _draw(axes: "Axes", front: Front) -> None:
 
 
 def _plain_ticks(axes: "Axes") -> None:
-    """Milliseconds written out, as many as fit, on the logarithmic axis."""
+    """Milliseconds written out, on the logarithmic axis."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
+    low, high = axes.get_xlim()
+    subs = (
+        (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0)
+        if high < 5 * low
+        else (1.0, 2.0, 5.0)
+    )
+    axes.xaxis.set_major_locator(LogLocator(subs=subs))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
 

@@ -191,7 +191,7 @@ class Agent(object):
         ]
         return {"logits": base64.b64encode(b"".join(logits)).decode()}
 
-    def conditions(self, request):
+    def conditions(self, _request):
         """What the system says of itself; null where it says nothing."""
         frequency = "/sys/devices/system/cpu/cpu0/cpufreq/"
         return {

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import tempfile
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -65,18 +66,19 @@ def to_onnx(workload: Workload, batch: int, seed: int) -> Path:
         else:
             network, blocks = build_random(workload, seed), workload
         example = torch.zeros(input_shape(blocks, batch))
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
             # The exporter without dynamo takes 0.01 s a block, the one with it 1 to 4 s.
             warnings.filterwarnings("ignore", category=DeprecationWarning)
             torch.onnx.export(
                 network,
                 (example,),
-                file,
+                Path(folder, "model.onnx"),
                 dynamo=False,
                 opset_version=OPSET,
                 input_names=["images"],
                 output_names=["output"],
             )
+            file.write(Path(folder, "model.onnx").read_bytes())
 
     versions = {"onnx": onnx.__version__, "torch": torch.__version__, "opset": OPSET}
     seeds = {} if isinstance(workload, Path) else {"seed": seed}

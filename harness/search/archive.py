@@ -1,10 +1,10 @@
 """One search for the whole front: an archive of the best networks by latency bin."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from harness.progress import Progress, silent
 from harness.search.objectives import Floats, Found, Objectives
 from harness.search.pareto import front
 from harness.search.variation import cross, mutate
@@ -39,7 +39,7 @@ def search_front(
     objectives: Objectives,
     evaluations: int,
     seed: int = 0,
-    on_batch: Callable[[int, int], None] = lambda done, total: None,
+    on_batch: Progress = silent,
 ) -> Found:
     """The predicted Pareto front over the whole range of latencies.
 

@@ -80,7 +80,9 @@ class Block:
             expansion = self.height * self.width * self.in_channels * self._expanded
             depthwise = out_area * self.mid_channels * self.kernel**2
             squeeze = 2 * self.mid_channels * self.se_channels
-            return expansion + depthwise + squeeze + out_area * self.mid_channels * self.out_channels
+            return (
+                expansion + depthwise + squeeze + out_area * self.mid_channels * self.out_channels
+            )
         if self.kind == "pool":
             return 0
         return out_area * self.kernel**2 * self.in_channels * self.out_channels

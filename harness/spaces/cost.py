@@ -43,7 +43,8 @@ class CostTable:
         slots = np.arange(self.space.layers)
         layers = self.layer[resolution[:, None], slots, kernels, expands]
         present = active(self.space, depths)
-        return self.fixed[resolution] + np.where(present, layers, 0.0).sum(axis=1)
+        total = self.fixed[resolution] + np.where(present, layers, 0.0).sum(axis=1)
+        return np.asarray(total, dtype=float)
 
     def cheapest(self) -> tuple[float, Genomes]:
         """The smallest cost in the space, exactly, and the row of a network that has it."""

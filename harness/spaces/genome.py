@@ -25,7 +25,7 @@ def genes(space: Space) -> npt.NDArray[np.int64]:
 
 
 def split(space: Space, genomes: Genomes) -> tuple[Genomes, Genomes, Genomes, Genomes]:
-    """The columns by meaning: resolution [n], depths [n, stages], kernels and expands [n, layers]."""
+    """The columns: resolution [n], depths [n, stages], kernels and expands [n, layers]."""
     stages = len(space.stages)
     edges = [1, 1 + stages, 1 + stages + space.layers]
     resolution, depths, kernels, expands = np.split(genomes, edges, axis=1)
@@ -59,10 +59,7 @@ def encode(space: Space, archs: Iterable[Arch]) -> Genomes:
         space.check(arch)
         present = set(space.active_slots(arch))
         kernels, expands = (
-            [
-                choices.index(values[slot]) if slot in present else 0
-                for slot in range(space.layers)
-            ]
+            [choices.index(values[slot]) if slot in present else 0 for slot in range(space.layers)]
             for choices, values in ((space.kernels, arch.kernels), (space.expands, arch.expands))
         )
         depths = [space.depths.index(depth) for depth in arch.depths]

@@ -57,7 +57,8 @@ class Space:
     def archs_per_resolution(self) -> int:
         """How many different sub-networks there are at each resolution, exactly."""
         per_layer = len(self.kernels) * len(self.expands)
-        return sum(per_layer**depth for depth in self.depths) ** len(self.stages)
+        per_stage = sum(math.prod([per_layer] * depth) for depth in self.depths)
+        return math.prod([per_stage] * len(self.stages))
 
     @cached_property
     def feature_widths(self) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ Each holds the weights of its largest form; a smaller form uses their leading ch
 the names and shapes of `networks.layers`, so that a sub-network is cut out by slicing.
 """
 
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -44,7 +45,7 @@ class ElasticKernel(nn.Module):
         self.matrices = nn.ParameterDict(
             {
                 f"{larger}to{smaller}": nn.Parameter(torch.eye(smaller**2))
-                for smaller, larger in zip(kernels, kernels[1:], strict=False)
+                for smaller, larger in pairwise(kernels)
             }
         )
 
@@ -132,5 +133,3 @@ def _permute(layer: nn.Module, order: Tensor) -> None:
     for name, value in layer.state_dict().items():
         if not name.endswith("num_batches_tracked"):
             value.copy_(value[order])
-
-

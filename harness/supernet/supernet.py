@@ -63,16 +63,13 @@ class Supernet(nn.Module):
         """A plain static network with the weights of `arch` and identical outputs."""
         network = build(self.space.blocks(arch))
         slots = list(self.space.active_slots(arch))
-        first = len(self.before)
-        for source, target in zip(self.before, network[:first], strict=True):
-            target.load_state_dict(source.state_dict())
-        for source, target in zip(self.after, network[first + len(slots) :], strict=True):
-            target.load_state_dict(source.state_dict())
-        for slot, target in zip(slots, network[first : first + len(slots)], strict=True):
-            layer = self.layers[slot]
-            assert isinstance(layer, ElasticMBConv)
-            assert isinstance(target, MBConv)
-            layer.cut(target)
+        sources = [*self.before, *(self.layers[slot] for slot in slots), *self.after]
+        for source, target in zip(sources, network.children(), strict=True):
+            if isinstance(source, ElasticMBConv):
+                assert isinstance(target, MBConv)
+                source.cut(target)
+            else:
+                target.load_state_dict(source.state_dict())
         return network
 
     def sort_channels(self) -> None:

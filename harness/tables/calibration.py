@@ -149,7 +149,7 @@ def spearman(a: Floats, b: Floats) -> float:
     ranks = [_mean_ranks(values) for values in (a, b)]
     if len(a) < 2 or any(np.ptp(rank) == 0 for rank in ranks):
         return 0.0
-    return float(np.corrcoef(*ranks)[0, 1])
+    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
 
 
 def _mean_ranks(values: Floats) -> Floats:
@@ -185,4 +185,4 @@ def _halves(records: Sequence[Record]) -> Floats:
     first = np.array([record.statistics.first_half_ns for record in records], dtype=float)
     second = np.array([record.statistics.second_half_ns for record in records], dtype=float)
     ratio = second / first
-    return np.abs(ratio / np.median(ratio) - 1)
+    return np.asarray(np.abs(ratio / np.median(ratio) - 1), dtype=float)

@@ -58,7 +58,9 @@ class Digits:
         return cls(
             originals=pixels[:TRAIN_ORIGINALS],
             labels=labels[:TRAIN_ORIGINALS],
-            validation=_fixed(pixels, labels, range(TRAIN_ORIGINALS, judges), VALIDATION_VARIANTS, seed + 1),
+            validation=_fixed(
+                pixels, labels, range(TRAIN_ORIGINALS, judges), VALIDATION_VARIANTS, seed + 1
+            ),
             test=_fixed(pixels, labels, range(judges, len(raw)), TEST_VARIANTS, seed + 2),
             classes=tuple(str(digit) for digit in range(10)),
         )

@@ -31,7 +31,7 @@ class SubnetEvaluator:
     def subnet(self, arch: Arch) -> nn.Sequential:
         """The static network with batch-norm statistics recomputed on training images."""
         network = self.supernet.extract(arch)
-        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         bn.recompute(network, self._training[arch.resolution])
         return network
 

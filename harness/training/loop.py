@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.errors import CheckpointError
+from harness.progress import Progress, silent
 from harness.spaces.arch import Arch
 from harness.spaces.space import Space
 from harness.supernet.checkpoint import Checkpoint
@@ -28,13 +29,13 @@ def train(
     data: Digits,
     recipe: Recipe,
     path: Path,
-    on_step: Callable[[int, Stage, float], None] = lambda step, stage, loss: None,
+    on_step: Progress = silent,
 ) -> Supernet:
     """Train a supernet, or go on where the checkpoint at `path` stopped.
 
     What is random in a step depends on the seed and the step's number alone, so an interrupted
-    run ends with the very weights of one that was not. `on_step` gets the number of steps done,
-    the stage and the loss.
+    run ends with the very weights of one that was not. `on_step` gets the number of steps done
+    and wanted.
 
     Raises:
         CheckpointError: the file at `path` is broken or was trained with other settings.
@@ -43,7 +44,7 @@ def train(
     start = _resume(path, settings)
     torch.manual_seed(recipe.seed)
     supernet = start.supernet(space, path) if start else Supernet(space)
-    supernet = supernet.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    supernet.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = _optimizer(supernet, recipe)
     if start:
         optimizer.load_state_dict(start.optimizer)
@@ -60,8 +61,8 @@ def train(
                 optimizer.state.clear()  # momentum belongs to the old order
         for group in optimizer.param_groups:
             group["lr"] = stage.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
-        loss = _step(supernet, optimizer, data, recipe, stage, step, teacher)
-        on_step(step + 1, stage, loss)
+        _step(supernet, optimizer, data, recipe, stage, step, teacher)
+        on_step(step + 1, recipe.steps)
         done = step + 1 == recipe.steps
         if done or time.monotonic() - saved_at > CHECKPOINT_EVERY_S:
             weights = supernet.state_dict()
@@ -124,8 +125,8 @@ def _step(
     stage: Stage,
     step: int,
     teacher: Supernet | None,
-) -> float:
-    """One update from one batch; the mean loss of the step's sub-networks."""
+) -> None:
+    """One update from one batch."""
     rng = np.random.default_rng([recipe.seed, step])
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
     pixels, labels = data.batch(recipe.batch_size, generator)
@@ -135,19 +136,15 @@ def _step(
         with torch.no_grad():
             soft = F.softmax(teacher(images), dim=1)
     optimizer.zero_grad()
-    total = 0.0
     for _ in range(stage.subnets_per_step):
         supernet.activate(_random_arch(supernet.space, stage, rng))
         logits = supernet(images)
         loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
         if soft is not None:
             loss = loss + recipe.distill * F.cross_entropy(logits, soft)
-        loss = loss / stage.subnets_per_step
-        loss.backward()  # type: ignore[no-untyped-call]
-        total += loss.item()
+        (loss / stage.subnets_per_step).backward()
     nn.utils.clip_grad_norm_(supernet.parameters(), 5.0)
     optimizer.step()
-    return total
 
 
 def _random_arch(space: Space, stage: Stage, rng: np.random.Generator) -> Arch:

@@ -39,21 +39,29 @@ class Recipe:
 def progressive_shrinking(space: Space, steps: int, seed: int = 0, distill: float = 0.0) -> Recipe:
     """Largest network, then elastic kernel, depth in two steps, width in two steps.
 
-    `steps` is the whole length; two fifths of it train the largest network, which shrinks
-    afterwards at lower rates with 1, 2 and 4 sub-networks a step, as in the paper.
+    `steps` is the whole length; a third of it trains the largest network, which then
+    shrinks with 1, 2 and 4 sub-networks a step, as in the paper.
     """
     deepest, widest = space.depths[-1:], space.expands[-1:]
     shares = (
-        ("largest", deepest, space.kernels[-1:], widest, 0.40, 1, 0.20),
-        ("kernel", deepest, space.kernels, widest, 0.15, 1, 0.10),
-        ("depth 1", space.depths[-2:], space.kernels, widest, 0.07, 2, 0.06),
-        ("depth 2", space.depths, space.kernels, widest, 0.12, 2, 0.10),
-        ("width 1", space.depths, space.kernels, space.expands[-2:], 0.08, 4, 0.06),
-        ("width 2", space.depths, space.kernels, space.expands, 0.18, 4, 0.10),
+        ("largest", deepest, space.kernels[-1:], widest, 0.30, 1, 0.20),
+        ("kernel", deepest, space.kernels, widest, 0.12, 1, 0.15),
+        ("depth 1", space.depths[-2:], space.kernels, widest, 0.07, 2, 0.10),
+        ("depth 2", space.depths, space.kernels, widest, 0.16, 2, 0.15),
+        ("width 1", space.depths, space.kernels, space.expands[-2:], 0.08, 4, 0.10),
+        ("width 2", space.depths, space.kernels, space.expands, 0.27, 4, 0.20),
     )
     stages = tuple(
-        Stage(name, depths, kernels, expands, round(steps * share), subnets, rate,
-              sort_channels=name.startswith("width"))
+        Stage(
+            name,
+            depths,
+            kernels,
+            expands,
+            round(steps * share),
+            subnets,
+            rate,
+            sort_channels=name.startswith("width"),
+        )
         for name, depths, kernels, expands, share, subnets, rate in shares
     )
     return Recipe(stages, distill=distill, seed=seed)

@@ -16,7 +16,7 @@ class LocalProcess:
 
     def __init__(self, argv: Sequence[str]) -> None:
         self._argv = list(argv)
-        self._stderr = tempfile.TemporaryFile()
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         try:
             self._child = subprocess.Popen(
                 self._argv,
