@@ -28,7 +28,7 @@ class Terminal:
     @contextmanager
     def step(self, title: str) -> Iterator[ProgressCallback]:
         columns = (
-            TextColumn("{task.description:<36}"),
+            TextColumn("{task.description:<40}"),
             BarColumn(bar_width=24),
             TaskProgressColumn(),
             TimeElapsedColumn(),

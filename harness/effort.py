@@ -32,7 +32,7 @@ QUICK = Effort(
     training_steps=180,
     subnets=100,
     evaluations=20_000,
-    points=12,
+    points=10,
     table=Plan(rounds=20, runs=4, duration_s=8.0),
     verification=Plan(rounds=20, runs=4, duration_s=4.0),
 )

@@ -1,5 +1,6 @@
 """How files are written so that nothing is lost: replaced atomically, or appended and flushed."""
 
+import fcntl
 import json
 import os
 import tempfile
@@ -65,7 +66,7 @@ class LineLog:
     """JSON values, one a line, each appended and flushed before `append` returns.
 
     A process that dies while it writes leaves at most one unfinished last line; opening the log
-    again cuts that line off, so that the next one starts clean.
+    again cuts that line off, so that the next one starts clean. One process at a time has it open.
     """
 
     def __init__(self, path: Path) -> None:
@@ -73,8 +74,15 @@ class LineLog:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("ab")
+        except OSError as error:
+            raise unwritable(path, error) from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._cut_unfinished_line()
         except OSError as error:
+            self._file.close()
+            if isinstance(error, BlockingIOError):
+                raise WorkspaceError(f"another run writes {path}; wait for it to end") from error
             raise unwritable(path, error) from error
 
     def _cut_unfinished_line(self) -> None:

@@ -27,7 +27,11 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._log = LineLog(path)
-        self.visits = list(self._read())
+        try:
+            self.visits = list(self._read())
+        except BaseException:
+            self._log.close()
+            raise
 
     def _read(self) -> Iterator[Visit]:
         for number, line in enumerate(self._log, start=1):

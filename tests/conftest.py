@@ -1,0 +1,52 @@
+"""What all tests share: a converter cache and locks of their own, and small real things."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from harness.spaces.digits import DIGITS
+from harness.spaces.space import Space
+from harness.supernet.supernet import Supernet
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HARNESS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        torch.set_num_threads(1)
+        yield
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(7)
+
+
+def lively_supernet(space: Space = DIGITS) -> Supernet:
+    """A supernet whose BN statistics, scales and transforms are all different from the default.
+
+    With fresh ones a layer that is left out or mixed up could go unnoticed.
+    """
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(3)
+        supernet = Supernet(space)
+        for module in supernet.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                assert module.running_mean is not None
+                assert module.running_var is not None
+                module.running_mean.normal_(0, 0.2)
+                module.running_var.uniform_(0.5, 2)
+                module.weight.uniform_(0.5, 2)
+                module.bias.normal_(0, 0.2)
+        for name, parameter in supernet.named_parameters():
+            if "matrices" in name:
+                parameter += 0.1 * torch.randn_like(parameter)
+    return supernet.eval()
+
+
+@pytest.fixture
+def repository() -> Path:
+    return Path(__file__).parents[1]

@@ -1,0 +1,31 @@
+from pathlib import Path
+
+import pytest
+
+from harness.devices.device import Device
+from harness.devices.profile import Profile, RuntimeSection
+from harness.errors import DeviceBusy
+
+
+def test_one_measurement_at_a_time_on_one_machine(tmp_path: Path) -> None:
+    torch, onnx = (Device.find(name, tmp_path) for name in ("cpu", "cpu-onnxruntime"))
+    with torch.open() as session:
+        assert session.environment["torch"]
+        with pytest.raises(DeviceBusy, match="cpu-onnxruntime is being measured"), onnx.open():
+            pass
+    with onnx.open() as session:
+        assert session.environment["onnxruntime"]
+
+
+def test_identity_holds_every_setting_that_changes_the_numbers(tmp_path: Path) -> None:
+    with Device.find("cpu", tmp_path).open() as session:
+        identity = Device.find("cpu", tmp_path).identity(session)
+    assert identity["runtime"] == "torch"
+    assert {"processor", "clock", *RuntimeSection.model_fields} <= set(identity)
+
+
+@pytest.mark.parametrize(("threads", "clock"), [(1, "thread"), (2, "wall")])
+def test_thread_time_counts_only_where_one_thread_does_the_work(threads: int, clock: str) -> None:
+    section = RuntimeSection(num_threads=threads)
+    profile = Profile(title="x", transport="local", runtime="torch", runtime_options=section)
+    assert Device("x", profile).clock == clock

@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import pytest
+
+from harness.devices.profile import load_profile, profile_paths
+from harness.errors import ProfileError
+
+GOOD = 'title = "Mine"\ntransport = "local"\nruntime = "torch"\n'
+
+
+def written(root: Path, text: str) -> Path:
+    (root / "devices").mkdir(exist_ok=True)
+    (root / "devices" / "mine.toml").write_text(text)
+    return root
+
+
+def test_every_shipped_profile_is_right(tmp_path: Path) -> None:
+    names = set(profile_paths(tmp_path))
+    assert {"cpu", "cpu-onnxruntime"} <= names
+    for name in names:
+        assert load_profile(name, tmp_path).title
+
+
+def test_a_users_profile_hides_a_shipped_one(tmp_path: Path) -> None:
+    (tmp_path / "devices").mkdir()
+    (tmp_path / "devices" / "cpu.toml").write_text(GOOD)
+    assert load_profile("cpu", tmp_path).title == "Mine"
+
+
+def test_a_misspelt_device_names_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(ProfileError, match="did you mean 'cpu-onnxruntime'"):
+        load_profile("cpu-onnxruntim", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../cpu", "", "a/b", "cpu; rm -rf x", "%s", "\x00"])
+def test_names_that_are_no_names_are_unknown(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ProfileError, match="no device called"):
+        load_profile(name, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        (GOOD + "titel = 3\n", "unknown key 'titel'; did you mean 'title'"),
+        (GOOD + "[runtime_options]\nthreads = 2\n", "did you mean 'num_threads'"),
+        (GOOD + "[runtime_options]\nnum_threads = 0\n", r"runtime_options\.num_threads"),
+        (GOOD + '[runtime_options]\ncpus = "3"\n', r"runtime_options\.cpus"),
+        (GOOD.replace("torch", "tensorrt9"), "runtime: "),
+        ('title = "x"\n', "transport: "),
+        ("title = \n", "mine.toml"),
+        ("\x00", "mine.toml"),
+    ],
+)
+def test_a_wrong_profile_names_the_file_and_the_key(tmp_path: Path, text: str, named: str) -> None:
+    with pytest.raises(ProfileError, match=named) as raised:
+        load_profile("mine", written(tmp_path, text))
+    assert "mine.toml" in str(raised.value)

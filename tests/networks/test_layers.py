@@ -1,0 +1,39 @@
+import pytest
+import torch
+
+from harness.networks.build import build, build_random, input_shape
+from harness.networks.layers import make_layer
+from harness.spaces.block import Block
+from harness.spaces.digits import DIGITS
+from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_0
+
+SOME_OFA_BLOCKS = OFA_MBV3_W1_0.distinct_blocks((128,))[::7]
+
+
+@pytest.mark.parametrize("block", [*DIGITS.distinct_blocks()[::5], *SOME_OFA_BLOCKS], ids=str)
+def test_a_layer_has_the_shape_and_parameters_that_its_block_says(block: Block) -> None:
+    layer = build((block,))
+    assert sum(parameter.numel() for parameter in layer.parameters()) == block.params
+    with torch.no_grad():
+        output = layer(torch.zeros(input_shape((block,), 2)))
+    expected = [2, block.out_channels]
+    if block.kind != "linear":
+        expected += [block.out_height, block.out_width]
+    assert list(output.shape) == expected
+
+
+def test_the_same_seed_gives_the_same_weights_and_leaves_torchs_own_alone() -> None:
+    block = DIGITS.distinct_blocks()[3]
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    first, again, other = (build_random((block,), seed).state_dict() for seed in (4, 4, 5))
+    assert torch.equal(torch.rand(3), expected)
+    name = next(iter(first))
+    assert torch.equal(first[name], again[name])
+    assert not torch.equal(first[name], other[name])
+
+
+def test_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(ValueError, match="tensor"):
+        make_layer({"kind": "tensor", "in_channels": 1, "out_channels": 1})

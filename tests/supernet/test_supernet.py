@@ -1,0 +1,119 @@
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from harness.errors import UsageError
+from harness.spaces.arch import Arch
+from harness.spaces.catalogue import SPACES
+from harness.spaces.digits import DIGITS
+from harness.spaces.genome import decode, sample
+from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_0
+from harness.spaces.space import Space
+from harness.supernet.elastic import ElasticKernel, ElasticMBConv
+from harness.supernet.supernet import Supernet, largest_arch
+from tests.conftest import lively_supernet
+
+
+@pytest.mark.parametrize("space", [DIGITS, OFA_MBV3_W1_0], ids=lambda space: space.name)
+def test_an_extracted_network_computes_exactly_what_the_active_one_does(
+    space: Space, rng: np.random.Generator
+) -> None:
+    supernet = lively_supernet(space)
+    for genome in sample(space, 12 if space is DIGITS else 3, rng):
+        arch = decode(space, genome)
+        supernet.activate(arch)
+        images = torch.randn(2, space.image_channels, arch.resolution, arch.resolution)
+        with torch.no_grad():
+            elastic = supernet(images)
+            static = supernet.extract(arch)(images)
+        assert elastic.std() > 1e-3  # depends on something
+        assert torch.allclose(elastic, static, rtol=1e-5, atol=1e-6)
+
+
+def test_an_extracted_network_has_the_parameters_that_its_blocks_count(
+    rng: np.random.Generator,
+) -> None:
+    supernet = Supernet(DIGITS)
+    for genome in sample(DIGITS, 10, rng):
+        arch = decode(DIGITS, genome)
+        parameters = sum(p.numel() for p in supernet.extract(arch).parameters())
+        assert parameters == sum(block.params for block in DIGITS.blocks(arch))
+
+
+def test_sorting_channels_changes_nothing_for_the_largest_and_orders_by_l1_norm() -> None:
+    supernet = lively_supernet()
+    images = torch.randn(2, 1, 20, 20)
+    with torch.no_grad():
+        before = supernet(images)
+        supernet.sort_channels()
+        assert torch.allclose(supernet(images), before, rtol=1e-4, atol=1e-5)
+    for layer in supernet.layers:
+        assert isinstance(layer, ElasticMBConv)
+        norms = layer.project[0].weight.detach().abs().sum((0, 2, 3))
+        assert (norms[:-1] >= norms[1:]).all()
+
+
+def test_sorting_keeps_more_of_the_output_in_narrow_networks() -> None:
+    # The projection's norm is what the order is made from, so the kept share can only grow.
+    supernet = lively_supernet()
+    narrow = Arch(20, (3, 3, 3), (7,) * 9, (3,) * 9)
+
+    def kept() -> float:
+        shares = []
+        for slot, block in zip(range(9), DIGITS.blocks(narrow)[1:-3], strict=True):
+            layer = supernet.layers[slot]
+            assert isinstance(layer, ElasticMBConv)
+            norms = layer.project[0].weight.detach().abs().sum((0, 2, 3))
+            shares.append(float(norms[: block.mid_channels].sum() / norms.sum()))
+        return float(np.mean(shares))
+
+    before = kept()
+    supernet.sort_channels()
+    assert kept() > before
+
+
+def test_each_layer_has_one_matrix_for_7_to_5_and_one_for_5_to_3() -> None:
+    for layer in Supernet(OFA_MBV3_W1_0).layers:
+        assert isinstance(layer, ElasticMBConv)
+        shapes = {name: tuple(m.shape) for name, m in layer.kernel_transform.matrices.items()}
+        assert shapes == {"5to3": (9, 9), "7to5": (25, 25)}
+
+
+def test_a_small_kernel_is_the_transformed_centre_of_the_transformed_centre() -> None:
+    transform = ElasticKernel((3, 5, 7))
+    with torch.no_grad():
+        for matrix in transform.matrices.values():
+            matrix.normal_()
+        weight = torch.randn(4, 1, 7, 7)
+        middle = weight[:, :, 1:6, 1:6].reshape(4, 25) @ transform.matrices["7to5"].T
+        small = middle.reshape(4, 5, 5)[:, 1:4, 1:4].reshape(4, 9) @ transform.matrices["5to3"].T
+        assert torch.allclose(transform(weight, 3).flatten(1), small, atol=1e-5)
+        assert torch.equal(transform(weight, 7), weight)
+
+
+def test_depth_d_keeps_the_first_d_layers_of_a_stage() -> None:
+    supernet = Supernet(DIGITS)
+    supernet.activate(Arch(20, (1, 3, 2), (3,) * 9, (3,) * 9))
+    assert [slot for slot, _ in supernet.active] == [0, 3, 4, 5, 6, 7]
+
+
+def test_every_sub_network_learns_through_the_shared_weights(rng: np.random.Generator) -> None:
+    supernet = lively_supernet().train()
+    (genome,) = sample(DIGITS, 1, rng)
+    supernet.activate(decode(DIGITS, genome))
+    resolution = decode(DIGITS, genome).resolution
+    loss = F.cross_entropy(
+        supernet(torch.randn(8, 1, resolution, resolution)), torch.arange(8) % 10
+    )
+    loss.backward()
+    reached = {name for name, p in supernet.named_parameters() if p.grad is not None}
+    active = {f"layers.{slot}." for slot, _ in supernet.active}
+    for name, _ in supernet.named_parameters():
+        if name.startswith("layers") and "matrices" not in name:
+            assert (name in reached) == any(name.startswith(layer) for layer in active)
+
+
+def test_an_arch_of_another_space_cannot_be_activated() -> None:
+    with pytest.raises(UsageError):
+        Supernet(DIGITS).activate(largest_arch(SPACES["ofa-mbv3-w1.0"]))

@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+
+from harness.errors import TableError
+from harness.spaces.digits import DIGITS
+from harness.spaces.genome import decode, sample
+from harness.tables.calibration import Sums, calibrate, end_to_end_error, fit, spearman
+from harness.tables.record import Record, Statistics
+from harness.tables.table import Table
+
+
+def networks_of(rng: np.random.Generator, count: int) -> Sums:
+    blocks = rng.integers(6, 13, count).astype(float)
+    return Sums(block_ns=blocks * rng.uniform(10_000, 40_000, count), blocks=blocks)
+
+
+@pytest.mark.parametrize(
+    ("scale", "per_block_ns", "offset_ns"),
+    [(1.0, -6_000.0, 5_000.0), (1.3, 0.0, 0.0), (0.8, 2_000.0, -8_000.0)],
+)
+def test_what_ten_anchors_follow_is_found(
+    rng: np.random.Generator, scale: float, per_block_ns: float, offset_ns: float
+) -> None:
+    def truth(sums: Sums) -> np.ndarray:
+        return scale * sums.block_ns + per_block_ns * sums.blocks + offset_ns
+
+    anchors, others = networks_of(rng, 10), networks_of(rng, 50)
+    predicted = fit(anchors, truth(anchors)).network_ns(others)
+    assert np.abs(predicted / truth(others) - 1).max() < 0.02
+
+
+def test_noise_on_the_anchors_does_not_blow_up_predictions(rng: np.random.Generator) -> None:
+    # All anchors nearly alike: an unrestrained fit of three numbers would follow the noise.
+    blocks = np.full(10, 9.0)
+    anchors = Sums(200_000 + rng.normal(0, 500, 10), blocks)
+    measured = anchors.block_ns * rng.normal(1, 0.02, 10)
+    wide = Sums(np.array([100_000.0, 400_000.0]), np.array([6.0, 12.0]))
+    assert np.abs(fit(anchors, measured).network_ns(wide) / wide.block_ns - 1).max() < 0.1
+
+
+def test_anchors_that_fall_as_their_sums_rise_are_refused() -> None:
+    sums = Sums(np.linspace(1e5, 1e6, 10), np.full(10, 9.0))
+    with pytest.raises(TableError, match="calibration failed"):
+        fit(sums, np.linspace(1e6, 1e5, 10))
+
+
+def test_spearman_is_the_correlation_of_mean_ranks(rng: np.random.Generator) -> None:
+    from scipy.stats import spearmanr
+
+    for _ in range(20):
+        a = rng.integers(0, 6, 30).astype(float)
+        b = a + rng.integers(0, 6, 30)
+        assert spearman(a, b) == pytest.approx(spearmanr(a, b).statistic)
+    assert spearman(np.ones(3), np.arange(3.0)) == 0
+
+
+def made_table(rng: np.random.Generator, noise: float) -> Table:
+    """A table whose networks are 1.1 times their sums, with noise between the halves."""
+    times = {block: int(rng.integers(10_000, 90_000)) for block in DIGITS.distinct_blocks()}
+    records = [record("block", (block,), ns, 0.0, rng) for block, ns in times.items()]
+    for role, count in (("anchor", 10), ("holdout", 40)):
+        for genome in sample(DIGITS, count, rng):
+            blocks = DIGITS.blocks(decode(DIGITS, genome))
+            total = 1.1 * sum(times[block] for block in blocks)
+            records.append(record(role, blocks, total, noise, rng))
+    facts = {"c": {"rounds": 5, "started_at": "2026-01-01"}}
+    return Table("x", "digits", {}, facts, tuple(records))
+
+
+def record(role: str, blocks: tuple, ns: float, noise: float, rng: np.random.Generator) -> Record:  # type: ignore[type-arg]
+    first, second = (round(ns * (1 + noise * rng.normal())) for _ in range(2))
+    numbers = dict.fromkeys(Statistics.__dataclass_fields__, round(ns))
+    numbers |= {"first_half_ns": first, "second_half_ns": second}
+    return Record(role, blocks, None, "latency", "wall", "c", Statistics(**numbers))
+
+
+def test_the_error_of_a_perfect_table_is_none_and_its_floor_shows_the_noise(
+    rng: np.random.Generator,
+) -> None:
+    error = end_to_end_error(made_table(rng, noise=0.05), "wall")
+    assert error.networks == 40
+    assert error.within_5 == error.within_10 == 1
+    assert error.mape < 0.01
+    assert error.spearman > 0.999
+    assert 0.02 < error.floor_mape < 0.12
+    assert error.floor_within_5 < 0.9
+
+
+def test_a_missing_block_is_named(rng: np.random.Generator) -> None:
+    table = made_table(rng, 0)
+    block = table.select("anchor", "wall", "c")[0].blocks[0]
+    records = tuple(r for r in table.records if r.blocks != (block,))
+    with pytest.raises(TableError, match=block.key):
+        calibrate(Table("x", "digits", {}, table.campaigns, records), "wall", "c")
+
+
+def test_too_few_anchors_are_an_error(rng: np.random.Generator) -> None:
+    table = made_table(rng, 0)
+    with pytest.raises(TableError, match="fewer than 3 anchor"):
+        calibrate(table, "wall", "another")

@@ -1,0 +1,73 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.errors import FileFormatError, WorkspaceError
+from harness.files import LineLog
+from harness.tables.journal import Journal, Visit
+
+times = st.lists(st.integers(0, 10**12), min_size=1).map(tuple)
+visits = st.builds(
+    Visit, st.integers(0, 999), st.integers(0, 99), st.integers(0, 2**62), times, st.none() | times
+)
+
+
+@given(st.lists(visits))
+def test_visits_read_back_as_they_were_appended(made: list[Visit]) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "journal.jsonl"
+        journal = Journal(path)
+        for visit in made:
+            journal.append(visit)
+        journal.close()
+        again = Journal(path)
+        again.close()
+    assert again.visits == made == journal.visits
+
+
+def test_every_cut_of_the_file_keeps_all_whole_lines_and_can_be_continued(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    journal = Journal(path)
+    made = [Visit(entry, 0, 5, (1, 22), (3,)) for entry in range(4)]
+    for visit in made:
+        journal.append(visit)
+    journal.close()
+    content = path.read_bytes()
+    for cut in range(len(content) + 1):
+        path.write_bytes(content[:cut])
+        continued = Journal(path)
+        whole = content[:cut].count(b"\n")
+        assert continued.visits == made[:whole]
+        continued.append(made[0])
+        continued.close()
+        last = Journal(path)
+        last.close()
+        assert last.visits == [*made[:whole], made[0]]
+
+
+def test_what_is_appended_is_on_disk_before_append_returns(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.jsonl")
+    for entry in range(3):
+        journal.append(Visit(entry, 0, 5, (1,), None))
+        assert (tmp_path / "journal.jsonl").read_text().count("\n") == entry + 1
+    journal.close()
+
+
+@pytest.mark.parametrize("line", ["x", "3", "[1]", "{}"])
+def test_a_broken_whole_line_is_named(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_text(f"[0,0,1,[1],null]\n{line}\n")
+    with pytest.raises(FileFormatError, match=r"journal\.jsonl:2"):
+        Journal(path)
+
+
+def test_two_runs_cannot_write_one_journal(tmp_path: Path) -> None:
+    log = LineLog(tmp_path / "log.jsonl")
+    with pytest.raises(WorkspaceError, match="another run"):
+        LineLog(tmp_path / "log.jsonl")
+    log.close()
+    LineLog(tmp_path / "log.jsonl").close()

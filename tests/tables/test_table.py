@@ -1,0 +1,126 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.errors import TableError
+from harness.spaces.arch import Arch
+from harness.spaces.digits import DIGITS
+from harness.tables.record import CLOCKS, ROLES, Record, Statistics
+from harness.tables.table import Table, evidence
+
+ARCH = Arch(12, (1, 1, 1), (3, 0, 0) * 3, (3, 0, 0) * 3)
+BLOCKS = DIGITS.distinct_blocks()
+counts = st.integers(1, 10**12)
+
+
+def statistics(value_ns: int) -> Statistics:
+    return Statistics(**dict.fromkeys(Statistics.__dataclass_fields__, value_ns))
+
+
+def record(number: int, campaign: str = "a", role: str = "block") -> Record:
+    arch, blocks = (None, (BLOCKS[number],)) if role == "block" else (ARCH, DIGITS.blocks(ARCH))
+    return Record(role, blocks, arch, "latency", "wall", campaign, statistics(number + 1))
+
+
+def facts(rounds: int, day: int) -> dict[str, object]:
+    return {"rounds": rounds, "started_at": f"2026-01-{day:02}T00:00:00+00:00"}
+
+
+@pytest.fixture
+def table() -> Table:
+    records = (*(record(number) for number in range(5)), record(5, role="anchor"))
+    return Table("cpu", "digits", {"processor": "x"}, {"a": facts(3, 1)}, records)
+
+
+@given(
+    st.builds(
+        Record,
+        role=st.sampled_from(ROLES),
+        blocks=st.lists(st.sampled_from(BLOCKS), min_size=1).map(tuple),
+        arch=st.sampled_from([None, ARCH]),
+        quantity=st.just("latency"),
+        clock=st.sampled_from(CLOCKS),
+        campaign=st.text(),
+        statistics=st.builds(Statistics, *[counts] * len(Statistics.__dataclass_fields__)),
+        suspect=st.lists(st.text()).map(tuple),
+    )
+)
+def test_a_record_survives_its_json(given_record: Record) -> None:
+    assert Record.from_json(json.loads(json.dumps(given_record.to_json()))) == given_record
+
+
+def test_a_table_reads_back_with_its_lines_in_a_fixed_order(tmp_path: Path, table: Table) -> None:
+    first, second = tmp_path / "1.jsonl", tmp_path / "2.jsonl"
+    table.save(first)
+    replace(table, records=table.records[::-1]).save(second)
+    assert first.read_bytes() == second.read_bytes()
+    loaded = Table.load(first)
+    assert {r.key: r for r in loaded.records} == {r.key: r for r in table.records}
+    assert (loaded.device, loaded.space, loaded.identity) == ("cpu", "digits", {"processor": "x"})
+
+
+def test_adding_a_campaign_twice_changes_nothing_and_others_stay(table: Table) -> None:
+    new = [record(number, "b") for number in range(3)]
+    once = table.with_campaign("b", facts(9, 2), new)
+    assert once.with_campaign("b", facts(9, 2), new) == once
+    assert set(table.records) <= set(once.records)
+    assert len(once.records) == len(table.records) + 3
+
+
+def test_the_best_campaign_has_most_rounds_and_is_the_newest_of_those(table: Table) -> None:
+    quick = table.with_campaign("b", facts(2, 9), [record(0, "b")])
+    assert quick.best_campaign() == "a"
+    newer = quick.with_campaign("c", facts(3, 5), [record(0, "c")])
+    assert newer.best_campaign() == "c"
+    no_blocks = newer.with_campaign("d", facts(99, 9), [record(0, "d", "anchor")])
+    assert no_blocks.best_campaign() == "c"
+
+
+def test_a_table_without_blocks_says_so(table: Table) -> None:
+    with pytest.raises(TableError, match="no blocks"):
+        replace(table, records=()).best_campaign()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{",
+        "[]",
+        '{"role": "block"}',
+        "null",
+    ],
+)
+def test_a_broken_line_is_named_with_its_number(tmp_path: Path, table: Table, line: str) -> None:
+    path = tmp_path / "t.jsonl"
+    table.save(path)
+    lines = path.read_text().splitlines()
+    lines[3] = line
+    path.write_text("\n".join(lines))
+    with pytest.raises(TableError, match=r"t\.jsonl:4"):
+        Table.load(path)
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, "1"])
+def test_times_that_are_no_times_are_refused(value: object) -> None:
+    wrong = record(0).to_json()
+    wrong["statistics"]["value_ns"] = value
+    with pytest.raises(TableError, match="above 0"):
+        Record.from_json(wrong)
+
+
+@pytest.mark.parametrize("text", ["", "x", "{}\n", '{"kind":"table","schema":99}\n', "\x80"])
+def test_what_is_no_table_is_one_clear_error(tmp_path: Path, text: str) -> None:
+    (tmp_path / "t.jsonl").write_bytes(text.encode("latin-1"))
+    with pytest.raises(TableError, match=r"t\.jsonl"):
+        Table.load(tmp_path / "t.jsonl")
+
+
+def test_evidence_says_when_a_device_was_measured(tmp_path: Path, table: Table) -> None:
+    assert evidence("cpu", tmp_path) == "never run on hardware"
+    table.save(tmp_path / "cpu.digits.jsonl")
+    assert "2026-01-01" in evidence("cpu", tmp_path)
+    assert evidence("cpu-onnxruntime", tmp_path) == "never run on hardware"

@@ -1,0 +1,120 @@
+"""Who may import whom, and what must not be imported at all."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "harness"
+# Each room with the rooms it may import, directly; what those may, it may too.
+MAY_IMPORT = {
+    "errors": (),
+    "files": ("errors",),
+    "progress": (),
+    "spaces": ("errors",),
+    "networks": ("spaces", "files"),
+    "supernet": ("networks",),
+    "training": ("supernet", "progress"),
+    "tables": ("spaces", "files"),
+    "transports": ("errors",),
+    "runtimes": ("networks", "transports"),
+    "devices": ("runtimes",),
+    "measuring": ("devices", "tables", "progress"),
+    "predictors": ("measuring", "training"),
+    "search": ("predictors",),
+    "deploy": ("search",),
+    "reports": ("deploy",),
+    "workspace": ("files",),
+    "effort": ("measuring",),
+    "pipeline": ("reports", "workspace", "effort"),
+    "console": ("deploy",),
+    "cli": ("pipeline", "console"),
+    "__main__": ("cli",),
+}
+NO_TORCH = ("spaces", "tables", "search")
+
+
+def allowed(room: str) -> set[str]:
+    """Everything that `room` may import, through others too."""
+    found = {room}
+    for other in MAY_IMPORT[room]:
+        found |= allowed(other)
+    return found
+
+
+def imports(path: Path) -> set[str]:
+    """Modules that the file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            module = node.module or ""
+            found |= {f"{module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def files() -> list[Path]:
+    return [path for path in sorted(PACKAGE.rglob("*.py")) if path.parent != PACKAGE / "catalogue"]
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_every_file_imports_only_what_lies_to_its_left(path: Path) -> None:
+    room = room_of(path)
+    if room == "__init__":
+        return
+    for module in imports(path):
+        package, _, rest = module.partition(".")
+        imported = rest.partition(".")[0]
+        if package == "harness" and imported != "__version__":
+            assert imported in allowed(room), f"{path} imports {module}"
+
+
+@pytest.mark.parametrize("room", NO_TORCH)
+def test_spaces_tables_and_search_import_no_torch(room: str) -> None:
+    for path in (PACKAGE / room).rglob("*.py"):
+        assert not any(module.split(".")[0] == "torch" for module in imports(path)), path
+
+
+def test_modules_that_need_no_torch_do_not_load_it() -> None:
+    code = (
+        "import sys\n"
+        "import harness.pipeline, harness.search.archive, harness.reports.page, harness.console\n"
+        "print([m for m in ('torch', 'onnxruntime', 'sklearn', 'onnx') if m in sys.modules])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_help_imports_no_heavy_library() -> None:
+    code = (
+        "import sys\nsys.argv = ['harness', '--help']\nimport harness.cli\n"
+        "try:\n    harness.cli.main()\nexcept SystemExit as end:\n    assert not end.code\n"
+        "heavy = ('torch', 'onnxruntime', 'onnx', 'matplotlib', 'sklearn', 'numpy', 'pydantic')\n"
+        "print('loaded:', [name for name in heavy if name in sys.modules])"
+    )
+    output = subprocess.check_output([sys.executable, "-c", code], text=True)
+    assert "Usage" in output
+    assert output.splitlines()[-1] == "loaded: []"
+
+
+@pytest.mark.parametrize("name", ["runtimes/agent.py", "networks/layers.py"])
+def test_what_runs_on_the_target_stays_within_python_3_6_and_imports_nothing_of_ours(
+    name: str,
+) -> None:
+    text = (PACKAGE / name).read_text()
+    ast.parse(text, feature_version=(3, 6))
+    assert not any(module.startswith("harness") for module in imports(PACKAGE / name))
+
+
+def test_the_agent_needs_only_the_standard_library_until_a_runtime_is_opened() -> None:
+    tree = ast.parse((PACKAGE / "runtimes/agent.py").read_text())
+    top = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = {alias.name.split(".")[0] for node in top for alias in node.names}
+    assert names <= sys.stdlib_module_names

@@ -1,0 +1,97 @@
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from harness.errors import CheckpointError
+from harness.spaces.digits import DIGITS
+from harness.supernet.checkpoint import Checkpoint
+from harness.training import loop
+from harness.training.data import Digits
+from harness.training.stages import Recipe, progressive_shrinking
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.fixture(scope="module")
+def data() -> Digits:
+    return Digits.load()
+
+
+def recipe(distill: float = 0.0) -> Recipe:
+    """Every stage, at least two steps of each."""
+    whole = progressive_shrinking(DIGITS, 12, distill=distill)
+    return replace(whole, batch_size=8, stages=tuple(replace(s, steps=2) for s in whole.stages))
+
+
+@pytest.mark.parametrize("distill", [0.0, 0.5])
+def test_training_killed_after_any_step_ends_with_the_weights_of_one_that_was_not(
+    tmp_path: Path, data: Digits, monkeypatch: pytest.MonkeyPatch, distill: float
+) -> None:
+    monkeypatch.setattr(loop, "CHECKPOINT_EVERY_S", 0.0)
+    settings = recipe(distill)
+    whole = loop.train(DIGITS, data, settings, tmp_path / "whole.pt")
+
+    def killed_after(stop: int) -> None:
+        def on_step(done: int, _total: int) -> None:
+            if done == stop:
+                raise Killed
+
+        with pytest.raises(Killed):
+            loop.train(DIGITS, data, settings, tmp_path / "killed.pt", on_step)
+
+    for stop in range(1, settings.steps, 1 if not distill else 3):
+        killed_after(stop)
+    resumed = loop.train(DIGITS, data, settings, tmp_path / "killed.pt")
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_a_finished_run_is_found_and_an_unfinished_one_is_not(
+    tmp_path: Path, data: Digits
+) -> None:
+    path, settings = tmp_path / "supernet.pt", recipe()
+    assert loop.finished(path, settings) is None
+    loop.train(DIGITS, data, settings, path)
+    found = loop.finished(path, settings)
+    assert found is not None
+    assert found.step == settings.steps
+    replace(found, step=3).save(path)
+    assert loop.finished(path, settings) is None
+
+
+def test_a_checkpoint_of_other_settings_is_not_continued(tmp_path: Path, data: Digits) -> None:
+    path, settings = tmp_path / "supernet.pt", recipe()
+    Checkpoint("digits", asdict(replace(settings, seed=9)), 1, {}, {}, None).save(path)
+    with pytest.raises(CheckpointError, match="other settings"):
+        loop.train(DIGITS, data, settings, path)
+
+
+def test_training_makes_the_largest_network_better(tmp_path: Path, data: Digits) -> None:
+    from harness.supernet.supernet import Supernet, largest_arch
+    from harness.training.evaluate import SubnetEvaluator
+
+    settings = progressive_shrinking(DIGITS, 100)
+    short = replace(settings, stages=tuple(replace(s, steps=20) for s in settings.stages[:1]))
+    trained = loop.train(DIGITS, data, short, tmp_path / "supernet.pt")
+    before, after = (
+        SubnetEvaluator(net, data).accuracy(largest_arch(DIGITS))
+        for net in (Supernet(DIGITS), trained)
+    )
+    assert after > before + 10
+
+
+def test_the_schedule_opens_kernel_then_depth_then_width() -> None:
+    opened = [(s.kernels, s.depths, s.expands) for s in recipe().stages]
+    assert opened == [
+        ((7,), (3,), (6,)),
+        ((3, 5, 7), (3,), (6,)),
+        ((3, 5, 7), (2, 3), (6,)),
+        ((3, 5, 7), (1, 2, 3), (6,)),
+        ((3, 5, 7), (1, 2, 3), (4, 6)),
+        ((3, 5, 7), (1, 2, 3), (3, 4, 6)),
+    ]
+    assert [stage.subnets_per_step for stage in recipe().stages] == [1, 1, 2, 2, 4, 4]
