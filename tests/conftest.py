@@ -43,7 +43,7 @@ def lively_supernet(space: Space = DIGITS) -> Supernet:
                 module.bias.normal_(0, 0.2)
         for name, parameter in supernet.named_parameters():
             if "matrices" in name:
-                parameter += 0.1 * torch.randn_like(parameter)
+                parameter.add_(0.1 * torch.randn_like(parameter))
     return supernet.eval()
 
 

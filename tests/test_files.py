@@ -26,7 +26,7 @@ def test_a_full_disk_is_one_clear_error_and_keeps_the_old_file(tmp_path: Path) -
     path = tmp_path / "file"
     files.write_text(path, "old")
 
-    def full(file: IO[bytes]) -> None:
+    def full(_file: IO[bytes]) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.raises(WorkspaceError, match="No space left"):

@@ -59,6 +59,8 @@ class Front:
         Raises:
             FileFormatError: the file is missing, broken or of another schema.
         """
+        if not path.exists():
+            raise FileFormatError(f"there is no front {path}; make it with `harness run`")
         value = files.read_json(path)
         if not isinstance(value, dict) or value.get("schema") != SCHEMA:
             raise FileFormatError(f"{path} is not a front of schema {SCHEMA}")

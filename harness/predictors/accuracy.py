@@ -73,8 +73,12 @@ class AccuracyPredictor:
         Raises:
             CheckpointError: the file is missing, broken, or for another space.
         """
+        if not path.exists():
+            raise CheckpointError(
+                f"there is no accuracy predictor {path}; make it with `harness accuracy fit`"
+            )
         try:
-            with np.load(path, allow_pickle=False) as content:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
                 if str(content["space"]) != space.name:
                     raise CheckpointError(f"{path} predicts for {content['space']}")
                 layers = range(len(HIDDEN) + 1)

@@ -31,6 +31,8 @@ class Table:
         Raises:
             TableError: the file is missing, broken (the line is named), or of another schema.
         """
+        if not path.exists():
+            raise TableError(f"there is no table {path}; make it with `harness measure`")
         try:
             lines = path.read_text().splitlines()
         except (OSError, UnicodeDecodeError) as error:

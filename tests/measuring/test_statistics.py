@@ -30,7 +30,9 @@ def test_the_interval_over_visits_holds_the_truth_where_one_over_runs_would_not(
     # Runs of a visit agree; visits differ by 5 %: what is unknown lies between visits.
     held = 0
     for _ in range(200):
-        samples = (100_000 * rng.normal(1, 0.05, (30, 1)) * rng.normal(1, 0.001, (30, 4))).astype(int)
+        samples = (100_000 * rng.normal(1, 0.05, (30, 1)) * rng.normal(1, 0.001, (30, 4))).astype(
+            int
+        )
         truth = 100_000 * (1 - 1.2816 * 0.05)  # the lower decile of visits
         statistics = summarise(samples, seed=1)
         held += statistics.low_ns <= truth * 1.003 and truth * 0.997 <= statistics.high_ns

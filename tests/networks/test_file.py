@@ -68,9 +68,7 @@ class _Evil:
         return Path.touch, (Path("executed"),)  # type: ignore[return-value]
 
 
-def test_code_in_a_file_is_not_executed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_code_in_a_file_is_not_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save({"kind": "network", "schema": 1, "space": _Evil()}, tmp_path / "evil.pt")
     with pytest.raises(CheckpointError):

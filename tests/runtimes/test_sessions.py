@@ -97,9 +97,7 @@ def test_blocks_are_timed_with_the_weights_of_their_seed(session: ResidentSessio
 def test_more_work_takes_longer(session: ResidentSession) -> None:
     small = DIGITS.blocks(Arch(12, (1,) * 3, (3,) * 9, (3,) * 9))
     large = DIGITS.blocks(Arch(20, (3,) * 3, (7,) * 9, (6,) * 9))
-    times = {
-        blocks: min(session.visit(blocks, runs=20).wall_ns) for blocks in (small, large)
-    }
+    times = {blocks: min(session.visit(blocks, runs=20).wall_ns) for blocks in (small, large)}
     assert times[large] > 1.5 * times[small]
 
 

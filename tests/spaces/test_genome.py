@@ -45,7 +45,9 @@ def test_canonical_rows_are_equal_exactly_for_equal_networks(space, seed) -> Non
     )
     rows[4:][hidden[4:]] = 0  # the same networks with other genes where nothing is
     assert (canonical(space, rows)[:4] == canonical(space, rows)[4:]).all()
-    assert len({decode(space, row) for row in rows}) == len(np.unique(canonical(space, rows), axis=0))
+    assert len({decode(space, row) for row in rows}) == len(
+        np.unique(canonical(space, rows), axis=0)
+    )
 
 
 def test_the_same_seed_draws_the_same_networks() -> None:

@@ -1,7 +1,10 @@
+from itertools import pairwise
+
 import pytest
 
 from harness.errors import UsageError
 from harness.spaces.arch import Arch
+from harness.spaces.block import Block
 from harness.spaces.catalogue import SPACES, find_space
 from harness.spaces.digits import DIGITS
 from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_0, OFA_MBV3_W1_2
@@ -45,7 +48,7 @@ def test_ofa_mbv3_has_exactly_7371_to_the_5_archs_at_25_resolutions() -> None:
 
 
 def test_distinct_blocks_are_exactly_those_of_all_archs_of_a_small_space() -> None:
-    seen = set()
+    seen: set[Block] = set()
     for resolution in DIGITS.resolutions:
         for depth in DIGITS.depths:
             for kernel in DIGITS.kernels:
@@ -63,7 +66,7 @@ def test_each_block_takes_what_the_one_before_makes(space: Space) -> None:
     )
     blocks = space.blocks(arch)
     assert (blocks[0].height, blocks[0].in_channels) == (arch.resolution, space.image_channels)
-    for block, following in zip(blocks, blocks[1:], strict=False):
+    for block, following in pairwise(blocks):
         assert (block.out_height, block.out_channels) == (following.height, following.in_channels)
     assert blocks[-1].out_channels == space.classes
 

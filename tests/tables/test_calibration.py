@@ -49,7 +49,7 @@ def test_spearman_is_the_correlation_of_mean_ranks(rng: np.random.Generator) -> 
 
     for _ in range(20):
         a = rng.integers(0, 6, 30).astype(float)
-        b = a + rng.integers(0, 6, 30)
+        b = a + rng.integers(0, 6, 30).astype(float)
         assert spearman(a, b) == pytest.approx(spearmanr(a, b).statistic)
     assert spearman(np.ones(3), np.arange(3.0)) == 0
 
@@ -67,7 +67,7 @@ def made_table(rng: np.random.Generator, noise: float) -> Table:
     return Table("x", "digits", {}, facts, tuple(records))
 
 
-def record(role: str, blocks: tuple, ns: float, noise: float, rng: np.random.Generator) -> Record:  # type: ignore[type-arg]
+def record(role: str, blocks: tuple, ns: float, noise: float, rng: np.random.Generator) -> Record:
     first, second = (round(ns * (1 + noise * rng.normal())) for _ in range(2))
     numbers = dict.fromkeys(Statistics.__dataclass_fields__, round(ns))
     numbers |= {"first_half_ns": first, "second_half_ns": second}

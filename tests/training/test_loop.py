@@ -50,9 +50,7 @@ def test_training_killed_after_any_step_ends_with_the_weights_of_one_that_was_no
         assert torch.equal(value, resumed.state_dict()[name]), name
 
 
-def test_a_finished_run_is_found_and_an_unfinished_one_is_not(
-    tmp_path: Path, data: Digits
-) -> None:
+def test_a_finished_run_is_found_and_an_unfinished_one_is_not(tmp_path: Path, data: Digits) -> None:
     path, settings = tmp_path / "supernet.pt", recipe()
     assert loop.finished(path, settings) is None
     loop.train(DIGITS, data, settings, path)

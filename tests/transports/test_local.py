@@ -50,9 +50,14 @@ def test_a_silent_program_is_stalled_after_the_idle_time_out() -> None:
 def test_writing_to_a_program_that_ended_is_a_lost_target() -> None:
     process = LocalTransport().start(python("import sys; sys.exit('no more')"))
     assert process.receive(10) is None
-    with pytest.raises(TargetLost, match="no more"):
-        for _ in range(100):
+
+    def send_for_a_while() -> None:
+        for _ in range(1000):  # its end of the pipe closes a moment after its output
             process.send("hello")
+            time.sleep(0.001)
+
+    with pytest.raises(TargetLost, match="no more"):
+        send_for_a_while()
     process.kill()
     process.kill()  # harmless
 

@@ -1,0 +1,73 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.deploy.front import Front, Point, gaps
+from harness.errors import FileFormatError, UsageError
+from harness.spaces.arch import Arch
+
+
+def point(latency_ms: float, accuracy: float) -> Point:
+    return Point(
+        arch=Arch(12, (1, 2, 1), (3, 0, 0, 5, 7, 0, 3, 0, 0), (3, 0, 0, 6, 4, 0, 3, 0, 0)),
+        macs=100,
+        params=10,
+        latency_ms_searched=latency_ms,
+        latency_ms=latency_ms,
+        latency_ms_interval=(latency_ms * 0.9, latency_ms * 1.1),
+        accuracy=accuracy,
+        accuracy_interval=(accuracy - 1, accuracy + 1),
+    )
+
+
+def measured(unmeasured: Point, latency_ms: float, accuracy: float) -> Point:
+    return replace(
+        unmeasured,
+        latency_ms_measured=latency_ms,
+        latency_ms_measured_interval=(latency_ms * 0.99, latency_ms * 1.01),
+        latency_ms_wall_median=latency_ms * 1.2,
+        accuracy_measured=accuracy,
+        accuracy_measured_interval=(accuracy - 2, accuracy + 2),
+    )
+
+
+def front(*points: Point) -> Front:
+    return Front("cpu", "digits", {"seed": 1}, {"mape": 0.1}, {"rmse": 1.0}, points, ({"x": 1.0},))
+
+
+@pytest.mark.parametrize("points", [(point(1, 80),), (measured(point(1, 80), 1.1, 79),)])
+def test_a_front_reads_back_as_it_was_written(tmp_path: Path, points: tuple[Point, ...]) -> None:
+    written = front(*points)
+    written.save(tmp_path / "front.json")
+    loaded = Front.load(tmp_path / "front.json")
+    assert [p.arch for p in loaded.points] == [p.arch for p in points]
+    loaded.save(tmp_path / "again.json")
+    assert (tmp_path / "again.json").read_text() == (tmp_path / "front.json").read_text()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 2}', '{"schema": 1}'])
+def test_what_is_no_front_is_one_clear_error(tmp_path: Path, text: str) -> None:
+    (tmp_path / "front.json").write_text(text)
+    with pytest.raises(FileFormatError, match=r"front\.json"):
+        Front.load(tmp_path / "front.json")
+
+
+def test_gaps_are_the_differences_on_both_axes() -> None:
+    points = (
+        measured(point(1.0, 80), 1.04, 79),
+        measured(point(2.0, 90), 2.16, 91),
+        measured(point(4.0, 95), 5.00, 92),
+    )
+    found = gaps(points)
+    assert found["latency_within_5"] == pytest.approx(1 / 3)
+    assert found["latency_within_10"] == pytest.approx(2 / 3)
+    assert found["accuracy_mean_difference"] == pytest.approx(-1)
+    assert found["accuracy_mean_absolute_difference"] == pytest.approx(5 / 3)
+    assert found["accuracy_gain_along_front"] == pytest.approx(13)
+    assert found["latency_span"] == pytest.approx(5 / 1.04)
+
+
+def test_a_point_that_is_not_there_says_which_are() -> None:
+    with pytest.raises(UsageError, match="0 to 1"):
+        front(point(1, 80), point(2, 90)).point(2)

@@ -1,0 +1,106 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.errors import CheckpointError, TableError
+from harness.predictors.accuracy import HIDDEN, AccuracyPredictor, fit
+from harness.predictors.latency import LatencyPredictor
+from harness.spaces.digits import DIGITS
+from harness.spaces.genome import Genomes, decode, one_hot, sample
+from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_0
+from harness.tables.calibration import calibrate
+from tests.tables.test_calibration import made_table
+
+
+def test_latency_is_the_calibrated_sum_of_the_networks_blocks(rng: np.random.Generator) -> None:
+    table = made_table(rng, 0)
+    predictor = LatencyPredictor.from_table(table, DIGITS, "wall")
+    calibration = calibrate(table, "wall", "c")
+    times = table.block_ns("wall", "c")
+    genomes = sample(DIGITS, 30, rng)
+    for genome, predicted in zip(genomes, predictor.latency_ms(genomes), strict=True):
+        blocks = DIGITS.blocks(decode(DIGITS, genome))
+        total = sum(times[block] for block in blocks)
+        by_hand = calibration.scale * total + calibration.per_block_ns * len(blocks)
+        assert predicted == pytest.approx((by_hand + calibration.offset_ns) / 1e6)
+        assert predicted == pytest.approx(1.1 * total / 1e6, rel=0.02)
+
+
+def test_the_smallest_latency_is_that_of_the_network_named(rng: np.random.Generator) -> None:
+    predictor = LatencyPredictor.from_table(made_table(rng, 0), DIGITS, "wall")
+    smallest_ms, genome = predictor.smallest()
+    assert predictor.latency_ms(genome[None])[0] == pytest.approx(smallest_ms)
+    assert (predictor.latency_ms(sample(DIGITS, 5000, rng)) >= smallest_ms - 1e-12).all()
+
+
+def test_a_table_of_another_space_is_refused(rng: np.random.Generator) -> None:
+    with pytest.raises(TableError, match=r"for digits, not ofa-mbv3-w1\.0"):
+        LatencyPredictor.from_table(made_table(rng, 0), OFA_MBV3_W1_0, "wall")
+
+
+def additive_accuracy(genomes: Genomes) -> np.ndarray:
+    """A known truth: every choice adds or takes a little."""
+    effects = np.random.default_rng(5).normal(0, 1, 57)
+    return 80 + one_hot(DIGITS, genomes) @ effects
+
+
+@pytest.fixture(scope="module")
+def trained() -> AccuracyPredictor:
+    genomes = sample(DIGITS, 300, np.random.default_rng(1))
+    return fit(DIGITS, genomes, additive_accuracy(genomes), epochs=60)
+
+
+def test_the_predictor_ranks_sub_networks_that_it_has_not_seen(trained: AccuracyPredictor) -> None:
+    genomes = sample(DIGITS, 500, np.random.default_rng(2))
+    truth = additive_accuracy(genomes)
+    predicted = trained.accuracy(genomes)
+    assert np.corrcoef(predicted, truth)[0, 1] > 0.9
+    assert np.sqrt(np.mean((predicted - truth) ** 2)) < 0.6 * truth.std()
+
+
+def test_its_stated_quality_is_that_on_sub_networks_held_out(trained: AccuracyPredictor) -> None:
+    quality = trained.quality
+    assert (quality.trained_on, quality.held_out) == (240, 60)
+    genomes = sample(DIGITS, 2000, np.random.default_rng(3))
+    unseen = np.sqrt(np.mean((trained.accuracy(genomes) - additive_accuracy(genomes)) ** 2))
+    assert quality.rmse == pytest.approx(unseen, rel=0.4)
+    assert 0.85 < quality.spearman <= 1
+
+
+def test_it_is_the_papers_mlp_and_the_same_for_the_same_seed(trained: AccuracyPredictor) -> None:
+    assert [weight.shape for weight in trained.weights] == [
+        (57, 400),
+        (400, 400),
+        (400, 400),
+        (400, 1),
+    ]
+    assert HIDDEN == (400, 400, 400)
+    genomes = sample(DIGITS, 60, np.random.default_rng(1))
+    first, again = (fit(DIGITS, genomes, additive_accuracy(genomes), epochs=2) for _ in range(2))
+    assert (first.accuracy(genomes) == again.accuracy(genomes)).all()
+
+
+def test_a_predictor_reads_back_with_its_quality(
+    tmp_path: Path, trained: AccuracyPredictor
+) -> None:
+    trained.save(tmp_path / "accuracy.npz")
+    loaded = AccuracyPredictor.load(tmp_path / "accuracy.npz", DIGITS)
+    genomes = sample(DIGITS, 20, np.random.default_rng(2))
+    assert (loaded.accuracy(genomes) == trained.accuracy(genomes)).all()
+    assert loaded.quality == trained.quality
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off", b"text"])
+def test_a_broken_predictor_is_one_clear_error(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "accuracy.npz").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"accuracy\.npz"):
+        AccuracyPredictor.load(tmp_path / "accuracy.npz", DIGITS)
+
+
+def test_a_predictor_of_another_space_is_refused(
+    tmp_path: Path, trained: AccuracyPredictor
+) -> None:
+    trained.save(tmp_path / "accuracy.npz")
+    with pytest.raises(CheckpointError, match="predicts for digits"):
+        AccuracyPredictor.load(tmp_path / "accuracy.npz", OFA_MBV3_W1_0)

@@ -1,0 +1,256 @@
+"""The main job as a user starts it: killed at random moments, and then asked what it left."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.deploy.front import Front
+from harness.devices.device import Device
+from harness.effort import QUICK
+from harness.measuring.plan import calibration_entries, table_entries
+from harness.networks.file import NetworkFile
+from harness.pipeline import Run
+from harness.spaces.digits import DIGITS
+from harness.tables.table import Table
+from harness.workspace import Workspace
+
+KILLS = 20
+DEVICE = "cpu-onnxruntime"
+COMMAND = [sys.executable, "-m", "harness", "run", "--quick", "--device", DEVICE, "--root"]
+
+
+@dataclass
+class KilledRun:
+    """A run that was killed many times and then left to end."""
+
+    root: Path
+    output: str
+    kills: int
+
+    def journal(self, campaign: str) -> list[list[Any]]:
+        path = self.root / "runs" / f"{DEVICE}.digits" / f"{campaign}.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def whole_lines(root: Path) -> dict[Path, list[bytes]]:
+    """Every finished line of everything that is appended to."""
+    return {
+        path: path.read_bytes().split(b"\n")[:-1] for path in sorted(root.glob("runs/*/*.jsonl"))
+    }
+
+
+def is_complete(root: Path) -> bool:
+    front = root / "reports" / f"{DEVICE}.digits" / "front.json"
+    return front.exists() and Front.load(front).verification is not None
+
+
+@pytest.fixture(scope="module")
+def killed_run(tmp_path_factory: pytest.TempPathFactory) -> KilledRun:
+    """The job killed with SIGKILL at 20 random moments, each between its start and 7 s later.
+
+    That spreads the kills over all steps. Should the job be done before the last kill, it is
+    started once more in another folder, so that there are always 20.
+    """
+    chance = random.Random(11)
+    root = tmp_path_factory.mktemp("killed")
+    before: dict[Path, list[bytes]] = {}
+    for _ in range(KILLS):
+        if is_complete(root):
+            root, before = tmp_path_factory.mktemp("killed"), {}
+        with subprocess.Popen([*COMMAND, str(root)], stdout=subprocess.DEVNULL) as process:
+            time.sleep(chance.uniform(0, 7))
+            process.send_signal(signal.SIGKILL)
+        after = whole_lines(root)
+        for path, lines in before.items():
+            assert after[path][: len(lines)] == lines, f"{path} lost lines"
+        before = after
+    ended = subprocess.run(
+        [*COMMAND, str(root)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout
+    after = whole_lines(root)
+    for path, lines in before.items():
+        assert after[path][: len(lines)] == lines, f"{path} lost lines"
+    return KilledRun(root, ended.stdout, KILLS)
+
+
+def job(root: Path) -> Run:
+    from harness.console import Terminal
+
+    return Run(Workspace(root), DIGITS, QUICK, 0, False, Terminal())
+
+
+def test_every_visit_was_made_once_and_every_record_is_there(killed_run: KilledRun) -> None:
+    assert killed_run.kills == KILLS
+    table = Table.load(killed_run.root / "tables" / f"{DEVICE}.digits.jsonl")
+    keys = Counter(record.key for record in table.records)
+    assert set(keys.values()) == {1}
+    sizes = {
+        "measure": (len(table_entries(DIGITS)), QUICK.table.rounds),
+        "verify": (len(calibration_entries(DIGITS)) + QUICK.points, QUICK.verification.rounds),
+    }
+    assert len(table.campaigns) == len(sizes)
+    for campaign in table.campaigns:
+        records = [record for record in table.records if record.campaign == campaign]
+        kind = "measure" if any(record.role == "block" for record in records) else "verify"
+        entries, rounds = sizes[kind]
+        assert len(records) == 2 * entries  # two clocks
+        visits = Counter(
+            (entry, number) for entry, number, *_ in killed_run.journal(campaign) if entry
+        )
+        assert visits == Counter({(e, r): 1 for e in range(1, entries) for r in range(rounds)})
+
+
+def test_every_sub_network_was_evaluated_once(killed_run: KilledRun) -> None:
+    (path,) = killed_run.root.glob("runs/digits-*/evaluated.jsonl")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert len(lines) == QUICK.subnets
+    assert len({tuple(line["genome"]) for line in lines}) == QUICK.subnets
+    assert all(0 < line["accuracy"] <= 100 for line in lines)
+
+
+def test_every_network_was_judged_once_on_every_test_image(killed_run: KilledRun) -> None:
+    (path,) = killed_run.root.glob("runs/*/*.labels.jsonl")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert len({line["network"] for line in lines}) == len(lines) == QUICK.points
+    assert all(len(line["predicted"]) == 1400 for line in lines)
+
+
+def test_the_report_is_complete(killed_run: KilledRun) -> None:
+    folder = killed_run.root / "reports" / f"{DEVICE}.digits"
+    assert {path.name for path in folder.glob("[!.]*")} == {
+        "front.json",
+        "index.html",
+        "pareto.png",
+        "pareto.svg",
+    }
+    front = Front.load(folder / "front.json")
+    assert len(front.points) == QUICK.points
+    assert len(front.cloud) == QUICK.subnets
+    assert all(point.latency_ms_measured and point.accuracy_measured for point in front.points)
+    assert front.verification is not None
+    assert front.verification["latency_span"] > 2
+    assert front.verification["accuracy_gain_along_front"] > 0
+    assert "holdout networks within 5 %" in killed_run.output
+    assert f"{DEVICE}.digits/index.html" in killed_run.output
+
+
+def test_the_networks_of_the_front_are_files_that_can_be_used(killed_run: KilledRun) -> None:
+    front = Front.load(killed_run.root / "reports" / f"{DEVICE}.digits" / "front.json")
+    assert front.verification is not None
+    for name, point in zip(front.verification["networks"], front.points, strict=True):
+        network = NetworkFile.load(killed_run.root / name)
+        assert network.arch == point.arch
+        assert network.origin["bn_images"] > 0
+
+
+def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "harness", *arguments, "--root", str(root)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def one_line(ended: subprocess.CompletedProcess[str], code: int) -> str:
+    """The message of a command that failed as it should."""
+    assert ended.returncode == code, ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stdout + ended.stderr
+    (line,) = ended.stderr.strip().splitlines()
+    return line
+
+
+def test_a_finished_job_is_not_done_again(killed_run: KilledRun) -> None:
+    before = {
+        path: path.stat().st_mtime_ns
+        for path in killed_run.root.rglob("*")
+        if path.is_file() and path.suffix in {".jsonl", ".pt", ".npz", ".json"}
+    }
+    started = time.monotonic()
+    assert run(killed_run.root, "run", "--quick", "--device", DEVICE).returncode == 0
+    assert time.monotonic() - started < 60
+    after = {path: path.stat().st_mtime_ns for path in before}
+    assert after == before
+
+
+def test_an_infeasible_constraint_names_the_smallest_latency(killed_run: KilledRun) -> None:
+    arguments = ("search", "--quick", "--device", DEVICE, "--max-latency-ms", "0.0001")
+    assert "smallest achievable latency is 0.0" in one_line(run(killed_run.root, *arguments), 5)
+
+
+def test_a_feasible_constraint_gives_a_network_within_it(killed_run: KilledRun) -> None:
+    ended = run(killed_run.root, "search", "--quick", "--device", DEVICE, "--max-latency-ms", "0.1")
+    best = json.loads(ended.stdout)
+    assert best["latency_ms"] <= 0.1
+    assert best["arch"]["r"] in DIGITS.resolutions
+
+
+def test_a_point_of_the_front_is_extracted_to_a_file(killed_run: KilledRun, tmp_path: Path) -> None:
+    output = tmp_path / "network.pt"
+    ended = run(killed_run.root, "extract", "front:3", str(output), "--device", DEVICE)
+    assert ended.returncode == 0, ended.stderr
+    front = Front.load(killed_run.root / "reports" / f"{DEVICE}.digits" / "front.json")
+    assert NetworkFile.load(output).arch == front.points[3].arch
+    ended = run(killed_run.root, "extract", "front:99", str(output), "--device", DEVICE)
+    assert "0 to 9" in one_line(ended, 2)
+    ended = run(killed_run.root, "extract", "7", str(output), "--device", DEVICE)
+    assert "write front:7" in one_line(ended, 2)
+
+
+def test_a_table_shows_its_error_and_its_floor(killed_run: KilledRun) -> None:
+    shown = run(killed_run.root, "tables", "show", DEVICE).stdout
+    assert "145 blocks" in shown
+    assert "measuring twice" in shown
+    listed = run(killed_run.root, "devices", "list").stdout
+    assert f"{DEVICE} " in listed
+    assert "measured on hardware" in listed
+    assert "never run on hardware" in listed
+
+
+@pytest.mark.parametrize(
+    ("damaged", "arguments"),
+    [
+        ("runs/digits-*/supernet.pt", ("train", "--quick")),
+        ("runs/digits-*/accuracy.npz", ("run", "--quick", "--device", DEVICE)),
+        ("tables/*.jsonl", ("tables", "show", DEVICE)),
+        ("tables/*.jsonl", ("measure", "--quick", "--device", DEVICE)),
+        ("reports/*/front.json", ("report", "--device", DEVICE)),
+    ],
+)
+def test_a_damaged_file_is_one_line_naming_it(
+    killed_run: KilledRun, damaged: str, arguments: tuple[str, ...]
+) -> None:
+    (path,) = killed_run.root.glob(damaged)
+    content = path.read_bytes()
+    try:
+        path.write_bytes(content[: len(content) // 2])
+        assert path.name in one_line(run(killed_run.root, *arguments), 3)
+    finally:
+        path.write_bytes(content)
+
+
+def test_a_table_of_another_machine_is_not_mixed_with_ours(killed_run: KilledRun) -> None:
+    path = killed_run.root / "tables" / f"{DEVICE}.digits.jsonl"
+    content = path.read_text()
+    processor = Table.load(path).identity["processor"]
+    try:
+        path.write_text(content.replace(json.dumps(processor), '"another processor"'))
+        message = one_line(run(killed_run.root, "measure", "--quick", "--device", DEVICE), 3)
+        assert "another processor" in message
+    finally:
+        path.write_text(content)
+
+
+def test_a_device_in_use_is_one_line(killed_run: KilledRun) -> None:
+    with Device.find("cpu", killed_run.root).open():
+        assert "being measured" in one_line(run(killed_run.root, "devices", "check", "cpu"), 4)
