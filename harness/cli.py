@@ -38,6 +38,9 @@ SpaceName = Annotated[str, typer.Option("--space", help="Family of networks.")]
 Quick = Annotated[bool, typer.Option("--quick", help="A first look in two minutes.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Start over instead of going on.")]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same networks.")]
+Distill = Annotated[
+    float, typer.Option(min=0, help="Weight of the largest network's soft labels in training.")
+]
 HERE, CPU = Path(), ["cpu"]
 
 
@@ -48,12 +51,13 @@ def run(
     quick: Quick = False,
     fresh: Fresh = False,
     seed: Seed = 0,
+    distill: Distill = 0.0,
     root: Root = HERE,
 ) -> None:
     """The main job: train, measure, search, verify on the device, report."""
     from harness import pipeline
 
-    job, devices = _job(space, root, quick, fresh, seed), _devices(device, root)
+    job, devices = _job(space, root, quick, fresh, seed, distill), _devices(device, root)
     fronts = pipeline.run(job, devices)
     for front in fronts:
         _terminal().show_front(front)
@@ -68,24 +72,29 @@ def train(
     quick: Quick = False,
     fresh: Fresh = False,
     seed: Seed = 0,
+    distill: Distill = 0.0,
     root: Root = HERE,
 ) -> None:
     """Train the supernet by progressive shrinking."""
     from harness import pipeline
 
-    job = _job(space, root, quick, fresh, seed)
+    job = _job(space, root, quick, fresh, seed, distill)
     pipeline.train(job)
     _terminal().say(f"supernet: {job.supernet}")
 
 
 @accuracy_app.command("fit")
 def accuracy_fit(
-    space: SpaceName = "digits", quick: Quick = False, seed: Seed = 0, root: Root = HERE
+    space: SpaceName = "digits",
+    quick: Quick = False,
+    seed: Seed = 0,
+    distill: Distill = 0.0,
+    root: Root = HERE,
 ) -> None:
     """Evaluate random sub-networks and train the accuracy predictor on them."""
     from harness import pipeline
 
-    job = _job(space, root, quick, seed=seed)
+    job = _job(space, root, quick, seed=seed, distill=distill)
     _terminal().say(pipeline.fit_accuracy(job, pipeline.train(job)).quality.describe())
 
 
@@ -115,12 +124,13 @@ def search(
     quick: Quick = False,
     fresh: Fresh = False,
     seed: Seed = 0,
+    distill: Distill = 0.0,
     root: Root = HERE,
 ) -> None:
     """Find the predicted front, or the best network under a latency constraint."""
     from harness import pipeline
 
-    job, (chosen,) = _job(space, root, quick, fresh, seed), _devices([device], root)
+    job, (chosen,) = _job(space, root, quick, fresh, seed, distill), _devices([device], root)
     if max_latency_ms is None:
         _terminal().show_front(pipeline.search(job, chosen))
     else:
@@ -154,8 +164,8 @@ def extract(
     """Cut one network of a front out of the supernet into a network file."""
     from harness import pipeline
 
-    job = _job_of_front(device, space, root)
-    pipeline.extract_point(job, device, point, output)
+    (chosen,) = _devices([device], root)
+    pipeline.extract_point(_job_of_front(device, space, root), chosen, point, output)
     _terminal().say(f"network file: {output}")
 
 
@@ -208,14 +218,22 @@ def tables_show(
     _terminal().say(pipeline.describe_table(job, chosen, table))
 
 
-def _job(space: str, root: Path, quick: bool = False, fresh: bool = False, seed: int = 0) -> "Run":
+def _job(
+    space: str,
+    root: Path,
+    quick: bool = False,
+    fresh: bool = False,
+    seed: int = 0,
+    distill: float = 0.0,
+) -> "Run":
     from harness.effort import FULL, QUICK
     from harness.pipeline import Run
     from harness.spaces.catalogue import find_space
     from harness.workspace import Workspace
 
     chosen = find_space(space)
-    return Run(Workspace(root), chosen, QUICK if quick else FULL, seed, fresh, _terminal())
+    effort = QUICK if quick else FULL
+    return Run(Workspace(root), chosen, effort, seed, distill, fresh, _terminal())
 
 
 def _job_of_front(device: str, space: str, root: Path) -> "Run":
@@ -224,7 +242,8 @@ def _job_of_front(device: str, space: str, root: Path) -> "Run":
     from harness.workspace import Workspace
 
     settings = Front.load(Workspace(root).front(device, space)).settings
-    return _job(space, root, quick=settings["effort"]["name"] == "quick", seed=settings["seed"])
+    quick = settings["effort"].get("name") == "quick"
+    return _job(space, root, quick, seed=settings["seed"], distill=settings["distill"])
 
 
 def _devices(names: list[str], root: Path) -> "list[Device]":
@@ -240,7 +259,7 @@ def _terminal() -> "Terminal":
 
 
 def _interrupt(_signum: int, _frame: object) -> NoReturn:
-    raise Interrupted("stopped; start the same command again to go on where it was")
+    raise Interrupted("stopped; start the same command again, without --fresh, to go on")
 
 
 def main() -> None:
@@ -249,7 +268,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, _interrupt)
     try:
         app(args=[argument for argument in sys.argv[1:] if argument != "--debug"])
-    except HarnessError as error:
+    except (HarnessError, Interrupted) as error:
         if debug:
             raise
         _fail(str(error), error.exit_code)

@@ -75,7 +75,7 @@ class MissingExtra(HarnessError):
     exit_code = 7
 
 
-class Interrupted(HarnessError):
-    """The user pressed Ctrl-C."""
+class Interrupted(BaseException):
+    """The user pressed Ctrl-C. Like KeyboardInterrupt, nothing on the way may catch it."""
 
     exit_code = 130

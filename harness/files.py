@@ -97,15 +97,27 @@ class LineLog:
         except OSError as error:
             raise unwritable(self.path, error) from error
 
-    def __iter__(self) -> Iterator[Any]:
-        with self.path.open("rb") as lines:
-            for number, line in enumerate(lines, start=1):
-                try:
-                    yield json.loads(line)
-                except ValueError as error:
-                    raise FileFormatError(
-                        f"{self.path}:{number}: not a JSON line; restore the file or delete it"
-                    ) from error
-
     def close(self) -> None:
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, Any]]:
+    """The number and value of each line that a LineLog wrote.
+
+    Raises:
+        FileFormatError: the file is missing, or a line is not JSON.
+    """
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise FileFormatError(f"cannot read {path}: {error.strerror}") from error
+    for number, line in enumerate(lines, start=1):
+        try:
+            yield number, json.loads(line)
+        except ValueError as error:
+            raise FileFormatError(
+                f"{path}:{number}: not a JSON line; restore the file or delete it"
+            ) from error

@@ -40,7 +40,7 @@ def test_a_log_on_a_full_disk_is_one_clear_error() -> None:
     log._file = log.path.open("ab")
     with pytest.raises(WorkspaceError, match="No space left"):
         log.append({"x": 1})
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(WorkspaceError, match="No space left"):
         log.close()
 
 

@@ -18,10 +18,8 @@ from harness.devices.device import Device
 from harness.effort import QUICK
 from harness.measuring.plan import calibration_entries, table_entries
 from harness.networks.file import NetworkFile
-from harness.pipeline import Run
 from harness.spaces.digits import DIGITS
 from harness.tables.table import Table
-from harness.workspace import Workspace
 
 KILLS = 20
 DEVICE = "cpu-onnxruntime"
@@ -36,9 +34,10 @@ class KilledRun:
     output: str
     kills: int
 
-    def journal(self, campaign: str) -> list[list[Any]]:
+    def visits(self, campaign: str) -> list[list[Any]]:
         path = self.root / "runs" / f"{DEVICE}.digits" / f"{campaign}.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()]
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        return [line for line in lines if isinstance(line, list)]
 
 
 def whole_lines(root: Path) -> dict[Path, list[bytes]]:
@@ -87,12 +86,6 @@ def killed_run(tmp_path_factory: pytest.TempPathFactory) -> KilledRun:
     return KilledRun(root, ended.stdout, KILLS)
 
 
-def job(root: Path) -> Run:
-    from harness.console import Terminal
-
-    return Run(Workspace(root), DIGITS, QUICK, 0, False, Terminal())
-
-
 def test_every_visit_was_made_once_and_every_record_is_there(killed_run: KilledRun) -> None:
     assert killed_run.kills == KILLS
     table = Table.load(killed_run.root / "tables" / f"{DEVICE}.digits.jsonl")
@@ -109,7 +102,7 @@ def test_every_visit_was_made_once_and_every_record_is_there(killed_run: KilledR
         entries, rounds = sizes[kind]
         assert len(records) == 2 * entries  # two clocks
         visits = Counter(
-            (entry, number) for entry, number, *_ in killed_run.journal(campaign) if entry
+            (entry, number) for entry, number, *_ in killed_run.visits(campaign) if entry
         )
         assert visits == Counter({(e, r): 1 for e in range(1, entries) for r in range(rounds)})
 
@@ -237,6 +230,35 @@ def test_a_damaged_file_is_one_line_naming_it(
         assert path.name in one_line(run(killed_run.root, *arguments), 3)
     finally:
         path.write_bytes(content)
+
+
+def test_a_front_of_another_supernet_is_not_mixed_with_ours(killed_run: KilledRun) -> None:
+    path = killed_run.root / "reports" / f"{DEVICE}.digits" / "front.json"
+    content = path.read_text()
+    front = json.loads(content)
+    try:
+        front["settings"]["supernet"] = "digits-00000000"
+        path.write_text(json.dumps(front))
+        assert "another supernet" in one_line(run(killed_run.root, "verify", "--device", DEVICE), 3)
+    finally:
+        path.write_text(content)
+
+
+def test_a_deleted_table_comes_back_from_the_raw_samples(killed_run: KilledRun) -> None:
+    path = killed_run.root / "tables" / f"{DEVICE}.digits.jsonl"
+    content = path.read_text()
+    whole = Table.load(path)
+    path.unlink()
+    try:
+        ended = run(killed_run.root, "measure", "--quick", "--device", DEVICE)
+        assert ended.returncode == 0, ended.stderr
+        again = Table.load(path)
+        assert {r.key: r for r in again.records}.items() <= {
+            r.key: r for r in whole.records
+        }.items()
+        assert again.block_campaign() == whole.block_campaign()
+    finally:
+        path.write_text(content)
 
 
 def test_a_table_of_another_machine_is_not_mixed_with_ours(killed_run: KilledRun) -> None:

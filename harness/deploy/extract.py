@@ -1,6 +1,5 @@
 """Cutting a sub-network out of the supernet into a network file."""
 
-from dataclasses import asdict
 from typing import Any
 
 from harness.networks.file import NetworkFile, Preprocessing
@@ -14,7 +13,7 @@ def extract(evaluator: SubnetEvaluator, arch: Arch, recipe: Recipe) -> NetworkFi
     """The sub-network with BN statistics recomputed on training images, ready to leave."""
     space = evaluator.supernet.space
     origin: dict[str, Any] = {
-        "supernet": {"recipe": asdict(recipe)},
+        "supernet": {"recipe": recipe.settings},
         "bn_images": BN_IMAGES,
     }
     return NetworkFile(

@@ -1,6 +1,7 @@
 """`front.json`: a device's Pareto front, predicted, then verified on the device."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,9 @@ import numpy as np
 
 from harness import files
 from harness.errors import FileFormatError, UsageError
+from harness.measuring.plan import Entry, calibration_entries
 from harness.spaces.arch import Arch
+from harness.spaces.space import Space
 
 SCHEMA = 1
 Interval = tuple[float, float]
@@ -70,9 +73,29 @@ class Front:
                 for point in value["points"]
             )
             fields = {name: value[name] for name in cls.__dataclass_fields__}
+            front = cls(**(fields | {"points": points, "cloud": tuple(value["cloud"])}))
+            made_by = [front.settings[name] for name in ("effort", "seed", "distill", "supernet")]
         except (KeyError, TypeError, FileFormatError) as error:
             raise FileFormatError(f"{path} is not a whole front: {error}") from error
-        return cls(**(fields | {"points": points, "cloud": tuple(value["cloud"])}))
+        if not isinstance(made_by[0], dict) or not points:
+            raise FileFormatError(f"{path} is not a whole front")
+        return front
+
+    def unverified(self) -> "Front":
+        """The front as the search left it."""
+        points = tuple(
+            replace(
+                point,
+                latency_ms=point.latency_ms_searched,
+                latency_ms_measured=None,
+                latency_ms_measured_interval=None,
+                latency_ms_wall_median=None,
+                accuracy_measured=None,
+                accuracy_measured_interval=None,
+            )
+            for point in self.points
+        )
+        return replace(self, points=points, verification=None)
 
     def point(self, number: int) -> Point:
         """The point that `front:number` means; the first is 0.
@@ -83,6 +106,24 @@ class Front:
         if not 0 <= number < len(self.points):
             raise UsageError(f"front:{number} is not there; it has 0 to {len(self.points) - 1}")
         return self.points[number]
+
+
+def verification_entries(front: Front, space: Space, networks: Sequence[Path]) -> list[Entry]:
+    """What the verifying campaign visits: sentinel, anchors, and the front's network files.
+
+    An anchor that is on the front itself is left out: no point may calibrate its own prediction.
+    """
+    archs = {point.arch for point in front.points}
+    calibrating = [
+        entry
+        for entry in calibration_entries(space)
+        if entry.role == "sentinel" or entry.arch not in archs
+    ]
+    found = [
+        Entry("network", network, space.blocks(point.arch), point.arch)
+        for network, point in zip(networks, front.points, strict=True)
+    ]
+    return [*calibrating, *found]
 
 
 def gaps(points: tuple[Point, ...]) -> dict[str, float]:

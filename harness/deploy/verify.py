@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from harness.deploy.front import Front, Point
 from harness.errors import FileFormatError
-from harness.files import LineLog
+from harness.files import LineLog, read_lines
 from harness.networks.file import NetworkFile
 from harness.predictors.latency import LatencyPredictor
 from harness.progress import Progress, silent
@@ -46,20 +46,31 @@ def judge(
     """
     answers = LineLog(log)
     try:
-        known: dict[str, Labels] = {
-            line["network"]: np.array(line["predicted"], dtype=np.int64) for line in answers
-        }
+        known = _known(log, len(images.labels))
         for done, path in enumerate(paths, start=1):
             if path.name not in known:
                 known[path.name] = classify(session, path, images)
                 predicted = known[path.name].tolist()
                 answers.append({"network": path.name, "predicted": predicted})
             on_progress(done, len(paths))
-    except (KeyError, TypeError) as error:
-        raise FileFormatError(f"{log} is broken: {error}; delete it") from error
     finally:
         answers.close()
     return [_judged(known[path.name], images) for path in paths]
+
+
+def _known(log: Path, images: int) -> dict[str, Labels]:
+    """What the log has already, by network.
+
+    Raises:
+        FileFormatError: it is broken.
+    """
+    try:
+        return {
+            line["network"]: np.array(line["predicted"], dtype=np.int64).reshape(images)
+            for _, line in read_lines(log)
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        raise FileFormatError(f"{log} is broken: {error!r}; delete it") from error
 
 
 def classify(session: Session, path: Path, images: Images) -> Labels:

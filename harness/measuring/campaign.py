@@ -44,14 +44,15 @@ def run_campaign(
     """Measure all entries, going on where a killed run stopped.
 
     A campaign is continued (or, when it is finished, read back) where the same work in the same
-    environment has a journal; `fresh` starts a new one instead.
+    environment has a journal; `fresh` starts a new one instead. The identity, the environment and
+    the plan are what makes it the same work.
 
     Raises:
         DeviceError: the device failed; what was measured is kept.
         WorkspaceError: the journal cannot be written.
     """
-    name, plan = _continued(session, identity, entries, plan, journal_path, fresh)
-    before = session.conditions()
+    latest, following = _takes(session, identity, entries, plan, journal_path)
+    name, plan = following if fresh or latest is None else latest
     journal = Journal(journal_path(name))
     try:
         visit_all(session, entries, plan, journal, on_visit)
@@ -66,29 +67,41 @@ def run_campaign(
         "duration_s": plan.duration_s,
         "seed": plan.seed,
         "environment": dict(session.environment),
-        "conditions_before": before,
-        "conditions_after": session.conditions(),
+        "conditions_before": journal.conditions[0],
+        "conditions_after": journal.conditions[-1],
         "wall_over_cpu": wall_over_cpu(journal.visits),
+        "slowdown": _slowdown(records),
     }
     return Campaign(name, facts, tuple(records))
 
 
-def _continued(
+def latest_campaign(
     session: Session,
     identity: Mapping[str, Any],
     entries: Sequence[Entry],
     plan: Plan,
     journal_path: Callable[[str], Path],
-    fresh: bool,
-) -> tuple[str, Plan]:
-    """The newest campaign of this work that has a journal, or else the first that has none."""
-    newest = None
-    for take in itertools.count(plan.seed):
-        candidate = replace(plan, seed=take)
-        name = campaign_id(identity, session.environment, entries, candidate)
+) -> str | None:
+    """The newest campaign of this work that was begun."""
+    latest, _ = _takes(session, identity, entries, plan, journal_path)
+    return latest[0] if latest else None
+
+
+def _takes(
+    session: Session,
+    identity: Mapping[str, Any],
+    entries: Sequence[Entry],
+    plan: Plan,
+    journal_path: Callable[[str], Path],
+) -> tuple[tuple[str, Plan] | None, tuple[str, Plan]]:
+    """The newest take of this work that has a journal, and the first that has none."""
+    latest = None
+    for seed in itertools.count(plan.seed):
+        take = replace(plan, seed=seed)
+        name = campaign_id(identity, session.environment, entries, take)
         if not journal_path(name).exists():
-            return newest if newest and not fresh else (name, candidate)
-        newest = name, candidate
+            return latest, (name, take)
+        latest = name, take
     raise AssertionError("itertools.count ended")
 
 
@@ -110,6 +123,7 @@ def visit_all(
         return
     for entry in entries:
         session.load(entry.workload)
+    journal.append_conditions(session.conditions())
     sentinel_due = 0.0
     for number, order in rounds(len(entries) - 1, plan.rounds, plan.seed):
         started = time.monotonic()
@@ -125,6 +139,7 @@ def visit_all(
             _visit(session, entries, 0, number, plan, journal)
             pause = plan.duration_s / plan.rounds - (time.monotonic() - started)
             time.sleep(max(0.0, pause))
+    journal.append_conditions(session.conditions())
 
 
 def _visit(
@@ -173,6 +188,12 @@ def wall_over_cpu(visits: Sequence[Visit]) -> float | None:
     """How much longer than their CPU time the runs took; well above 1 on a loaded machine."""
     ratios = [sum(v.wall_ns) / sum(v.thread_ns) for v in visits if v.thread_ns]
     return float(np.median(ratios)) if ratios else None
+
+
+def _slowdown(records: Sequence[Record]) -> float:
+    """How much longer the sentinel usually took than at full speed; 1 on a steady machine."""
+    sentinel = next(record.statistics for record in records if record.role == "sentinel")
+    return sentinel.median_ns / sentinel.value_ns
 
 
 def _suspect(visits: Sequence[Visit]) -> tuple[str, ...]:

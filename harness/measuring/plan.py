@@ -55,8 +55,8 @@ def table_entries(space: Space) -> list[Entry]:
 def calibration_entries(space: Space) -> list[Entry]:
     """What every campaign visits to be comparable with others: the sentinel and the anchors.
 
-    Anchors are spread evenly over the space's range of MACs, smallest network included; the
-    sentinel is that smallest network, which is cheap to visit often.
+    Anchors are the smallest network and random ones from the least to the most MACs, as many
+    between any two; the sentinel is the smallest network, which is cheap to visit often.
     """
     macs = CostTable.of(space, lambda block: block.macs)
     smallest = macs.cheapest()[1]

@@ -1,5 +1,6 @@
 """Network files: a sub-network that can leave the supernet, in one safe file."""
 
+import io
 import pickle
 import warnings
 from dataclasses import dataclass
@@ -16,6 +17,15 @@ from harness.spaces.arch import Arch
 from harness.spaces.block import Block
 
 SCHEMA = 1
+_UNREADABLE = (
+    RuntimeError,
+    pickle.UnpicklingError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+)  # what torch raises for foreign files
 
 
 @dataclass(frozen=True)
@@ -57,7 +67,7 @@ class NetworkFile:
             "classes": list(self.classes),
             "origin": self.origin,
         }
-        files.replace_atomically(path, lambda file: torch.save(content, file))
+        save_tensors(content, path)
 
     @classmethod
     def load(cls, path: Path) -> "NetworkFile":
@@ -83,6 +93,16 @@ class NetworkFile:
         return loaded
 
 
+def save_tensors(content: dict[str, Any], path: Path) -> None:
+    """Save with torch, in one step.
+
+    Through memory: on a full disk torch's own writer fails with an error that hides the reason.
+    """
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    files.replace_atomically(path, lambda file: file.write(buffer.getvalue()))
+
+
 def load_tensors(path: Path, kind: str) -> dict[str, Any]:
     """A dictionary that we saved with torch, checked for its kind and schema.
 
@@ -93,10 +113,12 @@ def load_tensors(path: Path, kind: str) -> dict[str, Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about foreign pickles, which are refused anyway
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
+    except _UNREADABLE as error:
         raise CheckpointError(
-            f"cannot read {path}: {reason}; delete it to have it made again"
+            f"cannot read {path}: it is broken, or holds more than tensors and plain values; "
+            "delete it to have it made again"
         ) from error
     if not isinstance(content, dict) or content.get("kind") != kind:
         raise CheckpointError(f"{path} is not a {kind} file of harness")

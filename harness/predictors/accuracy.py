@@ -75,7 +75,8 @@ class AccuracyPredictor:
         """
         if not path.exists():
             raise CheckpointError(
-                f"there is no accuracy predictor {path}; make it with `harness accuracy fit`"
+                f"there is no accuracy predictor {path}; make it with `harness accuracy fit` "
+                "and the same --quick, --seed and --distill"
             )
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
@@ -93,7 +94,7 @@ class AccuracyPredictor:
                         held_out=int(content["held_out"]),
                     ),
                 )
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise CheckpointError(
                 f"cannot read {path}: {error}; delete it to have it made again"
             ) from error

@@ -19,7 +19,6 @@ class LatencyPredictor:
 
     costs: CostTable  # calibrated, ns
     calibration: Calibration
-    campaign: str  # whose anchors calibrated it
 
     @classmethod
     def from_table(
@@ -32,12 +31,12 @@ class LatencyPredictor:
         """
         if table.space != space.name:
             raise TableError(f"the table of {table.device} is for {table.space}, not {space.name}")
-        measured = table.best_campaign()
+        measured = table.block_campaign()
         campaign = campaign or measured
         calibration = calibrate(table, clock, campaign)
         times = table.block_ns(clock, measured)
         costs = CostTable.of(space, lambda block: calibration.block_ns(block_time(times, block)))
-        return cls(costs, calibration, campaign)
+        return cls(costs, calibration)
 
     def latency_ms(self, genomes: Genomes) -> npt.NDArray[np.float64]:
         """Predicted latency of each network, [n]."""

@@ -12,12 +12,14 @@ from typing import IO, Any
 
 import platformdirs
 
+import harness.networks
 from harness import files
 from harness.errors import MissingExtra
 from harness.runtimes.session import Workload
 from harness.spaces.block import Block
 
 OPSET = 17
+LAYERS = Path(harness.networks.__file__).with_name("layers.py")
 
 
 def cache_folder() -> Path:
@@ -80,7 +82,12 @@ def to_onnx(workload: Workload, batch: int, seed: int) -> Path:
             )
             file.write(Path(folder, "model.onnx").read_bytes())
 
-    versions = {"onnx": onnx.__version__, "torch": torch.__version__, "opset": OPSET}
+    versions = {
+        "onnx": onnx.__version__,
+        "torch": torch.__version__,
+        "opset": OPSET,
+        "layers": hashlib.sha256(LAYERS.read_bytes()).hexdigest(),
+    }
     seeds = {} if isinstance(workload, Path) else {"seed": seed}
     return cached(".onnx", versions | seeds | {"batch": batch}, workload, write)
 

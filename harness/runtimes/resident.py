@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import harness.networks
 from harness.errors import TargetFailed, TargetLost
+from harness.runtimes.convert import LAYERS
 from harness.runtimes.session import RuntimeOptions, Samples, Workload
 from harness.transports.transport import Transport
 
 AGENT = Path(__file__).with_name("agent.py")
-LAYERS = Path(harness.networks.__file__).with_name("layers.py")
 # Without these glibc gives memory back between runs: one block took 6.3 ms alone and 1.8 ms
 # inside a network.
 MALLOC = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_")
@@ -75,7 +74,9 @@ class ResidentSession:
         self.load(workload)
         request = {"op": "visit", "id": self._ids[workload], "warmup": VISIT_WARMUP, "runs": runs}
         answer = self._ask(request)
-        return Samples(answer["at_ns"], tuple(answer["wall_ns"]), tuple(answer["thread_ns"]))
+        thread_ns = answer["thread_ns"]
+        thread = tuple(thread_ns) if thread_ns is not None else None
+        return Samples(answer["at_ns"], tuple(answer["wall_ns"]), thread)
 
     def infer(self, workload: Workload, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         self.load(workload)

@@ -1,5 +1,6 @@
 """What a search looks at: latency to keep low, accuracy to raise."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -28,8 +29,15 @@ class Objectives:
         if max_latency_ms < self.smallest_ms:
             raise InfeasibleConstraint(
                 f"no network of {self.space.name} takes {max_latency_ms:g} ms or less; "
-                f"the smallest achievable latency is {self.smallest_ms:.3f} ms"
+                f"the smallest achievable latency is {_rounded_up(self.smallest_ms)} ms"
             )
+
+
+def _rounded_up(latency_ms: float) -> float:
+    """To four digits, so that asking for the number shown succeeds."""
+    digits = 4 - math.ceil(math.log10(latency_ms))
+    scale = 10.0**digits
+    return round(math.ceil(latency_ms * scale) / scale, digits)
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,8 @@ from typing import Any
 
 import torch
 
-from harness import files
 from harness.errors import CheckpointError
-from harness.networks.file import SCHEMA, load_tensors
+from harness.networks.file import SCHEMA, load_tensors, save_tensors
 from harness.spaces.space import Space
 from harness.supernet.supernet import Supernet
 
@@ -25,8 +24,7 @@ class Checkpoint:
     teacher: dict[str, torch.Tensor] | None  # the largest network, where distillation needs it
 
     def save(self, path: Path) -> None:
-        content = {"schema": SCHEMA, "kind": "supernet"} | vars(self)
-        files.replace_atomically(path, lambda file: torch.save(content, file))
+        save_tensors({"schema": SCHEMA, "kind": "supernet"} | vars(self), path)
 
     @classmethod
     def load(cls, path: Path) -> "Checkpoint":

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.networks.layers import MBConv
-from harness.spaces.space import make_divisible
+from harness.spaces.block import Block
 
 
 def batch_norm(x: Tensor, bn: nn.BatchNorm2d) -> Tensor:
@@ -63,7 +63,7 @@ class ElasticKernel(nn.Module):
 class ElasticMBConv(nn.Module):
     """An inverted bottleneck whose kernel and inner width can be chosen at each call."""
 
-    def __init__(self, spec: dict[str, Any], kernels: tuple[int, ...], divisor: int) -> None:
+    def __init__(self, spec: dict[str, Any], kernels: tuple[int, ...]) -> None:
         """`spec` is the layer's largest block."""
         super().__init__()
         largest = MBConv(spec)
@@ -72,25 +72,22 @@ class ElasticMBConv(nn.Module):
         self.kernel_transform = ElasticKernel(kernels)
         self.act, self.stride, self.residual = spec["act"], spec["stride"], spec["residual"]
         self.has_se = bool(spec["se_channels"])
-        self.divisor = divisor
 
-    def squeezed(self, mid: int) -> int:
-        return make_divisible(mid // 4, self.divisor)
-
-    def forward(self, x: Tensor, mid: int, kernel: int) -> Tensor:
+    def forward(self, x: Tensor, block: Block) -> Tensor:
+        """Act as `block`, which differs from the largest in kernel and inner width alone."""
+        mid, kernel = block.mid_channels, block.kernel
         y = F.conv2d(x, self.expand[0].weight[:mid])
         y = self.expand[2](batch_norm(y, self.expand[1]))
         weight = self.kernel_transform(self.depthwise[0].weight[:mid], kernel)
         y = F.conv2d(y, weight, stride=self.stride, padding=kernel // 2, groups=mid)
         y = self.depthwise[2](batch_norm(y, self.depthwise[1]))
         if self.has_se:
-            y = y * self._attention(y, mid)
+            y = y * self._attention(y, mid, block.se_channels)
         y = F.conv2d(y, self.project[0].weight[:, :mid])
         y = batch_norm(y, self.project[1])
         return x + y if self.residual else y
 
-    def _attention(self, y: Tensor, mid: int) -> Tensor:
-        squeezed = self.squeezed(mid)
+    def _attention(self, y: Tensor, mid: int, squeezed: int) -> Tensor:
         reduce, expand = self.se.reduce, self.se.expand
         pooled = y.mean((2, 3), keepdim=True)
         z = F.relu(F.conv2d(pooled, reduce.weight[:squeezed, :mid], reduce.bias[:squeezed]))

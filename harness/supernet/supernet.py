@@ -29,7 +29,6 @@ class Supernet(nn.Module):
             ElasticMBConv(
                 asdict(space.layer_block(resolution, slot, space.kernels[-1], space.expands[-1])),
                 space.kernels,
-                space.divisor,
             )
             for slot in range(space.layers)
         )
@@ -53,7 +52,7 @@ class Supernet(nn.Module):
         for layer in self.before:
             x = layer(x)
         for slot, block in self.active:
-            x = self.layers[slot](x, block.mid_channels, block.kernel)
+            x = self.layers[slot](x, block)
         for layer in self.after:
             x = layer(x)
         return x

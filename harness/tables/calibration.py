@@ -70,7 +70,7 @@ def fit(sums: Sums, measured_ns: Floats) -> Calibration:
     if 1 + scale <= 0:
         raise TableError(
             "calibration failed: anchor networks with more work were not slower; "
-            "measure again on a quieter machine"
+            "repeat with `harness measure --fresh` on a quieter machine"
         )
     return Calibration(
         float(1 + scale),
@@ -81,7 +81,7 @@ def fit(sums: Sums, measured_ns: Floats) -> Calibration:
 
 
 def calibrate(table: Table, clock: str, campaign: str) -> Calibration:
-    """The calibration of the table's best blocks to the anchors of `campaign`.
+    """The calibration of the table's blocks to the anchors of `campaign`.
 
     Raises:
         TableError: there are fewer than three anchors, or they contradict the table.
@@ -96,8 +96,9 @@ def calibrate(table: Table, clock: str, campaign: str) -> Calibration:
 class EndToEndError:
     """How calibrated predictions of holdout networks compare with measuring them.
 
-    Shares are of networks within 5 or 10 % of measured. The floor compares the first half of each
-    network's visits with the second, rescaled: no prediction can be expected to do better.
+    Shares are of networks within 5 or 10 % of measured. The floor is how well measurements agree
+    with themselves: the first half of each network's visits against the second, rescaled. Half the
+    visits are noisier than all of them, so predictions can come out below it.
     """
 
     networks: int
@@ -114,17 +115,18 @@ class EndToEndError:
         return (
             f"{self.within_5:.0%} of {self.networks} holdout networks within 5 % and "
             f"{self.within_10:.0%} within 10 % of measured "
-            f"(measuring twice: {self.floor_within_5:.0%} and {self.floor_within_10:.0%})"
+            f"(noise floor, half of the visits against the other half: "
+            f"{self.floor_within_5:.0%} and {self.floor_within_10:.0%})"
         )
 
 
 def end_to_end_error(table: Table, clock: str) -> EndToEndError:
-    """The error of the table's best campaign on its own holdout networks.
+    """The error of the table's blocks on the holdout networks of their campaign.
 
     Raises:
         TableError: the campaign measured none.
     """
-    campaign = table.best_campaign()
+    campaign = table.block_campaign()
     sums, measured = _networks(table, "holdout", clock, campaign)
     if not len(measured):
         raise TableError(f"the table of {table.device} has no holdout networks")
@@ -159,8 +161,8 @@ def _mean_ranks(values: Floats) -> Floats:
 
 
 def _networks(table: Table, role: str, clock: str, campaign: str) -> tuple[Sums, Floats]:
-    """Sums over the table's best blocks, and measured times [networks] in ns."""
-    times = table.block_ns(clock, table.best_campaign())
+    """Sums over the table's blocks, and measured times [networks] in ns."""
+    times = table.block_ns(clock, table.block_campaign())
     records = table.select(role, clock, campaign)
     block_ns = [sum(block_time(times, block) for block in record.blocks) for record in records]
     blocks = [len(record.blocks) for record in records]
@@ -176,7 +178,9 @@ def block_time(times: Mapping[Block, int], block: Block) -> int:
         TableError: the table does not have it.
     """
     if block not in times:
-        raise TableError(f"the table has no block {block.key}; measure the resolution it is of")
+        raise TableError(
+            f"the table has no block {block.key}; repeat with `harness measure --fresh`"
+        )
     return times[block]
 
 

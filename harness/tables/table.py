@@ -37,20 +37,21 @@ class Table:
             lines = path.read_text().splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise TableError(f"cannot read {path}: {error}") from error
-        table = None
+        table = cls("", "", {}, {}, ())
         records = []
+        seen: set[tuple[str, ...]] = set()
         for number, line in enumerate(lines, start=1):
             try:
                 value = json.loads(line)
                 if number == 1:
                     table = cls._from_header(value)
                 else:
-                    records.append(Record.from_json(value))
+                    records.append(table._checked(Record.from_json(value), seen))
             except (ValueError, TableError) as error:
                 raise TableError(
                     f"{path}:{number}: {error}; restore the file, or delete it and measure again"
                 ) from error
-        if table is None:
+        if not lines:
             raise TableError(f"{path} is empty; delete it and measure again")
         return replace(table, records=tuple(records))
 
@@ -61,11 +62,22 @@ class Table:
         if value.get("schema") != SCHEMA:
             raise TableError(f"schema {value.get('schema')}, this version reads {SCHEMA}")
         try:
-            return cls(
-                value["device"], value["space"], value["identity"], value["campaigns"], records=()
-            )
-        except KeyError as error:
-            raise TableError(f"header without {error}") from error
+            campaigns = {
+                str(name): {**facts, "started_at": facts["started_at"], "rounds": facts["rounds"]}
+                for name, facts in value["campaigns"].items()
+            }
+            return cls(value["device"], value["space"], dict(value["identity"]), campaigns, ())
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise TableError(f"the header lacks or garbles {error}") from error
+
+    def _checked(self, record: Record, seen: set[tuple[str, ...]]) -> Record:
+        """The record, where its campaign is known and `seen` has none of its key yet."""
+        if record.campaign not in self.campaigns:
+            raise TableError(f"a record of campaign {record.campaign!r}, which the header lacks")
+        if record.key in seen:
+            raise TableError("the same record a second time")
+        seen.add(record.key)
+        return record
 
     def save(self, path: Path) -> None:
         """Write the whole table, sorted, in one step."""
@@ -96,8 +108,8 @@ class Table:
         wanted = (role, clock, campaign)
         return [r for r in self.records if (r.role, r.clock, r.campaign) == wanted]
 
-    def best_campaign(self) -> str:
-        """The campaign whose blocks are used: most rounds, the newest among equals.
+    def block_campaign(self) -> str:
+        """The campaign whose blocks are used: the newest that measured any.
 
         Raises:
             TableError: no campaign has measured blocks.
@@ -105,12 +117,7 @@ class Table:
         with_blocks = {record.campaign for record in self.records if record.role == "block"}
         if not with_blocks:
             raise TableError(f"the table of {self.device} for {self.space} has no blocks yet")
-
-        def merit(campaign: str) -> tuple[int, str]:
-            facts = self.campaigns[campaign]
-            return facts["rounds"], facts["started_at"]
-
-        return max(with_blocks, key=merit)
+        return max(with_blocks, key=lambda campaign: str(self.campaigns[campaign]["started_at"]))
 
     def block_ns(self, clock: str, campaign: str) -> dict[Block, int]:
         """The time of each block."""

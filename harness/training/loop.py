@@ -3,9 +3,7 @@
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -40,10 +38,11 @@ def train(
     Raises:
         CheckpointError: the file at `path` is broken or was trained with other settings.
     """
-    settings = asdict(recipe)
-    start = _resume(path, settings)
+    start = _resume(path, recipe)
     torch.manual_seed(recipe.seed)
     supernet = start.supernet(space, path) if start else Supernet(space)
+    if start and start.step == recipe.steps:
+        return supernet
     supernet.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = _optimizer(supernet, recipe)
     if start:
@@ -68,34 +67,27 @@ def train(
             weights = supernet.state_dict()
             kept = teacher.state_dict() if teacher else None
             state = {} if done else optimizer.state_dict()
-            Checkpoint(space.name, settings, step + 1, weights, state, kept).save(path)
+            Checkpoint(space.name, recipe.settings, step + 1, weights, state, kept).save(path)
             saved_at = time.monotonic()
     return supernet.eval()
 
 
 def finished(path: Path, recipe: Recipe) -> Checkpoint | None:
     """The checkpoint at `path` where it is the end of this recipe."""
-    checkpoint = _resume(path, asdict(recipe))
+    checkpoint = _resume(path, recipe)
     return checkpoint if checkpoint and checkpoint.step == recipe.steps else None
 
 
-def _resume(path: Path, settings: dict[str, Any]) -> Checkpoint | None:
+def _resume(path: Path, recipe: Recipe) -> Checkpoint | None:
     """The checkpoint to go on from, where there is one."""
     if not path.exists():
         return None
     checkpoint = Checkpoint.load(path)
-    if _plain(checkpoint.settings) != _plain(settings):
+    if checkpoint.settings != recipe.settings:
         raise CheckpointError(
             f"{path} was trained with other settings; use --fresh or another path"
         )
     return checkpoint
-
-
-def _plain(value: Any) -> Any:
-    """Tuples as lists: they come back so from some files."""
-    if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _schedule(recipe: Recipe) -> Iterator[tuple[int, Stage, float]]:

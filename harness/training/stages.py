@@ -1,6 +1,8 @@
 """The progressive-shrinking schedule as data (Cai et al., section 3.3 and appendix B)."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from harness.spaces.space import Space
 
@@ -32,6 +34,12 @@ class Recipe:
     seed: int = 0
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """As plain values that come back the same from a file."""
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return plain
+
+    @property
     def steps(self) -> int:
         return sum(stage.steps for stage in self.stages)
 
@@ -39,7 +47,7 @@ class Recipe:
 def progressive_shrinking(space: Space, steps: int, seed: int = 0, distill: float = 0.0) -> Recipe:
     """Largest network, then elastic kernel, depth in two steps, width in two steps.
 
-    `steps` is the whole length; a third of it trains the largest network, which then
+    `steps` is about the whole length; three tenths of it train the largest network, which then
     shrinks with 1, 2 and 4 sub-networks a step, as in the paper.
     """
     deepest, widest = space.depths[-1:], space.expands[-1:]

@@ -47,8 +47,7 @@ class LocalProcess:
                 raise TargetStalled(f"{self._argv[0]} said nothing for {idle_timeout_s:.0f} s")
             chunk = os.read(self._output, 1 << 16)
             if not chunk:
-                rest, self._buffer = self._buffer, b""
-                return rest.decode(errors="replace") if rest else None
+                return None  # an unfinished line is no answer
             self._buffer += chunk
         line, _, self._buffer = self._buffer.partition(b"\n")
         return line.decode(errors="replace")

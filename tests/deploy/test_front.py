@@ -3,9 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.deploy.front import Front, Point, gaps
+from harness.deploy.front import Front, Point, gaps, verification_entries
 from harness.errors import FileFormatError, UsageError
+from harness.measuring.plan import calibration_entries
 from harness.spaces.arch import Arch
+from harness.spaces.digits import DIGITS
 
 
 def point(latency_ms: float, accuracy: float) -> Point:
@@ -33,7 +35,8 @@ def measured(unmeasured: Point, latency_ms: float, accuracy: float) -> Point:
 
 
 def front(*points: Point) -> Front:
-    return Front("cpu", "digits", {"seed": 1}, {"mape": 0.1}, {"rmse": 1.0}, points, ({"x": 1.0},))
+    settings = {"seed": 1, "distill": 0.0, "supernet": "x", "effort": {"name": "quick"}}
+    return Front("cpu", "digits", settings, {"mape": 0.1}, {"rmse": 1.0}, points, ({"x": 1.0},))
 
 
 @pytest.mark.parametrize("points", [(point(1, 80),), (measured(point(1, 80), 1.1, 79),)])
@@ -66,6 +69,21 @@ def test_gaps_are_the_differences_on_both_axes() -> None:
     assert found["accuracy_mean_absolute_difference"] == pytest.approx(5 / 3)
     assert found["accuracy_gain_along_front"] == pytest.approx(13)
     assert found["latency_span"] == pytest.approx(5 / 1.04)
+
+
+def test_an_unverified_front_is_what_the_search_left() -> None:
+    searched = front(point(1.0, 80), point(2.0, 90))
+    seen = tuple(replace(measured(p, 1.5, 70), latency_ms=9.9) for p in searched.points)
+    assert replace(searched, points=seen, verification={"x": 1}).unverified() == searched
+
+
+def test_no_point_of_the_front_calibrates_its_own_prediction() -> None:
+    anchors = [entry for entry in calibration_entries(DIGITS) if entry.role == "anchor"]
+    on_front = replace(point(1.0, 80), arch=anchors[0].arch or point(1.0, 80).arch)
+    found = verification_entries(front(on_front), DIGITS, [Path("network.pt")])
+    roles = [entry.role for entry in found]
+    assert roles == ["sentinel", *["anchor"] * 9, "network"]
+    assert [e.arch for e in found if e.role == "anchor"] == [e.arch for e in anchors[1:]]
 
 
 def test_a_point_that_is_not_there_says_which_are() -> None:

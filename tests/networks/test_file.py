@@ -1,4 +1,7 @@
 import pickle
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -37,12 +40,35 @@ def test_a_network_file_reads_back_whole(tmp_path: Path, network_file: NetworkFi
         assert getattr(loaded, name) == getattr(network_file, name)
 
 
-@pytest.mark.parametrize("content", [b"", b"not a network", pickle.dumps({"kind": "network"})])
+@pytest.mark.parametrize(
+    "content", [b"", b"not a network", b".", b"e\n.", pickle.dumps({"kind": "network"})]
+)
 def test_a_broken_file_is_one_clear_error(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "network.pt"
     path.write_bytes(content)
-    with pytest.raises(CheckpointError, match=r"network\.pt"):
+    with pytest.raises(CheckpointError, match=r"network\.pt") as raised:
         NetworkFile.load(path)
+    assert "weights_only" not in str(raised.value)  # no advice to switch safety off
+
+
+def test_a_full_disk_is_one_clear_error() -> None:
+    code = (
+        "import resource, signal, sys\n"
+        "from pathlib import Path\n"
+        "from harness.errors import WorkspaceError\n"
+        "from harness.networks.file import save_tensors\n"
+        "import torch\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
+        "try:\n"
+        "    save_tensors({'x': torch.zeros(100_000)}, Path(sys.argv[1]))\n"
+        "except WorkspaceError as error:\n"
+        "    print('cannot write' in str(error))\n"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        argv = [sys.executable, "-c", code, str(Path(folder, "big.pt"))]
+        assert subprocess.check_output(argv, text=True).strip() == "True"
+        assert not list(Path(folder).iterdir())
 
 
 def test_a_cut_off_file_is_one_clear_error(tmp_path: Path, network_file: NetworkFile) -> None:

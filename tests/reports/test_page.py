@@ -17,9 +17,10 @@ NASTY = "<script>alert('x')</script>"
 @pytest.fixture
 def front() -> Front:
     points = tuple(measured(point(0.5 * n, 70 + n), 0.51 * n, 69.5 + n) for n in range(1, 11))
-    campaign = {"started_at": "2026-01-01T00:00:00+00:00", "wall_over_cpu": 1.01}
+    campaign = {"started_at": "2026-01-01T00:00:00+00:00", "wall_over_cpu": 1.01, "slowdown": 1.2}
     error = ("within_5", "within_10", "mape", "spearman", "p95")
     floor = ("floor_within_5", "floor_within_10", "floor_mape")
+    calibration = ("scale", "per_block_ns", "offset_ns", "anchors")
     return Front(
         device=NASTY,
         space="digits",
@@ -28,7 +29,7 @@ def front() -> Front:
             "effort": {"name": "quick"},
             "device": {"title": NASTY, "identity": {"processor": NASTY}},
         },
-        table=dict.fromkeys((*error, *floor), 0.875)
+        table=dict.fromkeys((*error, *floor, *calibration), 0.875)
         | {"networks": 20, "campaign": campaign, "clock": "thread"},
         accuracy_predictor={"rmse": 1.234, "spearman": 0.9, "held_out": 20, "trained_on": 80},
         points=points,

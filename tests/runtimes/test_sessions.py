@@ -94,6 +94,15 @@ def test_blocks_are_timed_with_the_weights_of_their_seed(session: ResidentSessio
     assert np.allclose(logits, expected, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_thread_time_is_given_only_where_one_thread_does_the_work(runtime: str) -> None:
+    session = open_session(runtime, RuntimeOptions(num_threads=2))
+    samples = session.visit(DIGITS.blocks(ARCH), runs=2)
+    session.close()
+    assert len(samples.wall_ns) == 2
+    assert samples.thread_ns is None
+
+
 def test_more_work_takes_longer(session: ResidentSession) -> None:
     small = DIGITS.blocks(Arch(12, (1,) * 3, (3,) * 9, (3,) * 9))
     large = DIGITS.blocks(Arch(20, (3,) * 3, (7,) * 9, (6,) * 9))

@@ -71,18 +71,27 @@ def test_adding_a_campaign_twice_changes_nothing_and_others_stay(table: Table) -
     assert len(once.records) == len(table.records) + 3
 
 
-def test_the_best_campaign_has_most_rounds_and_is_the_newest_of_those(table: Table) -> None:
-    quick = table.with_campaign("b", facts(2, 9), [record(0, "b")])
-    assert quick.best_campaign() == "a"
-    newer = quick.with_campaign("c", facts(3, 5), [record(0, "c")])
-    assert newer.best_campaign() == "c"
+def test_blocks_are_those_of_the_newest_campaign_that_measured_any(table: Table) -> None:
+    older = table.with_campaign("b", facts(99, 1), [record(0, "b")])
+    newer = older.with_campaign("c", facts(3, 5), [record(0, "c")])
+    assert newer.block_campaign() == "c"
     no_blocks = newer.with_campaign("d", facts(99, 9), [record(0, "d", "anchor")])
-    assert no_blocks.best_campaign() == "c"
+    assert no_blocks.block_campaign() == "c"
 
 
 def test_a_table_without_blocks_says_so(table: Table) -> None:
     with pytest.raises(TableError, match="no blocks"):
-        replace(table, records=()).best_campaign()
+        replace(table, records=()).block_campaign()
+
+
+@pytest.mark.parametrize(("campaign", "named"), [("zzz", "header lacks"), ("a", "a second time")])
+def test_records_that_are_doubled_or_of_no_campaign_are_refused(
+    tmp_path: Path, table: Table, campaign: str, named: str
+) -> None:
+    path = tmp_path / "t.jsonl"
+    replace(table, records=(*table.records, record(0, campaign))).save(path)
+    with pytest.raises(TableError, match=named):
+        Table.load(path)
 
 
 @pytest.mark.parametrize(

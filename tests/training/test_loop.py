@@ -1,4 +1,4 @@
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -63,7 +63,7 @@ def test_a_finished_run_is_found_and_an_unfinished_one_is_not(tmp_path: Path, da
 
 def test_a_checkpoint_of_other_settings_is_not_continued(tmp_path: Path, data: Digits) -> None:
     path, settings = tmp_path / "supernet.pt", recipe()
-    Checkpoint("digits", asdict(replace(settings, seed=9)), 1, {}, {}, None).save(path)
+    Checkpoint("digits", replace(settings, seed=9).settings, 1, {}, {}, None).save(path)
     with pytest.raises(CheckpointError, match="other settings"):
         loop.train(DIGITS, data, settings, path)
 

@@ -38,6 +38,12 @@ def test_the_end_of_a_program_is_none_and_what_it_complained_is_kept() -> None:
     process.kill()
 
 
+def test_an_unfinished_last_line_is_no_answer() -> None:
+    process = LocalTransport().start(python("import sys; sys.stdout.write('{\"half')"))
+    assert process.receive(10) is None
+    process.kill()
+
+
 def test_a_silent_program_is_stalled_after_the_idle_time_out() -> None:
     process = LocalTransport().start(python("import time; time.sleep(60)"))
     started = time.monotonic()

@@ -1,0 +1,74 @@
+"""What stays the same over all steps of a run."""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from harness.effort import Effort
+from harness.errors import MissingExtra, UsageError
+from harness.progress import Progress
+from harness.spaces.space import Space
+from harness.workspace import Workspace
+
+if TYPE_CHECKING:  # torch is imported where it is needed
+    from harness.training.stages import Recipe
+
+
+class Console(Protocol):
+    """Where a run says what it does."""
+
+    def step(self, title: str) -> AbstractContextManager[Progress]:
+        """Show a step that takes long; the progress takes how much is done, of how much."""
+
+    def say(self, text: str) -> None:
+        """Show a line."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A space, how much work is put into it, and where it is kept."""
+
+    workspace: Workspace
+    space: Space
+    effort: Effort
+    seed: int
+    distill: float  # weight of the largest network's soft labels in the training loss
+    fresh: bool
+    console: Console
+
+    def recipe(self) -> "Recipe":
+        """How the supernet is trained.
+
+        Raises:
+            MissingExtra: torch is not installed.
+            UsageError: there is no data to train this space on.
+        """
+        if find_spec("torch") is None:
+            raise MissingExtra("training needs torch: pip install '.[train]'")
+        if self.space.name != "digits":
+            raise UsageError(f"there is no data to train {self.space.name} on; use digits")
+        from harness.training.stages import progressive_shrinking
+
+        return progressive_shrinking(
+            self.space, self.effort.training_steps, self.seed, self.distill
+        )
+
+    def folder(self) -> Path:
+        """Where the supernet and what hangs on it is kept."""
+        return self.workspace.training(self.space.name, self.recipe().settings)
+
+    @property
+    def evaluated(self) -> Path:
+        """Sub-networks and their validation accuracies."""
+        return self.folder() / "evaluated.jsonl"
+
+    @property
+    def predictor(self) -> Path:
+        """The accuracy predictor."""
+        return self.folder() / "accuracy.npz"
+
+    @property
+    def supernet(self) -> Path:
+        return self.folder() / "supernet.pt"

@@ -1,0 +1,97 @@
+"""Measuring a device's latency table, and telling what it is worth."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from harness.devices.device import Device
+from harness.errors import TableError
+from harness.measuring.campaign import Campaign, latest_campaign, run_campaign
+from harness.measuring.plan import Entry, Plan, table_entries
+from harness.pipeline.job import Run
+from harness.runtimes.session import Session
+from harness.spaces.space import Space
+from harness.tables.calibration import end_to_end_error
+from harness.tables.table import Table
+
+
+def measure(job: Run, device: Device) -> Table:
+    """The device's latency table for the space."""
+    path = job.workspace.table(device.name, job.space.name)
+    entries = table_entries(job.space)
+    with device.open() as session:
+        table = load_or_start(path, device, job.space, device.identity(session))
+        latest = latest_campaign(
+            session, table.identity, entries, job.effort.table, _journals(job, device)
+        )
+        begun = latest is not None and latest not in table.campaigns
+        if not job.fresh and not begun and _is_measured(table, session, job.effort.table):
+            return table
+        plan = job.effort.table
+        fresh = job.fresh and not begun
+        campaign = campaign_on(job, device, session, entries, plan, fresh, "measure blocks on")
+        table = table.with_campaign(campaign.id, campaign.facts, campaign.records)
+        table.save(path)
+    return table
+
+
+def load_or_start(path: Path, device: Device, space: Space, identity: dict[str, Any]) -> Table:
+    """The table in the file, or an empty one.
+
+    Raises:
+        TableError: the file is broken, or was measured on something else.
+    """
+    if not path.exists():
+        return Table(device.name, space.name, identity, {}, ())
+    table = Table.load(path)
+    for name, value in identity.items():
+        if table.identity.get(name) != value:
+            raise TableError(
+                f"{path} was measured with {name} = {table.identity.get(name)!r}, this is "
+                f"{value!r}: another device. Move the file away, or give this device its own name"
+            )
+    return table
+
+
+def _is_measured(table: Table, session: Session, plan: Plan) -> bool:
+    """Whether a campaign at least this thorough was made in this environment."""
+    measured = {record.campaign for record in table.records if record.role == "block"}
+    return any(
+        table.campaigns[name]["rounds"] >= plan.rounds
+        and table.campaigns[name]["environment"] == dict(session.environment)
+        for name in measured
+    )
+
+
+def campaign_on(
+    job: Run,
+    device: Device,
+    session: Session,
+    entries: list[Entry],
+    plan: Plan,
+    fresh: bool,
+    title: str,
+) -> Campaign:
+    identity = device.identity(session)
+    with job.console.step(f"{title} {device.name}") as progress:
+        return run_campaign(
+            session, identity, entries, plan, _journals(job, device), fresh, progress
+        )
+
+
+def _journals(job: Run, device: Device) -> Callable[[str], Path]:
+    """Where each campaign's journal lies."""
+    return lambda name: job.workspace.journal(device.name, job.space.name, name)
+
+
+def describe_table(job: Run, device: Device, table: Table) -> str:
+    """A table's content and quality in a line."""
+    blocks = len(table.block_ns(device.clock, table.block_campaign()))
+    campaign = table.campaigns[table.block_campaign()]
+    suspect = sum(bool(record.suspect) for record in table.records)
+    doubts = f"; {suspect} records are suspect: repeat with --fresh" if suspect else ""
+    return (
+        f"{job.workspace.table(device.name, table.space)}: {blocks} blocks, "
+        f"measured {campaign['started_at']} in {campaign['rounds']} rounds; "
+        f"{end_to_end_error(table, device.clock).describe()}{doubts}"
+    )
