@@ -203,7 +203,7 @@ def test_a_point_of_the_front_is_extracted_to_a_file(killed_run: KilledRun, tmp_
 def test_a_table_shows_its_error_and_its_floor(killed_run: KilledRun) -> None:
     shown = run(killed_run.root, "tables", "show", DEVICE).stdout
     assert "145 blocks" in shown
-    assert "measuring twice" in shown
+    assert "noise floor" in shown
     listed = run(killed_run.root, "devices", "list").stdout
     assert f"{DEVICE} " in listed
     assert "measured on hardware" in listed

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from harness.devices.device import Device
-from harness.measuring.campaign import Campaign, run_campaign
+from harness.measuring.campaign import Campaign, _suspect, run_campaign
 from harness.measuring.plan import Entry, Plan, calibration_entries, table_entries
 from harness.runtimes.session import Session
 from harness.spaces.digits import DIGITS
 from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_0
+from harness.tables.journal import Visit
 
 PLAN = Plan(rounds=3, runs=2, duration_s=0.0)
 
@@ -117,3 +118,19 @@ def test_a_table_is_measured_from_all_blocks_ten_anchors_and_twenty_holdouts() -
         by_role.setdefault(entry.role, set()).add(entry.arch)
     assert len(by_role["anchor"]) == 10
     assert not by_role["anchor"] & by_role["holdout"]
+
+
+@pytest.mark.parametrize(
+    ("wall_ns", "thread_ns", "suspect"),
+    [
+        ((100_000, 101_000), (99_000, 100_000), False),
+        ((130_000, 150_000), (99_000, 100_000), True),  # half of the time somebody else ran
+        ((5_900, 6_000), (5_000, 5_100), False),  # a short block: that is the clocks themselves
+        ((130_000, 150_000), None, False),  # unknown is not suspect
+    ],
+)
+def test_work_that_waited_for_the_processor_is_suspect(
+    wall_ns: tuple[int, ...], thread_ns: tuple[int, ...] | None, suspect: bool
+) -> None:
+    visits = [Visit(1, number, number, wall_ns, thread_ns) for number in range(5)]
+    assert bool(_suspect(visits)) == suspect
