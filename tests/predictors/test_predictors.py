@@ -66,6 +66,7 @@ def test_its_stated_quality_is_that_on_sub_networks_held_out(trained: AccuracyPr
     unseen = np.sqrt(np.mean((trained.accuracy(genomes) - additive_accuracy(genomes)) ** 2))
     assert quality.rmse == pytest.approx(unseen, rel=0.4)
     assert 0.85 < quality.spearman <= 1
+    assert 0 < quality.median_error < quality.rmse
 
 
 def test_it_is_the_papers_mlp_and_the_same_for_the_same_seed(trained: AccuracyPredictor) -> None:
