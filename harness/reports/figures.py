@@ -11,6 +11,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 CLOUD, PREDICTED, MEASURED, INK = "#b8bec8", "#d97706", "#1d4ed8", "#1f2937"
+# Which multiples of a power of ten are written out, by how many times the axis spans its start.
+_TICKS = (
+    (4.0, (1.0, 1.2, 1.4, 1.6, 1.8, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0)),
+    (12.0, (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)),
+    (float("inf"), (1.0, 2.0, 5.0)),
+)
 
 
 def save_pareto(front: Front, folder: Path) -> list[Path]:
@@ -73,6 +79,7 @@ def _draw(axes: "Axes", front: Front) -> None:
         )
     axes.set_xscale("log")
     _plain_ticks(axes)
+    _cut_below_front(axes, front)
     axes.set_xlabel(f"latency, ms ({front.table['clock']} clock, full speed)")
     axes.set_ylabel("top-1 accuracy, %")
     axes.set_title(f"{front.space} on {front.device}", color=INK, loc="left", fontweight="bold")
@@ -83,18 +90,28 @@ def _draw(axes: "Axes", front: Front) -> None:
 
 
 def _plain_ticks(axes: "Axes") -> None:
-    """Milliseconds written out, on the logarithmic axis."""
+    """Milliseconds written out, about as many as fit, on the logarithmic axis."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     low, high = axes.get_xlim()
-    subs = (
-        (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0)
-        if high < 5 * low
-        else (1.0, 2.0, 5.0)
-    )
+    subs = next(subs for limit, subs in _TICKS if high < limit * low)
     axes.xaxis.set_major_locator(LogLocator(subs=subs))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _cut_below_front(axes: "Axes", front: Front) -> None:
+    """Let the front fill the picture; say how many random sub-networks lie below it."""
+    values = [point.accuracy for point in front.points]
+    values += [low for p in front.points for low, _ in [p.accuracy_measured_interval or (100, 0)]]
+    bottom = min(values) - 0.5 * (max(values) - min(values))
+    hidden = sum(dot["accuracy"] < bottom for dot in front.cloud)
+    if hidden:
+        axes.set_ylim(bottom=bottom)
+        text = f"{hidden} random sub-network{'s' if hidden > 1 else ''} below"
+        axes.annotate(
+            text, (0.01, 0.02), xycoords="axes fraction", fontsize=8, color=INK, alpha=0.7
+        )
 
 
 def _bars(values: Sequence[float], intervals: Sequence[Interval | None]) -> list[list[float]]:
