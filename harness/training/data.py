@@ -80,22 +80,22 @@ def _fixed(pixels: Tensor, labels: Tensor, rows: range, variants: int, seed: int
 def transform(pixels: Tensor, generator: torch.Generator) -> Tensor:
     """Random affine and noise: 8x8 originals to images of BASE_SIZE, both in [0, 1].
 
-    Rotation within 20 degrees, scale 0.8 to 1.1, shear within 0.2, shift within 10 % of the
-    width; then normal noise of standard deviation 0.1.
+    Rotation within 25 degrees, scale 0.8 to 1.1, shear within 0.25, shift within 10 % of the
+    width; then normal noise of standard deviation 0.15.
     """
     count = len(pixels)
 
     def uniform(limit: float) -> Tensor:
         return (torch.rand(count, generator=generator) * 2 - 1) * limit
 
-    angle, shear = uniform(np.pi / 9), uniform(0.2)
+    angle, shear = uniform(np.pi / 7.2), uniform(0.25)
     scale = 1 / (0.95 + uniform(0.15))
     cos, sin = angle.cos() * scale, angle.sin() * scale
     rows = [cos, shear - sin, uniform(0.2), sin, cos, uniform(0.2)]
     affine = torch.stack(rows, dim=1).view(count, 2, 3)
     grid = F.affine_grid(affine, [count, 1, BASE_SIZE, BASE_SIZE], align_corners=False)
     images = F.grid_sample(pixels, grid, align_corners=False)
-    noise = torch.randn(images.shape, generator=generator) * 0.1
+    noise = torch.randn(images.shape, generator=generator) * 0.15
     return (images + noise).clamp(0, 1)
 
 
