@@ -2,18 +2,15 @@
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from harness.effort import Effort
-from harness.errors import MissingExtra, UsageError
+from harness.errors import UsageError
 from harness.progress import Progress
 from harness.spaces.space import Space
+from harness.training.stages import Recipe, progressive_shrinking
 from harness.workspace import Workspace
-
-if TYPE_CHECKING:  # torch is imported where it is needed
-    from harness.training.stages import Recipe
 
 
 class Console(Protocol):
@@ -38,19 +35,14 @@ class Run:
     fresh: bool
     console: Console
 
-    def recipe(self) -> "Recipe":
+    def recipe(self) -> Recipe:
         """How the supernet is trained.
 
         Raises:
-            MissingExtra: torch is not installed.
             UsageError: there is no data to train this space on.
         """
-        if find_spec("torch") is None:
-            raise MissingExtra("training needs torch: pip install '.[train]'")
         if self.space.name != "digits":
             raise UsageError(f"there is no data to train {self.space.name} on; use digits")
-        from harness.training.stages import progressive_shrinking
-
         return progressive_shrinking(
             self.space, self.effort.training_steps, self.seed, self.distill
         )

@@ -2,12 +2,13 @@
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from harness.errors import CheckpointError, FileFormatError
+from harness.errors import CheckpointError, FileFormatError, MissingExtra
 from harness.files import LineLog, read_lines
 from harness.pipeline.job import Run
 from harness.predictors import accuracy
@@ -21,8 +22,15 @@ _EVALUATED_SEED = 303
 
 
 def train(job: Run) -> "SubnetEvaluator":
-    """The trained supernet, ready to have sub-networks cut out of it."""
+    """The trained supernet, ready to have sub-networks cut out of it.
+
+    Raises:
+        MissingExtra: torch or scikit-learn is not installed.
+        UsageError: there is no data to train the space on.
+    """
     recipe = job.recipe()
+    if find_spec("torch") is None:
+        raise MissingExtra("training needs torch: pip install '.[train]'")
     import torch
 
     from harness.training import loop

@@ -86,12 +86,13 @@ def _journals(job: Run, device: Device) -> Callable[[str], Path]:
 
 def describe_table(job: Run, device: Device, table: Table) -> str:
     """A table's content and quality in a line."""
-    blocks = len(table.block_ns(device.clock, table.block_campaign()))
-    campaign = table.campaigns[table.block_campaign()]
-    suspect = sum(bool(record.suspect) for record in table.records)
-    doubts = f"; {suspect} records are suspect: repeat with --fresh" if suspect else ""
+    name = table.block_campaign()
+    blocks = table.select("block", device.clock, name)
+    campaign = table.campaigns[name]
+    suspect = sum(bool(record.suspect) for record in blocks)
+    doubts = f"; {suspect} of them suspect: repeat with --fresh" if suspect else ""
     return (
-        f"{job.workspace.table(device.name, table.space)}: {blocks} blocks, "
+        f"{job.workspace.table(device.name, table.space)}: {len(blocks)} blocks, "
         f"measured {campaign['started_at']} in {campaign['rounds']} rounds; "
         f"{end_to_end_error(table, device.clock).describe()}{doubts}"
     )
