@@ -21,7 +21,7 @@ from rich.table import Table
 
 from harness.devices.device import Device
 from harness.effort import FULL, QUICK
-from harness.measuring.campaign import run_campaign
+from harness.measuring.campaign import Work, run_campaign
 from harness.measuring.plan import Entry, network_entry, table_entries
 from harness.spaces.digits import DIGITS
 from harness.spaces.genome import decode, sample
@@ -74,7 +74,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, device.open() as session:
         identity = device.identity(session)
         path = Path(folder, "journal.jsonl")
-        run_campaign(session, identity, entries, plan, lambda _name: path)
+        run_campaign(session, Work(identity, entries, plan, lambda _name: path))
         journal = Journal(path)
         journal.close()
     show(arguments.device, arguments.networks, errors(entries, journal, device.clock))

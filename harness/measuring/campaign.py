@@ -25,6 +25,19 @@ CLOCKS_COST_NS = 2_000  # reading both clocks, a tenth of a very short block
 
 
 @dataclass(frozen=True)
+class Work:
+    """What is to be measured on which device, and where the raw samples go.
+
+    The same work in the same environment is one campaign, however often it is interrupted.
+    """
+
+    identity: Mapping[str, Any]
+    entries: Sequence[Entry]
+    plan: Plan
+    journal_path: Callable[[str], Path]  # by the campaign's name
+
+
+@dataclass(frozen=True)
 class Campaign:
     """A finished campaign, as a table takes it."""
 
@@ -34,32 +47,25 @@ class Campaign:
 
 
 def run_campaign(
-    session: Session,
-    identity: Mapping[str, Any],
-    entries: Sequence[Entry],
-    plan: Plan,
-    journal_path: Callable[[str], Path],
-    fresh: bool = False,
-    on_visit: Progress = silent,
+    session: Session, work: Work, fresh: bool = False, on_visit: Progress = silent
 ) -> Campaign:
     """Measure all entries, going on where a killed run stopped.
 
-    A campaign is continued (or, when it is finished, read back) where the same work in the same
-    environment has a journal; `fresh` starts a new one instead. The identity, the environment and
-    the plan are what makes it the same work.
+    A campaign that has a journal is continued (or, when it is finished, read back); `fresh` starts
+    a new one instead.
 
     Raises:
         DeviceError: the device failed; what was measured is kept.
         WorkspaceError: the journal cannot be written.
     """
-    latest, following = _takes(session, identity, entries, plan, journal_path)
+    latest, following = _takes(session, work)
     name, plan = following if fresh or latest is None else latest
-    journal = Journal(journal_path(name))
+    journal = Journal(work.journal_path(name))
     try:
-        visit_all(session, entries, plan, journal, on_visit)
+        visit_all(session, work.entries, plan, journal, on_visit)
     finally:
         journal.close()
-    records = summarise_journal(entries, journal, name, plan)
+    records = summarise_journal(work.entries, journal, name, plan)
     started_s = min(visit.at_ns for visit in journal.visits) / 1e9
     facts = {
         "started_at": datetime.fromtimestamp(started_s, UTC).isoformat(timespec="seconds"),
@@ -76,31 +82,19 @@ def run_campaign(
     return Campaign(name, facts, tuple(records))
 
 
-def latest_campaign(
-    session: Session,
-    identity: Mapping[str, Any],
-    entries: Sequence[Entry],
-    plan: Plan,
-    journal_path: Callable[[str], Path],
-) -> str | None:
+def latest_campaign(session: Session, work: Work) -> str | None:
     """The newest campaign of this work that was begun."""
-    latest, _ = _takes(session, identity, entries, plan, journal_path)
+    latest, _ = _takes(session, work)
     return latest[0] if latest else None
 
 
-def _takes(
-    session: Session,
-    identity: Mapping[str, Any],
-    entries: Sequence[Entry],
-    plan: Plan,
-    journal_path: Callable[[str], Path],
-) -> tuple[tuple[str, Plan] | None, tuple[str, Plan]]:
+def _takes(session: Session, work: Work) -> tuple[tuple[str, Plan] | None, tuple[str, Plan]]:
     """The newest take of this work that has a journal, and the first that has none."""
     latest = None
-    for seed in itertools.count(plan.seed):
-        take = replace(plan, seed=seed)
-        name = campaign_id(identity, session.environment, entries, take)
-        if not journal_path(name).exists():
+    for seed in itertools.count(work.plan.seed):
+        take = replace(work.plan, seed=seed)
+        name = campaign_id(work.identity, session.environment, work.entries, take)
+        if not work.journal_path(name).exists():
             return latest, (name, take)
         latest = name, take
     raise AssertionError("itertools.count ended")

@@ -14,9 +14,10 @@ from harness import __version__
 from harness.deploy.front import Front, Point, gaps, verification_entries
 from harness.devices.device import Device
 from harness.errors import FileFormatError, UsageError
+from harness.measuring.campaign import run_campaign
 from harness.pipeline.job import Run
 from harness.pipeline.supernet import read_evaluated, train
-from harness.pipeline.table import campaign_on, load_or_start
+from harness.pipeline.table import load_or_start, work
 from harness.predictors.accuracy import AccuracyPredictor
 from harness.predictors.latency import LatencyPredictor
 from harness.search.archive import search_front
@@ -176,8 +177,9 @@ def verify(job: Run, device: Device, evaluator: "SubnetEvaluator", again: bool =
     table_path = job.workspace.table(device.name, job.space.name)
     with device.open() as session:
         table = load_or_start(table_path, device, job.space, device.identity(session))
-        plan = job.effort.verification
-        campaign = campaign_on(job, device, session, entries, plan, again, "time the front on")
+        todo = work(job, device, session, entries, job.effort.verification)
+        with job.console.step(f"time the front on {device.name}") as progress:
+            campaign = run_campaign(session, todo, again, progress)
         log = job.workspace.labels(device.name, job.space.name, campaign.id)
         with job.console.step(f"evaluate the front on {device.name}") as progress:
             judged = judge(session, networks, evaluator.data.test, log, progress)

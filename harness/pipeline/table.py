@@ -1,12 +1,11 @@
 """Measuring a device's latency table, and telling what it is worth."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from harness.devices.device import Device
 from harness.errors import TableError
-from harness.measuring.campaign import Campaign, latest_campaign, run_campaign
+from harness.measuring.campaign import Work, latest_campaign, run_campaign
 from harness.measuring.plan import Entry, Plan, table_entries
 from harness.pipeline.job import Run
 from harness.runtimes.session import Session
@@ -21,15 +20,13 @@ def measure(job: Run, device: Device) -> Table:
     entries = table_entries(job.space)
     with device.open() as session:
         table = load_or_start(path, device, job.space, device.identity(session))
-        latest = latest_campaign(
-            session, table.identity, entries, job.effort.table, _journals(job, device)
-        )
+        todo = work(job, device, session, entries, job.effort.table)
+        latest = latest_campaign(session, todo)
         begun = latest is not None and latest not in table.campaigns
         if not job.fresh and not begun and _is_measured(table, session, job.effort.table):
             return table
-        plan = job.effort.table
-        fresh = job.fresh and not begun
-        campaign = campaign_on(job, device, session, entries, plan, fresh, "measure blocks on")
+        with job.console.step(f"measure blocks on {device.name}") as progress:
+            campaign = run_campaign(session, todo, job.fresh and not begun, progress)
         table = table.with_campaign(campaign.id, campaign.facts, campaign.records)
         table.save(path)
     return table
@@ -63,25 +60,14 @@ def _is_measured(table: Table, session: Session, plan: Plan) -> bool:
     )
 
 
-def campaign_on(
-    job: Run,
-    device: Device,
-    session: Session,
-    entries: list[Entry],
-    plan: Plan,
-    fresh: bool,
-    title: str,
-) -> Campaign:
-    identity = device.identity(session)
-    with job.console.step(f"{title} {device.name}") as progress:
-        return run_campaign(
-            session, identity, entries, plan, _journals(job, device), fresh, progress
-        )
-
-
-def _journals(job: Run, device: Device) -> Callable[[str], Path]:
-    """Where each campaign's journal lies."""
-    return lambda name: job.workspace.journal(device.name, job.space.name, name)
+def work(job: Run, device: Device, session: Session, entries: list[Entry], plan: Plan) -> Work:
+    """A campaign of the device with its journals in the workspace."""
+    return Work(
+        device.identity(session),
+        entries,
+        plan,
+        lambda name: job.workspace.journal(device.name, job.space.name, name),
+    )
 
 
 def describe_table(job: Run, device: Device, table: Table) -> str:

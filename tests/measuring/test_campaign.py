@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.devices.device import Device
-from harness.measuring.campaign import Campaign, _suspect, run_campaign
+from harness.measuring.campaign import Campaign, Work, _suspect, run_campaign
 from harness.measuring.plan import Entry, Plan, calibration_entries, table_entries
 from harness.runtimes.session import Session
 from harness.spaces.digits import DIGITS
@@ -42,10 +42,8 @@ def measured(
         if done == stop:
             raise Killed
 
-    def journal(name: str) -> Path:
-        return folder / f"{name}.jsonl"
-
-    return run_campaign(session, {"runtime": "x"}, entries, PLAN, journal, fresh, on_visit)
+    work = Work({"runtime": "x"}, entries, PLAN, lambda name: folder / f"{name}.jsonl")
+    return run_campaign(session, work, fresh, on_visit)
 
 
 def visits_in(journal: Path) -> list[list[Any]]:
