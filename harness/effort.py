@@ -24,8 +24,8 @@ FULL = Effort(
     subnets=400,
     evaluations=50_000,
     points=20,
-    table=Plan(rounds=30, runs=4, duration_s=45.0),
-    verification=Plan(rounds=30, runs=4, duration_s=20.0),
+    table=Plan(rounds=45, runs=4, duration_s=45.0),
+    verification=Plan(rounds=50, runs=4, duration_s=20.0),
 )
 QUICK = Effort(
     name="quick",
@@ -34,5 +34,5 @@ QUICK = Effort(
     evaluations=20_000,
     points=10,
     table=Plan(rounds=20, runs=4, duration_s=8.0),
-    verification=Plan(rounds=20, runs=4, duration_s=4.0),
+    verification=Plan(rounds=30, runs=4, duration_s=4.0),
 )

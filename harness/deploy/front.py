@@ -30,7 +30,7 @@ class Point:
     accuracy: float  # predicted top-1 on validation images, percent
     accuracy_interval: Interval  # 95 %, from the predictor's held-out error
     latency_ms_measured: float | None = None
-    latency_ms_measured_interval: Interval | None = None  # 95 %, resampled over visits
+    latency_ms_measured_interval: Interval | None = None  # 95 %, of random halves of the visits
     latency_ms_wall_median: float | None = None  # what a clock on the wall showed, in the middle
     accuracy_measured: float | None = None  # top-1 on test images through the device's runtime
     accuracy_measured_interval: Interval | None = None  # 95 %, resampled over originals

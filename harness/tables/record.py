@@ -15,12 +15,11 @@ CLOCKS = ("wall", "thread")
 class Statistics:
     """Times over the visits of one workload, in ns."""
 
-    value_ns: int  # the estimate at full speed: lower decile over visits of their fastest runs
-    low_ns: int  # 95 % interval of the estimate, resampled over visits
+    value_ns: int  # the estimate at full speed: the fastest run
+    low_ns: int  # 95 % interval of estimates from random halves of the visits
     high_ns: int
     first_half_ns: int  # the estimate from the first and the second half of the visits alone:
     second_half_ns: int  # their difference is the noise floor
-    min_ns: int  # of all runs
     lower_quartile_ns: int  # over visits of their median runs, so are the next two
     median_ns: int
     max_ns: int
