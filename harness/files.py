@@ -4,15 +4,15 @@ import fcntl
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from harness.errors import FileFormatError, WorkspaceError
 
 
-def replace_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, then put it in place in one step.
+def replace_atomically(path: Path, content: bytes) -> None:
+    """Write a temporary file beside `path`, then put it in place in one step.
 
     A reader, or a run that is killed at any moment, sees the old file or the new one, never half.
 
@@ -24,7 +24,7 @@ def replace_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(descriptor, "wb") as file:
-                write(file)
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             Path(temporary).chmod(0o644)  # temporary files are private
@@ -43,7 +43,7 @@ def unwritable(path: Path, error: OSError) -> WorkspaceError:
 
 
 def write_text(path: Path, text: str) -> None:
-    replace_atomically(path, lambda file: file.write(text.encode()))
+    replace_atomically(path, text.encode())
 
 
 def write_json(path: Path, value: Any) -> None:

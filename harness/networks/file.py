@@ -100,7 +100,7 @@ def save_tensors(content: dict[str, Any], path: Path) -> None:
     """
     buffer = io.BytesIO()
     torch.save(content, buffer)
-    files.replace_atomically(path, lambda file: file.write(buffer.getvalue()))
+    files.replace_atomically(path, buffer.getvalue())
 
 
 def load_tensors(path: Path, kind: str) -> dict[str, Any]:

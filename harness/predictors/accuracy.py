@@ -4,11 +4,11 @@ The paper's appendix A: one-hot kernels, expands and resolution into three hidde
 Trained with torch; predicting takes numpy alone, so that the search needs no torch.
 """
 
+import io
 import zipfile
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -59,11 +59,9 @@ class AccuracyPredictor:
         arrays = {f"weight{i}": weight for i, weight in enumerate(self.weights)}
         arrays |= {f"bias{i}": bias for i, bias in enumerate(self.biases)}
         arrays |= {name: np.array(value) for name, value in asdict(self.quality).items()}
-
-        def write(file: IO[bytes]) -> None:
-            np.savez(file, space=np.array(self.space.name), **arrays)  # type: ignore[arg-type]
-
-        files.replace_atomically(path, write)
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, space=np.array(self.space.name), **arrays)
+        files.replace_atomically(path, buffer.getvalue())
 
     @classmethod
     def load(cls, path: Path, space: Space) -> "AccuracyPredictor":

@@ -1,8 +1,9 @@
 """The Pareto plot, as PNG for documents and SVG for the page."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness import files
 from harness.deploy.front import Front, Interval
@@ -29,18 +30,13 @@ def save_pareto(front: Front, folder: Path) -> list[Path]:
     with mpl.rc_context({"svg.hashsalt": front.device, "svg.fonttype": "path", "font.size": 10}):
         figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
         _draw(axes, front)
-        paths = [folder / "pareto.png", folder / "pareto.svg"]
-        options: list[dict[str, Any]] = [{"dpi": 150}, {"metadata": {"Date": None}}]
-        for path, option in zip(paths, options, strict=True):
-            kind = path.suffix[1:]
-            files.replace_atomically(
-                path,
-                lambda file, kind=kind, option=option: figure.savefig(  # type: ignore[misc]
-                    file, format=kind, **option
-                ),
-            )
+        png, svg = io.BytesIO(), io.BytesIO()
+        figure.savefig(png, format="png", dpi=150)
+        figure.savefig(svg, format="svg", metadata={"Date": None})
         plt.close(figure)
-    return paths
+    files.replace_atomically(folder / "pareto.png", png.getvalue())
+    files.replace_atomically(folder / "pareto.svg", svg.getvalue())
+    return [folder / "pareto.png", folder / "pareto.svg"]
 
 
 def _draw(axes: "Axes", front: Front) -> None:

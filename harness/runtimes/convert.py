@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import platformdirs
 
@@ -29,9 +29,9 @@ def cache_folder() -> Path:
 
 
 def cached(
-    suffix: str, content: dict[str, Any], workload: Workload, write: Callable[[IO[bytes]], object]
+    suffix: str, content: dict[str, Any], workload: Workload, make: Callable[[], bytes]
 ) -> Path:
-    """The file for `workload`, written only where the cache does not have it yet.
+    """The file for `workload`, made only where the cache does not have it yet.
 
     `content` is all else that decides what is in the file: converter, versions, batch, seed.
     """
@@ -43,7 +43,7 @@ def cached(
     key = json.dumps(content | {"workload": source}, sort_keys=True)
     path = cache_folder() / f"{hashlib.sha256(key.encode()).hexdigest()}{suffix}"
     if not path.exists():
-        files.replace_atomically(path, write)
+        files.replace_atomically(path, make())
     return path
 
 
@@ -61,7 +61,7 @@ def to_onnx(workload: Workload, batch: int, seed: int) -> Path:
     from harness.networks.build import build_random, input_shape
     from harness.networks.file import NetworkFile
 
-    def write(file: IO[bytes]) -> None:
+    def make() -> bytes:
         if isinstance(workload, Path):
             network_file = NetworkFile.load(workload)
             network, blocks = network_file.module(), network_file.blocks
@@ -80,7 +80,7 @@ def to_onnx(workload: Workload, batch: int, seed: int) -> Path:
                 input_names=["images"],
                 output_names=["output"],
             )
-            file.write(Path(folder, "model.onnx").read_bytes())
+            return Path(folder, "model.onnx").read_bytes()
 
     versions = {
         "onnx": onnx.__version__,
@@ -89,7 +89,7 @@ def to_onnx(workload: Workload, batch: int, seed: int) -> Path:
         "layers": hashlib.sha256(LAYERS.read_bytes()).hexdigest(),
     }
     seeds = {} if isinstance(workload, Path) else {"seed": seed}
-    return cached(".onnx", versions | seeds | {"batch": batch}, workload, write)
+    return cached(".onnx", versions | seeds | {"batch": batch}, workload, make)
 
 
 @dataclass(frozen=True)
@@ -114,9 +114,9 @@ def to_weights(workload: Path) -> RawWeights:
         if value.dtype.is_floating_point  # not the batch counters
     }
 
-    def write(file: IO[bytes]) -> None:
-        file.write(torch.cat([value.flatten() for value in weights.values()]).numpy().tobytes())
+    def make() -> bytes:
+        return torch.cat([value.flatten() for value in weights.values()]).numpy().tobytes()
 
-    path = cached(".f32", {"format": 1}, workload, write)
+    path = cached(".f32", {"format": 1}, workload, make)
     tensors = [(name, list(value.shape)) for name, value in weights.items()]
     return RawWeights(path, tensors, network_file.blocks)

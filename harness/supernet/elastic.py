@@ -70,7 +70,7 @@ class ElasticMBConv(nn.Module):
         self.expand, self.depthwise = largest.expand, largest.depthwise
         self.se, self.project = largest.se, largest.project
         self.kernel_transform = ElasticKernel(kernels)
-        self.act, self.stride, self.residual = spec["act"], spec["stride"], spec["residual"]
+        self.stride, self.residual = spec["stride"], spec["residual"]
         self.has_se = bool(spec["se_channels"])
 
     def forward(self, x: Tensor, block: Block) -> Tensor:

@@ -12,6 +12,7 @@ from harness.spaces.block import Block
 from harness.tables.record import Record
 
 SCHEMA = 1
+_FACTS = {"started_at", "rounds", "environment"}  # what a table needs of each campaign
 
 
 @dataclass(frozen=True)
@@ -62,13 +63,14 @@ class Table:
         if value.get("schema") != SCHEMA:
             raise TableError(f"schema {value.get('schema')}, this version reads {SCHEMA}")
         try:
-            campaigns = {
-                str(name): {**facts, "started_at": facts["started_at"], "rounds": facts["rounds"]}
-                for name, facts in value["campaigns"].items()
-            }
-            return cls(value["device"], value["space"], dict(value["identity"]), campaigns, ())
+            campaigns = dict(value["campaigns"])
+            lacking = [name for name, facts in campaigns.items() if not facts.keys() >= _FACTS]
+            table = cls(value["device"], value["space"], dict(value["identity"]), campaigns, ())
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise TableError(f"the header lacks or garbles {error}") from error
+        if lacking:
+            raise TableError(f"the header does not say how campaign {lacking[0]} was done")
+        return table
 
     def _checked(self, record: Record, seen: set[tuple[str, ...]]) -> Record:
         """The record, where its campaign is known and `seen` has none of its key yet."""

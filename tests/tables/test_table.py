@@ -27,7 +27,8 @@ def record(number: int, campaign: str = "a", role: str = "block") -> Record:
 
 
 def facts(rounds: int, day: int) -> dict[str, object]:
-    return {"rounds": rounds, "started_at": f"2026-01-{day:02}T00:00:00+00:00"}
+    started_at = f"2026-01-{day:02}T00:00:00+00:00"
+    return {"rounds": rounds, "started_at": started_at, "environment": {}}
 
 
 @pytest.fixture
