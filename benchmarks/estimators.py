@@ -65,16 +65,18 @@ def main() -> None:
     arguments = parser.parse_args()
     rng = np.random.default_rng(JUDGES_SEED)
     judges = [decode(DIGITS, genome) for genome in sample(DIGITS, arguments.networks, rng)]
+    plan = (QUICK if arguments.quick else FULL).table
     entries = [
-        *(entry for entry in table_entries(DIGITS) if entry.role != "holdout"),
+        *(entry for entry in table_entries(DIGITS, plan.anchors) if entry.role != "holdout"),
         *(network_entry("holdout", DIGITS, arch) for arch in judges),
     ]
-    plan = (QUICK if arguments.quick else FULL).table
     device = Device.find(arguments.device, Path())
     with tempfile.TemporaryDirectory() as folder, device.open() as session:
         identity = device.identity(session)
         path = Path(folder, "journal.jsonl")
-        run_campaign(session, Work(identity, entries, plan, lambda _name: path))
+        work = Work(identity, device.clock, device.limits, entries, plan, lambda _name: path)
+        session.prepare([entry.workload for entry in entries])
+        run_campaign(session, work)
         journal = Journal(path)
         journal.close()
     show(arguments.device, arguments.networks, errors(entries, journal, device.clock))
@@ -96,9 +98,8 @@ def errors(entries: list[Entry], journal: Journal, clock: str) -> dict[str, dict
             role: str, values: dict[int, float] = values, blocks: dict = blocks
         ) -> tuple[Sums, Floats]:
             chosen = [(entry, values[i]) for i, entry in enumerate(entries) if entry.role == role]
-            sums = np.array([sum(blocks[block] for block in entry.blocks) for entry, _ in chosen])
-            counts = np.array([float(len(entry.blocks)) for entry, _ in chosen])
-            return Sums(sums, counts), np.array([value for _, value in chosen])
+            sums = Sums.of([entry.blocks for entry, _ in chosen], blocks)
+            return sums, np.array([value for _, value in chosen])
 
         for name, calibrated in CALIBRATIONS.items():
             held_out, truth = networks("holdout")

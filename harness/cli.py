@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from harness.errors import HarnessError, Interrupted
+from harness.errors import HarnessError, Interrupted, UsageError
 
 if TYPE_CHECKING:
     from harness.console import Terminal
@@ -35,6 +35,9 @@ DeviceNames = Annotated[
 ]
 DeviceName = Annotated[str, typer.Option("--device", help="Name of a device.")]
 SpaceName = Annotated[str, typer.Option("--space", help="Family of networks.")]
+Resolutions = Annotated[
+    str | None, typer.Option(help="Image sizes, such as 160,192,224 (default: all of the space).")
+]
 Quick = Annotated[bool, typer.Option("--quick", help="A first look in two minutes.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Start over instead of going on.")]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same networks.")]
@@ -102,16 +105,30 @@ def accuracy_fit(
 def measure(
     device: DeviceNames = CPU,
     space: SpaceName = "digits",
+    resolutions: Resolutions = None,
+    budget: Annotated[
+        str | None, typer.Option(help="Be done by then, with fewer visits: 90s, 45m, 1h30m.")
+    ] = None,
+    refit: Annotated[
+        bool, typer.Option("--refit", help="Only calibrate a table anew, for today's machine.")
+    ] = False,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Measure again only what has changed.")
+    ] = False,
     quick: Quick = False,
     fresh: Fresh = False,
     root: Root = HERE,
 ) -> None:
     """Measure a device's latency table; goes on where it was stopped."""
     from harness import pipeline
+    from harness.budget import deadline_s
 
-    job = _job(space, root, quick, fresh)
+    if refit + refresh + fresh > 1:
+        raise UsageError("--refit, --refresh and --fresh exclude each other")
+    job = _job(space, root, quick, fresh, resolutions=resolutions, deadline_s=deadline_s(budget))
+    step = pipeline.refit if refit else pipeline.measure
     for chosen in _devices(device, root):
-        _terminal().say(pipeline.describe_table(job, chosen, pipeline.measure(job, chosen)))
+        _terminal().say(pipeline.describe_table(job, chosen, step(job, chosen)))
 
 
 @app.command()
@@ -225,15 +242,17 @@ def _job(
     fresh: bool = False,
     seed: int = 0,
     distill: float = 0.0,
+    resolutions: str | None = None,
+    deadline_s: float | None = None,
 ) -> "Run":
     from harness.effort import FULL, QUICK
     from harness.pipeline import Run
-    from harness.spaces.catalogue import find_space
+    from harness.spaces.catalogue import find_space, part_of
     from harness.workspace import Workspace
 
-    chosen = find_space(space)
+    chosen = part_of(find_space(space), resolutions)
     effort = QUICK if quick else FULL
-    return Run(Workspace(root), chosen, effort, seed, distill, fresh, _terminal())
+    return Run(Workspace(root), chosen, effort, seed, distill, fresh, _terminal(), deadline_s)
 
 
 def _job_of_front(device: str, space: str, root: Path) -> "Run":

@@ -24,8 +24,10 @@ FULL = Effort(
     subnets=400,
     evaluations=50_000,
     points=20,
-    table=Plan(rounds=45, runs=4, duration_s=45.0),
-    verification=Plan(rounds=50, runs=4, duration_s=20.0),
+    table=Plan(min_visits=16, max_visits=60, runs=4, interval=0.03, duration_s=45.0, anchors=20),
+    verification=Plan(
+        min_visits=30, max_visits=60, runs=4, interval=0.03, duration_s=20.0, anchors=10
+    ),
 )
 QUICK = Effort(
     name="quick",
@@ -33,6 +35,8 @@ QUICK = Effort(
     subnets=100,
     evaluations=20_000,
     points=10,
-    table=Plan(rounds=20, runs=4, duration_s=8.0),
-    verification=Plan(rounds=30, runs=4, duration_s=4.0),
+    table=Plan(min_visits=8, max_visits=20, runs=4, interval=0.05, duration_s=8.0, anchors=10),
+    verification=Plan(
+        min_visits=12, max_visits=30, runs=4, interval=0.05, duration_s=4.0, anchors=10
+    ),
 )

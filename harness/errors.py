@@ -57,6 +57,10 @@ class TargetFailed(DeviceError):
     """The device answered that it could not do what it was asked."""
 
 
+class ConversionFailed(DeviceError):
+    """A network could not be made into the file that the device's runtime takes."""
+
+
 class InfeasibleConstraint(HarnessError):
     """No network of the space meets the constraint."""
 

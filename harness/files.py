@@ -1,9 +1,11 @@
 """How files are written so that nothing is lost: replaced atomically, or appended and flushed."""
 
 import fcntl
+import gzip
 import json
 import os
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -105,15 +107,17 @@ class LineLog:
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, Any]]:
-    """The number and value of each line that a LineLog wrote.
+    """The number and value of each line that a LineLog wrote; `.gz` files are unpacked.
 
     Raises:
         FileFormatError: the file is missing, or a line is not JSON.
     """
     try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise FileFormatError(f"cannot read {path}: {error.strerror}") from error
+        content = path.read_bytes()
+        lines = (gzip.decompress(content) if path.suffix == ".gz" else content).splitlines()
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise FileFormatError(f"cannot read {path}: {reason}") from error
     for number, line in enumerate(lines, start=1):
         try:
             yield number, json.loads(line)

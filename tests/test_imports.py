@@ -13,13 +13,14 @@ MAY_IMPORT = {
     "errors": (),
     "files": ("errors",),
     "progress": (),
+    "budget": ("errors",),
     "spaces": ("errors",),
     "networks": ("spaces", "files"),
     "supernet": ("networks",),
     "training": ("supernet", "progress"),
     "tables": ("spaces", "files"),
     "transports": ("errors",),
-    "runtimes": ("networks", "transports"),
+    "runtimes": ("networks", "transports", "progress"),
     "devices": ("runtimes",),
     "measuring": ("devices", "tables", "progress"),
     "predictors": ("measuring", "training"),
@@ -30,7 +31,7 @@ MAY_IMPORT = {
     "effort": ("measuring",),
     "pipeline": ("reports", "workspace", "effort"),
     "console": ("deploy",),
-    "cli": ("pipeline", "console"),
+    "cli": ("pipeline", "console", "budget"),
     "__main__": ("cli",),
 }
 NO_TORCH = ("spaces", "tables", "search")
@@ -58,7 +59,7 @@ def imports(path: Path) -> set[str]:
 
 
 def files() -> list[Path]:
-    return [path for path in sorted(PACKAGE.rglob("*.py")) if path.parent != PACKAGE / "catalogue"]
+    return sorted(PACKAGE.rglob("*.py"))
 
 
 def room_of(path: Path) -> str:

@@ -1,5 +1,6 @@
 """The main job as a user starts it: killed at random moments, and then asked what it left."""
 
+import gzip
 import json
 import random
 import signal
@@ -36,15 +37,18 @@ class KilledRun:
 
     def visits(self, campaign: str) -> list[list[Any]]:
         path = self.root / "runs" / f"{DEVICE}.digits" / f"{campaign}.jsonl"
-        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        lines = [json.loads(line) for line in whole_lines(self.root)[path]]
         return [line for line in lines if isinstance(line, list)]
 
 
 def whole_lines(root: Path) -> dict[Path, list[bytes]]:
-    """Every finished line of everything that is appended to."""
-    return {
-        path: path.read_bytes().split(b"\n")[:-1] for path in sorted(root.glob("runs/*/*.jsonl"))
+    """Every finished line of everything that is appended to, packed or not yet."""
+    packed = {
+        path.with_suffix(""): gzip.decompress(path.read_bytes())
+        for path in root.glob("runs/*/*.jsonl.gz")
     }
+    growing = {path: path.read_bytes() for path in root.glob("runs/*/*.jsonl")}
+    return {path: content.split(b"\n")[:-1] for path, content in (growing | packed).items()}
 
 
 def is_complete(root: Path) -> bool:
@@ -93,23 +97,28 @@ def test_every_visit_was_made_once_and_every_record_is_there(killed_run: KilledR
     assert set(keys.values()) == {1}
     front = Front.load(killed_run.root / "reports" / f"{DEVICE}.digits" / "front.json")
     networks = [Path(f"{number}.pt") for number in range(len(front.points))]
+    table_plan, front_plan = QUICK.table, QUICK.verification
     sizes = {
-        "measure": (len(table_entries(DIGITS)), QUICK.table.rounds),
+        "measure": (len(table_entries(DIGITS, table_plan.anchors)), table_plan),
         "verify": (
-            len(verification_entries(front, DIGITS, networks)),
-            QUICK.verification.rounds,
+            len(verification_entries(front, DIGITS, networks, front_plan.anchors)),
+            front_plan,
         ),
     }
     assert len(table.campaigns) == len(sizes)
     for campaign in table.campaigns:
         records = [record for record in table.records if record.campaign == campaign]
         kind = "measure" if any(record.role == "block" for record in records) else "verify"
-        entries, rounds = sizes[kind]
+        entries, plan = sizes[kind]
         assert len(records) == 2 * entries  # two clocks
         visits = Counter(
             (entry, number) for entry, number, *_ in killed_run.visits(campaign) if entry
         )
-        assert visits == Counter({(e, r): 1 for e in range(1, entries) for r in range(rounds)})
+        assert set(visits.values()) == {1}
+        for entry in range(1, entries):
+            rounds = sorted(number for visited, number in visits if visited == entry)
+            assert rounds == list(range(len(rounds))), "a round was left out"
+            assert plan.min_visits <= len(rounds) <= plan.max_visits
 
 
 def test_every_sub_network_was_evaluated_once(killed_run: KilledRun) -> None:

@@ -108,7 +108,9 @@ class Front:
         return self.points[number]
 
 
-def verification_entries(front: Front, space: Space, networks: Sequence[Path]) -> list[Entry]:
+def verification_entries(
+    front: Front, space: Space, networks: Sequence[Path], anchors: int
+) -> list[Entry]:
     """What the verifying campaign visits: sentinel, anchors, and the front's network files.
 
     An anchor that is on the front itself is left out: no point may calibrate its own prediction.
@@ -116,7 +118,7 @@ def verification_entries(front: Front, space: Space, networks: Sequence[Path]) -
     archs = {point.arch for point in front.points}
     calibrating = [
         entry
-        for entry in calibration_entries(space)
+        for entry in calibration_entries(space, anchors)
         if entry.role == "sentinel" or entry.arch not in archs
     ]
     found = [

@@ -112,7 +112,8 @@ def verified(
     }
     points = []
     for point, latency_ms, seen in zip(front.points, predicted_ms, judged, strict=True):
-        statistics = timed[point.arch, clock]
+        statistics, wall = timed[point.arch, clock], timed[point.arch, "wall"]
+        assert wall.median_ns is not None
         ratio = float(latency_ms) / point.latency_ms
         low, high = point.latency_ms_interval
         points.append(
@@ -122,7 +123,7 @@ def verified(
                 latency_ms_interval=(low * ratio, high * ratio),
                 latency_ms_measured=statistics.value_ns / 1e6,
                 latency_ms_measured_interval=(statistics.low_ns / 1e6, statistics.high_ns / 1e6),
-                latency_ms_wall_median=timed[point.arch, "wall"].median_ns / 1e6,
+                latency_ms_wall_median=wall.median_ns / 1e6,
                 accuracy_measured=seen.accuracy,
                 accuracy_measured_interval=seen.interval,
             )

@@ -9,9 +9,10 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from harness.devices.conditions import Limits
 from harness.devices.profile import Profile, load_profile
 from harness.errors import DeviceBusy
-from harness.runtimes.convert import cache_folder
+from harness.runtimes.conversion.cache import cache_folder
 from harness.runtimes.session import RuntimeOptions, Session
 from harness.transports.local import LocalTransport
 
@@ -35,6 +36,10 @@ class Device:
     @property
     def options(self) -> RuntimeOptions:
         return RuntimeOptions(**self.profile.runtime_options.model_dump())
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(**self.profile.conditions.model_dump())
 
     @property
     def clock(self) -> str:
@@ -83,4 +88,5 @@ class Device:
             "processor": session.environment["processor"],
             "runtime": profile.runtime,
             "clock": self.clock,
+            "conditions": profile.conditions.model_dump(),
         } | profile.runtime_options.model_dump()

@@ -1,27 +1,24 @@
 """A campaign: visiting every workload in interleaved rounds, and the records that come out."""
 
 import itertools
-import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from harness.devices.conditions import Limits
 from harness.measuring.plan import Entry, Plan, campaign_id
-from harness.measuring.rounds import rounds
+from harness.measuring.rounds import Visits, go_round
+from harness.measuring.samples import Judge, choose, samples
 from harness.measuring.statistics import summarise
 from harness.progress import Progress, silent
 from harness.runtimes.session import Session
 from harness.tables.journal import Journal, Visit
 from harness.tables.record import Record
-
-SENTINEL_EVERY_S = 0.05
-SUSPECT_WALL_OVER_CPU = 1.1
-CLOCKS_COST_NS = 2_000  # reading both clocks, a tenth of a very short block
 
 
 @dataclass(frozen=True)
@@ -32,14 +29,17 @@ class Work:
     """
 
     identity: Mapping[str, Any]
-    entries: Sequence[Entry]
+    clock: str
+    limits: Limits
+    entries: Sequence[Entry]  # the first is the sentinel
     plan: Plan
     journal_path: Callable[[str], Path]  # by the campaign's name
+    deadline_s: float | None = None  # by time.monotonic(): what is done by then has to do
 
 
 @dataclass(frozen=True)
 class Campaign:
-    """A finished campaign, as a table takes it."""
+    """A campaign as a table takes it."""
 
     id: str
     facts: dict[str, Any]
@@ -47,7 +47,11 @@ class Campaign:
 
 
 def run_campaign(
-    session: Session, work: Work, fresh: bool = False, on_visit: Progress = silent
+    session: Session,
+    work: Work,
+    fresh: bool = False,
+    on_visit: Progress = silent,
+    on_plan: Callable[["Visits"], None] = lambda _visits: None,
 ) -> Campaign:
     """Measure all entries, going on where a killed run stopped.
 
@@ -56,30 +60,39 @@ def run_campaign(
 
     Raises:
         DeviceError: the device failed; what was measured is kept.
+        UsageError: the time until the deadline does not suffice.
         WorkspaceError: the journal cannot be written.
     """
     latest, following = _takes(session, work)
     name, plan = following if fresh or latest is None else latest
     journal = Journal(work.journal_path(name))
     try:
-        visit_all(session, work.entries, plan, journal, on_visit)
+        visits = Visits(work.entries, plan, work.limits, work.clock, journal)
+        go_round(session, visits, work.deadline_s, on_plan, on_visit)
+        if visits.finished:
+            journal.pack()
     finally:
         journal.close()
-    records = summarise_journal(work.entries, journal, name, plan)
-    started_s = min(visit.at_ns for visit in journal.visits) / 1e9
-    facts = {
-        "started_at": datetime.fromtimestamp(started_s, UTC).isoformat(timespec="seconds"),
-        "rounds": plan.rounds,
-        "runs_per_visit": plan.runs,
-        "duration_s": plan.duration_s,
-        "seed": plan.seed,
+    records = summarise_journal(work, plan, journal, name)
+    return Campaign(name, _facts(session, plan, visits, records), tuple(records))
+
+
+def _facts(
+    session: Session, plan: Plan, visits: "Visits", records: Sequence[Record]
+) -> dict[str, Any]:
+    journal = visits.journal
+    ends_s = [f(visit.at_ns for visit in journal.visits) / 1e9 for f in (min, max)]
+    return asdict(plan) | {
+        "started_at": datetime.fromtimestamp(ends_s[0], UTC).isoformat(timespec="seconds"),
+        "took_s": round(ends_s[1] - ends_s[0], 1),
+        "rounds": visits.rounds_done,
+        "finished": visits.finished,
         "environment": dict(session.environment),
-        "conditions_before": journal.conditions[0],
-        "conditions_after": journal.conditions[-1],
+        "conditions_before": journal.readings[0].conditions,
+        "conditions_after": journal.readings[-1].conditions,
         "wall_over_cpu": wall_over_cpu(journal.visits),
         "slowdown": _slowdown(records),
     }
-    return Campaign(name, facts, tuple(records))
 
 
 def latest_campaign(session: Session, work: Work) -> str | None:
@@ -94,76 +107,23 @@ def _takes(session: Session, work: Work) -> tuple[tuple[str, Plan] | None, tuple
     for seed in itertools.count(work.plan.seed):
         take = replace(work.plan, seed=seed)
         name = campaign_id(work.identity, session.environment, work.entries, take)
-        if not work.journal_path(name).exists():
+        if not Journal.exists(work.journal_path(name)):
             return latest, (name, take)
         latest = name, take
     raise AssertionError("itertools.count ended")
 
 
-def visit_all(
-    session: Session,
-    entries: Sequence[Entry],
-    plan: Plan,
-    journal: Journal,
-    on_visit: Progress = silent,
-) -> None:
-    """Make the visits that the journal does not have yet; each is journalled as it is made.
-
-    The first entry is the sentinel: it is visited every 50 ms instead of once a round.
-    `on_visit` gets the visits done and wanted, without the sentinel's.
-    """
-    done = {(visit.entry, visit.round) for visit in journal.visits if visit.entry}
-    total = plan.rounds * (len(entries) - 1)
-    if len(done) == total:
-        return
-    for entry in entries:
-        session.load(entry.workload)
-    journal.append_conditions(session.conditions())
-    sentinel_due = 0.0
-    for number, order in rounds(len(entries) - 1, plan.rounds, plan.seed):
-        started = time.monotonic()
-        todo = [index + 1 for index in order if (index + 1, number) not in done]
-        for index in todo:
-            if time.monotonic() >= sentinel_due:
-                _visit(session, entries, 0, number, plan, journal)
-                sentinel_due = time.monotonic() + SENTINEL_EVERY_S
-            _visit(session, entries, index, number, plan, journal)
-            done.add((index, number))
-            on_visit(len(done), total)
-        if todo:
-            _visit(session, entries, 0, number, plan, journal)
-            pause = plan.duration_s / plan.rounds - (time.monotonic() - started)
-            time.sleep(max(0.0, pause))
-    journal.append_conditions(session.conditions())
-
-
-def _visit(
-    session: Session,
-    entries: Sequence[Entry],
-    index: int,
-    round_number: int,
-    plan: Plan,
-    journal: Journal,
-) -> None:
-    samples = session.visit(entries[index].workload, plan.runs)
-    journal.append(Visit(index, round_number, samples.at_ns, samples.wall_ns, samples.thread_ns))
-
-
-def summarise_journal(
-    entries: Sequence[Entry], journal: Journal, campaign: str, plan: Plan
-) -> list[Record]:
+def summarise_journal(work: Work, plan: Plan, journal: Journal, campaign: str) -> list[Record]:
     """One record for each entry and clock."""
     by_entry: dict[int, list[Visit]] = defaultdict(list)
     for visit in sorted(journal.visits, key=lambda visit: visit.at_ns):
         by_entry[visit.entry].append(visit)
+    threads = all(visit.thread_ns for visit in journal.visits)
     records = []
-    for index, entry in enumerate(entries):
-        visits = by_entry[index]
-        clocks = {"wall": [visit.wall_ns for visit in visits]}
-        threads = [visit.thread_ns for visit in visits if visit.thread_ns is not None]
-        if threads:
-            clocks["thread"] = threads
-        for clock, samples in clocks.items():
+    for clock in ("wall", "thread") if threads else ("wall",):
+        judge = Judge.of(journal, work.limits, clock)
+        for index, entry in enumerate(work.entries):
+            chosen = choose(by_entry[index], judge, plan)
             records.append(
                 Record(
                     role=entry.role,
@@ -172,8 +132,8 @@ def summarise_journal(
                     quantity="latency",
                     clock=clock,
                     campaign=campaign,
-                    statistics=summarise(np.array(samples), plan.seed),
-                    suspect=_suspect(visits),
+                    statistics=summarise(samples(chosen.visits, clock)),
+                    suspect=chosen.suspect,
                 )
             )
     return records
@@ -188,14 +148,5 @@ def wall_over_cpu(visits: Sequence[Visit]) -> float | None:
 def _slowdown(records: Sequence[Record]) -> float:
     """How much longer the sentinel usually took than at full speed; 1 on a steady machine."""
     sentinel = next(record.statistics for record in records if record.role == "sentinel")
+    assert sentinel.median_ns is not None
     return sentinel.median_ns / sentinel.value_ns
-
-
-def _suspect(visits: Sequence[Visit]) -> tuple[str, ...]:
-    """Reasons to doubt a workload's numbers."""
-    ratio = wall_over_cpu(visits)
-    waiting_ns = [sum(v.wall_ns) - sum(v.thread_ns) for v in visits if v.thread_ns]
-    runs = sum(len(visit.wall_ns) for visit in visits)
-    if ratio is None or ratio <= SUSPECT_WALL_OVER_CPU or sum(waiting_ns) < CLOCKS_COST_NS * runs:
-        return ()
-    return (f"wall time is {ratio:.2f} times CPU time: other load on the machine",)

@@ -16,17 +16,24 @@ from harness.spaces.cost import CostTable
 from harness.spaces.genome import decode, sample
 from harness.spaces.space import Space
 
-ANCHORS, HOLDOUTS = 10, 20
+HOLDOUTS = 20
 _ANCHOR_SEED, _HOLDOUT_SEED = 101, 202
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How thoroughly a campaign measures."""
+    """How thoroughly a campaign measures.
 
-    rounds: int  # visits of each workload
+    Each workload is visited at least `min_visits` times, and then until the interval of its time is
+    narrow or it has had `max_visits`.
+    """
+
+    min_visits: int
+    max_visits: int
     runs: int  # timed runs of a visit
-    duration_s: float  # rounds are spread over at least this time
+    interval: float  # relative width at which a workload's time is known well enough
+    duration_s: float  # the first `min_visits` rounds are spread over at least this time
+    anchors: int  # networks that calibrate
     seed: int = 0  # of the order; the same work with another seed is another campaign
 
 
@@ -40,34 +47,43 @@ class Entry:
     arch: Arch | None = None
 
 
-def table_entries(space: Space) -> list[Entry]:
+def table_entries(space: Space, anchors: int) -> list[Entry]:
     """What a latency table is measured from: sentinel, all blocks, anchors, holdouts."""
-    blocks = [Entry("block", (block,), (block,)) for block in space.distinct_blocks()]
+    return [*refit_entries(space, anchors), *block_entries(space.distinct_blocks())]
+
+
+def block_entries(blocks: Sequence[Block]) -> list[Entry]:
+    return [Entry("block", (block,), (block,)) for block in blocks]
+
+
+def refit_entries(space: Space, anchors: int) -> list[Entry]:
+    """What calibrates a table anew and judges it: sentinel, anchors, holdouts."""
     rng = np.random.default_rng(_HOLDOUT_SEED)
     holdouts = [decode(space, genome) for genome in sample(space, HOLDOUTS, rng)]
-    return [
-        *calibration_entries(space),
-        *blocks,
-        *(network_entry("holdout", space, arch) for arch in holdouts),
-    ]
+    judges = (network_entry("holdout", space, arch) for arch in holdouts)
+    return [*calibration_entries(space, anchors), *judges]
 
 
-def calibration_entries(space: Space) -> list[Entry]:
+def calibration_entries(space: Space, anchors: int) -> list[Entry]:
     """What every campaign visits to be comparable with others: the sentinel and the anchors.
 
     Anchors are the smallest network and random ones from the least to the most MACs, as many
-    between any two; the sentinel is the smallest network, which is cheap to visit often.
+    between any two. The sentinel, which is visited all the time, is a rather small block.
     """
     macs = CostTable.of(space, lambda block: block.macs)
     smallest = macs.cheapest()[1]
-    drawn = sample(space, 40 * ANCHORS, np.random.default_rng(_ANCHOR_SEED))
+    drawn = sample(space, 400, np.random.default_rng(_ANCHOR_SEED))
     drawn = drawn[np.argsort(macs.total(drawn))]
-    spread = drawn[np.linspace(0, len(drawn) - 1, ANCHORS - 1).astype(int)]
-    anchors = [decode(space, genome) for genome in (smallest, *spread)]
-    return [
-        network_entry("sentinel", space, anchors[0]),
-        *(network_entry("anchor", space, arch) for arch in anchors),
-    ]
+    spread = drawn[np.linspace(0, len(drawn) - 1, anchors - 1).astype(int)]
+    archs = [decode(space, genome) for genome in (smallest, *spread)]
+    return [sentinel(space), *(network_entry("anchor", space, arch) for arch in archs)]
+
+
+def sentinel(space: Space) -> Entry:
+    """The inverted bottleneck that a quarter of the space's have fewer MACs than."""
+    blocks = [block for block in space.distinct_blocks() if block.kind == "mbconv"]
+    chosen = sorted(blocks, key=lambda block: (block.macs, block))[len(blocks) // 4]
+    return Entry("sentinel", (chosen,), (chosen,))
 
 
 def network_entry(role: str, space: Space, arch: Arch) -> Entry:

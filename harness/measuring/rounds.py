@@ -1,12 +1,179 @@
-"""The order of visits: every entry once a round, in a new random order each time."""
+"""Rounds of visits: every workload that still needs one, in a new random order each time."""
 
-from collections.abc import Iterator
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from harness.devices.conditions import Limits
+from harness.errors import DeviceError, UsageError
+from harness.measuring.plan import Entry, Plan
+from harness.measuring.samples import Judge, enough
+from harness.progress import Progress
+from harness.runtimes.session import Session
+from harness.tables.journal import Journal, Reading, Visit
 
-def rounds(entries: int, count: int, seed: int) -> Iterator[tuple[int, list[int]]]:
-    """Each round's number and its order of entries; the same for the same seed."""
-    for number in range(count):
-        order = np.random.default_rng([seed, number]).permutation(entries)
-        yield number, [int(entry) for entry in order]
+SENTINEL_EVERY_S = 0.05
+FEWEST_VISITS = 3  # no table is made from less
+VISIT_COST_NS = 400_000  # asking, answering and journalling, here
+PILOT_VISITS, PILOT_PAUSE_S = 40, 0.01  # of the sentinel, to see how steady the machine is
+COOL_DOWN_TIMEOUT_S, COOL_DOWN_POLL_S = 900.0, 2.0
+
+
+@dataclass
+class Visits:
+    """The state of a campaign: its journal, and what still needs visits."""
+
+    entries: Sequence[Entry]  # the first is the sentinel
+    plan: Plan
+    limits: Limits
+    clock: str
+    journal: Journal
+    run_ns: list[int] = field(default_factory=list)  # a warm run of each entry, once loaded
+    by_entry: dict[int, list[Visit]] = field(default_factory=lambda: defaultdict(list))
+
+    def __post_init__(self) -> None:
+        for visit in self.journal.visits:
+            self.by_entry[visit.entry].append(visit)
+
+    @property
+    def rounds_done(self) -> int:
+        """Rounds in which every entry was visited."""
+        others = range(1, len(self.entries))
+        return min(len(self.by_entry[entry]) for entry in others)
+
+    def todo(self) -> list[int]:
+        """Entries that need a visit."""
+        judge = Judge.of(self.journal, self.limits, self.clock)
+        return [
+            entry
+            for entry in range(1, len(self.entries))
+            if not enough(self.by_entry[entry], judge, self.plan)
+        ]
+
+    @property
+    def finished(self) -> bool:
+        return not self.todo()
+
+    def next_round(self) -> int:
+        """The round that was begun last, or the first."""
+        return max((visit.round for visit in self.journal.visits), default=0)
+
+    def round_s(self) -> float:
+        """How long a round over all entries takes, the sentinel's visits included."""
+        runs = self.plan.runs + 1  # one is not timed
+        visits_ns = sum(runs * ns + VISIT_COST_NS for ns in self.run_ns[1:])
+        sentinel_share = (runs * self.run_ns[0] + VISIT_COST_NS) / (SENTINEL_EVERY_S * 1e9)
+        return visits_ns / 1e9 * (1 + sentinel_share) + self.limits.pause_s
+
+    def shortest_s(self) -> float:
+        """How long the rounds that every entry needs will take from now."""
+        left = max(0, self.plan.min_visits - self.rounds_done)
+        spread = self.plan.duration_s * left / self.plan.min_visits
+        return max(left * self.round_s(), spread)
+
+
+def order(entries: Sequence[int], round_number: int, seed: int) -> list[int]:
+    """The entries in the round's random order; the same for the same seed."""
+    rng = np.random.default_rng([seed, round_number])
+    return [entries[index] for index in rng.permutation(len(entries))]
+
+
+def go_round(
+    session: Session,
+    visits: Visits,
+    deadline_s: float | None,
+    on_plan: Callable[[Visits], None],
+    on_visit: Progress,
+) -> None:
+    """Make the visits that the journal does not have yet; each is journalled as it is made.
+
+    The sentinel is visited every 50 ms instead of once a round. `on_visit` gets the visits done
+    and the fewest wanted in all, without the sentinel's.
+    """
+    if visits.finished:
+        return
+    visits.run_ns = [session.load(entry.workload) for entry in visits.entries]
+    _check_time(visits, deadline_s)
+    number = visits.next_round()
+    for _ in range(len(visits.by_entry[0]), PILOT_VISITS):
+        _visit(session, visits, 0, number)
+        time.sleep(PILOT_PAUSE_S)
+    on_plan(visits)
+    duration_s = visits.plan.duration_s
+    if deadline_s is not None:
+        duration_s = min(duration_s, deadline_s - time.monotonic())
+    session.conditions()  # from here on it tells what others do
+    while todo := visits.todo():
+        if deadline_s and visits.rounds_done >= FEWEST_VISITS and time.monotonic() > deadline_s:
+            return
+        started = time.monotonic()
+        _wait_until_cool(session, visits)
+        _one_round(session, visits, order(todo, number, visits.plan.seed), number, on_visit)
+        pause_s = visits.limits.pause_s
+        if number < visits.plan.min_visits:
+            spread_s = duration_s / visits.plan.min_visits
+            pause_s = max(pause_s, spread_s - (time.monotonic() - started))
+        time.sleep(pause_s)
+        number += 1
+
+
+def _one_round(
+    session: Session, visits: Visits, entries: Sequence[int], number: int, on_visit: Progress
+) -> None:
+    journal = visits.journal
+    sentinel_due = 0.0
+    done = sum(len(found) for entry, found in visits.by_entry.items() if entry)
+    wanted = max(visits.plan.min_visits * (len(visits.entries) - 1), done + len(entries))
+    made = {visit.entry for visit in journal.visits if visit.round == number}
+    journal.append_reading(Reading(number, session.conditions()))
+    for entry in entries:
+        if entry in made:  # before the run was killed
+            continue
+        if time.monotonic() >= sentinel_due:
+            _visit(session, visits, 0, number)
+            sentinel_due = time.monotonic() + SENTINEL_EVERY_S
+        _visit(session, visits, entry, number)
+        done += 1
+        on_visit(done, wanted)
+    _visit(session, visits, 0, number)
+    journal.append_reading(Reading(number, session.conditions()))
+
+
+def _visit(session: Session, visits: Visits, entry: int, number: int) -> None:
+    samples = session.visit(visits.entries[entry].workload, visits.plan.runs)
+    visit = Visit(entry, number, samples.at_ns, samples.wall_ns, samples.thread_ns)
+    visits.journal.append(visit)
+    visits.by_entry[entry].append(visit)
+
+
+def _check_time(visits: Visits, deadline_s: float | None) -> None:
+    """Raises UsageError where not even a few rounds fit into the time that is left."""
+    if deadline_s is None or visits.rounds_done >= FEWEST_VISITS:
+        return
+    left_s = deadline_s - time.monotonic()
+    needed_s = (FEWEST_VISITS - visits.rounds_done) * visits.round_s()
+    if needed_s > left_s:
+        raise UsageError(
+            f"--budget leaves {max(0.0, left_s):.0f} s for measuring, and the fewest visits to "
+            f"{len(visits.entries) - 1} workloads take about {needed_s:.0f} s; give more time, "
+            "or measure fewer --resolutions"
+        )
+
+
+def _wait_until_cool(session: Session, visits: Visits) -> None:
+    """Wait while the device is hotter than its profile allows.
+
+    Raises:
+        DeviceError: it does not cool down.
+    """
+    end = time.monotonic() + COOL_DOWN_TIMEOUT_S
+    while visits.limits.too_hot(session.conditions()):
+        if time.monotonic() > end:
+            raise DeviceError(
+                f"the device stays hotter than {visits.limits.max_temperature_c:g} degrees Celsius "
+                f"for {COOL_DOWN_TIMEOUT_S / 60:.0f} minutes; cool it and start again to go on"
+            )
+        time.sleep(COOL_DOWN_POLL_S)

@@ -15,7 +15,7 @@ from harness.pipeline.front import (
 )
 from harness.pipeline.job import Run
 from harness.pipeline.supernet import fit_accuracy, train
-from harness.pipeline.table import describe_table, measure
+from harness.pipeline.table import describe_table, measure, refit
 
 __all__ = [
     "Run",
@@ -23,6 +23,7 @@ __all__ = [
     "extract_point",
     "fit_accuracy",
     "measure",
+    "refit",
     "report",
     "run",
     "search",

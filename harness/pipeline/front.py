@@ -14,10 +14,9 @@ from harness import __version__
 from harness.deploy.front import Front, Point, gaps, verification_entries
 from harness.devices.device import Device
 from harness.errors import FileFormatError, UsageError
-from harness.measuring.campaign import run_campaign
 from harness.pipeline.job import Run
 from harness.pipeline.supernet import read_evaluated, train
-from harness.pipeline.table import load_or_start, work
+from harness.pipeline.table import load_or_start, run, work
 from harness.predictors.accuracy import AccuracyPredictor
 from harness.predictors.latency import LatencyPredictor
 from harness.search.archive import search_front
@@ -27,7 +26,7 @@ from harness.search.pareto import spread
 from harness.spaces.cost import CostTable
 from harness.spaces.genome import Genomes, decode, encode
 from harness.spaces.space import Space
-from harness.tables.calibration import end_to_end_error
+from harness.tables.end_to_end import end_to_end_error
 from harness.tables.table import Table
 
 if TYPE_CHECKING:  # torch is imported where it is needed
@@ -173,13 +172,13 @@ def verify(job: Run, device: Device, evaluator: "SubnetEvaluator", again: bool =
         front = front.unverified()
         front.save(path)  # a killed run goes on here, also without `again`
     networks = extract_front(job, evaluator, front)
-    entries = verification_entries(front, job.space, networks)
+    plan = job.effort.verification
+    entries = verification_entries(front, job.space, networks, plan.anchors)
     table_path = job.workspace.table(device.name, job.space.name)
     with device.open() as session:
         table = load_or_start(table_path, device, job.space, device.identity(session))
-        todo = work(job, device, session, entries, job.effort.verification)
-        with job.console.step(f"time the front on {device.name}") as progress:
-            campaign = run_campaign(session, todo, again, progress)
+        todo = work(job, device, session, entries, plan)
+        campaign = run(job, device, session, todo, "time the front", again)
         log = job.workspace.labels(device.name, job.space.name, campaign.id)
         with job.console.step(f"evaluate the front on {device.name}") as progress:
             judged = judge(session, networks, evaluator.data.test, log, progress)

@@ -34,6 +34,7 @@ class Run:
     distill: float  # weight of the largest network's soft labels in the training loss
     fresh: bool
     console: Console
+    deadline_s: float | None = None  # by time.monotonic(): measuring has to be done by then
 
     def recipe(self) -> Recipe:
         """How the supernet is trained.

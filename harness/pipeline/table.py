@@ -1,35 +1,76 @@
-"""Measuring a device's latency table, and telling what it is worth."""
+"""Measuring a device's latency table, keeping it up to date, and telling what it is worth."""
 
 from pathlib import Path
 from typing import Any
 
 from harness.devices.device import Device
 from harness.errors import TableError
-from harness.measuring.campaign import Work, latest_campaign, run_campaign
-from harness.measuring.plan import Entry, Plan, table_entries
+from harness.measuring.campaign import Campaign, Work, latest_campaign, run_campaign
+from harness.measuring.forecast import forecast
+from harness.measuring.plan import Entry, Plan, refit_entries, table_entries
 from harness.pipeline.job import Run
+from harness.predictors.latency import LatencyPredictor
 from harness.runtimes.session import Session
 from harness.spaces.space import Space
-from harness.tables.calibration import end_to_end_error
+from harness.tables.end_to_end import end_to_end_error
 from harness.tables.table import Table
 
 
 def measure(job: Run, device: Device) -> Table:
-    """The device's latency table for the space."""
-    path = job.workspace.table(device.name, job.space.name)
-    entries = table_entries(job.space)
+    """The device's latency table for the space, at the resolutions that `job.space` has."""
+    entries = table_entries(job.space, job.effort.table.anchors)
     with device.open() as session:
-        table = load_or_start(path, device, job.space, device.identity(session))
+        table = load_or_start(_path(job, device), device, job.space, device.identity(session))
         todo = work(job, device, session, entries, job.effort.table)
         latest = latest_campaign(session, todo)
-        begun = latest is not None and latest not in table.campaigns
-        if not job.fresh and not begun and _is_measured(table, session, job.effort.table):
+        begun = latest is not None and not _finished(table, latest)
+        if not job.fresh and not begun and _is_measured(table, session, job):
+            job.console.say(
+                f"{device.name} is measured for {job.space.name} already; --fresh measures anew, "
+                "--refit only calibrates anew, --refresh looks for what has changed"
+            )
             return table
-        with job.console.step(f"measure blocks on {device.name}") as progress:
-            campaign = run_campaign(session, todo, job.fresh and not begun, progress)
-        table = table.with_campaign(campaign.id, campaign.facts, campaign.records)
-        table.save(path)
-    return table
+        campaign = run(job, device, session, todo, "measure blocks", job.fresh and not begun)
+    return _saved(job, device, table, campaign)
+
+
+def refit(job: Run, device: Device) -> Table:
+    """The table with new anchors and holdouts: its level, calibration and error as of today.
+
+    Raises:
+        TableError: there is no table yet.
+    """
+    table = Table.load(_path(job, device))
+    space = covered(table, job.space, device)
+    with device.open() as session:
+        load_or_start(_path(job, device), device, space, device.identity(session))
+        entries = refit_entries(space, job.effort.table.anchors)
+        todo = work(job, device, session, entries, job.effort.table)
+        latest = latest_campaign(session, todo)
+        begun = latest is not None and not _finished(table, latest)
+        campaign = run(job, device, session, todo, "calibrate anew", fresh=not begun)
+    return _saved(job, device, table, campaign)
+
+
+def covered(table: Table, space: Space, device: Device) -> Space:
+    """The space at the resolutions that the table holds whole."""
+    return space.at(LatencyPredictor.from_table(table, space, device.clock).resolutions)
+
+
+def run(
+    job: Run, device: Device, session: Session, todo: Work, title: str, fresh: bool
+) -> Campaign:
+    """A campaign on the terminal: files first, then the plan, then the visits."""
+    with job.console.step(f"prepare {device.name}") as progress:
+        session.prepare([entry.workload for entry in todo.entries], progress)
+    with job.console.step(f"{title} on {device.name}") as progress:
+        return run_campaign(
+            session,
+            todo,
+            fresh,
+            progress,
+            lambda visits: job.console.say(f"{device.name}: {forecast(visits, job.deadline_s)}"),
+        )
 
 
 def load_or_start(path: Path, device: Device, space: Space, identity: dict[str, Any]) -> Table:
@@ -50,13 +91,29 @@ def load_or_start(path: Path, device: Device, space: Space, identity: dict[str, 
     return table
 
 
-def _is_measured(table: Table, session: Session, plan: Plan) -> bool:
-    """Whether a campaign at least this thorough was made in this environment."""
-    measured = {record.campaign for record in table.records if record.role == "block"}
+def _path(job: Run, device: Device) -> Path:
+    return job.workspace.table(device.name, job.space.name)
+
+
+def _saved(job: Run, device: Device, table: Table, campaign: Campaign) -> Table:
+    table = table.with_campaign(campaign.id, campaign.facts, campaign.records)
+    table.save(_path(job, device))
+    return table
+
+
+def _finished(table: Table, campaign: str) -> bool:
+    return bool(table.campaigns.get(campaign, {}).get("finished"))
+
+
+def _is_measured(table: Table, session: Session, job: Run) -> bool:
+    """Whether all blocks were measured at least this thoroughly in this environment."""
+    wanted = set(job.space.distinct_blocks())
     return any(
-        table.campaigns[name]["rounds"] >= plan.rounds
-        and table.campaigns[name]["environment"] == dict(session.environment)
-        for name in measured
+        wanted <= {r.blocks[0] for r in table.records if (r.role, r.campaign) == ("block", name)}
+        and facts.get("finished", True)
+        and facts["rounds"] >= job.effort.table.min_visits
+        and facts["environment"] == dict(session.environment)
+        for name, facts in table.campaigns.items()
     )
 
 
@@ -64,9 +121,12 @@ def work(job: Run, device: Device, session: Session, entries: list[Entry], plan:
     """A campaign of the device with its journals in the workspace."""
     return Work(
         device.identity(session),
+        device.clock,
+        device.limits,
         entries,
         plan,
         lambda name: job.workspace.journal(device.name, job.space.name, name),
+        job.deadline_s,
     )
 
 
@@ -77,8 +137,9 @@ def describe_table(job: Run, device: Device, table: Table) -> str:
     campaign = table.campaigns[name]
     suspect = sum(bool(record.suspect) for record in blocks)
     doubts = f"; {suspect} of them suspect: repeat with --fresh" if suspect else ""
+    unfinished = "" if campaign.get("finished", True) else ", unfinished: start again to go on"
     return (
         f"{job.workspace.table(device.name, table.space)}: {len(blocks)} blocks, "
-        f"measured {campaign['started_at']} in {campaign['rounds']} rounds; "
+        f"measured {campaign['started_at']} in at least {campaign['rounds']} visits{unfinished}; "
         f"{end_to_end_error(table, device.clock).describe()}{doubts}"
     )

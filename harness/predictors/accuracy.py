@@ -17,7 +17,7 @@ from harness import files
 from harness.errors import CheckpointError
 from harness.spaces.genome import Genomes, one_hot
 from harness.spaces.space import Space
-from harness.tables.calibration import spearman
+from harness.tables.end_to_end import spearman
 
 HIDDEN = (400, 400, 400)
 HELD_OUT = 0.2  # share of the evaluated sub-networks that judge the predictor

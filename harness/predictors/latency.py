@@ -31,12 +31,27 @@ class LatencyPredictor:
         """
         if table.space != space.name:
             raise TableError(f"the table of {table.device} is for {table.space}, not {space.name}")
-        measured = table.block_campaign()
-        campaign = campaign or measured
         calibration = calibrate(table, clock, campaign)
-        times = table.block_ns(clock, measured)
-        costs = CostTable.of(space, lambda block: calibration.block_ns(block_time(times, block)))
+        times = table.block_ns(clock)
+        known = [r for r in space.resolutions if set(space.distinct_blocks((r,))) <= times.keys()]
+        if not known:
+            missing = next(block for block in space.distinct_blocks() if block not in times)
+            raise TableError(
+                f"the table of {table.device} covers no resolution of {space.name} whole; it lacks "
+                f"{missing.key} and others: start `harness measure` again to go on"
+            )
+        costs = CostTable.of(
+            space, lambda block: calibration.block_ns(block, block_time(times, block)), known
+        )
         return cls(costs, calibration)
+
+    @property
+    def resolutions(self) -> tuple[int, ...]:
+        """Those that the table covers; networks of others have an infinite latency."""
+        covered = np.isfinite(self.costs.fixed)
+        return tuple(
+            r for r, known in zip(self.costs.space.resolutions, covered, strict=True) if known
+        )
 
     def latency_ms(self, genomes: Genomes) -> npt.NDArray[np.float64]:
         """Predicted latency of each network, [n]."""

@@ -5,15 +5,16 @@ ends it. It imports nothing of the project, needs only the standard library and 
 it is asked for, and runs on Python 3.6. Operations:
 
 open    {runtime, threads, cpus, layers}     -> {environment}
-load    {id, blocks | model, weights, batch, seed, warmup}
+load    {id, blocks | model, weights, batch, seed}           -> {run_ns}
 visit   {id, warmup, runs}                   -> {at_ns, wall_ns, thread_ns}
 infer   {id, images (base64 float32), batches, shape of a batch} -> {logits (base64 float32)}
 unload  {id}
-conditions {}                                -> {load_1m, governor, frequency_mhz, ...}
+conditions {}                                -> {load_1m, other_cpus, frequency_mhz, ...}
 """
 
 import base64
 import gc
+import importlib
 import importlib.util
 import json
 import os
@@ -103,15 +104,90 @@ class OnnxRuntime(object):
         session = self.onnxruntime.InferenceSession(
             request["model"], self.options, providers=["CPUExecutionProvider"]
         )
-        given = session.get_inputs()[0]
-        images = self.numpy.random.RandomState(request["seed"]).randn(*given.shape)
-        feed = {given.name: images.astype(self.numpy.float32)}
+        feed = {}
+        for given in session.get_inputs():
+            shape = fixed_shape(given.name, given.shape, request["batch"])
+            dtype = given.type[len("tensor(") : -1]
+            dtype = {"float": "float32", "double": "float64"}.get(dtype, dtype)
+            feed[given.name] = random_input(self.numpy, shape, dtype, request["seed"])
         return session, lambda: session.run(None, feed)
 
     def infer(self, session, images, shape):
         given = session.get_inputs()[0]
         pixels = self.numpy.frombuffer(images, dtype=self.numpy.float32).reshape(shape)
         return session.run(None, {given.name: pixels})[0].tobytes()
+
+
+class LitertRuntime(object):
+    """LiteRT (TensorFlow Lite) with XNNPACK: takes .tflite files, channels last."""
+
+    def __init__(self, request):
+        import numpy
+
+        self.numpy = numpy
+        self.threads = request["threads"]
+        for name in ("ai_edge_litert", "tflite_runtime"):  # a board may have only the older one
+            if importlib.util.find_spec(name):
+                break
+        else:
+            raise ImportError("neither ai_edge_litert nor tflite_runtime is installed")
+        self.make = importlib.import_module(name + ".interpreter").Interpreter
+        version = importlib.import_module(name).__version__
+        self.environment = {name: version, "numpy": numpy.__version__}
+
+    def load(self, request):
+        model = self.make(model_path=request["model"], num_threads=self.threads)
+        for given in model.get_input_details():
+            shape = [int(size) for size in given["shape_signature"]]
+            shape = fixed_shape(given["name"], shape, request["batch"])
+            if shape != list(given["shape"]):
+                model.resize_tensor_input(given["index"], shape)
+        model.allocate_tensors()
+        for given in model.get_input_details():
+            dtype = self.numpy.dtype(given["dtype"]).name
+            values = random_input(self.numpy, list(given["shape"]), dtype, request["seed"])
+            model.set_tensor(given["index"], values)
+        return model, model.invoke
+
+    def infer(self, model, images, shape):
+        numpy = self.numpy
+        given, wanted = model.get_input_details()[0], model.get_output_details()[0]
+        pixels = numpy.frombuffer(images, dtype=numpy.float32).reshape(shape)
+        if len(shape) == 4:
+            pixels = pixels.transpose(0, 2, 3, 1)
+        if given["dtype"] != numpy.float32:
+            scale, zero = given["quantization"]
+            limits = numpy.iinfo(given["dtype"])
+            pixels = numpy.clip(numpy.round(pixels / scale) + zero, limits.min, limits.max)
+        model.set_tensor(given["index"], numpy.ascontiguousarray(pixels, dtype=given["dtype"]))
+        model.invoke()
+        logits = model.get_tensor(wanted["index"]).astype(numpy.float32)
+        if wanted["dtype"] != numpy.float32:
+            scale, zero = wanted["quantization"]
+            logits = ((logits - zero) * scale).astype(numpy.float32)
+        return logits.tobytes()
+
+
+def fixed_shape(name, shape, batch):
+    """The input's shape; an open first size is the batch, other open sizes cannot be guessed."""
+    sizes = [size if isinstance(size, int) and size > 0 else None for size in shape]
+    if sizes and sizes[0] is None:
+        sizes[0] = batch
+    if None in sizes:
+        raise ValueError(
+            "input %r has no fixed shape: %s; export the model with fixed sizes" % (name, shape)
+        )
+    return sizes
+
+
+def random_input(numpy, shape, dtype, seed):
+    """Normal numbers, any 8-bit ones; zeros for longer integers, which may be indices."""
+    random = numpy.random.RandomState(seed)
+    if dtype in ("float16", "float32", "float64"):
+        return numpy.asarray(random.randn(*shape), dtype=dtype)
+    if dtype in ("int8", "uint8"):
+        return random.randint(0, 256, shape).astype("uint8").view(dtype)
+    return numpy.zeros(shape, dtype=dtype)
 
 
 def read_line(path, start=""):
@@ -139,7 +215,7 @@ def processor():
     return "%s, %s, %s processors" % (name, platform.machine(), os.cpu_count())
 
 
-RUNTIMES = {"torch": TorchRuntime, "onnxruntime": OnnxRuntime}
+RUNTIMES = {"torch": TorchRuntime, "onnxruntime": OnnxRuntime, "litert": LitertRuntime}
 
 
 class Agent(object):
@@ -149,6 +225,7 @@ class Agent(object):
         self.runtime = None
         self.one_thread = True
         self.loaded = {}
+        self.spent = processor_seconds()
 
     def open(self, request):
         pin(request["cpus"])
@@ -165,10 +242,8 @@ class Agent(object):
 
     def load(self, request):
         model, run = self.runtime.load(request)
-        for _ in range(request["warmup"]):
-            run()
         self.loaded[request["id"]] = model, run
-        return {}
+        return {"run_ns": warm_up(run)}
 
     def visit(self, request):
         run = self.loaded[request["id"]][1]
@@ -198,8 +273,10 @@ class Agent(object):
     def conditions(self, _request):
         """What the system says of itself; null where it says nothing."""
         frequency = "/sys/devices/system/cpu/cpu0/cpufreq/"
+        before, self.spent = self.spent, processor_seconds()
         return {
             "load_1m": read_number("/proc/loadavg", 1),
+            "other_cpus": other_cpus(before, self.spent),
             "governor": read_line(frequency + "scaling_governor"),
             "frequency_mhz": read_number(frequency + "scaling_cur_freq", 1000),
             "temperature_c": read_number("/sys/class/thermal/thermal_zone0/temp", 1000),
@@ -210,6 +287,40 @@ class Agent(object):
         del self.loaded[request["id"]]
         gc.collect()
         return {}
+
+
+def warm_up(run, longest_s=2.0):
+    """Run until three runs in a row are no faster; the time of the fastest."""
+    fastest, stale, end = None, 0, time.time() + longest_s
+    while stale < 3 and (fastest is None or time.time() < end):
+        start = wall_clock_ns()
+        run()
+        took = wall_clock_ns() - start
+        stale = 0 if fastest is None or took < 0.98 * fastest else stale + 1
+        fastest = took if fastest is None else min(took, fastest)
+    return fastest
+
+
+def processor_seconds():
+    """The time of day, and the processors' busy seconds in all and for us (and who started us)."""
+    try:
+        ticks = os.sysconf("SC_CLK_TCK")
+        words = read_line("/proc/stat", "cpu ").split()[1:]
+        busy = sum(int(word) for word in words[:3] + words[5:8])  # not idle, not waiting for disks
+        with open("/proc/%d/stat" % os.getppid()) as file:
+            parent = file.read().rpartition(")")[2].split()[11:13]
+        own = time.clock_gettime(2) * ticks + int(parent[0]) + int(parent[1])
+    except (AttributeError, OSError, ValueError, IndexError):
+        return None
+    return time.time(), busy / ticks, own / ticks
+
+
+def other_cpus(before, after):
+    """How many processors other programs used in between; None where that is too short to tell."""
+    if before is None or after is None or after[0] - before[0] < 0.2:
+        return None
+    busy, own = after[1] - before[1], after[2] - before[2]
+    return round(max(0.0, busy - own) / (after[0] - before[0]), 3)
 
 
 def pin(cpus):

@@ -1,12 +1,11 @@
 """onnxruntime on the CPU, through the resident agent."""
 
 from importlib.util import find_spec
-from typing import Any
 
 from harness.errors import MissingExtra
-from harness.runtimes.convert import to_onnx
-from harness.runtimes.resident import ResidentSession, seed_of
-from harness.runtimes.session import RuntimeOptions, Session, Workload
+from harness.runtimes.conversion.onnx import OnnxConverter
+from harness.runtimes.resident import model_file_session
+from harness.runtimes.session import RuntimeOptions, Session
 from harness.transports.transport import Transport
 
 
@@ -18,9 +17,4 @@ def open_session(transport: Transport, options: RuntimeOptions) -> Session:
     """
     if find_spec("onnxruntime") is None:
         raise MissingExtra("the runtime onnxruntime is not installed: pip install '.[onnx]'")
-
-    def specify(workload: Workload) -> dict[str, Any]:
-        model = to_onnx(workload, options.batch, seed_of(workload))
-        return {"model": str(transport.push(model))}
-
-    return ResidentSession(transport, "onnxruntime", options, specify)
+    return model_file_session(transport, "onnxruntime", options, OnnxConverter(options.batch))

@@ -1,10 +1,9 @@
 """Sessions through the resident agent, which stays in a process of its own on the device."""
 
 import base64
-import hashlib
 import itertools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +11,22 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import TargetFailed, TargetLost
-from harness.runtimes.convert import LAYERS
-from harness.runtimes.session import RuntimeOptions, Samples, Workload
+from harness.progress import Progress, silent
+from harness.runtimes.conversion.cache import LAYERS, Converter, convert_all
+from harness.runtimes.session import RuntimeOptions, Samples, Workload, seed_of
 from harness.transports.transport import Transport
 
 AGENT = Path(__file__).with_name("agent.py")
 # Without these glibc gives memory back between runs: one block took 6.3 ms alone and 1.8 ms
 # inside a network.
 MALLOC = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_")
-LOAD_WARMUP, VISIT_WARMUP = 5, 1  # untimed runs
+VISIT_WARMUP = 1  # untimed runs
 INFER_BATCHES = 64  # in one request
 OPEN_TIMEOUT_S, ANSWER_TIMEOUT_S = 120.0, 60.0
+
+
+def nothing_to_prepare(_workloads: Sequence[Workload], _on_progress: Progress) -> None:
+    """For runtimes that build their networks on the device."""
 
 
 class ResidentSession:
@@ -34,11 +38,14 @@ class ResidentSession:
         runtime: str,
         options: RuntimeOptions,
         specify: Callable[[Workload], dict[str, Any]],
+        prepare: Callable[[Sequence[Workload], Progress], None] = nothing_to_prepare,
     ) -> None:
         """`specify` makes the runtime's part of a load request: blocks, weights or a model file."""
         self._options = options
         self._specify = specify
+        self._prepare = prepare
         self._ids: dict[Workload, int] = {}
+        self._run_ns: dict[Workload, int] = {}
         self._counter = itertools.count()
         generous = [f"{name}={1 << 30}" for name in MALLOC]
         agent = str(transport.push(AGENT))
@@ -56,19 +63,23 @@ class ResidentSession:
             self.close()
             raise
 
-    def load(self, workload: Workload) -> None:
+    def prepare(self, workloads: Sequence[Workload], on_progress: Progress = silent) -> None:
+        self._prepare(workloads, on_progress)
+
+    def load(self, workload: Workload) -> int:
         if workload in self._ids:
-            return
+            return self._run_ns[workload]
         number = next(self._counter)
         request = {
             "op": "load",
             "id": number,
             "batch": self._options.batch,
             "seed": seed_of(workload),
-            "warmup": LOAD_WARMUP,
         }
-        self._ask(request | self._specify(workload))
+        answer = self._ask(request | self._specify(workload))
         self._ids[workload] = number
+        self._run_ns[workload] = answer["run_ns"]
+        return self._run_ns[workload]
 
     def visit(self, workload: Workload, runs: int) -> Samples:
         self.load(workload)
@@ -124,7 +135,21 @@ class ResidentSession:
         return answer
 
 
-def seed_of(workload: Workload) -> int:
-    """The seed of a workload's random weights and input: always the same for the same blocks."""
-    text = str(workload) if isinstance(workload, Path) else " ".join(b.key for b in workload)
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")
+def model_file_session(
+    transport: Transport, runtime: str, options: RuntimeOptions, converter: Converter
+) -> ResidentSession:
+    """A session of a runtime that takes model files: converted ones, or the user's own."""
+
+    def given(workload: Workload) -> bool:
+        return isinstance(workload, Path) and workload.suffix == converter.suffix
+
+    def specify(workload: Workload) -> dict[str, Any]:
+        if isinstance(workload, Path) and given(workload):
+            return {"model": str(transport.push(workload))}
+        convert_all(converter, [workload])
+        return {"model": str(transport.push(converter.path(workload)))}
+
+    def prepare(workloads: Sequence[Workload], on_progress: Progress) -> None:
+        convert_all(converter, [each for each in workloads if not given(each)], on_progress)
+
+    return ResidentSession(transport, runtime, options, specify, prepare)

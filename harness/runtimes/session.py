@@ -1,6 +1,7 @@
 """What every runtime offers: a session that visits workloads and returns raw samples."""
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -8,10 +9,18 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from harness.progress import Progress, silent
 from harness.spaces.block import Block
 
 Workload = tuple[Block, ...] | Path
-"""What is timed: blocks (one, or a whole network, with random weights), or a network file."""
+"""What is timed: blocks (one, or a whole network, with random weights), a network file, or a model
+file that the runtime takes as it is."""
+
+
+def seed_of(workload: Workload) -> int:
+    """The seed of a workload's random weights and input: always the same for the same blocks."""
+    text = str(workload) if isinstance(workload, Path) else " ".join(b.key for b in workload)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")
 
 
 @dataclass(frozen=True)
@@ -39,8 +48,13 @@ class Session(Protocol):
     environment: Mapping[str, str]
     """Versions and facts of the target that may change between campaigns."""
 
-    def load(self, workload: Workload) -> None:
+    def prepare(self, workloads: Sequence[Workload], on_progress: Progress = silent) -> None:
+        """Make the files that loading these needs, where the cache does not have them yet."""
+
+    def load(self, workload: Workload) -> int:
         """Make the workload resident and warm; harmless when it is already.
+
+        Returns how long one warm run took, ns.
 
         Raises:
             TargetFailed: the runtime cannot build or run it.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import MissingExtra
-from harness.runtimes.convert import to_weights
+from harness.runtimes.conversion.weights import to_weights
 from harness.runtimes.resident import ResidentSession
 from harness.runtimes.session import RuntimeOptions, Session, Workload
 from harness.transports.transport import Transport

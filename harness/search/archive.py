@@ -26,6 +26,7 @@ class _Archive:
         accuracy = np.concatenate([self.found.accuracy, objectives.accuracy(genomes)])
         rows = np.concatenate([self.found.genomes, genomes])
         _, first = np.unique(rows, axis=0, return_index=True)
+        first = first[np.isfinite(latency_ms[first])]  # the table covers their resolution
         bins = np.digitize(latency_ms[first], edges)
         order = first[np.lexsort((-accuracy[first], bins))]
         bins = np.digitize(latency_ms[order], edges)
@@ -51,6 +52,7 @@ def search_front(
     space = objectives.space
     first = np.concatenate([objectives.smallest[None], sample(space, BATCH - 1, rng)])
     latency_ms = objectives.latency_ms(first)
+    latency_ms = latency_ms[np.isfinite(latency_ms)]
     edges = np.geomspace(latency_ms.min(), latency_ms.max(), BINS - 1)
     empty = Found(first[:0], np.empty(0), np.empty(0))
     archive = _Archive(np.empty(0), empty).updated(edges, first, objectives)

@@ -21,3 +21,17 @@ def find_space(name: str) -> Space:
     near = get_close_matches(name, SPACES, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(SPACES)}"
     raise UsageError(f"no space called {name!r}; {hint}")
+
+
+def part_of(space: Space, resolutions: str | None) -> Space:
+    """The space at a list of resolutions such as `160,192`; all of it where None.
+
+    Raises:
+        UsageError: the list is malformed, or the space lacks one.
+    """
+    if resolutions is None:
+        return space
+    words = resolutions.split(",")
+    if not all(word.strip().isdecimal() for word in words):
+        raise UsageError(f"--resolutions {resolutions!r} is no list of numbers; write 160,192,224")
+    return space.at([int(word) for word in words])

@@ -1,6 +1,6 @@
 """Costs that add up over blocks (latency, MACs, parameters), as dense arrays over a whole space."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,12 +24,18 @@ class CostTable:
     layer: npt.NDArray[np.float64]
 
     @classmethod
-    def of(cls, space: Space, cost: Callable[[Block], float]) -> "CostTable":
-        fixed = np.empty(len(space.resolutions))
-        layer = np.empty(
-            (len(space.resolutions), space.layers, len(space.kernels), len(space.expands))
-        )
+    def of(
+        cls,
+        space: Space,
+        cost: Callable[[Block], float],
+        resolutions: Collection[int] | None = None,
+    ) -> "CostTable":
+        """The costs at `resolutions` (default: all of the space)."""
+        shape = (len(space.resolutions), space.layers, len(space.kernels), len(space.expands))
+        fixed, layer = np.full(shape[0], np.inf), np.full(shape, np.inf)
         for r, resolution in enumerate(space.resolutions):
+            if resolutions is not None and resolution not in resolutions:
+                continue
             before, after = space.fixed_blocks(resolution)
             fixed[r] = sum(cost(block) for block in (*before, *after))
             for slot, k, e in np.ndindex(*layer.shape[1:]):

@@ -1,8 +1,8 @@
 """A family of networks as frozen data: what may vary, and the blocks that each choice makes."""
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from harness.errors import UsageError
@@ -65,6 +65,20 @@ class Space:
         """Input channels of each elastic stage."""
         first = (self.first_block or self.stem).width
         return (first, *(stage.width for stage in self.stages[:-1]))
+
+    def at(self, resolutions: Sequence[int]) -> "Space":
+        """The part of the space with these resolutions.
+
+        Raises:
+            UsageError: the space does not have one of them.
+        """
+        for resolution in resolutions:
+            if resolution not in self.resolutions:
+                raise UsageError(
+                    f"{self.name} has no resolution {resolution}; it has "
+                    f"{', '.join(str(known) for known in self.resolutions)}"
+                )
+        return replace(self, resolutions=tuple(sorted(set(resolutions))))
 
     def check(self, arch: Arch) -> None:
         """Raises UsageError where `arch` is not one of this space, naming the odd part."""

@@ -1,9 +1,11 @@
 """The journal of a campaign: every visit with its raw samples, appended as it is made."""
 
+import gzip
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness import files
 from harness.errors import TableError
 from harness.files import LineLog, read_lines
 
@@ -21,46 +23,78 @@ class Visit:
     thread_ns: tuple[int, ...] | None
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the device said of itself at the start or the end of a round."""
+
+    round: int
+    conditions: Conditions
+
+
 class Journal:
     """Visits in a file that survives being killed at any moment.
 
-    Making a journal over an existing file continues it; `visits` and `conditions` hold what is
-    there already.
+    Making a journal over an existing file continues it; `visits` and `readings` hold what is
+    there already. A journal that was packed can only be read.
     """
 
     def __init__(self, path: Path) -> None:
-        self._log = LineLog(path)
-        self.conditions: list[Conditions] = []
+        self._packed = packed(path)
+        if self._packed.exists():  # a run that was killed while packing left both
+            path.unlink(missing_ok=True)
+        self._log = None if self._packed.exists() else LineLog(path)
+        self.path = self._packed if self._log is None else path
+        self.readings: list[Reading] = []
         try:
             self.visits = list(self._read())
         except BaseException:
-            self._log.close()
+            self.close()
             raise
 
     def _read(self) -> Iterator[Visit]:
-        for number, line in read_lines(self._log.path):
+        for number, line in read_lines(self.path):
             try:
                 if isinstance(line, dict):
-                    self.conditions.append(line["conditions"])
+                    self.readings.append(Reading(line["round"], line["conditions"]))
                     continue
                 entry, round_number, at_ns, wall_ns, thread_ns = line
                 thread = tuple(thread_ns) if thread_ns is not None else None
                 yield Visit(entry, round_number, at_ns, tuple(wall_ns), thread)
             except (KeyError, TypeError, ValueError) as error:
                 raise TableError(
-                    f"{self._log.path}:{number}: not a visit; delete the file to measure again"
+                    f"{self.path}:{number}: not a visit; delete the file to measure again"
                 ) from error
 
-    def append_conditions(self, conditions: Conditions) -> None:
-        """What the device said of itself at the start or the end of a sitting."""
-        self._log.append({"conditions": conditions})
-        self.conditions.append(conditions)
+    @classmethod
+    def exists(cls, path: Path) -> bool:
+        return path.exists() or packed(path).exists()
+
+    def append_reading(self, reading: Reading) -> None:
+        self._append({"round": reading.round, "conditions": reading.conditions})
+        self.readings.append(reading)
 
     def append(self, visit: Visit) -> None:
         thread = list(visit.thread_ns) if visit.thread_ns is not None else None
-        line = [visit.entry, visit.round, visit.at_ns, list(visit.wall_ns), thread]
-        self._log.append(line)
+        self._append([visit.entry, visit.round, visit.at_ns, list(visit.wall_ns), thread])
         self.visits.append(visit)
 
+    def _append(self, line: object) -> None:
+        assert self._log is not None, f"{self.path} is packed"
+        self._log.append(line)
+
+    def pack(self) -> None:
+        """Compress the file of a finished campaign, to about a fifth."""
+        if self._log is None:
+            return
+        files.replace_atomically(self._packed, gzip.compress(self.path.read_bytes(), mtime=0))
+        self.close()
+        self.path.unlink()
+        self._log, self.path = None, self._packed
+
     def close(self) -> None:
-        self._log.close()
+        if self._log is not None:
+            self._log.close()
+
+
+def packed(path: Path) -> Path:
+    return path.with_name(f"{path.name}.gz")

@@ -13,16 +13,16 @@ CLOCKS = ("wall", "thread")
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """Times over the visits of one workload, in ns."""
+    """Times over the visits of one workload, in ns; None where a foreign source does not tell."""
 
     value_ns: int  # the estimate at full speed: the fastest run
     low_ns: int  # 95 % interval of estimates from random halves of the visits
     high_ns: int
-    first_half_ns: int  # the estimate from the first and the second half of the visits alone:
-    second_half_ns: int  # their difference is the noise floor
-    lower_quartile_ns: int  # over visits of their median runs, so are the next two
-    median_ns: int
-    max_ns: int
+    first_half_ns: int | None  # the estimate from the first and the second half of the visits:
+    second_half_ns: int | None  # their difference is the noise floor
+    lower_quartile_ns: int | None  # over visits of their median runs, so are the next two
+    median_ns: int | None
+    max_ns: int | None
     visits: int
     runs: int
 
@@ -78,7 +78,7 @@ class Record:
                 statistics=statistics,
                 suspect=tuple(value["suspect"]),
             )
-            numbers = list(asdict(statistics).values())
+            numbers = [number for number in asdict(statistics).values() if number is not None]
         except (KeyError, TypeError, FileFormatError) as error:
             raise TableError(f"not a record: {error}") from error
         if record.role not in ROLES or record.clock not in CLOCKS or not record.blocks:

@@ -1,6 +1,8 @@
 """A latency table: all records of one device and space, in one file of JSON lines."""
 
 import json
+import statistics
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +14,7 @@ from harness.spaces.block import Block
 from harness.tables.record import Record
 
 SCHEMA = 1
+FEWEST_IN_COMMON = 5
 _FACTS = {"started_at", "rounds", "environment"}  # what a table needs of each campaign
 
 
@@ -24,6 +27,7 @@ class Table:
     identity: dict[str, Any]
     campaigns: dict[str, dict[str, Any]]
     records: tuple[Record, ...]
+    source: str | None = None  # of an imported table: where its numbers come from
 
     @classmethod
     def load(cls, path: Path) -> "Table":
@@ -35,9 +39,21 @@ class Table:
         if not path.exists():
             raise TableError(f"there is no table {path}; make it with `harness measure`")
         try:
-            lines = path.read_text().splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise TableError(f"cannot read {path}: {error}") from error
+            return cls.parse(path.read_bytes(), str(path))
+        except OSError as error:
+            raise TableError(f"cannot read {path}: {error.strerror}") from error
+
+    @classmethod
+    def parse(cls, content: bytes, name: str) -> "Table":
+        """Read a table's content; `name` is what messages call it.
+
+        Raises:
+            TableError: it is broken (the line is named), or of another schema.
+        """
+        try:
+            lines = content.decode().splitlines()
+        except UnicodeDecodeError as error:
+            raise TableError(f"cannot read {name}: {error}") from error
         table = cls("", "", {}, {}, ())
         records = []
         seen: set[tuple[str, ...]] = set()
@@ -50,10 +66,10 @@ class Table:
                     records.append(table._checked(Record.from_json(value), seen))
             except (ValueError, TableError) as error:
                 raise TableError(
-                    f"{path}:{number}: {error}; restore the file, or delete it and measure again"
+                    f"{name}:{number}: {error}; restore the file, or delete it and measure again"
                 ) from error
         if not lines:
-            raise TableError(f"{path} is empty; delete it and measure again")
+            raise TableError(f"{name} is empty; delete it and measure again")
         return replace(table, records=tuple(records))
 
     @classmethod
@@ -66,6 +82,7 @@ class Table:
             campaigns = dict(value["campaigns"])
             lacking = [name for name, facts in campaigns.items() if not facts.keys() >= _FACTS]
             table = cls(value["device"], value["space"], dict(value["identity"]), campaigns, ())
+            table = replace(table, source=value.get("source"))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise TableError(f"the header lacks or garbles {error}") from error
         if lacking:
@@ -91,6 +108,8 @@ class Table:
             "identity": self.identity,
             "campaigns": self.campaigns,
         }
+        if self.source is not None:
+            header["source"] = self.source
         values = [header, *(record.to_json() for record in sorted(self.records, key=_order))]
         text = "".join(json.dumps(value, separators=(",", ":")) + "\n" for value in values)
         files.write_text(path, text)
@@ -111,20 +130,72 @@ class Table:
         return [r for r in self.records if (r.role, r.clock, r.campaign) == wanted]
 
     def block_campaign(self) -> str:
-        """The campaign whose blocks are used: the newest that measured any.
+        """The campaign that measured most blocks; of several the newest that was finished.
 
         Raises:
             TableError: no campaign has measured blocks.
         """
-        with_blocks = {record.campaign for record in self.records if record.role == "block"}
-        if not with_blocks:
+        blocks = Counter(record.campaign for record in self.records if record.role == "block")
+        if not blocks:
             raise TableError(f"the table of {self.device} for {self.space} has no blocks yet")
-        return max(with_blocks, key=lambda campaign: str(self.campaigns[campaign]["started_at"]))
 
-    def block_ns(self, clock: str, campaign: str) -> dict[Block, int]:
-        """The time of each block."""
-        records = self.select("block", clock, campaign)
-        return {record.blocks[0]: record.statistics.value_ns for record in records}
+        def rank(campaign: str) -> tuple[int, bool, str]:
+            finished = bool(self.campaigns[campaign].get("finished", True))
+            return blocks[campaign], finished, self._started(campaign)
+
+        return max(blocks, key=rank)
+
+    def calibrating_campaign(self) -> str:
+        """The campaign whose anchors calibrate: the newest that has holdouts to judge them."""
+        judged = {record.campaign for record in self.records if record.role == "holdout"}
+        return max(judged, key=self._started) if judged else self.block_campaign()
+
+    def _started(self, campaign: str) -> str:
+        return str(self.campaigns[campaign]["started_at"])
+
+    def block_ns(self, clock: str) -> dict[Block, float]:
+        """The time of each block, at the level of the machine in `block_campaign`.
+
+        What later campaigns measured again replaces it, what others measured besides completes it;
+        the level of a machine shifts between campaigns, so their times are divided by the shift.
+        """
+        base = self.block_campaign()
+        merged = {
+            record.blocks[0]: float(record.statistics.value_ns)
+            for record in self.select("block", clock, base)
+        }
+        for campaign in sorted(self.campaigns, key=self._started):
+            records = self.select("block", clock, campaign) if campaign != base else []
+            if not records:
+                continue
+            shift = self.shift(clock, base, campaign)
+            newer = self._started(campaign) > self._started(base)
+            for record in records:
+                if newer or record.blocks[0] not in merged:
+                    merged[record.blocks[0]] = record.statistics.value_ns / shift
+        return merged
+
+    def shift(self, clock: str, old: str, new: str) -> float:
+        """How many times longer everything took in campaign `new`, the median over what both have.
+
+        Blocks that were measured again because they moved do not count.
+
+        Raises:
+            TableError: the two have too little in common.
+        """
+        moved = set(self.campaigns[new].get("moved", ()))
+        times: dict[tuple[Block, ...], dict[str, int]] = defaultdict(dict)
+        for record in self.records:
+            one = len(record.blocks) == 1 and record.blocks[0].key in moved
+            if record.clock == clock and record.campaign in (old, new) and not one:
+                times[record.blocks][record.campaign] = record.statistics.value_ns
+        ratios = [both[new] / both[old] for both in times.values() if len(both) == 2]
+        if len(ratios) < FEWEST_IN_COMMON:
+            raise TableError(
+                f"campaigns {old} and {new} of {self.device} have only {len(ratios)} workloads in "
+                "common; measure all resolutions in one go, with --fresh"
+            )
+        return statistics.median(ratios)
 
 
 def _order(record: Record) -> tuple[Any, ...]:
@@ -134,6 +205,9 @@ def _order(record: Record) -> tuple[Any, ...]:
 def evidence(device: str, folder: Path) -> str:
     """What stands behind a device's numbers: its newest table in `folder`."""
     tables = [Table.load(path) for path in sorted(folder.glob(f"{device}.*.jsonl"))]
+    sources = [table.source for table in tables if table.source is not None]
+    if sources:
+        return f"imported from {sources[0]}"
     dates = [facts["started_at"][:10] for table in tables for facts in table.campaigns.values()]
     if not dates:
         return "never run on hardware"

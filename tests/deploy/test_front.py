@@ -78,9 +78,9 @@ def test_an_unverified_front_is_what_the_search_left() -> None:
 
 
 def test_no_point_of_the_front_calibrates_its_own_prediction() -> None:
-    anchors = [entry for entry in calibration_entries(DIGITS) if entry.role == "anchor"]
+    anchors = [entry for entry in calibration_entries(DIGITS, 10) if entry.role == "anchor"]
     on_front = replace(point(1.0, 80), arch=anchors[0].arch or point(1.0, 80).arch)
-    found = verification_entries(front(on_front), DIGITS, [Path("network.pt")])
+    found = verification_entries(front(on_front), DIGITS, [Path("network.pt")], 10)
     roles = [entry.role for entry in found]
     assert roles == ["sentinel", *["anchor"] * 9, "network"]
     assert [e.arch for e in found if e.role == "anchor"] == [e.arch for e in anchors[1:]]

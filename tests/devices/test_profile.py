@@ -27,6 +27,15 @@ def test_a_users_profile_hides_a_shipped_one(tmp_path: Path) -> None:
     assert load_profile("cpu", tmp_path).title == "Mine"
 
 
+def test_a_profile_that_extends_another_changes_only_what_it_names(tmp_path: Path) -> None:
+    text = 'title = "Two threads"\nextends = "cpu-litert"\n[runtime_options]\nnum_threads = 2\n'
+    mine = load_profile("mine", written(tmp_path, text))
+    parent = load_profile("cpu-litert", tmp_path)
+    assert mine.runtime == "litert"
+    assert mine.runtime_options.num_threads == 2
+    assert mine.runtime_options.cpus == parent.runtime_options.cpus == "one"
+
+
 def test_a_misspelt_device_names_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(ProfileError, match="did you mean 'cpu-onnxruntime'"):
         load_profile("cpu-onnxruntim", tmp_path)
@@ -46,6 +55,10 @@ def test_names_that_are_no_names_are_unknown(tmp_path: Path, name: str) -> None:
         (GOOD + "[runtime_options]\nnum_threads = 0\n", r"runtime_options\.num_threads"),
         (GOOD + '[runtime_options]\ncpus = "3"\n', r"runtime_options\.cpus"),
         (GOOD.replace("torch", "tensorrt9"), "runtime: "),
+        (GOOD + '[runtime_options]\nprecision = "int8"\n', "torch has no precision 'int8'"),
+        (GOOD + "[conditions]\nmax_temperature = 4\n", "did you mean 'max_temperature_c'"),
+        ('title = "x"\nextends = "cpx"\n', "extends 'cpx', which is no device"),
+        ('title = "x"\nextends = "mine"\n', "which extends it in turn"),
         ('title = "x"\n', "transport: "),
         ("title = \n", "mine.toml"),
         ("\x00", "mine.toml"),

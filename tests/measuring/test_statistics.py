@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from harness.measuring.rounds import rounds
-from harness.measuring.statistics import summarise
+from harness.measuring.rounds import order
+from harness.measuring.statistics import expected_error, interval, summarise
 
 
 def two_speed_machine(
@@ -18,8 +18,7 @@ def test_the_estimate_is_the_time_at_full_speed_whatever_share_was_slow(
     rng: np.random.Generator, slow_share: float
 ) -> None:
     estimates = [
-        summarise(two_speed_machine(rng, 100_000, 30, slow_share), seed=1).value_ns
-        for _ in range(50)
+        summarise(two_speed_machine(rng, 100_000, 30, slow_share)).value_ns for _ in range(50)
     ]
     assert np.abs(np.array(estimates) / 100_000 - 1).max() < 0.03
 
@@ -31,8 +30,8 @@ def test_the_interval_over_visits_holds_what_measuring_again_gives(
     held = 0
     for _ in range(200):
         first, again = (two_speed_machine(rng, 100_000, 30, 0.8) for _ in range(2))
-        interval = summarise(first, seed=1)
-        second = summarise(again[:15], seed=1).value_ns
+        interval = summarise(first)
+        second = summarise(again[:15]).value_ns
         held += interval.low_ns * 0.995 <= second <= interval.high_ns * 1.005
     assert held > 180
 
@@ -40,28 +39,54 @@ def test_the_interval_over_visits_holds_what_measuring_again_gives(
 def test_a_machine_that_is_rarely_at_full_speed_has_a_wide_interval(
     rng: np.random.Generator,
 ) -> None:
-    steady, rare = (
-        summarise(two_speed_machine(rng, 100_000, 30, slow), seed=1) for slow in (0.0, 0.93)
-    )
+    steady, rare = (summarise(two_speed_machine(rng, 100_000, 30, slow)) for slow in (0.0, 0.93))
     assert steady.high_ns / steady.low_ns < 1.01
     assert rare.high_ns / rare.low_ns > 1.1
 
 
 def test_statistics_are_in_order_and_count_what_was_given(rng: np.random.Generator) -> None:
-    s = summarise(two_speed_machine(rng, 50_000, 12, 0.5), seed=3)
+    s = summarise(two_speed_machine(rng, 50_000, 12, 0.5))
+    assert s.lower_quartile_ns
+    assert s.median_ns
+    assert s.max_ns
     assert s.value_ns <= s.lower_quartile_ns <= s.median_ns <= s.max_ns
     assert s.low_ns <= s.value_ns <= s.high_ns
     assert (s.visits, s.runs) == (12, 48)
 
 
 def test_a_single_visit_is_enough_for_a_record() -> None:
-    s = summarise(np.array([[5, 4, 6]]), seed=0)
+    s = summarise(np.array([[5, 4, 6]]))
     assert (s.value_ns, s.low_ns, s.high_ns, s.first_half_ns, s.second_half_ns) == (4, 4, 4, 4, 4)
 
 
 def test_each_round_has_every_entry_once_in_an_order_of_its_own() -> None:
-    made = dict(rounds(20, 5, seed=1))
-    assert list(made) == list(range(5))
-    assert all(sorted(order) == list(range(20)) for order in made.values())
-    assert len({tuple(order) for order in made.values()}) == 5
-    assert made == dict(rounds(20, 5, seed=1)) != dict(rounds(20, 5, seed=2))
+    entries = list(range(3, 23))
+    made = [order(entries, number, seed=1) for number in range(5)]
+    assert all(sorted(each) == entries for each in made)
+    assert len({tuple(each) for each in made}) == 5
+    assert made == [order(entries, number, seed=1) for number in range(5)]
+    assert made != [order(entries, number, seed=2) for number in range(5)]
+
+
+def test_the_upper_end_is_where_random_halves_of_the_visits_put_the_fastest(
+    rng: np.random.Generator,
+) -> None:
+    for visits in (2, 3, 8, 12, 30):
+        fastest = rng.integers(1000, 2000, visits)
+        halves = [rng.permutation(fastest)[: visits // 2].min() for _ in range(4000)]
+        low, high = interval(fastest)
+        assert low == fastest.min()
+        assert np.mean(np.array(halves) <= high) >= 0.97
+        below = [value for value in sorted(fastest) if value < high]
+        assert not below or np.mean(np.array(halves) <= below[-1]) < 0.98
+
+
+def test_the_expected_error_of_fewer_visits_is_their_mean_distance_from_the_best(
+    rng: np.random.Generator,
+) -> None:
+    fastest = rng.integers(1000, 2000, 30)
+    drawn = [rng.permutation(fastest)[:6].min() for _ in range(4000)]
+    expected = np.mean(drawn) / fastest.min() - 1
+    assert expected_error(fastest, 6) == pytest.approx(expected, abs=0.01)
+    assert expected_error(fastest, 30) == 0
+    assert expected_error(fastest, 1) == pytest.approx(fastest.mean() / fastest.min() - 1)

@@ -17,7 +17,7 @@ def test_latency_is_the_calibrated_sum_of_the_networks_blocks(rng: np.random.Gen
     table = made_table(rng, 0)
     predictor = LatencyPredictor.from_table(table, DIGITS, "wall")
     calibration = calibrate(table, "wall", "c")
-    times = table.block_ns("wall", "c")
+    times = table.block_ns("wall")
     genomes = sample(DIGITS, 30, rng)
     for genome, predicted in zip(genomes, predictor.latency_ms(genomes), strict=True):
         blocks = DIGITS.blocks(decode(DIGITS, genome))

@@ -16,16 +16,18 @@ import torch
 from harness.errors import TargetFailed, TargetLost
 from harness.networks.build import build_random
 from harness.networks.file import NetworkFile, Preprocessing
-from harness.runtimes.convert import cache_folder
-from harness.runtimes.resident import ResidentSession, seed_of
-from harness.runtimes.session import RuntimeOptions
+from harness.runtimes.conversion.cache import cache_folder, convert_all
+from harness.runtimes.conversion.onnx import OnnxConverter
+from harness.runtimes.conversion.tflite import TfliteConverter
+from harness.runtimes.resident import ResidentSession
+from harness.runtimes.session import RuntimeOptions, seed_of
 from harness.spaces.arch import Arch
 from harness.spaces.digits import DIGITS
 from harness.training.evaluate import predict
 from harness.transports.local import LocalTransport
 from tests.conftest import lively_supernet
 
-RUNTIMES = ("torch", "onnxruntime")
+RUNTIMES = ("torch", "onnxruntime", "litert")
 ARCH = Arch(16, (2, 1, 2), (5, 7, 0, 3, 0, 0, 5, 3, 0), (4, 3, 0, 6, 0, 0, 4, 6, 0))
 
 
@@ -78,7 +80,9 @@ def test_a_fixed_batch_takes_any_number_of_images(runtime: str, network_path: Pa
 
 def test_every_block_of_a_space_can_be_visited(session: ResidentSession) -> None:
     before = time.time_ns()
-    for block in DIGITS.distinct_blocks()[::4]:
+    blocks = [(block,) for block in DIGITS.distinct_blocks()[::8]]
+    session.prepare(blocks)
+    for (block,) in blocks:
         samples = session.visit((block,), runs=3)
         assert len(samples.wall_ns) == 3
         assert samples.thread_ns is not None
@@ -148,16 +152,70 @@ def test_processors_that_are_not_there_are_refused(cpus: str) -> None:
         open_session("torch", RuntimeOptions(cpus=cpus))
 
 
-def test_conversion_is_cached_by_content() -> None:
-    for _ in range(2):
-        session = open_session("onnxruntime", RuntimeOptions())
-        session.load(DIGITS.blocks(ARCH))
+@pytest.mark.parametrize(("runtime", "suffix"), [("onnxruntime", "onnx"), ("litert", "tflite")])
+def test_a_second_table_costs_no_conversion(runtime: str, suffix: str) -> None:
+    def files() -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in cache_folder().glob(f"*.{suffix}")}
+
+    workloads = [DIGITS.blocks(ARCH), (DIGITS.distinct_blocks()[3],)]
+    for attempt in range(2):
+        session = open_session(runtime, RuntimeOptions())
+        converted: list[tuple[int, int]] = []
+        session.prepare(workloads, lambda *progress, log=converted: log.append(progress))
+        for workload in workloads:
+            session.load(workload)
         session.close()
-        made = {path: path.stat().st_mtime_ns for path in cache_folder().glob("*.onnx")}
-    session = open_session("onnxruntime", RuntimeOptions())
-    session.load(DIGITS.blocks(ARCH))
+        if attempt == 0:
+            made = files()
+    assert made
+    assert converted == []
+    assert files() == made
+
+
+def test_int8_answers_as_float32_does_but_for_rounding(network_path: Path) -> None:
+    expected = predict(NetworkFile.load(network_path).module(), images(40)).numpy()
+    session = open_session("litert", RuntimeOptions(precision="int8"))
+    logits = session.infer(network_path, images(40).numpy())
     session.close()
-    assert made == {path: path.stat().st_mtime_ns for path in cache_folder().glob("*.onnx")}
+    assert expected.std() > 1e-2
+    assert not np.allclose(logits, expected, rtol=1e-3, atol=1e-4)
+    assert np.corrcoef(logits.ravel(), expected.ravel())[0, 1] > 0.95
+
+
+@pytest.mark.parametrize(
+    ("runtime", "suffix", "dtype"),
+    [("onnxruntime", ".onnx", "float32"), ("litert", ".tflite", "float32")],
+)
+def test_a_users_own_model_file_is_run_as_it_is(
+    runtime: str, suffix: str, dtype: str, network_path: Path, tmp_path: Path
+) -> None:
+    converter = OnnxConverter(1) if runtime == "onnxruntime" else TfliteConverter(1, dtype)
+    model = tmp_path / f"mine{suffix}"
+    convert_all(converter, [network_path])
+    model.write_bytes(converter.path(network_path).read_bytes())
+    expected = predict(NetworkFile.load(network_path).module(), images(3)).numpy()
+    session = open_session(runtime, RuntimeOptions())
+    assert session.load(model) > 0
+    assert len(session.visit(model, runs=3).wall_ns) == 3
+    assert np.allclose(session.infer(model, images(3).numpy()), expected, rtol=1e-3, atol=1e-4)
+    session.close()
+
+
+def test_an_open_size_of_a_users_model_that_is_not_the_batch_is_named(tmp_path: Path) -> None:
+    import onnx
+
+    shape: list[str | int | None] = ["batch", 3, "height", 8]
+    given = onnx.helper.make_tensor_value_info("pixels", onnx.TensorProto.FLOAT, shape)
+    result = onnx.helper.make_tensor_value_info("out", onnx.TensorProto.FLOAT, shape)
+    node = onnx.helper.make_node("Relu", ["pixels"], ["out"])
+    graph = onnx.helper.make_graph([node], "g", [given], [result])
+    opset = onnx.helper.make_opsetid("", 17)
+    model = onnx.helper.make_model(graph, ir_version=9, opset_imports=[opset])
+    onnx.save(model, str(tmp_path / "open.onnx"))
+    session = open_session("onnxruntime", RuntimeOptions())
+    with pytest.raises(TargetFailed, match=r"'pixels' has no fixed shape.*fixed sizes"):
+        session.load(tmp_path / "open.onnx")
+    session.close()
 
 
 def test_the_agent_ends_when_its_parent_is_killed() -> None:

@@ -1,17 +1,24 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from harness.errors import TableError
 from harness.spaces.digits import DIGITS
 from harness.spaces.genome import decode, sample
-from harness.tables.calibration import Sums, calibrate, end_to_end_error, fit, spearman
+from harness.tables.calibration import Sums, calibrate, fit, stage_of
+from harness.tables.end_to_end import end_to_end_error, spearman
 from harness.tables.record import Record, Statistics
 from harness.tables.table import Table
 
 
 def networks_of(rng: np.random.Generator, count: int) -> Sums:
     blocks = rng.integers(6, 13, count).astype(float)
-    return Sums(block_ns=blocks * rng.uniform(10_000, 40_000, count), blocks=blocks)
+    return one_stage(blocks * rng.uniform(10_000, 40_000, count), blocks)
+
+
+def one_stage(block_ns: np.ndarray, blocks: np.ndarray) -> Sums:
+    return Sums(("other",), block_ns[:, None], blocks)
 
 
 @pytest.mark.parametrize(
@@ -32,16 +39,36 @@ def test_what_ten_anchors_follow_is_found(
 def test_noise_on_the_anchors_does_not_blow_up_predictions(rng: np.random.Generator) -> None:
     # All anchors nearly alike: an unrestrained fit of three numbers would follow the noise.
     blocks = np.full(10, 9.0)
-    anchors = Sums(200_000 + rng.normal(0, 500, 10), blocks)
+    anchors = one_stage(200_000 + rng.normal(0, 500, 10), blocks)
     measured = anchors.block_ns * rng.normal(1, 0.02, 10)
-    wide = Sums(np.array([100_000.0, 400_000.0]), np.array([6.0, 12.0]))
+    wide = one_stage(np.array([100_000.0, 400_000.0]), np.array([6.0, 12.0]))
     assert np.abs(fit(anchors, measured).network_ns(wide) / wide.block_ns - 1).max() < 0.1
 
 
 def test_anchors_that_fall_as_their_sums_rise_are_refused() -> None:
-    sums = Sums(np.linspace(1e5, 1e6, 10), np.full(10, 9.0))
+    sums = one_stage(np.linspace(1e5, 1e6, 10), np.full(10, 9.0))
     with pytest.raises(TableError, match="calibration failed"):
         fit(sums, np.linspace(1e6, 1e5, 10))
+
+
+def test_from_twenty_anchors_on_each_stage_has_its_own_scale(rng: np.random.Generator) -> None:
+    own = np.array([0.9, 1.0, 1.15])
+
+    def networks(count: int) -> Sums:
+        return Sums(("a", "b", "c"), rng.uniform(50_000, 400_000, (count, 3)), np.full(count, 9.0))
+
+    def worst(anchors: int) -> float:
+        given, others = networks(anchors), networks(50)
+        calibration = fit(given, given.stage_ns @ own * rng.normal(1, 0.005, anchors))
+        assert bool(calibration.scales) == (anchors >= 20)
+        return float(np.abs(calibration.network_ns(others) / (others.stage_ns @ own) - 1).max())
+
+    assert worst(20) < 0.02 < worst(19)
+
+
+def test_stages_are_told_by_their_output_width() -> None:
+    stages = {stage_of(block) for block in DIGITS.distinct_blocks()}
+    assert stages == {"other", *(f"mbconv-o{stage.width}" for stage in DIGITS.stages)}
 
 
 def test_spearman_is_the_correlation_of_mean_ranks(rng: np.random.Generator) -> None:
@@ -98,3 +125,10 @@ def test_too_few_anchors_are_an_error(rng: np.random.Generator) -> None:
     table = made_table(rng, 0)
     with pytest.raises(TableError, match="fewer than 3 anchor"):
         calibrate(table, "wall", "another")
+
+
+def test_an_imported_table_is_taken_as_it_is(rng: np.random.Generator) -> None:
+    table = replace(made_table(rng, 0), source="somewhere")
+    assert calibrate(table, "wall").anchors == 0
+    with pytest.raises(TableError, match="imported"):
+        end_to_end_error(table, "wall")

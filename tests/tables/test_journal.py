@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from harness.errors import FileFormatError, WorkspaceError
 from harness.files import LineLog
-from harness.tables.journal import Journal, Visit
+from harness.tables.journal import Journal, Reading, Visit
 
 times = st.lists(st.integers(0, 10**12), min_size=1).map(tuple)
 visits = st.builds(
@@ -63,6 +63,33 @@ def test_a_broken_whole_line_is_named(tmp_path: Path, line: str) -> None:
     path.write_text(f"[0,0,1,[1],null]\n{line}\n")
     with pytest.raises(FileFormatError, match=r"journal\.jsonl:2"):
         Journal(path)
+
+
+def test_a_packed_journal_reads_as_before_and_a_kill_while_packing_loses_nothing(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "journal.jsonl"
+    journal = Journal(path)
+    made = [Visit(entry, 0, 5, (1, 22), None) for entry in range(50)]
+    journal.append_reading(Reading(0, {"load_1m": 0.5}))
+    for visit in made:
+        journal.append(visit)
+    content = path.read_bytes()
+    journal.pack()
+    assert not path.exists()
+    path.write_bytes(content)  # as a kill between the two steps leaves it
+    again = Journal(path)
+    assert again.visits == made
+    assert again.readings == [Reading(0, {"load_1m": 0.5})]
+    again.pack()
+    again.close()
+    assert [each.name for each in tmp_path.iterdir()] == ["journal.jsonl.gz"]
+
+
+def test_a_damaged_packed_journal_is_named(tmp_path: Path) -> None:
+    (tmp_path / "journal.jsonl.gz").write_bytes(b"\x1f\x8b\x08 and no more")
+    with pytest.raises(FileFormatError, match=r"journal\.jsonl\.gz"):
+        Journal(tmp_path / "journal.jsonl")
 
 
 def test_two_runs_cannot_write_one_journal(tmp_path: Path) -> None:

@@ -72,12 +72,57 @@ def test_adding_a_campaign_twice_changes_nothing_and_others_stay(table: Table) -
     assert len(once.records) == len(table.records) + 3
 
 
-def test_blocks_are_those_of_the_newest_campaign_that_measured_any(table: Table) -> None:
-    older = table.with_campaign("b", facts(99, 1), [record(0, "b")])
-    newer = older.with_campaign("c", facts(3, 5), [record(0, "c")])
-    assert newer.block_campaign() == "c"
-    no_blocks = newer.with_campaign("d", facts(99, 9), [record(0, "d", "anchor")])
-    assert no_blocks.block_campaign() == "c"
+def scaled(number: int, campaign: str, factor: float) -> Record:
+    return replace(record(number, campaign), statistics=statistics(round(1000 * factor)))
+
+
+@pytest.fixture
+def level() -> Table:
+    """Blocks of 1000 ns each."""
+    records = [scaled(number, "a", 1) for number in range(10)]
+    return Table("cpu", "digits", {}, {"a": facts(3, 1)}, tuple(records))
+
+
+def test_the_campaign_with_most_blocks_counts_and_of_several_the_newest_finished_one(
+    level: Table,
+) -> None:
+    few = level.with_campaign("b", facts(9, 2), [scaled(number, "b", 1) for number in range(9)])
+    assert few.block_campaign() == "a"
+    all_ten = [scaled(number, "c", 1) for number in range(10)]
+    assert few.with_campaign("c", facts(9, 3), all_ten).block_campaign() == "c"
+    unfinished = few.with_campaign("c", facts(9, 3) | {"finished": False}, all_ten)
+    assert unfinished.block_campaign() == "a"
+
+
+def test_what_was_measured_again_counts_at_the_level_of_the_whole_table(level: Table) -> None:
+    # A later day on which everything takes 1.3 times as long, and block 2 twice that.
+    factors = {0: 1.3, 1: 1.3, 2: 2.6, 3: 1.3, 4: 1.3, 5: 1.3}
+    later = [scaled(number, "b", factor) for number, factor in factors.items()]
+    merged = level.with_campaign("b", facts(9, 2), later).block_ns("wall")
+    assert merged[BLOCKS[2]] == pytest.approx(2000)
+    others = [ns for block, ns in merged.items() if block != BLOCKS[2]]
+    assert others == pytest.approx([1000] * 9)
+
+
+def test_blocks_that_moved_do_not_set_the_level(level: Table) -> None:
+    moved = {"moved": [BLOCKS[number].key for number in range(4)]}
+    factors = [2.0] * 4 + [1.0] * 6
+    later = [scaled(number, "b", factor) for number, factor in enumerate(factors[:9])]
+    merged = level.with_campaign("b", facts(9, 2) | moved, later).block_ns("wall")
+    assert list(merged.values()) == pytest.approx([1000 * factor for factor in factors])
+
+
+def test_campaigns_with_too_little_in_common_are_not_merged(level: Table) -> None:
+    later = [scaled(number, "b", 1.0) for number in (0, 1, *range(20, 25))]
+    with pytest.raises(TableError, match="only 2 workloads in common"):
+        level.with_campaign("b", facts(9, 2), later).block_ns("wall")
+
+
+def test_the_newest_campaign_with_judges_calibrates(level: Table) -> None:
+    assert level.calibrating_campaign() == "a"
+    judged = level.with_campaign("b", facts(9, 2), [record(0, "b", "holdout")])
+    verified = judged.with_campaign("c", facts(9, 3), [record(0, "c", "anchor")])
+    assert verified.calibrating_campaign() == "b"
 
 
 def test_a_table_without_blocks_says_so(table: Table) -> None:

@@ -1,0 +1,66 @@
+"""What a device says of itself around the visits, and what makes numbers doubtful."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+Conditions = dict[str, float | str | None]
+
+OTHER_CPUS = 0.25  # processors that other programs may use while wall time is read
+SLOWED_DOWN = 0.9  # of the highest frequency seen
+LITTLE_MEMORY_MB = 256
+WALL_OVER_CPU = 1.1
+CLOCKS_COST_NS = 2_000  # reading both clocks, a tenth of a very short block
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Conditions under which a device may be measured."""
+
+    max_temperature_c: float | None = None
+    pause_s: float = 0.0  # after each round, to cool down
+
+    def too_hot(self, conditions: Conditions) -> bool:
+        temperature_c = _number(conditions, "temperature_c")
+        limit = self.max_temperature_c
+        return limit is not None and temperature_c is not None and temperature_c > limit
+
+
+def round_doubts(
+    readings: Sequence[Conditions], top_frequency_mhz: float | None, limits: Limits, clock: str
+) -> tuple[str, ...]:
+    """Reasons to doubt all that was measured between these readings.
+
+    Other programs lengthen wall time, not the CPU time of our own thread.
+    """
+    found = []
+    for reading in readings:
+        if limits.too_hot(reading):
+            found.append(f"hotter than {limits.max_temperature_c:g} degrees Celsius")
+        frequency = _number(reading, "frequency_mhz")
+        if frequency and top_frequency_mhz and frequency < SLOWED_DOWN * top_frequency_mhz:
+            found.append(f"processor slowed down below {SLOWED_DOWN:.0%} of its frequency")
+        memory_mb = _number(reading, "memory_available_mb")
+        if memory_mb is not None and memory_mb < LITTLE_MEMORY_MB:
+            found.append(f"less than {LITTLE_MEMORY_MB} MB of memory left")
+    others = _number(readings[-1], "other_cpus") if readings else None
+    if clock == "wall" and others is not None and others > OTHER_CPUS:
+        found.append(f"other programs used more than {OTHER_CPUS:g} processors")
+    return tuple(dict.fromkeys(found))
+
+
+def top_frequency_mhz(readings: Sequence[Conditions]) -> float | None:
+    found = [_number(reading, "frequency_mhz") for reading in readings]
+    return max((frequency for frequency in found if frequency is not None), default=None)
+
+
+def waited(wall_ns: Sequence[int], thread_ns: Sequence[int] | None) -> bool:
+    """Whether the thread waited for its processor: wall time well above CPU time."""
+    if thread_ns is None:
+        return False
+    wall, thread = sum(wall_ns), sum(thread_ns)
+    return wall > WALL_OVER_CPU * thread and wall - thread > CLOCKS_COST_NS * len(wall_ns)
+
+
+def _number(conditions: Conditions, name: str) -> float | None:
+    value = conditions.get(name)
+    return float(value) if isinstance(value, int | float) else None

@@ -1,0 +1,191 @@
+"""Latency of any network of a space from a few whole networks measured, by a physical model.
+
+A network takes the longer of two times: that of launching its kernels one by one, which is all of
+it where the device waits for them (a GPU at batch 1), and that of working through them, which is
+all of it where the device is busy (a GPU at batch 64, a phone's CPU). Each is a sum over blocks.
+How costs compare is known roughly before anything is measured; measurements correct it.
+"""
+
+from dataclasses import dataclass
+from math import inf
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
+
+from harness.errors import TableError
+from harness.spaces.block import Block
+from harness.spaces.cost import CostTable
+from harness.spaces.genome import Genomes, decode
+from harness.spaces.space import Space
+
+Floats = npt.NDArray[np.float64]
+FEWEST = 10  # networks that a fit takes
+COVERED = 0.95  # share of networks that a stated error holds for
+_FOLDS = 10
+_NOISE_SD = 0.05  # relative, of a measurement; fitted too, from here on
+_FAR = 8.0  # how far a fitted logarithm may go from where it starts
+
+
+@dataclass(frozen=True)
+class Assumptions:
+    """What is believed of every device; `benchmarks/gpu_few_shot.py --ablation` tells why."""
+
+    # In kernels, as PyTorch launches them: a convolution with its batch norm and activation; what
+    # h_swish adds; squeeze-and-excitation.
+    launch: tuple[float, ...] = (3, 3, 9)
+    # In times of moving one float32: a dense MAC; a depthwise MAC with kernel 3, 5, 7; a float32
+    # moved; a parameter (it stands for small late layers, which leave much of a GPU idle). A V100
+    # could do 31 MACs in that time (14 TFLOP/s, 900 GB/s). 1/4 and 1/2 are rounded from fits to the
+    # GPUs of HELP; with 50 networks, starting all six alike is nearly as good.
+    work: tuple[float, ...] = (1 / 24, 1 / 4, 1 / 4, 1 / 4, 1, 1 / 2)
+    cost_sd: float = 0.5  # of the logarithm of each of these, device by device
+    sharpness: float = 8  # p in (launch^p + work^p)^(1/p): 1 adds the two, inf takes the longer
+    tail: float = 2  # degrees of freedom of the errors; few, as some measurements are just slow
+
+
+ASSUMED = Assumptions()
+
+
+@dataclass(frozen=True)
+class FewShotPredictor:
+    """The fitted model, for whole populations at once."""
+
+    launch: CostTable  # ms
+    work: CostTable  # ms
+    sharpness: float
+    networks: int  # measured
+    relative_error: float  # 95 % of networks that a fit had not seen came closer to measured
+
+    def latency_ms(self, genomes: Genomes) -> Floats:
+        """Predicted latency of each network, [n]."""
+        parts = np.stack([self.launch.total(genomes), self.work.total(genomes)], axis=1)
+        return np.exp(_longer(np.log(parts), self.sharpness))
+
+    def smallest(self) -> tuple[float, Genomes]:
+        """The lowest latency that any network of the space has, ms, and that network's row.
+
+        A network with the least work has the fewest layers, and so the fewest launches too.
+        """
+        _, genome = self.work.cheapest()
+        return float(self.latency_ms(genome[None])[0]), genome
+
+
+def demands(block: Block) -> Floats:
+    """What a block asks of a device, for one image, in the order of `Assumptions`, [3 + 6]."""
+    inner = block.kind == "mbconv"
+    expands = inner and block.mid_channels != block.in_channels
+    out_area = block.out_height * block.out_width
+    depthwise = out_area * block.mid_channels * block.kernel**2
+    out = out_area * block.out_channels
+    middle = out_area * block.mid_channels
+    expanded = expands * block.height * block.width * block.mid_channels
+    squeezed = block.se_channels > 0
+    swished = block.act == "h_swish"
+    # Reads and writes of an element: its convolution and the next one 2, batch norm 2, relu 2 or
+    # h_swish 9, the pooling and scaling of squeeze-and-excitation 3, an addition 3.
+    activation = 4 + (9 if swished else 2)
+    moved = activation * (expanded + middle) + 3 * squeezed * middle
+    moved += out * (4 + 3 * block.residual if inner else activation)
+    launched = [1 + inner + expands, swished * (1 + expands), squeezed]
+    kernels = [block.kernel <= 3, block.kernel == 5, block.kernel >= 7]
+    by_kernel = [depthwise * here for here in kernels]
+    return np.array([*launched, block.macs - depthwise, *by_kernel, moved, block.params], float)
+
+
+def fit(
+    space: Space, genomes: Genomes, measured_ms: Floats, assumed: Assumptions = ASSUMED
+) -> FewShotPredictor:
+    """The model that measured networks [n] suggest, and its error on those left out of ten fits.
+
+    Any networks do, such as `genome.sample` draws.
+
+    Raises:
+        TableError: they are fewer than ten, or a latency is not a number above 0.
+    """
+    check_measured(genomes, measured_ms, FEWEST)
+    counts, measured = _network_demands(space, genomes), np.log(measured_ms)
+    fold = np.arange(len(measured)) % _FOLDS
+    surprise = np.empty(len(measured))
+    for out in (fold == number for number in range(_FOLDS)):
+        costs = _costs(counts[~out], measured[~out], assumed)
+        surprise[out] = _log_ms(counts[out] * costs, assumed)[0] - measured[out]
+    costs = _costs(counts, measured, assumed)
+    launches = np.arange(len(costs)) < len(assumed.launch)
+    return FewShotPredictor(
+        CostTable.of(space, lambda block: float(demands(block) @ (costs * launches))),
+        CostTable.of(space, lambda block: float(demands(block) @ (costs * ~launches))),
+        assumed.sharpness,
+        len(measured),
+        _bound(np.abs(np.expm1(surprise))),
+    )
+
+
+def check_measured(genomes: Genomes, measured_ms: Floats, fewest: int) -> None:
+    """Raises TableError where the latencies are too few, or not each a number above 0."""
+    if len(genomes) != len(measured_ms):
+        raise TableError(f"{len(genomes)} networks, but {len(measured_ms)} latencies")
+    if len(measured_ms) < fewest:
+        raise TableError(f"{len(measured_ms)} measured networks are too few: {fewest} are needed")
+    for index, latency_ms in enumerate(measured_ms):
+        if not 0 < latency_ms < inf:
+            raise TableError(f"network {index} of those measured has a latency of {latency_ms} ms")
+
+
+def _bound(errors: Floats) -> float:
+    """What the next error stays below with a chance of 95 %, as far as so few can tell."""
+    rank = int(np.ceil(COVERED * (len(errors) + 1)))
+    return float(np.sort(errors)[min(rank, len(errors)) - 1])
+
+
+def _network_demands(space: Space, genomes: Genomes) -> Floats:
+    """Summed over each network's blocks, [n, 9]."""
+    blocks = (space.blocks(decode(space, genome)) for genome in genomes)
+    return np.array([np.sum([demands(block) for block in network], axis=0) for network in blocks])
+
+
+def _longer(log_parts: Floats, sharpness: float) -> Floats:
+    """Logarithm of the smooth maximum, from logarithms of launch and work, [n, 2] to [n]."""
+    return np.asarray(np.logaddexp(*(sharpness * log_parts.T)) / sharpness)
+
+
+def _log_ms(times_ms: Floats, assumed: Assumptions) -> tuple[Floats, Floats]:
+    """Log latency [n] from the time of each demand [n, 9], and its derivative by log times."""
+    split = len(assumed.launch)
+    parts = np.add.reduceat(times_ms, [0, split], axis=1)
+    log_ms = _longer(np.log(parts), assumed.sharpness)
+    weight = np.exp(assumed.sharpness * (np.log(parts) - log_ms[:, None])) / parts
+    return log_ms, np.repeat(weight, [split, times_ms.shape[1] - split], axis=1) * times_ms
+
+
+def _costs(counts: Floats, measured: Floats, assumed: Assumptions) -> Floats:
+    """The likeliest cost of each demand [9], ms, from demands [n, 9] and log latencies [n].
+
+    Costs of one part (launch, work) spread around a common level by `cost_sd`, in logarithms; the
+    level is free. Errors are Student's, their size is fitted too.
+    """
+    parts = [slice(len(assumed.launch)), slice(len(assumed.launch), None)]
+    typical = np.array([*assumed.launch, *assumed.work], float)
+    centred = np.eye(len(typical))  # takes away each part's mean
+    for part in parts:
+        level = np.median(measured - np.log(counts[:, part] @ typical[part]))
+        typical[part] *= np.exp(level)
+        centred[part, part] -= 1 / len(typical[part])
+
+    def unlikelihood(beliefs: Floats) -> tuple[float, Floats]:
+        """The negative logarithm of the posterior, and its gradient."""
+        excess, log_sd = beliefs[:-1], beliefs[-1]
+        log_ms, by_excess = _log_ms(counts * typical * np.exp(excess), assumed)
+        error = (measured - log_ms) / np.exp(log_sd)
+        tail = assumed.tail
+        off, noise = centred @ excess / assumed.cost_sd, log_sd - np.log(_NOISE_SD)
+        value = (tail + 1) / 2 * np.log1p(error**2 / tail).sum() + len(measured) * log_sd
+        pull = (tail + 1) * error / (tail + error**2)
+        gradient = -pull @ by_excess / np.exp(log_sd) + off / assumed.cost_sd
+        by_noise = len(measured) - pull @ error + noise
+        return float(value + (off @ off + noise**2) / 2), np.append(gradient, by_noise)
+
+    start = np.append(np.zeros(len(typical)), np.log(_NOISE_SD))
+    bounds = [(belief - _FAR, belief + _FAR) for belief in start]
+    found = minimize(unlikelihood, start, jac=True, method="L-BFGS-B", bounds=bounds)
+    return np.asarray(typical * np.exp(found.x[:-1]))

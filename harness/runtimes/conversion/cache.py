@@ -1,0 +1,110 @@
+"""Converted files, each made once: what is in a file decides its name."""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import platformdirs
+
+import harness.networks
+from harness import files
+from harness.errors import ConversionFailed
+from harness.progress import Progress, silent
+from harness.runtimes.session import Workload
+
+LAYERS = Path(harness.networks.__file__).with_name("layers.py")
+
+
+class Converter(Protocol):
+    """Makes one kind of file; a frozen dataclass of all settings that change its content."""
+
+    suffix: ClassVar[str]
+    slow: ClassVar[bool]  # worth a pool of processes
+
+    def path(self, workload: Workload) -> Path:
+        """Where the file for `workload` is kept."""
+
+    def make(self, workload: Workload) -> bytes:
+        """The file's content."""
+
+
+def cache_folder() -> Path:
+    """Where converted files are kept: `HARNESS_CACHE`, or the user's cache folder."""
+    chosen = os.environ.get("HARNESS_CACHE")
+    return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("harness"))
+
+
+def content_path(suffix: str, content: dict[str, Any], workload: Workload) -> Path:
+    """The cache's place for a file; `content` is all besides the workload that decides it."""
+    source: Any = (
+        hashlib.sha256(workload.read_bytes()).hexdigest()
+        if isinstance(workload, Path)
+        else [block.key for block in workload]
+    )
+    layers = {} if isinstance(workload, Path) else {"layers": _sha256(LAYERS)}
+    key = json.dumps(content | layers | {"workload": source}, sort_keys=True)
+    return cache_folder() / f"{hashlib.sha256(key.encode()).hexdigest()}{suffix}"
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def converted(converter: Converter, workload: Workload) -> Path:
+    """The file for `workload`, made only where the cache does not have it yet."""
+    path = converter.path(workload)
+    if not path.exists():
+        files.replace_atomically(path, converter.make(workload))
+    return path
+
+
+def convert_all(
+    converter: Converter, workloads: Sequence[Workload], on_progress: Progress = silent
+) -> None:
+    """Make the files that the cache lacks, by slow converters in several processes at once.
+
+    Raises:
+        ConversionFailed: a converting process died.
+    """
+    missing = [workload for workload in workloads if not converter.path(workload).exists()]
+    if not converter.slow:
+        for done, workload in enumerate(missing, start=1):
+            converted(converter, workload)
+            on_progress(done, len(missing))
+        return
+    if not missing:
+        return
+    with ProcessPoolExecutor(
+        min(len(missing), os.cpu_count() or 1), get_context("spawn"), _be_quiet
+    ) as pool:
+        waiting = [pool.submit(converted, converter, workload) for workload in missing]
+        try:
+            for done, future in enumerate(as_completed(waiting), start=1):
+                future.result()
+                on_progress(done, len(missing))
+        except BrokenProcessPool as error:
+            raise ConversionFailed(
+                "a converting process died, perhaps for lack of memory; start again to go on"
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _be_quiet() -> None:
+    """Converters talk a lot; what matters comes back as an exception."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+
+
+def named(workload: Workload) -> str:
+    """The workload in a message."""
+    if isinstance(workload, Path):
+        return str(workload)
+    return workload[0].key if len(workload) == 1 else f"a network of {len(workload)} blocks"

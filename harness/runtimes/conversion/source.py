@@ -1,0 +1,26 @@
+"""The torch module behind a workload, for converters."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from harness.networks.build import build_random
+from harness.networks.file import NetworkFile
+from harness.runtimes.session import Workload, seed_of
+from harness.spaces.block import Block
+
+
+@dataclass(frozen=True)
+class Source:
+    network: nn.Module
+    blocks: Sequence[Block]
+
+
+def source_of(workload: Workload) -> Source:
+    """A network file's network, or blocks with random weights that are always the same."""
+    if isinstance(workload, Path):
+        network_file = NetworkFile.load(workload)
+        return Source(network_file.module(), network_file.blocks)
+    return Source(build_random(workload, seed_of(workload)), workload)

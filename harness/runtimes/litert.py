@@ -1,0 +1,21 @@
+"""LiteRT (TensorFlow Lite) with XNNPACK on the CPU, through the resident agent."""
+
+from importlib.util import find_spec
+
+from harness.errors import MissingExtra
+from harness.runtimes.conversion.tflite import TfliteConverter
+from harness.runtimes.resident import model_file_session
+from harness.runtimes.session import RuntimeOptions, Session
+from harness.transports.transport import Transport
+
+
+def open_session(transport: Transport, options: RuntimeOptions) -> Session:
+    """Start the agent with LiteRT.
+
+    Raises:
+        MissingExtra: LiteRT is not installed.
+    """
+    if find_spec("ai_edge_litert") is None:
+        raise MissingExtra("the runtime litert is not installed: pip install '.[litert]'")
+    converter = TfliteConverter(options.batch, options.precision)
+    return model_file_session(transport, "litert", options, converter)

@@ -1,0 +1,212 @@
+"""Two tables of one identity against each other: what moved, and what only looks like it.
+
+A machine's speed differs from campaign to campaign by tens of percent, for all blocks alike. That
+shift is told apart from what single blocks did on top of it.
+"""
+
+import math
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.errors import TableError
+from harness.spaces.block import Block
+from harness.tables.record import Record, Statistics
+from harness.tables.table import Table
+
+Floats = npt.NDArray[np.float64]
+LEVEL = 0.01  # expected share of false ones among the blocks that are called moved
+# Three campaigns of the same versions on one machine differed in single blocks by up to 4 %, with
+# intervals of 1 %: a smaller move is no news, however certain it is.
+SMALLEST_MOVE = 1.05
+_RESAMPLES = 1000
+_Z95 = 1.96
+_MAD_TO_SD = 1.4826  # of normal values
+_FINEST = 1e-3  # relative noise that every record has, whatever it says
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A block that did something else than all the others."""
+
+    block: Block
+    old_ns: int
+    new_ns: int
+    ratio_beyond_shift: float  # new / old over the shift of all blocks
+    p: float  # of chance alone, corrected for the number of blocks
+
+    @property
+    def ratio(self) -> float:
+        return self.new_ns / self.old_ns
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What happened between two tables; ratios are new / old, above 1 is slower.
+
+    The interval (95 %) says how well the blocks agree on the shift. That the machine was at
+    another speed in one of the campaigns is no error of it: it is the shift.
+    """
+
+    shift: float
+    shift_interval: tuple[float, float]
+    moved: tuple[Moved, ...]  # the largest moves first
+    compared: int
+    only_old: int  # blocks
+    only_new: int
+    environment: dict[str, tuple[Any, Any]]  # what differs: old and new value, None for none
+
+    def regressions(self, threshold: float) -> "Regressions":
+        """What became slower by more than `threshold` (0.05 is 5 %), beyond noise."""
+        limit = 1 + threshold
+        slower = (m for m in self.moved if m.ratio_beyond_shift > 1 and m.ratio > limit)
+        return Regressions(self.shift_interval[0] > limit, tuple(slower))
+
+
+@dataclass(frozen=True)
+class Regressions:
+    """False where there are none.
+
+    A block is one only where it lost against the others and is slower in all: what the shift does
+    to it is the shift's.
+    """
+
+    shifted: bool  # everything became slower
+    blocks: tuple[Moved, ...]
+
+    def __bool__(self) -> bool:
+        return self.shifted or bool(self.blocks)
+
+
+def compare(old: Table, new: Table, clock: str) -> Comparison:
+    """The blocks of each table's main campaign against each other.
+
+    Raises:
+        TableError: the tables are of another identity or space, or have no block in common.
+    """
+    _check_alike(old, new)
+    campaigns = old.block_campaign(), new.block_campaign()
+    before, after = (
+        {record.blocks[0]: record for record in table.select("block", clock, campaign)}
+        for table, campaign in zip((old, new), campaigns, strict=True)
+    )
+    common = sorted(before.keys() & after.keys())
+    if not common:
+        raise TableError(f"the tables of {old.device} have no block in common on the {clock} clock")
+    pairs = [(before[block], after[block]) for block in common]
+    change = np.log([b.statistics.value_ns / a.statistics.value_ns for a, b in pairs])
+    shift = float(np.median(change))
+    return Comparison(
+        shift=math.exp(shift),
+        shift_interval=_interval_of_median(change),
+        moved=_moved(pairs, change - shift),
+        compared=len(common),
+        only_old=len(before) - len(common),
+        only_new=len(after) - len(common),
+        environment=_differences(
+            old.campaigns[campaigns[0]]["environment"], new.campaigns[campaigns[1]]["environment"]
+        ),
+    )
+
+
+def _check_alike(old: Table, new: Table) -> None:
+    facts = [{"space": table.space} | table.identity for table in (old, new)]
+    differences = _differences(*facts)
+    if differences:
+        name, (mine, other) = next(iter(differences.items()))
+        raise TableError(f"cannot compare: {name} is {mine!r} in one table, {other!r} in the other")
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    names = dict.fromkeys((*old, *new))
+    return {n: (old.get(n), new.get(n)) for n in names if old.get(n) != new.get(n)}
+
+
+def _interval_of_median(change: Floats) -> tuple[float, float]:
+    """95 % interval, as a ratio, by drawing as many blocks again with replacement."""
+    rng = np.random.default_rng(0)
+    medians = np.median(rng.choice(change, (_RESAMPLES, len(change))), axis=1)
+    low, high = np.exp(np.percentile(medians, [2.5, 97.5]))
+    return float(low), float(high)
+
+
+def _moved(pairs: list[tuple[Record, Record]], beyond: Floats) -> tuple[Moved, ...]:
+    """The pairs whose change beyond the shift is neither noise nor small, [pairs] log ratios."""
+    old, new = (_noise([pair[side].statistics for pair in pairs]) for side in (0, 1))
+    within = old**2 + new**2
+    # Most blocks did not move, so their changes show the real noise. What it exceeds the records'
+    # by comes between campaigns: it was the same for blocks that repeat well and badly.
+    between = max(0.0, _spread(beyond) ** 2 - float(np.median(within)))
+    z = np.abs(beyond) / np.sqrt(within + between)
+    z /= max(1.0, _spread(z))
+    p = _adjusted(np.array([math.erfc(value / math.sqrt(2)) for value in z]))
+    chosen = np.flatnonzero((p <= LEVEL) & (np.abs(beyond) >= math.log(SMALLEST_MOVE)))
+    order = chosen[np.argsort(-np.abs(beyond[chosen]), kind="stable")]
+    return tuple(_move(pairs[i], float(beyond[i]), float(p[i])) for i in order)
+
+
+def _spread(values: Floats) -> float:
+    """Standard deviation around 0, from the median, so that the few that moved do not count.
+
+    One standard error up (1.17 / sqrt(n), relative): too small a one would cry wolf.
+    """
+    return _MAD_TO_SD * float(np.median(np.abs(values))) * (1 + 1.17 / math.sqrt(len(values)))
+
+
+def _move(pair: tuple[Record, Record], beyond: float, p: float) -> Moved:
+    old, new = pair
+    times = old.statistics.value_ns, new.statistics.value_ns
+    return Moved(old.blocks[0], *times, math.exp(beyond), p)
+
+
+def _noise(statistics: list[Statistics]) -> Floats:
+    """Standard deviation of each record's log, at least that of the median record.
+
+    From the interval or from the halves (their mean is typically off by half of their difference),
+    whichever says more: that either is small can be luck.
+    """
+    interval = [math.log(s.high_ns / s.low_ns) / (2 * _Z95) for s in statistics]
+    own = np.maximum(interval, [_disagreement(s) / 2 for s in statistics])
+    return np.maximum(own, max(_FINEST, float(np.median(own))))
+
+
+def _disagreement(statistics: Statistics) -> float:
+    """Between the halves, as a log ratio; 0 where they are not told."""
+    if statistics.first_half_ns is None or statistics.second_half_ns is None:
+        return 0.0
+    return abs(math.log(statistics.second_half_ns / statistics.first_half_ns))
+
+
+def _adjusted(p: Floats) -> Floats:
+    """Benjamini and Hochberg's: calling all up to `a` moved makes a share of `a` false."""
+    order = np.argsort(p)[::-1]
+    ranks = np.arange(len(p), 0, -1)
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum.accumulate(p[order] * len(p) / ranks)
+    return adjusted
+
+
+def load_revision(text: str, root: Path) -> Table:
+    """The table at a path below `root`, or as git has it: `REVISION:PATH`, as in `HEAD~1:t.jsonl`.
+
+    As in git, PATH starts at the repository's top, or at `root` where it begins with `./`.
+
+    Raises:
+        TableError: there is no such file, repository or revision, or it is no table.
+    """
+    path = root / text
+    if path.exists() or ":" not in text:
+        return Table.load(path)
+    command = ["git", "-C", str(root), "show", "--end-of-options", text]
+    try:
+        done = subprocess.run(command, capture_output=True, check=False)
+    except OSError as error:
+        raise TableError(f"cannot read {text}: git: {error.strerror}") from error
+    if done.returncode != 0:
+        reason = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        raise TableError(f"cannot read {text}: {''.join(reason)}")
+    return Table.parse(done.stdout, text)

@@ -1,0 +1,89 @@
+"""How far a table's calibrated predictions can be trusted: holdout networks tell."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.errors import TableError
+from harness.tables.calibration import Floats, calibrate, measured_networks
+from harness.tables.record import Record
+from harness.tables.table import Table
+
+
+@dataclass(frozen=True)
+class EndToEndError:
+    """How calibrated predictions of holdout networks compare with measuring them.
+
+    Shares are of networks within 5 or 10 % of measured. The floor is how well measurements agree
+    with themselves: the first half of each network's visits against the second, rescaled. Half the
+    visits are noisier than all of them, so predictions can come out below it.
+    """
+
+    networks: int
+    within_5: float
+    within_10: float
+    mape: float  # mean absolute relative error, 0..1
+    p95: float  # relative error that 95 % of the networks stay below
+    spearman: float
+    floor_within_5: float
+    floor_within_10: float
+    floor_mape: float
+
+    def describe(self) -> str:
+        return (
+            f"{self.within_5:.0%} of {self.networks} holdout networks within 5 % and "
+            f"{self.within_10:.0%} within 10 % of measured "
+            f"(noise floor, half of the visits against the other half: "
+            f"{self.floor_within_5:.0%} and {self.floor_within_10:.0%})"
+        )
+
+
+def end_to_end_error(table: Table, clock: str) -> EndToEndError:
+    """The error of the table's blocks on the holdout networks of the newest calibration.
+
+    Raises:
+        TableError: none were measured.
+    """
+    if table.source is not None:
+        raise TableError(f"the table of {table.device} is imported: its error was never measured")
+    campaign = table.calibrating_campaign()
+    sums, measured = measured_networks(table, "holdout", clock, campaign)
+    if not len(measured):
+        raise TableError(f"the table of {table.device} has no holdout networks")
+    predicted = calibrate(table, clock, campaign).network_ns(sums)
+    errors = np.abs(predicted / measured - 1)
+    floor = _halves(table.select("holdout", clock, campaign))
+    return EndToEndError(
+        networks=len(measured),
+        within_5=float(np.mean(errors <= 0.05)),
+        within_10=float(np.mean(errors <= 0.10)),
+        mape=float(errors.mean()),
+        p95=float(np.quantile(errors, 0.95)),
+        spearman=spearman(predicted, measured),
+        floor_within_5=float(np.mean(floor <= 0.05)),
+        floor_within_10=float(np.mean(floor <= 0.10)),
+        floor_mape=float(floor.mean()),
+    )
+
+
+def spearman(a: Floats, b: Floats) -> float:
+    """Rank correlation; ties get their mean rank. 0 where there is nothing to rank."""
+    ranks = [_mean_ranks(values) for values in (a, b)]
+    if len(a) < 2 or any(np.ptp(rank) == 0 for rank in ranks):
+        return 0.0
+    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
+
+
+def _mean_ranks(values: Floats) -> Floats:
+    _, group, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = counts.cumsum()
+    return (ends - (counts - 1) / 2)[group]
+
+
+def _halves(records: Sequence[Record]) -> Floats:
+    """Relative differences between the halves, after taking out their common factor."""
+    first = np.array([record.statistics.first_half_ns for record in records], dtype=float)
+    second = np.array([record.statistics.second_half_ns for record in records], dtype=float)
+    ratio = second / first
+    return np.asarray(np.abs(ratio / np.median(ratio) - 1), dtype=float)

@@ -1,0 +1,217 @@
+"""Latency tables in the form that the OFA authors published: read and written.
+
+YAML, one file a resolution, one row a block: `mean` and `std` in ms (`var` in the older tables of
+ProxylessNAS) over `count` runs. The released code predicts a network by adding up its rows' means.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness import files
+from harness.errors import TableError
+from harness.spaces.block import Block
+from harness.spaces.space import Space
+from harness.tables.ofa_keys import block_key, layout
+from harness.tables.record import Record, Statistics
+from harness.tables.table import Table
+
+CAMPAIGN = "published"
+_FACTS = {"started_at": "unknown", "rounds": 1, "environment": {}}
+_Z95 = 1.96
+_NS_PER_MS = 1e6
+_LONGEST_MS = 1e9  # eleven days: no time, and no other number of a row, is beyond it
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a published table says of one workload."""
+
+    mean_ms: float
+    std_ms: float
+    count: int  # runs that the mean is over
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A published table, and how it fits the space."""
+
+    table: Table
+    foreign: tuple[str, ...]  # keys of rows that are no blocks of the space
+    missing: tuple[Block, ...]  # blocks that the files' resolutions need and the files lack
+
+    def describe(self) -> str:
+        parts = [f"{len(self.table.records)} blocks of {self.table.space}"]
+        if self.foreign:
+            example = self.foreign[0]
+            parts.append(f"{len(self.foreign)} rows are no blocks of it, such as {example!r}")
+        if self.missing:
+            example = block_key(self.missing[0])
+            parts.append(f"{len(self.missing)} blocks of it are missing, such as {example}")
+        return "; ".join(parts)
+
+
+def read_published(paths: Sequence[Path], space: Space, device: str, source: str) -> Imported:
+    """The published table in `paths`, each a file or a folder of `.yaml` files.
+
+    Files are of the resolutions whose first layer they have, whatever their names. `source` says
+    where they come from; it is the table's identity, too, as nothing else is known.
+
+    Raises:
+        TableError: a file is missing or broken, a row that fits has no sensible numbers, or no
+            file has a first layer of the space.
+    """
+    layouts = {resolution: layout(space, resolution) for resolution in space.resolutions}
+    known = {key: blocks for rows in layouts.values() for key, blocks in rows.items()}
+    found: dict[str, list[Row]] = {}
+    foreign: set[str] = set()
+    for path in _files(paths):
+        for key, value in _load(path).items():
+            if key in known:
+                found.setdefault(key, []).append(_row(value, f"{path}: {key}"))
+            else:
+                foreign.add(key)
+    stems = {resolution: block_key(space.fixed_blocks(resolution)[0][0]) for resolution in layouts}
+    covered = [resolution for resolution in layouts if stems[resolution] in found]
+    if not covered:
+        raise TableError(
+            f"{paths[0]}: no row is a first layer of {space.name} (one like "
+            f"{stems[space.resolutions[-1]]}); a table of another width or resolution?"
+        )
+    records = {
+        record.blocks[0]: record for key in found for record in _records(known[key], found[key])
+    }
+    facts = {CAMPAIGN: dict(_FACTS)}
+    wanted = space.distinct_blocks(tuple(covered))
+    return Imported(
+        Table(device, space.name, {"source": source}, facts, tuple(records.values()), source),
+        tuple(sorted(foreign)),
+        tuple(block for block in wanted if block not in records),
+    )
+
+
+def _files(paths: Iterable[Path]) -> list[Path]:
+    found = []
+    for path in paths:
+        inside = sorted(path.glob("*.yaml")) if path.is_dir() else [path]
+        if not inside:
+            raise TableError(f"{path}: the folder has no .yaml files")
+        found += inside
+    return found
+
+
+def _load(path: Path) -> dict[str, Any]:
+    """The rows of one file, their values not yet looked at."""
+    try:
+        rows = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise TableError(f"cannot read {path}: {error.strerror}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise TableError(f"{path}: not a YAML file of plain values: {reason}") from error
+    if not isinstance(rows, dict) or not all(isinstance(key, str) for key in rows):
+        raise TableError(f"{path}: not a published latency table, a mapping of keys to rows")
+    return rows
+
+
+def _row(value: Any, where: str) -> Row:
+    row: dict[str, Any] = value if isinstance(value, dict) else {}
+    spread = "var" if "var" in row else "std"
+    numbers: list[Any] = [row.get(name) for name in ("mean", spread, "count")]
+    if not all(map(_is_number, numbers)):
+        raise TableError(f"{where}: not a row with the numbers mean, {spread} and count")
+    mean, deviation, count = numbers
+    if not (mean > 0 and isinstance(count, int) and count > 0):
+        raise TableError(f"{where}: mean and count must be above 0, count whole")
+    return Row(mean, math.sqrt(deviation) if spread == "var" else deviation, count)
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is finite, not negative and of a size that a row can have."""
+    return type(value) in (int, float) and 0 <= value < _LONGEST_MS
+
+
+def _records(blocks: tuple[Block, ...], rows: Iterable[Row]) -> Iterator[Record]:
+    """A key's rows as a record of its first block; others get the shortest time there is.
+
+    So the sum over a network's blocks is the sum over its rows.
+    """
+    nothing = Statistics(1, 1, 1, None, None, None, None, None, 1, 1)
+    first, *others = blocks
+    yield _record(first, _statistics(rows))
+    yield from (_record(block, nothing, "timed together with another") for block in others)
+
+
+def _record(block: Block, statistics: Statistics, *suspect: str) -> Record:
+    return Record("block", (block,), None, "latency", "wall", CAMPAIGN, statistics, suspect)
+
+
+def _statistics(rows: Iterable[Row]) -> Statistics:
+    """The mean over all runs of a block, which files of several resolutions can have.
+
+    Equal rows are copies. Others were measured at different times and can differ by more than the
+    runs of either tell, so the interval reaches over all of their means.
+    """
+    distinct = set(rows)
+    runs = sum(row.count for row in distinct)
+    mean = sum(row.count * row.mean_ms for row in distinct) / runs
+    squares = sum(row.count * (row.std_ms**2 + (row.mean_ms - mean) ** 2) for row in distinct)
+    apart = max(abs(row.mean_ms - mean) for row in distinct)
+    half = max(_Z95 * math.sqrt(squares) / runs, apart)
+    value, low, high = (max(1, round(ms * _NS_PER_MS)) for ms in (mean, mean - half, mean + half))
+    return Statistics(value, low, high, None, None, None, None, None, len(distinct), runs)
+
+
+def rows_of(table: Table, clock: str) -> dict[Block, Row]:
+    """The table's blocks as rows to publish.
+
+    The mean is the table's estimate and the deviation is the one that leads back to its interval.
+    """
+    rows = {}
+    for record in table.select("block", clock, table.block_campaign()):
+        numbers = record.statistics
+        half_ns = (numbers.high_ns - numbers.low_ns) / 2
+        std_ms = half_ns / _Z95 * math.sqrt(numbers.runs) / _NS_PER_MS
+        rows[record.blocks[0]] = Row(numbers.value_ns / _NS_PER_MS, std_ms, numbers.runs)
+    return rows
+
+
+def write_published(rows: Mapping[Block, Row], space: Space, folder: Path) -> list[Path]:
+    """Write `{resolution}.yaml` for each resolution that has a row for every block.
+
+    The released code reads them, `MBv3LatencyTable(url=path)`, and so does `read_published`.
+
+    Raises:
+        TableError: no resolution is complete, or the released code has no key for a block.
+        WorkspaceError: the folder cannot be written.
+    """
+    written = []
+    for resolution in space.resolutions:
+        keys = layout(space, resolution)
+        if rows.keys() >= {block for blocks in keys.values() for block in blocks}:
+            values = {key: _sum([rows[block] for block in blocks]) for key, blocks in keys.items()}
+            path = folder / f"{resolution}.yaml"
+            files.write_text(path, yaml.safe_dump(values))
+            written.append(path)
+    if not written:
+        lacking = min(
+            ([b for b in space.distinct_blocks((r,)) if b not in rows] for r in space.resolutions),
+            key=len,
+        )
+        raise TableError(
+            f"no resolution of {space.name} has all of its blocks in the table; "
+            f"the most complete one lacks {len(lacking)}, such as {lacking[0].key}"
+        )
+    return written
+
+
+def _sum(rows: Sequence[Row]) -> dict[str, float]:
+    return {
+        "count": max(row.count for row in rows),
+        "mean": sum(row.mean_ms for row in rows),
+        "std": math.hypot(*(row.std_ms for row in rows)),
+    }

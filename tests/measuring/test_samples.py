@@ -1,0 +1,82 @@
+"""Which visits count: those under good conditions, where there are enough."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.devices.conditions import Limits
+from harness.measuring.plan import Plan
+from harness.measuring.samples import Judge, choose, enough
+from harness.tables.journal import Conditions, Journal, Reading, Visit
+
+PLAN = Plan(min_visits=4, max_visits=10, runs=2, interval=0.05, duration_s=0.0, anchors=10)
+QUIET: Conditions = {"other_cpus": 0.01, "frequency_mhz": 2000.0}
+LOADED: Conditions = {"other_cpus": 1.0, "frequency_mhz": 2000.0}
+SLOW: Conditions = {"other_cpus": 0.01, "frequency_mhz": 1000.0}
+LITTLE_MEMORY: Conditions = {"memory_available_mb": 20.0}
+
+
+def visit(number: int, wall_ns: int = 101_000, thread_ns: int | None = 100_000) -> Visit:
+    thread = None if thread_ns is None else (thread_ns, thread_ns)
+    return Visit(1, number, number, (wall_ns, wall_ns), thread)
+
+
+def judge(folder: Path, rounds: list[Conditions], clock: str = "wall") -> Judge:
+    journal = Journal(folder / "journal.jsonl")
+    for number, conditions in enumerate(rounds):
+        journal.append_reading(Reading(number, QUIET))
+        journal.append_reading(Reading(number, conditions))
+    journal.close()
+    return Judge.of(journal, Limits(max_temperature_c=40), clock)
+
+
+@pytest.mark.parametrize("bad", [LOADED, SLOW, LITTLE_MEMORY, {"temperature_c": 41.0}])
+def test_visits_of_a_bad_round_do_not_count_and_are_made_up_for(
+    tmp_path: Path, bad: Conditions
+) -> None:
+    found = judge(tmp_path, [QUIET, bad, QUIET, QUIET, QUIET])
+    four, five = [visit(n) for n in range(4)], [visit(n) for n in range(5)]
+    assert not enough(four, found, PLAN)
+    assert enough(five, found, PLAN)
+    chosen = choose(five, found, PLAN)
+    assert [each.round for each in chosen.visits] == [0, 2, 3, 4]
+    assert chosen.suspect == ()
+
+
+def test_where_good_visits_are_too_few_all_are_taken_and_marked(tmp_path: Path) -> None:
+    found = judge(tmp_path, [LOADED] * 9 + [QUIET])
+    visits = [visit(number) for number in range(10)]
+    assert not enough(visits[:9], found, PLAN)
+    assert enough(visits, found, PLAN)
+    chosen = choose(visits, found, PLAN)
+    assert len(chosen.visits) == 10
+    assert chosen.suspect == ("other programs used more than 0.25 processors (9 of 10 visits)",)
+
+
+def test_other_programs_do_not_disturb_the_time_of_our_own_thread(tmp_path: Path) -> None:
+    found = judge(tmp_path, [LOADED] * 5, clock="thread")
+    assert choose([visit(number) for number in range(5)], found, PLAN).suspect == ()
+
+
+@pytest.mark.parametrize(
+    ("wall_ns", "thread_ns", "suspect"),
+    [
+        (101_000, 99_500, False),
+        (140_000, 99_500, True),  # a good part of the time somebody else ran
+        (5_900, 5_000, False),  # a short block: that is the clocks themselves
+        (140_000, None, False),  # unknown is not suspect
+    ],
+)
+def test_a_thread_that_waited_for_its_processor_is_suspect(
+    tmp_path: Path, wall_ns: int, thread_ns: int | None, suspect: bool
+) -> None:
+    found = judge(tmp_path, [QUIET] * 5, clock="thread")
+    visits = [visit(number, wall_ns, thread_ns) for number in range(5)]
+    assert bool(choose(visits, found, PLAN).suspect) == suspect
+
+
+def test_a_wide_interval_asks_for_more_visits_up_to_the_most(tmp_path: Path) -> None:
+    found = judge(tmp_path, [QUIET] * 10)
+    unsteady = [visit(number, 100_000 + 10_000 * number) for number in range(10)]
+    assert not enough(unsteady[:9], found, PLAN)
+    assert enough(unsteady, found, PLAN)

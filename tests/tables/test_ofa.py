@@ -1,0 +1,189 @@
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from harness.errors import TableError
+from harness.spaces.block import Block
+from harness.spaces.digits import DIGITS
+from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_2
+from harness.spaces.space import Space
+from harness.tables.ofa import Imported, Row, read_published, rows_of, write_published
+from harness.tables.ofa_keys import block_key
+from harness.tables.table import Table
+
+SMALL = replace(OFA_MBV3_W1_2, resolutions=(160, 176))
+
+
+def read(path: Path, space: Space = SMALL) -> Imported:
+    return read_published([path], space, "phone", "somebody's table")
+
+
+def some_rows(space: Space, seed: int = 0) -> dict[Block, Row]:
+    rng = np.random.default_rng(seed)
+    return {
+        block: Row(float(rng.uniform(0.1, 5)), float(rng.uniform(0, 0.1)), int(rng.integers(9, 99)))
+        for block in space.distinct_blocks()
+    }
+
+
+@given(
+    means=st.lists(st.floats(1e-3, 1e4), min_size=1),
+    spread=st.floats(0, 0.3),
+    count=st.integers(1, 10**6),
+)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_numbers_survive_being_written_and_read(
+    tmp_path: Path, means: list[float], spread: float, count: int
+) -> None:
+    blocks = DIGITS.distinct_blocks()
+    values = {block: means[i % len(means)] for i, block in enumerate(blocks)}
+    rows = {block: Row(mean, mean * spread, count) for block, mean in values.items()}
+    write_published(rows, DIGITS, tmp_path)
+    back = read(tmp_path, DIGITS)
+    assert not back.foreign
+    assert not back.missing
+    again = rows_of(back.table, "wall")
+    assert again.keys() == rows.keys()
+    for block, row in rows.items():
+        assert again[block].mean_ms == pytest.approx(row.mean_ms, abs=1e-6)
+        noise_ms = 2e-6 * math.sqrt(count)  # an interval's ends are whole ns
+        assert again[block].std_ms == pytest.approx(row.std_ms, abs=noise_ms)
+        assert again[block].count == row.count
+
+
+def test_an_imported_table_is_one_like_others_and_says_where_it_is_from(tmp_path: Path) -> None:
+    write_published(some_rows(SMALL), SMALL, tmp_path)
+    table = read(tmp_path).table
+    assert (table.device, table.space, table.source) == ("phone", SMALL.name, "somebody's table")
+    table.save(tmp_path / "t.jsonl")
+    loaded = Table.load(tmp_path / "t.jsonl")
+    assert loaded.source == table.source
+    assert {r.key: r for r in loaded.records} == {r.key: r for r in table.records}
+    assert len(loaded.block_ns("wall")) == len(SMALL.distinct_blocks())
+
+
+def test_an_interval_is_that_of_a_mean(tmp_path: Path) -> None:
+    stem = SMALL.fixed_blocks(160)[0][0]
+    rows = {block_key(stem): {"mean": 2.0, "std": 0.1, "count": 400}}
+    (tmp_path / "1.yaml").write_text(yaml.safe_dump(rows))
+    (record,) = read(tmp_path).table.records
+    numbers = record.statistics
+    assert (numbers.value_ns, numbers.low_ns, numbers.high_ns) == (2_000_000, 1_990_200, 2_009_800)
+    assert (numbers.visits, numbers.runs, numbers.median_ns) == (1, 400, None)
+
+
+def test_files_that_share_a_block_give_the_mean_over_all_runs(tmp_path: Path) -> None:
+    write_published(some_rows(SMALL), SMALL, tmp_path)
+    logits = "Logits-input:1x1x1536-output:1000"
+    for name, mean, count in (("160", 1.0, 100), ("176", 2.0, 300)):
+        rows = yaml.safe_load((tmp_path / f"{name}.yaml").read_text())
+        rows[logits] = {"mean": mean, "std": 0.0, "count": count}
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(rows))
+    (record,) = (r for r in read(tmp_path).table.records if r.blocks[0].kind == "linear")
+    assert record.statistics.value_ns == 1_750_000
+    assert record.statistics.low_ns <= 1_000_000
+    assert record.statistics.high_ns >= 2_000_000
+    assert (record.statistics.visits, record.statistics.runs) == (2, 400)
+
+
+def test_rows_and_blocks_without_a_counterpart_are_told(tmp_path: Path) -> None:
+    write_published(some_rows(SMALL), SMALL, tmp_path)
+    rows = yaml.safe_load((tmp_path / "160.yaml").read_text())
+    lost = next(key for key in rows if "10x10x136" in key)
+    rows["expanded_conv-of-another"] = rows.pop(lost)
+    (tmp_path / "renamed.yaml").write_text(yaml.safe_dump(rows))
+    imported = read(tmp_path / "renamed.yaml")
+    assert imported.foreign == ("expanded_conv-of-another",)
+    assert [block_key(block) for block in imported.missing] == [lost]
+    assert "1 rows are no blocks" in imported.describe()
+    assert lost in imported.describe()
+
+
+STEM = "Conv-input:160x160x3-output:80x80x24"
+GOOD = "{mean: 1.0, std: 0.1, count: 5}"
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        (b"", "not a published latency table"),
+        (b"\x00\x01\x02", "not a YAML file"),
+        (b"\xff\xfe\xfa", "not a YAML file"),
+        (b"PK\x03\x04\x14\x00", "not a YAML file"),
+        (b"just words", "not a published latency table"),
+        (b"- 1\n- 2\n", "not a published latency table"),
+        (b"1: 2\n", "not a published latency table"),
+        (b"a: [1, 2", "not a YAML file"),
+        (b"[" * 5000, "not a YAML file"),
+        (b"a: 2020-99-99", "not a YAML file"),
+        (b"a: !!python/object/apply:os.system ['exit 1']", "not a YAML file"),
+        (b"other: {mean: 1.0, std: 0.1, count: 5}", "no row is a first layer of ofa-mbv3-w1.2"),
+        (f"{STEM}:".encode(), STEM),
+        (f"{STEM}: 3.5".encode(), STEM),
+        (f"{STEM}: {{std: 0.1, count: 5}}".encode(), "mean"),
+        (f"{STEM}: {{mean: 1.0, std: 0.1}}".encode(), "count"),
+        (f"{STEM}: {{mean: 1.0, count: 5}}".encode(), "std"),
+        (f"{STEM}: {{mean: 1.0, std: -0.1, count: 5}}".encode(), STEM),
+        (f"{STEM}: {{mean: 1.0, var: -0.1, count: 5}}".encode(), "var"),
+        (f"{STEM}: {{mean: 0.0, std: 0.1, count: 5}}".encode(), "above 0"),
+        (f"{STEM}: {{mean: -1.0, std: 0.1, count: 5}}".encode(), STEM),
+        (f"{STEM}: {{mean: .nan, std: 0.1, count: 5}}".encode(), STEM),
+        (f"{STEM}: {{mean: .inf, std: 0.1, count: 5}}".encode(), STEM),
+        (f"{STEM}: {{mean: 1{'0' * 400}, std: 0.1, count: 5}}".encode(), STEM),
+        (f"{STEM}: {{mean: fast, std: 0.1, count: 5}}".encode(), STEM),
+        (f"{STEM}: {{mean: true, std: 0.1, count: 5}}".encode(), STEM),
+        (f"{STEM}: {{mean: 1.0, std: .nan, count: 5}}".encode(), STEM),
+        (f"{STEM}: {{mean: 1.0, std: 0.1, count: 0}}".encode(), "count"),
+        (f"{STEM}: {{mean: 1.0, std: 0.1, count: 5.5}}".encode(), "count"),
+    ],
+)
+def test_a_bad_file_is_one_clear_line(tmp_path: Path, content: bytes, named: str) -> None:
+    (tmp_path / "bad.yaml").write_bytes(content)
+    with pytest.raises(TableError) as caught:
+        read(tmp_path / "bad.yaml")
+    message = str(caught.value)
+    assert "bad.yaml" in message
+    assert named in message
+    assert "\n" not in message
+
+
+def test_files_that_are_not_there_are_told(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match=r"cannot read .*none\.yaml"):
+        read(tmp_path / "none.yaml")
+    with pytest.raises(TableError, match=r"no \.yaml files"):
+        read(tmp_path)
+    (tmp_path / "folder.yaml").mkdir()
+    with pytest.raises(TableError, match=r"cannot read .*folder\.yaml"):
+        read(tmp_path)
+
+
+def test_a_truncated_file_is_an_error_or_lacks_rows(tmp_path: Path) -> None:
+    write_published(some_rows(SMALL), SMALL, tmp_path / "whole")
+    whole = (tmp_path / "whole" / "160.yaml").read_bytes()
+    cut = tmp_path / "cut.yaml"
+    errors = []
+    for length in range(400, len(whole) - 200, 997):
+        cut.write_bytes(whole[:length])
+        try:
+            assert read(cut).missing
+        except TableError as error:
+            errors.append(str(error))
+    assert errors
+    assert all("cut.yaml" in error for error in errors)
+
+
+def test_only_complete_resolutions_are_written(tmp_path: Path) -> None:
+    rows = some_rows(SMALL)
+    lost = SMALL.fixed_blocks(176)[0][0]
+    del rows[lost]
+    assert write_published(rows, SMALL, tmp_path) == [tmp_path / "160.yaml"]
+    del rows[SMALL.fixed_blocks(160)[0][0]], rows[SMALL.fixed_blocks(160)[0][1]]
+    with pytest.raises(TableError, match=f"lacks 1, such as {lost.key}"):
+        write_published(rows, SMALL, tmp_path / "none")
+    assert not (tmp_path / "none").exists()
