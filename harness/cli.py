@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from harness.errors import HarnessError, Interrupted, UsageError
+from harness.errors import HarnessError, Interrupted, Regression, UsageError
 
 if TYPE_CHECKING:
     from harness.console import Terminal
@@ -43,6 +43,9 @@ Fresh = Annotated[bool, typer.Option("--fresh", help="Start over instead of goin
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same networks.")]
 Distill = Annotated[
     float, typer.Option(min=0, help="Weight of the largest network's soft labels in training.")
+]
+FailAbove = Annotated[
+    str | None, typer.Option(help="Exit with 8 where it is slower by more than this, such as 5%.")
 ]
 HERE, CPU = Path(), ["cpu"]
 
@@ -121,14 +124,14 @@ def measure(
 ) -> None:
     """Measure a device's latency table; goes on where it was stopped."""
     from harness import pipeline
-    from harness.budget import deadline_s
+    from harness.quantities import deadline_s
 
     if refit + refresh + fresh > 1:
         raise UsageError("--refit, --refresh and --fresh exclude each other")
     job = _job(space, root, quick, fresh, resolutions=resolutions, deadline_s=deadline_s(budget))
     step = pipeline.refit if refit else pipeline.measure
     for chosen in _devices(device, root):
-        _terminal().say(pipeline.describe_table(job, chosen, step(job, chosen)))
+        _terminal().say(pipeline.describe_table(job, step(job, chosen)))
 
 
 @app.command()
@@ -229,10 +232,57 @@ def tables_show(
     from harness import pipeline
     from harness.tables.table import Table
 
-    (chosen,) = _devices([device], root)
     job = _job(space, root)
     table = Table.load(job.workspace.table(device, space))
-    _terminal().say(pipeline.describe_table(job, chosen, table))
+    _terminal().say(pipeline.describe_table(job, table))
+
+
+@tables_app.command("import")
+def tables_import(
+    paths: Annotated[list[Path], typer.Argument(help="Published .yaml files, or their folder.")],
+    device: Annotated[
+        str, typer.Option("--device", help="Name to give, such as note10-published.")
+    ],
+    source: Annotated[str, typer.Option(help="Where the files come from.")],
+    space: SpaceName = "ofa-mbv3-w1.2",
+    root: Root = HERE,
+) -> None:
+    """Read a latency table that the OFA authors (or others, in their format) published."""
+    from harness import pipeline
+
+    _terminal().say(pipeline.import_published(_job(space, root), paths, device, source))
+
+
+@tables_app.command("export")
+def tables_export(
+    device: Annotated[str, typer.Argument(help="Name of a device.")],
+    folder: Annotated[Path, typer.Argument(help="Where the .yaml files go.")],
+    space: SpaceName = "ofa-mbv3-w1.2",
+    root: Root = HERE,
+) -> None:
+    """Write a table in the OFA authors' format, one file a resolution."""
+    from harness import pipeline
+
+    for path in pipeline.export_published(_job(space, root), device, folder):
+        _terminal().say(str(path))
+
+
+@tables_app.command("compare")
+def tables_compare(
+    old: Annotated[str, typer.Argument(help="A table, or git's REVISION:PATH.")],
+    new: Annotated[str, typer.Argument(help="A table, or git's REVISION:PATH.")],
+    fail_above: FailAbove = None,
+    root: Root = HERE,
+) -> None:
+    """What changed: everything together, and single blocks beyond noise."""
+    from harness import pipeline
+    from harness.quantities import parse_share
+
+    limit = parse_share(fail_above)
+    compared = pipeline.compare_tables(_job("digits", root), old, new, limit)
+    _terminal().say(compared.text)
+    if compared.regressed:
+        raise Regression(f"{new} is slower than {old} by more than {fail_above}")
 
 
 def _job(

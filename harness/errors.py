@@ -79,6 +79,12 @@ class MissingExtra(HarnessError):
     exit_code = 7
 
 
+class Regression(HarnessError):
+    """A comparison that was asked to fail found something slower."""
+
+    exit_code = 8
+
+
 class Interrupted(BaseException):
     """The user pressed Ctrl-C. Like KeyboardInterrupt, nothing on the way may catch it."""
 

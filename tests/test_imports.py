@@ -13,7 +13,7 @@ MAY_IMPORT = {
     "errors": (),
     "files": ("errors",),
     "progress": (),
-    "budget": ("errors",),
+    "quantities": ("errors",),
     "spaces": ("errors",),
     "networks": ("spaces", "files"),
     "supernet": ("networks",),
@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "effort": ("measuring",),
     "pipeline": ("reports", "workspace", "effort"),
     "console": ("deploy",),
-    "cli": ("pipeline", "console", "budget"),
+    "cli": ("pipeline", "console", "quantities"),
     "__main__": ("cli",),
 }
 NO_TORCH = ("spaces", "tables", "search")

@@ -6,6 +6,7 @@ stopped.
 
 from harness.deploy.front import Front
 from harness.devices.device import Device
+from harness.pipeline.exchange import compare_tables, export_published, import_published
 from harness.pipeline.front import (
     extract_point,
     report,
@@ -19,9 +20,12 @@ from harness.pipeline.table import describe_table, measure, refit
 
 __all__ = [
     "Run",
+    "compare_tables",
     "describe_table",
+    "export_published",
     "extract_point",
     "fit_accuracy",
+    "import_published",
     "measure",
     "refit",
     "report",
@@ -41,7 +45,7 @@ def run(job: Run, devices: list[Device]) -> list[Front]:
     job.console.say(predictor.quality.describe())
     fronts = []
     for device in devices:
-        job.console.say(describe_table(job, device, measure(job, device)))
+        job.console.say(describe_table(job, measure(job, device)))
         search(job, device)
         fronts.append(verify(job, device, evaluator, again=job.fresh))
         report(job, device)

@@ -130,16 +130,25 @@ def work(job: Run, device: Device, session: Session, entries: list[Entry], plan:
     )
 
 
-def describe_table(job: Run, device: Device, table: Table) -> str:
+def describe_table(job: Run, table: Table) -> str:
     """A table's content and quality in a line."""
     name = table.block_campaign()
-    blocks = table.select("block", device.clock, name)
+    blocks = table.select("block", table.clock, name)
     campaign = table.campaigns[name]
+    path = job.workspace.table(table.device, table.space)
+    if table.source is not None:
+        return (
+            f"{path}: {len(blocks)} blocks, imported from {table.source}; not calibrated: sums of "
+            "blocks are taken as they are, and nobody compared them with whole networks here"
+        )
     suspect = sum(bool(record.suspect) for record in blocks)
     doubts = f"; {suspect} of them suspect: repeat with --fresh" if suspect else ""
+    calibrating = table.calibrating_campaign()
+    since = table.campaigns[calibrating]["started_at"]
+    calibrated = f"; calibrated anew {since}" if calibrating != name else ""
     unfinished = "" if campaign.get("finished", True) else ", unfinished: start again to go on"
     return (
-        f"{job.workspace.table(device.name, table.space)}: {len(blocks)} blocks, "
+        f"{path}: {len(table.block_ns(table.clock))} blocks, "
         f"measured {campaign['started_at']} in at least {campaign['rounds']} visits{unfinished}; "
-        f"{end_to_end_error(table, device.clock).describe()}{doubts}"
+        f"{end_to_end_error(table, table.clock).describe()}{calibrated}{doubts}"
     )

@@ -29,6 +29,11 @@ class Table:
     records: tuple[Record, ...]
     source: str | None = None  # of an imported table: where its numbers come from
 
+    @property
+    def clock(self) -> str:
+        """The clock that the device's latencies are read from."""
+        return str(self.identity.get("clock", "wall"))
+
     @classmethod
     def load(cls, path: Path) -> "Table":
         """Read a table.

@@ -1,0 +1,121 @@
+"""How well does a latency table predict whole networks, beside measuring those networks twice?
+
+One campaign measures the table, its anchors, and unseen random networks of mixed resolution that
+judge it. A second one measures the same networks again: how the two agree, rescaled, is the floor.
+Prints a table and, as its last line, one JSON object.
+
+    python benchmarks/table_accuracy.py --device cpu --networks 120
+"""
+
+import argparse
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table as Printed
+
+from harness.devices.device import Device
+from harness.effort import FULL
+from harness.measuring.campaign import Campaign, Work, run_campaign
+from harness.measuring.plan import Entry, network_entry, sentinel, table_entries
+from harness.predictors.latency import LatencyPredictor
+from harness.runtimes.session import Session
+from harness.spaces.catalogue import find_space, part_of
+from harness.spaces.genome import decode, encode, sample
+from harness.spaces.space import Space
+from harness.tables.end_to_end import spearman
+from harness.tables.table import Table
+
+JUDGES_SEED = 909
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--networks", type=int, default=120, help="unseen networks that judge")
+    parser.add_argument("--space", default="ofa-mbv3-w1.2")
+    parser.add_argument("--resolutions", default=None, help="default: 160,176,192,208,224 or all")
+    arguments = parser.parse_args()
+    whole = find_space(arguments.space)
+    default = "160,176,192,208,224" if arguments.space.startswith("ofa") else None
+    space = part_of(whole, arguments.resolutions or default)
+    rng = np.random.default_rng(JUDGES_SEED)
+    judges = [
+        network_entry("holdout", space, decode(space, genome))
+        for genome in sample(space, arguments.networks, rng)
+    ]
+    device = Device.find(arguments.device, Path())
+    with device.open() as session:
+        table, again = measure_twice(device, session, space, judges)
+    show(arguments.device, space, figures(table, again, space, device.clock))
+
+
+def measure_twice(
+    device: Device, session: Session, space: Space, judges: Sequence[Entry]
+) -> tuple[Table, Campaign]:
+    """A table with the judging networks in it, and those networks once more."""
+    plan = FULL.table
+    entries = [e for e in table_entries(space, plan.anchors) if e.role != "holdout"]
+    session.prepare([entry.workload for entry in (*entries, *judges)])
+    campaigns = []
+    for todo in ([*entries, *judges], [sentinel(space), *judges]):
+        with tempfile.TemporaryDirectory() as folder:
+            work = Work(
+                device.identity(session),
+                device.clock,
+                device.limits,
+                todo,
+                plan,
+                lambda name, folder=folder: Path(folder, f"{name}.jsonl"),  # type: ignore[misc]
+            )
+            campaigns.append(run_campaign(session, work))
+    first, again = campaigns
+    empty = Table(device.name, space.name, device.identity(session), {}, ())
+    return empty.with_campaign(first.id, first.facts, first.records), again
+
+
+def figures(table: Table, again: Campaign, space: Space, clock: str) -> dict[str, float]:
+    """Shares 0..1, of networks within 5 and 10 % of measured, and the same for measuring twice."""
+    judges = table.select("holdout", clock, table.block_campaign())
+    archs = [record.arch for record in judges if record.arch is not None]
+    measured = np.array([record.statistics.value_ns for record in judges]) / 1e6
+    predictor = LatencyPredictor.from_table(table, space, clock)
+    predicted = predictor.latency_ms(encode(space, archs))
+    times = {r.arch: r.statistics.value_ns for r in again.records if r.clock == clock and r.arch}
+    repeated = np.array([times[arch] for arch in archs]) / 1e6
+    rescaled = repeated / np.median(repeated / measured)
+    errors, floor = (np.abs(values / measured - 1) for values in (predicted, rescaled))
+    return {
+        "networks": len(archs),
+        "within_5": float(np.mean(errors <= 0.05)),
+        "within_10": float(np.mean(errors <= 0.10)),
+        "mape": float(errors.mean()),
+        "spearman": spearman(predicted, measured),
+        "floor_within_5": float(np.mean(floor <= 0.05)),
+        "floor_within_10": float(np.mean(floor <= 0.10)),
+        "floor_mape": float(floor.mean()),
+        "mape_over_floor": float(errors.mean() / floor.mean()),
+        "seconds": table.campaigns[table.block_campaign()]["took_s"],
+    }
+
+
+def show(device: str, space: Space, found: dict[str, float]) -> None:
+    printed = Printed(title=f"{found['networks']} unseen networks of {space.name} on {device}")
+    for heading in ("", "within 5 %", "within 10 %", "mean error"):
+        printed.add_column(heading)
+    for name, prefix in (("predicted from the table", ""), ("measured again, rescaled", "floor_")):
+        printed.add_row(
+            name,
+            f"{found[prefix + 'within_5']:.1%}",
+            f"{found[prefix + 'within_10']:.1%}",
+            f"{found[prefix + 'mape']:.2%}",
+        )
+    Console().print(printed)
+    print(json.dumps({"device": device, "space": space.name} | found))
+
+
+if __name__ == "__main__":
+    main()
