@@ -129,9 +129,39 @@ def measure(
     if refit + refresh + fresh > 1:
         raise UsageError("--refit, --refresh and --fresh exclude each other")
     job = _job(space, root, quick, fresh, resolutions=resolutions, deadline_s=deadline_s(budget))
-    step = pipeline.refit if refit else pipeline.measure
+    step = pipeline.refit if refit else pipeline.refresh if refresh else pipeline.measure
     for chosen in _devices(device, root):
         _terminal().say(pipeline.describe_table(job, step(job, chosen)))
+
+
+@app.command()
+def benchmark(
+    model: Annotated[Path, typer.Argument(help="A .onnx or .tflite file (or a network file).")],
+    device: DeviceName,
+    output: Annotated[Path | None, typer.Option(help="Keep the result in this file.")] = None,
+    baseline: Annotated[Path | None, typer.Option(help="A kept result to compare with.")] = None,
+    fail_above: FailAbove = None,
+    root: Root = HERE,
+) -> None:
+    """Time a model file of yours, and tell whether it became slower."""
+    from harness.files import write_json
+    from harness.pipeline import benchmark as step
+    from harness.quantities import parse_share
+
+    limit = parse_share(fail_above)
+    if limit is not None and baseline is None:
+        raise UsageError("--fail-above needs a --baseline to compare with")
+    old = None if baseline is None else step.load(baseline)
+    (chosen,) = _devices([device], root)
+    result = step.benchmark(_job("digits", root), chosen, model)
+    _terminal().say(step.describe(result))
+    if output is not None:
+        write_json(output, result)
+    if old is not None:
+        compared = step.compare(old, result)
+        _terminal().say(compared.describe())
+        if limit is not None and compared.surely > 1 + limit:
+            raise Regression(f"{model} became slower by more than {fail_above}")
 
 
 @app.command()

@@ -15,6 +15,7 @@ from harness.pipeline.front import (
     verify,
 )
 from harness.pipeline.job import Run
+from harness.pipeline.refresh import refresh
 from harness.pipeline.supernet import fit_accuracy, train
 from harness.pipeline.table import describe_table, measure, refit
 
@@ -28,6 +29,7 @@ __all__ = [
     "import_published",
     "measure",
     "refit",
+    "refresh",
     "report",
     "run",
     "search",

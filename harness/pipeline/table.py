@@ -22,8 +22,7 @@ def measure(job: Run, device: Device) -> Table:
     with device.open() as session:
         table = load_or_start(_path(job, device), device, job.space, device.identity(session))
         todo = work(job, device, session, entries, job.effort.table)
-        latest = latest_campaign(session, todo)
-        begun = latest is not None and not _finished(table, latest)
+        begun = is_begun(table, session, todo)
         if not job.fresh and not begun and _is_measured(table, session, job):
             job.console.say(
                 f"{device.name} is measured for {job.space.name} already; --fresh measures anew, "
@@ -46,9 +45,8 @@ def refit(job: Run, device: Device) -> Table:
         load_or_start(_path(job, device), device, space, device.identity(session))
         entries = refit_entries(space, job.effort.table.anchors)
         todo = work(job, device, session, entries, job.effort.table)
-        latest = latest_campaign(session, todo)
-        begun = latest is not None and not _finished(table, latest)
-        campaign = run(job, device, session, todo, "calibrate anew", fresh=not begun)
+        fresh = not is_begun(table, session, todo)
+        campaign = run(job, device, session, todo, "calibrate anew", fresh)
     return _saved(job, device, table, campaign)
 
 
@@ -101,8 +99,10 @@ def _saved(job: Run, device: Device, table: Table, campaign: Campaign) -> Table:
     return table
 
 
-def _finished(table: Table, campaign: str) -> bool:
-    return bool(table.campaigns.get(campaign, {}).get("finished"))
+def is_begun(table: Table, session: Session, todo: Work) -> bool:
+    """Whether a run that was killed, or out of time, has left this work to be gone on with."""
+    latest = latest_campaign(session, todo)
+    return latest is not None and not table.campaigns.get(latest, {}).get("finished")
 
 
 def _is_measured(table: Table, session: Session, job: Run) -> bool:

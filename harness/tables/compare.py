@@ -83,17 +83,14 @@ class Regressions:
 
 
 def compare(old: Table, new: Table, clock: str) -> Comparison:
-    """The blocks of each table's main campaign against each other.
+    """The blocks of two tables against each other.
 
     Raises:
         TableError: the tables are of another identity or space, or have no block in common.
     """
     _check_alike(old, new)
     campaigns = old.block_campaign(), new.block_campaign()
-    before, after = (
-        {record.blocks[0]: record for record in table.select("block", clock, campaign)}
-        for table, campaign in zip((old, new), campaigns, strict=True)
-    )
+    before, after = old.blocks(clock), new.blocks(clock)
     common = sorted(before.keys() & after.keys())
     if not common:
         raise TableError(f"the tables of {old.device} have no block in common on the {clock} clock")

@@ -1,6 +1,6 @@
 """One line of a table: what was timed, in which campaign, and the statistics over its visits."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from harness.errors import FileFormatError, TableError
@@ -25,6 +25,15 @@ class Statistics:
     max_ns: int | None
     visits: int
     runs: int
+
+    def scaled(self, factor: float) -> "Statistics":
+        """The same on a machine that takes `factor` times as long."""
+        times = {
+            name: None if ns is None else max(1, round(ns * factor))
+            for name, ns in asdict(self).items()
+            if name.endswith("_ns")
+        }
+        return replace(self, **times)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)

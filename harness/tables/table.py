@@ -1,11 +1,11 @@
 """A latency table: all records of one device and space, in one file of JSON lines."""
 
 import json
-import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from harness import files
@@ -159,16 +159,17 @@ class Table:
         return str(self.campaigns[campaign]["started_at"])
 
     def block_ns(self, clock: str) -> dict[Block, float]:
-        """The time of each block, at the level of the machine in `block_campaign`.
+        """The time of each block, at the level of the machine in `block_campaign`."""
+        return {block: r.statistics.value_ns for block, r in self.blocks(clock).items()}
+
+    def blocks(self, clock: str) -> dict[Block, Record]:
+        """The record of each block, at the level of the machine in `block_campaign`.
 
         What later campaigns measured again replaces it, what others measured besides completes it;
         the level of a machine shifts between campaigns, so their times are divided by the shift.
         """
         base = self.block_campaign()
-        merged = {
-            record.blocks[0]: float(record.statistics.value_ns)
-            for record in self.select("block", clock, base)
-        }
+        merged = {record.blocks[0]: record for record in self.select("block", clock, base)}
         for campaign in sorted(self.campaigns, key=self._started):
             records = self.select("block", clock, campaign) if campaign != base else []
             if not records:
@@ -177,7 +178,8 @@ class Table:
             newer = self._started(campaign) > self._started(base)
             for record in records:
                 if newer or record.blocks[0] not in merged:
-                    merged[record.blocks[0]] = record.statistics.value_ns / shift
+                    statistics = record.statistics.scaled(1 / shift)
+                    merged[record.blocks[0]] = replace(record, statistics=statistics)
         return merged
 
     def shift(self, clock: str, old: str, new: str) -> float:
@@ -200,7 +202,7 @@ class Table:
                 f"campaigns {old} and {new} of {self.device} have only {len(ratios)} workloads in "
                 "common; measure all resolutions in one go, with --fresh"
             )
-        return statistics.median(ratios)
+        return median(ratios)
 
 
 def _order(record: Record) -> tuple[Any, ...]:

@@ -1,0 +1,95 @@
+"""`harness measure --refresh`: a look at a sample, then again only what has changed."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from harness.devices.device import Device
+from harness.measuring.campaign import Campaign
+from harness.measuring.plan import Entry, block_entries, refit_entries
+from harness.pipeline.job import Run
+from harness.pipeline.table import covered, is_begun, load_or_start, run, work
+from harness.runtimes.session import Session
+from harness.spaces.block import Block
+from harness.spaces.space import Space
+from harness.tables.calibration import stage_of
+from harness.tables.compare import Comparison, compare
+from harness.tables.table import Table
+
+SAMPLE = 40  # blocks that are looked at
+EVERYTHING = 1 / 3  # of them moved: then all are measured again
+
+
+def refresh(job: Run, device: Device) -> Table:
+    """The table with new anchors, and with new times for the kinds of blocks that moved.
+
+    Raises:
+        TableError: there is no table yet.
+    """
+    path = job.workspace.table(device.name, job.space.name)
+    table = Table.load(path)
+    space = covered(table, job.space, device)
+    with device.open() as session:
+        load_or_start(path, device, space, device.identity(session))
+        visitor = _Visitor(job, device, session, space)
+        sample = _sample(table, space)
+        look = visitor.campaign(table, "look at a sample", sample)
+        found = _against(table, look)
+        changed = _alike(found, sample, space)
+        table = table.with_campaign(look.id, look.facts, look.records)
+        job.console.say(_in_words(found, changed, space))
+        if changed:
+            wanted = sorted({*sample, *changed})
+            again = visitor.campaign(table, "measure what changed", wanted)
+            facts = again.facts | {"moved": [block.key for block in changed]}
+            table = table.with_campaign(again.id, facts, again.records)
+        table.save(path)
+    return table
+
+
+@dataclass(frozen=True)
+class _Visitor:
+    job: Run
+    device: Device
+    session: Session
+    space: Space
+
+    def campaign(self, table: Table, title: str, blocks: list[Block]) -> Campaign:
+        """A new campaign over these blocks, with anchors and holdouts of its own."""
+        plan = self.job.effort.table
+        entries: list[Entry] = refit_entries(self.space, plan.anchors) + block_entries(blocks)
+        todo = work(self.job, self.device, self.session, entries, plan)
+        fresh = not is_begun(table, self.session, todo)
+        return run(self.job, self.device, self.session, todo, title, fresh)
+
+
+def _sample(table: Table, space: Space) -> list[Block]:
+    """Random blocks, others at each refresh."""
+    blocks = space.distinct_blocks()
+    rng = np.random.default_rng(len(table.campaigns))
+    chosen = rng.choice(len(blocks), min(SAMPLE, len(blocks)), replace=False)
+    return [blocks[index] for index in sorted(chosen)]
+
+
+def _against(table: Table, look: Campaign) -> Comparison:
+    """What the sample did since the table was measured."""
+    today = replace(table, campaigns={look.id: look.facts}, records=look.records)
+    return compare(table, today, table.clock)
+
+
+def _alike(found: Comparison, sample: list[Block], space: Space) -> list[Block]:
+    """Blocks of the stages and kernels that moved; all, where that is a good part of the sample."""
+    if len(found.moved) > EVERYTHING * len(sample):
+        return list(space.distinct_blocks())
+    kinds = {(stage_of(moved.block), moved.block.kernel) for moved in found.moved}
+    return [b for b in space.distinct_blocks() if (stage_of(b), b.kernel) in kinds]
+
+
+def _in_words(found: Comparison, changed: list[Block], space: Space) -> str:
+    everything = f"everything takes {found.shift:.3f} times as long as when it was measured"
+    if not changed:
+        return f"{everything}; none of {found.compared} blocks moved beyond that"
+    return (
+        f"{everything}; {len(found.moved)} of {found.compared} blocks moved beyond that: "
+        f"{len(changed)} of {len(space.distinct_blocks())} like them are measured again"
+    )
