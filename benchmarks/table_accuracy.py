@@ -9,27 +9,25 @@ Prints a table and, as its last line, one JSON object.
 
 import argparse
 import json
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from campaigns import judging_networks, measured, table_of
 from rich.console import Console
 from rich.table import Table as Printed
 
 from harness.devices.device import Device
 from harness.effort import FULL
-from harness.measuring.campaign import Campaign, Work, run_campaign
-from harness.measuring.plan import Entry, network_entry, sentinel, table_entries
+from harness.measuring.campaign import Campaign
+from harness.measuring.plan import Entry, sentinel, table_entries
 from harness.predictors.latency import LatencyPredictor
 from harness.runtimes.session import Session
 from harness.spaces.catalogue import find_space, part_of
-from harness.spaces.genome import decode, encode, sample
+from harness.spaces.genome import encode
 from harness.spaces.space import Space
 from harness.tables.end_to_end import spearman
 from harness.tables.table import Table
-
-JUDGES_SEED = 909
 
 
 def main() -> None:
@@ -42,11 +40,7 @@ def main() -> None:
     whole = find_space(arguments.space)
     default = "160,176,192,208,224" if arguments.space.startswith("ofa") else None
     space = part_of(whole, arguments.resolutions or default)
-    rng = np.random.default_rng(JUDGES_SEED)
-    judges = [
-        network_entry("holdout", space, decode(space, genome))
-        for genome in sample(space, arguments.networks, rng)
-    ]
+    judges = judging_networks(space, arguments.networks)
     device = Device.find(arguments.device, Path())
     with device.open() as session:
         table, again = measure_twice(device, session, space, judges)
@@ -59,22 +53,9 @@ def measure_twice(
     """A table with the judging networks in it, and those networks once more."""
     plan = FULL.table
     entries = [e for e in table_entries(space, plan.anchors) if e.role != "holdout"]
-    session.prepare([entry.workload for entry in (*entries, *judges)])
-    campaigns = []
-    for todo in ([*entries, *judges], [sentinel(space), *judges]):
-        with tempfile.TemporaryDirectory() as folder:
-            work = Work(
-                device.identity(session),
-                device.clock,
-                device.limits,
-                todo,
-                plan,
-                lambda name, folder=folder: Path(folder, f"{name}.jsonl"),  # type: ignore[misc]
-            )
-            campaigns.append(run_campaign(session, work))
-    first, again = campaigns
-    empty = Table(device.name, space.name, device.identity(session), {}, ())
-    return empty.with_campaign(first.id, first.facts, first.records), again
+    first = measured(device, session, [*entries, *judges], plan)
+    again = measured(device, session, [sentinel(space), *judges], plan)
+    return table_of(device, session, space, first), again
 
 
 def figures(table: Table, again: Campaign, space: Space, clock: str) -> dict[str, float]:

@@ -1,0 +1,108 @@
+"""A user's own model file, timed and watched."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from harness import cli
+from harness.console import Terminal
+from harness.devices.device import Device
+from harness.effort import QUICK
+from harness.errors import FileFormatError, Regression, UsageError
+from harness.files import read_json, write_json
+from harness.measuring.plan import Plan
+from harness.pipeline import benchmark as step
+from harness.pipeline.job import Run
+from harness.runtimes.conversion.cache import converted
+from harness.runtimes.conversion.onnx import OnnxConverter
+from harness.spaces.digits import DIGITS
+from harness.workspace import Workspace
+
+DEVICE = "cpu-onnxruntime"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("models") / "mine.onnx"
+    block = (DIGITS.distinct_blocks()[40],)
+    path.write_bytes(converted(OnnxConverter(1), block).read_bytes())
+    return path
+
+
+@pytest.fixture(scope="module")
+def result(model: Path) -> dict[str, Any]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(step, "PLAN", Plan(6, 12, 3, 0.1, 0.0, 0))
+        job = Run(Workspace(model.parent), DIGITS, QUICK, 0, 0.0, False, Terminal())
+        return step.benchmark(job, Device.find(DEVICE, model.parent), model)
+
+
+def slower(result: dict[str, Any], factor: float, *parts: str) -> dict[str, Any]:
+    """The result as if it had been made on a day when `parts` took so much longer."""
+    scaled = {
+        part: {
+            clock: {
+                name: round(value * factor) if name.endswith("_ns") else value
+                for name, value in times.items()
+            }
+            for clock, times in result[part].items()
+        }
+        for part in parts
+    }
+    return result | scaled
+
+
+def test_a_result_says_what_was_timed_where_and_how_well(
+    result: dict[str, Any], tmp_path: Path
+) -> None:
+    times = result["statistics"]["thread"]
+    assert 0 < times["low_ns"] <= times["value_ns"] <= times["high_ns"]
+    assert result["identity"]["runtime"] == "onnxruntime"
+    assert result["campaign"]["environment"]["onnxruntime"]
+    assert "mine.onnx on cpu-onnxruntime" in step.describe(result)
+    write_json(tmp_path / "kept.json", result)
+    assert step.load(tmp_path / "kept.json") == read_json(tmp_path / "kept.json")
+
+
+def test_a_slower_machine_is_told_apart_from_a_slower_model(result: dict[str, Any]) -> None:
+    machine = step.compare(result, slower(result, 1.4, "statistics", "reference"))
+    assert machine.ratio == pytest.approx(1.4, rel=1e-3)
+    assert machine.surely <= 1.001
+    model = step.compare(result, slower(result, 1.4, "statistics"))
+    assert model.machine == pytest.approx(1.0)
+    assert 1.0 < model.surely <= 1.401
+
+
+def test_results_of_other_settings_are_refused(result: dict[str, Any]) -> None:
+    other = result | {"identity": result["identity"] | {"num_threads": 2}}
+    with pytest.raises(FileFormatError, match="another identity"):
+        step.compare(other, result)
+    with pytest.raises(FileFormatError, match="not whole"):
+        step.compare(result | {"statistics": {}}, result)
+
+
+def test_a_ci_job_fails_where_the_model_became_slower(
+    result: dict[str, Any], model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_json(tmp_path / "old.json", slower(result, 0.5, "statistics"))
+    monkeypatch.setattr(step, "PLAN", Plan(6, 12, 3, 0.1, 0.0, 0))
+    arguments = ["benchmark", str(model), "--device", DEVICE, "--root", str(tmp_path)]
+    baseline = ["--baseline", str(tmp_path / "old.json"), "--fail-above", "5%"]
+    ended = CliRunner().invoke(cli.app, [*arguments, *baseline])
+    assert isinstance(ended.exception, Regression)
+    assert isinstance(
+        CliRunner().invoke(cli.app, [*arguments, "--fail-above", "5%"]).exception, UsageError
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "error"), [("model.tflite", UsageError), ("missing.onnx", FileFormatError)]
+)
+def test_files_that_the_device_does_not_run_are_refused(
+    name: str, error: type[Exception], tmp_path: Path
+) -> None:
+    job = Run(Workspace(tmp_path), DIGITS, QUICK, 0, 0.0, False, Terminal())
+    with pytest.raises(error):
+        step.benchmark(job, Device.find(DEVICE, tmp_path), tmp_path / name)

@@ -1,0 +1,127 @@
+"""Tables kept up to date on this machine, with a real agent."""
+
+import gzip
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.console import Terminal
+from harness.devices.device import Device
+from harness.effort import QUICK, Effort
+from harness.errors import UsageError
+from harness.measuring.plan import Plan
+from harness.pipeline import measure, refit, refresh
+from harness.pipeline.job import Run
+from harness.spaces.catalogue import part_of
+from harness.spaces.digits import DIGITS
+from harness.tables.calibration import stage_of
+from harness.tables.table import Table
+from harness.workspace import Workspace
+
+SHORT = Plan(min_visits=4, max_visits=8, runs=3, interval=0.1, duration_s=0.0, anchors=10)
+EFFORT: Effort = replace(QUICK, table=SHORT)
+DEVICE = "cpu-onnxruntime"
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A measured table."""
+    root = tmp_path_factory.mktemp("root")
+    made = Run(Workspace(root), DIGITS, EFFORT, 0, 0.0, False, Terminal())
+    measure(made, Device.find(DEVICE, root))
+    return made
+
+
+def saved(job: Run) -> tuple[Path, Table]:
+    path = job.workspace.table(DEVICE, "digits")
+    return path, Table.load(path)
+
+
+def test_a_finished_table_says_so_and_is_left_alone(
+    job: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = saved(job)[1]
+    assert measure(job, Device.find(DEVICE, job.workspace.root)) == before
+    assert "measured for digits already" in " ".join(capsys.readouterr().out.split())
+    assert saved(job)[1] == before
+
+
+def test_a_refit_only_adds_anchors_and_holdouts(job: Run) -> None:
+    path, before = saved(job)
+    content = path.read_text()
+    after = refit(job, Device.find(DEVICE, job.workspace.root))
+    added = [record for record in after.records if record.campaign not in before.campaigns]
+    assert {record.role for record in added} == {"sentinel", "anchor", "holdout"}
+    assert set(before.records) <= set(after.records)
+    assert after.calibrating_campaign() not in before.campaigns
+    assert after.block_campaign() == before.block_campaign()
+    path.write_text(content)
+
+
+def test_a_refresh_measures_again_what_moved_and_leaves_the_rest(job: Run) -> None:
+    path, before = saved(job)
+    content = path.read_text()
+    stage = f"mbconv-o{DIGITS.stages[0].width}"
+    moved = {b for b in DIGITS.distinct_blocks() if stage_of(b) == stage and b.kernel == 7}
+    assert len(moved) > 5
+    records = [
+        replace(r, statistics=r.statistics.scaled(0.5))
+        if r.role == "block" and r.blocks[0] in moved
+        else r
+        for r in before.records
+    ]
+    replace(before, records=tuple(records)).save(path)
+    wrong = saved(job)[1].block_ns("thread")
+    after = refresh(job, Device.find(DEVICE, job.workspace.root))
+    right, truth = after.block_ns("thread"), before.block_ns("thread")
+    assert all(1.5 * wrong[block] < right[block] for block in moved)
+    assert all(right[block] == pytest.approx(truth[block], rel=0.5) for block in moved)
+    (again,) = (facts["moved"] for facts in after.campaigns.values() if "moved" in facts)
+    assert {block.key for block in moved} <= set(again)
+    assert len(again) < len(truth)
+    path.write_text(content)
+
+
+def test_a_table_at_some_resolutions_holds_just_those(job: Run, tmp_path: Path) -> None:
+    space = part_of(DIGITS, "12,16")
+    some = replace(job, workspace=Workspace(tmp_path), space=space)
+    table = measure(some, Device.find(DEVICE, tmp_path))
+    assert set(table.block_ns("thread")) == set(space.distinct_blocks())
+
+
+@pytest.mark.parametrize("text", ["13", "12;16", "", "12,,16"])
+def test_resolutions_that_are_none_of_the_space_are_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        part_of(DIGITS, text)
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path: Path) -> None:
+    if not _mounted(tmp_path, "64k"):
+        pytest.skip("no right to mount a small tmpfs here")
+    root = tmp_path / "small"
+    command = [sys.executable, "-m", "harness", "measure", "--quick", "--device", DEVICE]
+    command += ["--root", str(root)]
+    try:
+        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert ended.returncode == 6, ended.stdout + ended.stderr
+        (line,) = ended.stderr.strip().splitlines()
+        assert "No space left" in line
+        (journal,) = root.glob("runs/*/*.jsonl")
+        lines = journal.read_text().splitlines()[:-1]  # the last is not whole
+        assert len(lines) > 100
+        subprocess.run(["mount", "-o", "remount,size=16m", str(root)], check=True)
+        again = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert again.returncode == 0, again.stderr
+        packed = gzip.decompress(journal.with_name(f"{journal.name}.gz").read_bytes())
+        assert packed.decode().splitlines()[: len(lines)] == lines
+    finally:
+        subprocess.run(["umount", str(root)], check=False)
+
+
+def _mounted(folder: Path, size: str) -> bool:
+    (folder / "small").mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder / "small")]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
