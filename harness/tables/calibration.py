@@ -18,34 +18,40 @@ from harness.tables.table import Table
 Floats = npt.NDArray[np.float64]
 STAGES_FROM = 20  # anchors; with fewer, one scale serves all stages
 _NOISE = 0.02  # relative, of one anchor
-_SCALE_SD, _PER_BLOCK_SD, _OFFSET_SD, _STAGE_SD = 0.3, 0.5, 1.0, 0.1
+# Of the scale; of the cost per block and the offset, in mean blocks; of what weights cost, as a
+# share of the mean network; of a stage's own scale.
+_SCALE_SD, _PER_BLOCK_SD, _OFFSET_SD, _WEIGHTS_SD, _STAGE_SD = 0.3, 0.5, 1.0, 0.1, 0.05
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """network = sum of (scale of its stage * block + per_block_ns) over its blocks + offset_ns.
+    """network = offset_ns + sum over its blocks of (scale of its stage * block alone
+    + per_block_ns + per_parameter_ns * its parameters).
 
     `per_block_ns` is below zero by what one call of the runtime costs: a block timed alone pays
-    it, a block inside a network does not.
+    it, a block inside a network does not. `per_parameter_ns` is above zero by what it costs to
+    fetch weights: those of a block that runs alone, again and again, are in the cache already.
     """
 
     scales: Mapping[str, float]  # by stage
     scale: float  # of blocks that are in no stage
     per_block_ns: float
+    per_parameter_ns: float
     offset_ns: float
     anchors: int  # 0: not calibrated
 
     def block_ns(self, block: Block, alone_ns: float) -> float:
         """A block's part of a network's time."""
-        return self.scales.get(stage_of(block), self.scale) * alone_ns + self.per_block_ns
+        own_ns = self.scales.get(stage_of(block), self.scale) * alone_ns
+        return own_ns + self.per_block_ns + self.per_parameter_ns * block.params
 
     def network_ns(self, sums: "Sums") -> Floats:
         scales = np.array([self.scales.get(stage, self.scale) for stage in sums.stages])
-        blocks_ns = sums.stage_ns @ scales
-        return np.asarray(blocks_ns + self.per_block_ns * sums.blocks + self.offset_ns)
+        alone_ns = sums.stage_ns @ scales + self.per_block_ns * sums.blocks
+        return np.asarray(alone_ns + self.per_parameter_ns * sums.params + self.offset_ns)
 
 
-UNCALIBRATED = Calibration({}, 1.0, 0.0, 0.0, 0)
+UNCALIBRATED = Calibration({}, 1.0, 0.0, 0.0, 0.0, 0)
 
 
 def stage_of(block: Block) -> str:
@@ -60,6 +66,7 @@ class Sums:
     stages: tuple[str, ...]
     stage_ns: Floats  # [networks, stages], sums over the blocks of each stage
     blocks: Floats  # [networks], how many there are
+    params: Floats  # [networks], their parameters
 
     @classmethod
     def of(cls, networks: Sequence[Sequence[Block]], block_ns: Mapping[Block, float]) -> "Sums":
@@ -69,7 +76,9 @@ class Sums:
         for row, blocks in enumerate(networks):
             for block in blocks:
                 stage_ns[row, stages.index(stage_of(block))] += block_time(block_ns, block)
-        return cls(stages, stage_ns, np.array([float(len(blocks)) for blocks in networks]))
+        params = [float(sum(block.params for block in blocks)) for blocks in networks]
+        counts = [float(len(blocks)) for blocks in networks]
+        return cls(stages, stage_ns, np.array(counts), np.array(params))
 
     @property
     def block_ns(self) -> Floats:
@@ -88,8 +97,14 @@ def fit(sums: Sums, measured_ns: Floats) -> Calibration:
         TableError: the anchors do not rise with their sums; the measurement is useless.
     """
     mean_block_ns = float((sums.block_ns / sums.blocks).mean())
-    columns = [sums.block_ns, sums.blocks * mean_block_ns, np.full_like(sums.blocks, mean_block_ns)]
-    prior_sd = [_SCALE_SD, _PER_BLOCK_SD, _OFFSET_SD]
+    ns_a_parameter = float(sums.block_ns.mean() / sums.params.mean())
+    columns = [
+        sums.block_ns,
+        sums.blocks * mean_block_ns,
+        np.full_like(sums.blocks, mean_block_ns),
+        sums.params * ns_a_parameter,
+    ]
+    prior_sd = [_SCALE_SD, _PER_BLOCK_SD, _OFFSET_SD, _WEIGHTS_SD]
     if len(measured_ns) >= STAGES_FROM:
         columns += list(sums.stage_ns.T)
         prior_sd += [_STAGE_SD] * len(sums.stages)
@@ -97,7 +112,7 @@ def fit(sums: Sums, measured_ns: Floats) -> Calibration:
     surprise = 1 - design[:, 0]
     stacked = np.concatenate([design / _NOISE, np.diag(1 / np.array(prior_sd))])
     target = np.concatenate([surprise / _NOISE, np.zeros(len(prior_sd))])
-    (common, per_block, offset, *own), *_ = np.linalg.lstsq(stacked, target)
+    (common, per_block, offset, weights, *own), *_ = np.linalg.lstsq(stacked, target)
     scales = {
         stage: float(1 + common + more) for stage, more in zip(sums.stages, own, strict=False)
     }
@@ -110,6 +125,7 @@ def fit(sums: Sums, measured_ns: Floats) -> Calibration:
         scales,
         float(1 + common),
         float(per_block * mean_block_ns),
+        float(weights * ns_a_parameter),
         float(offset * mean_block_ns),
         len(measured_ns),
     )
@@ -136,7 +152,7 @@ def measured_networks(table: Table, role: str, clock: str, campaign: str) -> tup
     """Sums over the table's blocks, and measured times [networks] in ns."""
     records = table.select(role, clock, campaign)
     if not records:
-        return Sums((), np.zeros((0, 0)), np.zeros(0)), np.zeros(0)
+        return Sums((), np.zeros((0, 0)), np.zeros(0), np.zeros(0)), np.zeros(0)
     sums = Sums.of([record.blocks for record in records], table.block_ns(clock))
     return sums, np.array([record.statistics.value_ns for record in records], dtype=float)
 

@@ -23,6 +23,7 @@ def test_latency_is_the_calibrated_sum_of_the_networks_blocks(rng: np.random.Gen
         blocks = DIGITS.blocks(decode(DIGITS, genome))
         total = sum(times[block] for block in blocks)
         by_hand = calibration.scale * total + calibration.per_block_ns * len(blocks)
+        by_hand += calibration.per_parameter_ns * sum(block.params for block in blocks)
         assert predicted == pytest.approx((by_hand + calibration.offset_ns) / 1e6)
         assert predicted == pytest.approx(1.1 * total / 1e6, rel=0.02)
 

@@ -18,7 +18,7 @@ def networks_of(rng: np.random.Generator, count: int) -> Sums:
 
 
 def one_stage(block_ns: np.ndarray, blocks: np.ndarray) -> Sums:
-    return Sums(("other",), block_ns[:, None], blocks)
+    return Sums(("other",), block_ns[:, None], blocks, 1e5 * blocks)
 
 
 @pytest.mark.parametrize(
@@ -51,11 +51,25 @@ def test_anchors_that_fall_as_their_sums_rise_are_refused() -> None:
         fit(sums, np.linspace(1e6, 1e5, 10))
 
 
+def test_what_it_costs_to_fetch_weights_is_found(rng: np.random.Generator) -> None:
+    def networks(count: int) -> Sums:
+        sums = networks_of(rng, count)
+        return replace(sums, params=rng.uniform(1e6, 6e6, count))
+
+    def truth(sums: Sums) -> np.ndarray:
+        return sums.block_ns + 0.01 * sums.params
+
+    anchors, others = networks(20), networks(50)
+    predicted = fit(anchors, truth(anchors)).network_ns(others)
+    assert np.abs(predicted / truth(others) - 1).max() < 0.03
+
+
 def test_from_twenty_anchors_on_each_stage_has_its_own_scale(rng: np.random.Generator) -> None:
     own = np.array([0.9, 1.0, 1.15])
 
     def networks(count: int) -> Sums:
-        return Sums(("a", "b", "c"), rng.uniform(50_000, 400_000, (count, 3)), np.full(count, 9.0))
+        alone_ns = rng.uniform(50_000, 400_000, (count, 3))
+        return Sums(("a", "b", "c"), alone_ns, np.full(count, 9.0), np.full(count, 1e6))
 
     def worst(anchors: int) -> float:
         given, others = networks(anchors), networks(50)
