@@ -24,7 +24,7 @@ FULL = Effort(
     subnets=400,
     evaluations=50_000,
     points=20,
-    table=Plan(min_visits=10, max_visits=40, runs=4, interval=0.05, duration_s=45.0, anchors=20),
+    table=Plan(min_visits=10, max_visits=40, runs=3, interval=0.05, duration_s=45.0, anchors=20),
     verification=Plan(
         min_visits=30, max_visits=60, runs=4, interval=0.03, duration_s=20.0, anchors=10
     ),
