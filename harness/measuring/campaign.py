@@ -1,7 +1,6 @@
 """A campaign: visiting every workload in interleaved rounds, and the records that come out."""
 
 import itertools
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -51,7 +50,7 @@ def run_campaign(
     work: Work,
     fresh: bool = False,
     on_visit: Progress = silent,
-    on_plan: Callable[["Visits"], None] = lambda _visits: None,
+    on_plan: Callable[[Visits], None] = lambda _visits: None,
 ) -> Campaign:
     """Measure all entries, going on where a killed run stopped.
 
@@ -73,12 +72,12 @@ def run_campaign(
             journal.pack()
     finally:
         journal.close()
-    records = summarise_journal(work, plan, journal, name)
+    records = records_of(visits, name)
     return Campaign(name, _facts(session, plan, visits, records), tuple(records))
 
 
 def _facts(
-    session: Session, plan: Plan, visits: "Visits", records: Sequence[Record]
+    session: Session, plan: Plan, visits: Visits, records: Sequence[Record]
 ) -> dict[str, Any]:
     journal = visits.journal
     ends_s = [f(visit.at_ns for visit in journal.visits) / 1e9 for f in (min, max)]
@@ -113,17 +112,14 @@ def _takes(session: Session, work: Work) -> tuple[tuple[str, Plan] | None, tuple
     raise AssertionError("itertools.count ended")
 
 
-def summarise_journal(work: Work, plan: Plan, journal: Journal, campaign: str) -> list[Record]:
+def records_of(visits: Visits, campaign: str) -> list[Record]:
     """One record for each entry and clock."""
-    by_entry: dict[int, list[Visit]] = defaultdict(list)
-    for visit in sorted(journal.visits, key=lambda visit: visit.at_ns):
-        by_entry[visit.entry].append(visit)
-    threads = all(visit.thread_ns for visit in journal.visits)
+    threads = all(visit.thread_ns for visit in visits.journal.visits)
     records = []
     for clock in ("wall", "thread") if threads else ("wall",):
-        judge = Judge.of(journal, work.limits, clock)
-        for index, entry in enumerate(work.entries):
-            chosen = choose(by_entry[index], judge, plan)
+        judge = Judge.of(visits.journal, visits.limits, clock)
+        for index, entry in enumerate(visits.entries):
+            chosen = choose(visits.by_entry[index], judge, visits.plan)
             records.append(
                 Record(
                     role=entry.role,

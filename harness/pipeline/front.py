@@ -16,7 +16,7 @@ from harness.devices.device import Device
 from harness.errors import FileFormatError, UsageError
 from harness.pipeline.job import Run
 from harness.pipeline.supernet import read_evaluated, train
-from harness.pipeline.table import load_or_start, run, work
+from harness.pipeline.table import load_or_start, run_on_terminal, work
 from harness.predictors.accuracy import AccuracyPredictor
 from harness.predictors.latency import LatencyPredictor
 from harness.search.archive import search_front
@@ -178,7 +178,7 @@ def verify(job: Run, device: Device, evaluator: "SubnetEvaluator", again: bool =
     with device.open() as session:
         table = load_or_start(table_path, device, job.space, device.identity(session))
         todo = work(job, device, session, entries, plan)
-        campaign = run(job, device, session, todo, "time the front", again)
+        campaign = run_on_terminal(job, device, session, todo, "time the front", again)
         log = job.workspace.labels(device.name, job.space.name, campaign.id)
         with job.console.step(f"evaluate the front on {device.name}") as progress:
             judged = judge(session, networks, evaluator.data.test, log, progress)

@@ -8,7 +8,7 @@ from harness.devices.device import Device
 from harness.measuring.campaign import Campaign
 from harness.measuring.plan import Entry, block_entries, refit_entries
 from harness.pipeline.job import Run
-from harness.pipeline.table import covered, is_begun, load_or_start, run, work
+from harness.pipeline.table import covered, is_begun, load_or_start, run_on_terminal, work
 from harness.runtimes.session import Session
 from harness.spaces.block import Block
 from harness.spaces.space import Space
@@ -60,7 +60,7 @@ class _Visitor:
         entries: list[Entry] = refit_entries(self.space, plan.anchors) + block_entries(blocks)
         todo = work(self.job, self.device, self.session, entries, plan)
         fresh = not is_begun(table, self.session, todo)
-        return run(self.job, self.device, self.session, todo, title, fresh)
+        return run_on_terminal(self.job, self.device, self.session, todo, title, fresh)
 
 
 def _sample(table: Table, space: Space) -> list[Block]:

@@ -29,7 +29,9 @@ def measure(job: Run, device: Device) -> Table:
                 "--refit only calibrates anew, --refresh looks for what has changed"
             )
             return table
-        campaign = run(job, device, session, todo, "measure blocks", job.fresh and not begun)
+        campaign = run_on_terminal(
+            job, device, session, todo, "measure blocks", job.fresh and not begun
+        )
     return _saved(job, device, table, campaign)
 
 
@@ -46,7 +48,7 @@ def refit(job: Run, device: Device) -> Table:
         entries = refit_entries(space, job.effort.table.anchors)
         todo = work(job, device, session, entries, job.effort.table)
         fresh = not is_begun(table, session, todo)
-        campaign = run(job, device, session, todo, "calibrate anew", fresh)
+        campaign = run_on_terminal(job, device, session, todo, "calibrate anew", fresh)
     return _saved(job, device, table, campaign)
 
 
@@ -55,7 +57,7 @@ def covered(table: Table, space: Space, device: Device) -> Space:
     return space.at(LatencyPredictor.from_table(table, space, device.clock).resolutions)
 
 
-def run(
+def run_on_terminal(
     job: Run, device: Device, session: Session, todo: Work, title: str, fresh: bool
 ) -> Campaign:
     """A campaign on the terminal: files first, then the plan, then the visits."""

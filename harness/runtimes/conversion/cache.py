@@ -14,7 +14,7 @@ import platformdirs
 
 import harness.networks
 from harness import files
-from harness.errors import ConversionFailed
+from harness.errors import ConversionFailed, HarnessError
 from harness.progress import Progress, silent
 from harness.runtimes.session import Workload
 
@@ -83,10 +83,16 @@ def convert_all(
     with ProcessPoolExecutor(
         min(len(missing), os.cpu_count() or 1), get_context("spawn"), _be_quiet
     ) as pool:
-        waiting = [pool.submit(converted, converter, workload) for workload in missing]
+        waiting = {pool.submit(converted, converter, workload): workload for workload in missing}
         try:
             for done, future in enumerate(as_completed(waiting), start=1):
-                future.result()
+                try:
+                    future.result()
+                except (BrokenProcessPool, HarnessError):
+                    raise
+                except Exception as error:  # whatever a converter of others raises
+                    what = f"{named(waiting[future])} to {converter.suffix}"
+                    raise ConversionFailed(f"cannot convert {what}: {error!r:.300}") from error
                 on_progress(done, len(missing))
         except BrokenProcessPool as error:
             raise ConversionFailed(

@@ -67,7 +67,7 @@ def _to_float32(source: "Source", batch: int) -> bytes:
 
 
 def _to_int8(path: Path, seed: int) -> bytes:
-    """8-bit weights and activations; input and output stay float32.
+    """8-bit weights and activations, input and output too.
 
     Ranges are collected on normally distributed inputs: right for timing, not for accuracy.
     """
