@@ -36,8 +36,8 @@ SPACE = OFA_MBV3_W1_2  # the source states no width; --ablation shows what 1.0 w
 NEXT_TO_NOTHING = 1e-9
 ABLATIONS: dict[str, tuple[Space, Assumptions]] = {
     "the model": (SPACE, ASSUMED),
-    "launch and work added, not the longer": (SPACE, replace(ASSUMED, sharpness=1)),
-    "exactly the longer": (SPACE, replace(ASSUMED, sharpness=100)),
+    "launch and work added, not the longer": (SPACE, replace(ASSUMED, sharpness=(1,))),
+    "exactly the longer": (SPACE, replace(ASSUMED, sharpness=(100,))),
     "normal errors": (SPACE, replace(ASSUMED, tail=1e6)),
     "MACs only": (
         SPACE,
@@ -192,7 +192,9 @@ def transfers(trials: dict[str, list[Trial]]) -> Table:
             if batch(known) == batch(other):
                 for trial, truth in zip(trials[known], trials[other], strict=True):
                     genomes, measured_ms = truth.genomes, truth.measured_ms
-                    moved = transfer(trial.predictor, genomes[:networks], measured_ms[:networks])
+                    moved = transfer(
+                        trial.predictor, genomes[:networks], measured_ms[:networks], known
+                    )
                     predicted_ms = moved.latency_ms(genomes[networks:])
                     error = np.abs(predicted_ms / measured_ms[networks:] - 1)
                     stated = moved.relative_error

@@ -21,7 +21,7 @@ from harness.devices.device import Device
 from harness.effort import FULL
 from harness.measuring.campaign import Campaign
 from harness.measuring.plan import Entry, sentinel, table_entries
-from harness.predictors.latency import LatencyPredictor
+from harness.predictors.block_table import BlockTablePredictor
 from harness.runtimes.session import Session
 from harness.spaces.catalogue import find_space, part_of
 from harness.spaces.genome import encode
@@ -63,7 +63,7 @@ def figures(table: Table, again: Campaign, space: Space, clock: str) -> dict[str
     judges = table.select("holdout", clock, table.block_campaign())
     archs = [record.arch for record in judges if record.arch is not None]
     measured = np.array([record.statistics.value_ns for record in judges]) / 1e6
-    predictor = LatencyPredictor.from_table(table, space, clock)
+    predictor = BlockTablePredictor.from_table(table, space, clock)
     predicted = predictor.latency_ms(encode(space, archs))
     times = {r.arch: r.statistics.value_ns for r in again.records if r.clock == clock and r.arch}
     repeated = np.array([times[arch] for arch in archs]) / 1e6

@@ -25,7 +25,7 @@ from rich.table import Table as Printed
 from harness.devices.device import Device
 from harness.effort import FULL
 from harness.measuring.plan import calibration_entries, table_entries
-from harness.predictors.latency import LatencyPredictor
+from harness.predictors.block_table import BlockTablePredictor
 from harness.spaces.catalogue import find_space, part_of
 from harness.spaces.genome import encode
 
@@ -72,7 +72,7 @@ def main() -> None:
             with busy(core):
                 loaded = measured(device, session, table_entries(space, plan.anchors), plan)
             table = table_of(device, session, space, loaded, quiet)
-            predictor = LatencyPredictor.from_table(table, space, device.clock, quiet.id)
+            predictor = BlockTablePredictor.from_table(table, space, device.clock, quiet.id)
             errors = np.abs(predictor.latency_ms(encode(space, archs)) / truth_ms - 1)
             blocks = [r for r in loaded.records if (r.role, r.clock) == ("block", device.clock)]
             suspect = float(np.mean([bool(record.suspect) for record in blocks]))

@@ -130,8 +130,9 @@ def measure(
         raise UsageError("--refit, --refresh and --fresh exclude each other")
     job = _job(space, root, quick, fresh, resolutions=resolutions, deadline_s=deadline_s(budget))
     step = pipeline.refit if refit else pipeline.refresh if refresh else pipeline.measure
-    for chosen in _devices(device, root):
-        _terminal().say(pipeline.describe_table(job, step(job, chosen)))
+    chosen = _devices(device, root)
+    for table in pipeline.on_each(chosen, lambda one: step(job, one)):
+        _terminal().say(pipeline.describe_table(job, table))
 
 
 @app.command()

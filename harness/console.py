@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 
 from rich.console import Console
 from rich.markup import escape
@@ -24,25 +25,50 @@ class Terminal:
 
     def __init__(self) -> None:
         self._console = Console(highlight=False)
+        self._lock = Lock()
+        self._bars: Progress | None = None  # a terminal shows one at a time; it has many lines
+        self._steps = 0
 
     @contextmanager
     def step(self, title: str) -> Iterator[ProgressCallback]:
-        columns = (
-            TextColumn("{task.description:<40}"),
-            BarColumn(bar_width=24),
-            TaskProgressColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns, console=self._console) as bar:
-            task = bar.add_task(escape(title), total=None)
+        """A line with a bar; devices that are measured side by side have a line each."""
+        bars = self._begin()
+        task = bars.add_task(escape(title), total=None)
+        total = 1
 
-            def progress(done: int, total: int) -> None:
-                bar.update(task, completed=done, total=total)
+        def progress(done: int, of: int) -> None:
+            nonlocal total
+            total = of
+            bars.update(task, completed=done, total=of)
 
+        try:
             yield progress
-            bar.update(task, completed=bar.tasks[0].total or 1, total=bar.tasks[0].total or 1)
+            bars.update(task, completed=total, total=total)
+        finally:
+            self._end(bars)
+
+    def _begin(self) -> Progress:
+        with self._lock:
+            if self._bars is None:
+                self._bars = Progress(
+                    TextColumn("{task.description:<40}"),
+                    BarColumn(bar_width=24),
+                    TaskProgressColumn(),
+                    TimeElapsedColumn(),
+                    TextColumn("left"),
+                    TimeRemainingColumn(),
+                    console=self._console,
+                )
+                self._bars.start()
+            self._steps += 1
+            return self._bars
+
+    def _end(self, bars: Progress) -> None:
+        with self._lock:
+            self._steps -= 1
+            if not self._steps:
+                bars.stop()
+                self._bars = None
 
     def say(self, text: str) -> None:
         self._console.print(escape(text), soft_wrap=True)
@@ -50,12 +76,19 @@ class Terminal:
     def show_front(self, front: Front) -> None:
         """The front as a table, and in a sentence."""
         table = Table(title=f"{front.space} on {front.device}", title_justify="left")
-        for heading in ("#", "predicted ms", "measured ms", "predicted %", "test %", "MACs, M"):
+        for heading in (
+            "#",
+            "predicted ms (95 %)",
+            "measured ms",
+            "predicted %",
+            "test %",
+            "MACs, M",
+        ):
             table.add_column(heading, justify="right")
         for number, point in enumerate(front.points):
             table.add_row(
                 str(number),
-                f"{point.latency_ms:.4f}",
+                f"{point.latency_ms:.4f}{_within(point.latency_ms_interval)}",
                 _number(point.latency_ms_measured, ".4f"),
                 f"{point.accuracy:.1f}",
                 _number(point.accuracy_measured, ".1f"),
@@ -68,8 +101,13 @@ class Terminal:
                 f"{front.device}: {len(front.points)} networks over a factor "
                 f"{checked['latency_span']:.1f} in latency; test accuracy rises by "
                 f"{checked['accuracy_gain_along_front']:.1f} points; "
-                f"{checked['latency_within_10']:.0%} of measured latencies within 10 % of predicted"
+                f"{checked['latency_within_10']:.0%} of measured latencies within 10 % "
+                f"of predicted, {checked['latency_within_interval']:.0%} in their 95 % interval"
             )
+
+
+def _within(interval: tuple[float, float] | None) -> str:
+    return "" if interval is None else f" ({interval[0]:.4f} to {interval[1]:.4f})"
 
 
 def _number(value: float | None, form: str) -> str:

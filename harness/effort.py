@@ -14,6 +14,7 @@ class Effort:
     subnets: int  # evaluated to train and judge the accuracy predictor
     evaluations: int  # of the search
     points: int  # of the front that are verified
+    first_look: bool  # a device without a table is judged by few networks
     table: Plan
     verification: Plan
 
@@ -24,6 +25,7 @@ FULL = Effort(
     subnets=400,
     evaluations=50_000,
     points=20,
+    first_look=False,
     table=Plan(min_visits=10, max_visits=40, runs=3, interval=0.05, duration_s=45.0, anchors=20),
     verification=Plan(
         min_visits=30, max_visits=60, runs=4, interval=0.03, duration_s=20.0, anchors=10
@@ -35,6 +37,7 @@ QUICK = Effort(
     subnets=100,
     evaluations=20_000,
     points=10,
+    first_look=True,
     table=Plan(min_visits=8, max_visits=20, runs=4, interval=0.05, duration_s=8.0, anchors=10),
     verification=Plan(
         min_visits=12, max_visits=30, runs=4, interval=0.05, duration_s=4.0, anchors=10

@@ -24,6 +24,10 @@ class Workspace:
     def table(self, device: str, space: str) -> Path:
         return self.root / "tables" / f"{device}.{space}.jsonl"
 
+    def tables(self, space: str) -> list[Path]:
+        """All tables of a space."""
+        return sorted((self.root / "tables").glob(f"*.{space}.jsonl"))
+
     def report(self, device: str, space: str) -> Path:
         return self.root / "reports" / f"{device}.{space}"
 

@@ -24,7 +24,9 @@ from harness.tables.table import Table
 
 KILLS = 20
 DEVICE = "cpu-onnxruntime"
-COMMAND = [sys.executable, "-m", "harness", "run", "--quick", "--device", DEVICE, "--root"]
+HARNESS = [sys.executable, "-m", "harness"]
+MEASURE = [*HARNESS, "measure", "--quick", "--device", DEVICE, "--root"]
+RUN = [*HARNESS, "run", "--quick", "--device", DEVICE, "--root"]
 
 
 @dataclass
@@ -60,8 +62,9 @@ def is_complete(root: Path) -> bool:
 def killed_run(tmp_path_factory: pytest.TempPathFactory) -> KilledRun:
     """The job killed with SIGKILL at 20 random moments, each between its start and 7 s later.
 
-    That spreads the kills over all steps. Should the job be done before the last kill, it is
-    started once more in another folder, so that there are always 20.
+    The table comes first, as `run --quick` alone would only take a first look. That spreads the
+    kills over all steps. Should the job be done before the last kill, it is started once more in
+    another folder, so that there are always 20.
     """
     chance = random.Random(11)
     root = tmp_path_factory.mktemp("killed")
@@ -69,7 +72,8 @@ def killed_run(tmp_path_factory: pytest.TempPathFactory) -> KilledRun:
     for _ in range(KILLS):
         if is_complete(root):
             root, before = tmp_path_factory.mktemp("killed"), {}
-        with subprocess.Popen([*COMMAND, str(root)], stdout=subprocess.DEVNULL) as process:
+        command = RUN if (root / "tables" / f"{DEVICE}.digits.jsonl").exists() else MEASURE
+        with subprocess.Popen([*command, str(root)], stdout=subprocess.DEVNULL) as process:
             time.sleep(chance.uniform(0, 7))
             process.send_signal(signal.SIGKILL)
         after = whole_lines(root)
@@ -77,7 +81,7 @@ def killed_run(tmp_path_factory: pytest.TempPathFactory) -> KilledRun:
             assert after[path][: len(lines)] == lines, f"{path} lost lines"
         before = after
     ended = subprocess.run(
-        [*COMMAND, str(root)],
+        [*RUN, str(root)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -166,8 +170,9 @@ def test_the_networks_of_the_front_are_files_that_can_be_used(killed_run: Killed
 
 
 def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "harness", *arguments, "--root", str(root)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [*HARNESS, *arguments, "--root", str(root)], capture_output=True, text=True, check=False
+    )
 
 
 def one_line(ended: subprocess.CompletedProcess[str], code: int) -> str:
@@ -286,6 +291,29 @@ def test_a_table_of_another_machine_is_not_mixed_with_ours(killed_run: KilledRun
         assert "another processor" in message
     finally:
         path.write_text(content)
+
+
+def test_a_new_device_like_a_known_one_is_searched_after_one_network(
+    killed_run: KilledRun,
+) -> None:
+    root = killed_run.root
+    (root / "devices").mkdir(exist_ok=True)
+    (root / "devices" / "mine.toml").write_text(f'title = "Mine"\nextends = "{DEVICE}"\n')
+    ended = run(root, "run", "--quick", "--device", "mine")
+    assert ended.returncode == 0, ended.stderr
+    said = " ".join(ended.stdout.split())
+    assert f"1 network measured, the rest rescaled from the table of {DEVICE}" in said
+    table = Table.load(root / "tables" / "mine.digits.jsonl")
+    assert not table.has_blocks
+    first = table.select("anchor", table.clock, table.first_look())
+    assert len(first) == 1
+    front = Front.load(root / "reports" / "mine.digits" / "front.json")
+    assert front.table["p95"] > 0.25
+    assert front.verification is not None
+    assert front.verification["latency_within_interval"] >= 0.8
+    assert "a first look:" in (root / "reports" / "mine.digits" / "index.html").read_text()
+    shown = run(root, "tables", "show", "mine").stdout
+    assert "no blocks yet" in shown
 
 
 def test_a_device_in_use_is_one_line(killed_run: KilledRun) -> None:

@@ -26,7 +26,7 @@ class Point:
     params: int
     latency_ms_searched: float  # as the search saw it, calibrated by the table's own anchors
     latency_ms: float  # predicted for the campaign that verified it, through that one's anchors
-    latency_ms_interval: Interval  # 95 %, from the table's error on holdout networks
+    latency_ms_interval: Interval | None  # 95 %, from the predictor's error where it is known
     accuracy: float  # predicted top-1 on validation images, percent
     accuracy_interval: Interval  # 95 %, from the predictor's held-out error
     latency_ms_measured: float | None = None
@@ -128,6 +128,14 @@ def verification_entries(
     return [*calibrating, *found]
 
 
+def _as_expected(point: Point) -> bool:
+    """Whether the measured latency lies in the interval that was predicted."""
+    if point.latency_ms_interval is None or point.latency_ms_measured is None:
+        return False
+    low, high = point.latency_ms_interval
+    return low <= point.latency_ms_measured <= high
+
+
 def gaps(points: tuple[Point, ...]) -> dict[str, float]:
     """How far verified points are from predicted ones, on both axes."""
     latency = np.array([p.latency_ms_measured for p in points], dtype=float)
@@ -140,6 +148,7 @@ def gaps(points: tuple[Point, ...]) -> dict[str, float]:
         "latency_within_5": float(np.mean(errors <= 0.05)),
         "latency_within_10": float(np.mean(errors <= 0.10)),
         "latency_mape": float(errors.mean()),
+        "latency_within_interval": float(np.mean([_as_expected(p) for p in points])),
         "latency_within_10_unrefitted": float(np.mean(np.abs(searched / latency - 1) <= 0.10)),
         "latency_shift": float(np.median(predicted / searched)),
         "accuracy_mean_difference": float(difference.mean()),

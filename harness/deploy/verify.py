@@ -11,13 +11,12 @@ from harness.deploy.front import Front, Point
 from harness.errors import FileFormatError
 from harness.files import LineLog, read_lines
 from harness.networks.file import NetworkFile
-from harness.predictors.latency import LatencyPredictor
+from harness.predictors.latency import LatencyPredictor, interval_ms
 from harness.progress import Progress, silent
 from harness.runtimes.session import Session
 from harness.spaces.genome import encode
 from harness.spaces.space import Space
 from harness.tables.record import Record
-from harness.tables.table import Table
 from harness.training.data import Images, prepare
 from harness.training.evaluate import top1, top1_interval
 
@@ -93,17 +92,15 @@ def _judged(predicted: Labels, images: Images) -> Judged:
 def verified(
     front: Front,
     space: Space,
-    table: Table,
+    predictor: LatencyPredictor,
     clock: str,
-    campaign: str,
     records: Sequence[Record],
     judged: Sequence[Judged],
 ) -> tuple[Point, ...]:
-    """The front's points with what was measured in `campaign`, part of `table` by now.
+    """The front's points with what `records` of the verifying campaign say.
 
-    Predictions are restated for the machine as it was then, by that campaign's anchors.
+    `predictor` restates the predictions for the machine as it was then, by that one's anchors.
     """
-    predictor = LatencyPredictor.from_table(table, space, clock, campaign)
     predicted_ms = predictor.latency_ms(encode(space, [point.arch for point in front.points]))
     timed = {
         (record.arch, record.clock): record.statistics
@@ -114,13 +111,11 @@ def verified(
     for point, latency_ms, seen in zip(front.points, predicted_ms, judged, strict=True):
         statistics, wall = timed[point.arch, clock], timed[point.arch, "wall"]
         assert wall.median_ns is not None
-        ratio = float(latency_ms) / point.latency_ms
-        low, high = point.latency_ms_interval
         points.append(
             replace(
                 point,
                 latency_ms=float(latency_ms),
-                latency_ms_interval=(low * ratio, high * ratio),
+                latency_ms_interval=interval_ms(float(latency_ms), predictor.relative_error),
                 latency_ms_measured=statistics.value_ns / 1e6,
                 latency_ms_measured_interval=(statistics.low_ns / 1e6, statistics.high_ns / 1e6),
                 latency_ms_wall_median=wall.median_ns / 1e6,

@@ -50,6 +50,11 @@ class Device:
         """
         return "thread" if self.options.num_threads == 1 else "wall"
 
+    @property
+    def hardware(self) -> str:
+        """The physical device: those with the same name cannot be measured at the same time."""
+        return self.profile.transport
+
     @contextmanager
     def open(self) -> Iterator[Session]:
         """The device, held for us alone while the session is open.
@@ -74,7 +79,7 @@ class Device:
         folder = cache_folder() / "locks"
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(folder / f"{self.profile.transport}.lock", timeout=0):
+            with FileLock(folder / f"{self.hardware}.lock", timeout=0):
                 yield
         except Timeout as error:
             raise DeviceBusy(

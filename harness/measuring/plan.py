@@ -13,7 +13,7 @@ from harness.runtimes.session import Workload
 from harness.spaces.arch import Arch
 from harness.spaces.block import Block
 from harness.spaces.cost import CostTable
-from harness.spaces.genome import decode, sample
+from harness.spaces.genome import Genomes, decode, sample
 from harness.spaces.space import Space
 
 HOLDOUTS = 20
@@ -64,19 +64,31 @@ def refit_entries(space: Space, anchors: int) -> list[Entry]:
     return [*calibration_entries(space, anchors), *judges]
 
 
+def first_look_entries(space: Space, networks: int) -> list[Entry]:
+    """The sentinel, and as many networks as given; one alone is of middle size."""
+    if networks > 1:
+        return calibration_entries(space, networks)
+    drawn = _by_macs(space)
+    return [sentinel(space), network_entry("anchor", space, decode(space, drawn[len(drawn) // 2]))]
+
+
 def calibration_entries(space: Space, anchors: int) -> list[Entry]:
     """What every campaign visits to be comparable with others: the sentinel and the anchors.
 
     Anchors are the smallest network and random ones from the least to the most MACs, as many
     between any two. The sentinel, which is visited all the time, is a rather small block.
     """
-    macs = CostTable.of(space, lambda block: block.macs)
-    smallest = macs.cheapest()[1]
-    drawn = sample(space, 400, np.random.default_rng(_ANCHOR_SEED))
-    drawn = drawn[np.argsort(macs.total(drawn))]
+    smallest = CostTable.of(space, lambda block: block.macs).cheapest()[1]
+    drawn = _by_macs(space)
     spread = drawn[np.linspace(0, len(drawn) - 1, anchors - 1).astype(int)]
     archs = [decode(space, genome) for genome in (smallest, *spread)]
     return [sentinel(space), *(network_entry("anchor", space, arch) for arch in archs)]
+
+
+def _by_macs(space: Space) -> Genomes:
+    """Random networks that calibrate, in order of rising MACs."""
+    drawn = sample(space, 400, np.random.default_rng(_ANCHOR_SEED))
+    return drawn[np.argsort(CostTable.of(space, lambda block: block.macs).total(drawn))]
 
 
 def sentinel(space: Space) -> Entry:

@@ -6,7 +6,9 @@ stopped.
 
 from harness.deploy.front import Front
 from harness.devices.device import Device
+from harness.pipeline.describe import describe_table
 from harness.pipeline.exchange import compare_tables, export_published, import_published
+from harness.pipeline.first_look import first_look, has_blocks
 from harness.pipeline.front import (
     extract_point,
     report,
@@ -16,8 +18,10 @@ from harness.pipeline.front import (
 )
 from harness.pipeline.job import Run
 from harness.pipeline.refresh import refresh
+from harness.pipeline.side_by_side import on_each
 from harness.pipeline.supernet import fit_accuracy, train
-from harness.pipeline.table import describe_table, measure, refit
+from harness.pipeline.table import measure, refit
+from harness.tables.table import Table
 
 __all__ = [
     "Run",
@@ -28,6 +32,7 @@ __all__ = [
     "fit_accuracy",
     "import_published",
     "measure",
+    "on_each",
     "refit",
     "refresh",
     "report",
@@ -46,9 +51,17 @@ def run(job: Run, devices: list[Device]) -> list[Front]:
     predictor = fit_accuracy(job, evaluator)
     job.console.say(predictor.quality.describe())
     fronts = []
-    for device in devices:
-        job.console.say(describe_table(job, measure(job, device)))
+    tables = on_each(devices, lambda device: _measured(job, device))
+    for device, table in zip(devices, tables, strict=True):
+        job.console.say(describe_table(job, table))
         search(job, device)
         fronts.append(verify(job, device, evaluator, again=job.fresh))
         report(job, device)
     return fronts
+
+
+def _measured(job: Run, device: Device) -> Table:
+    """A latency table, or the few networks that suffice for a first look."""
+    if job.effort.first_look and not has_blocks(job, device):
+        return first_look(job, device)
+    return measure(job, device)

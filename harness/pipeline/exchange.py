@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.errors import TableError, UsageError
 from harness.pipeline.job import Run
-from harness.predictors.latency import LatencyPredictor
+from harness.predictors.block_table import BlockTablePredictor
 from harness.tables.calibration import calibrate
 from harness.tables.compare import Comparison, compare, load_revision
 from harness.tables.ofa import Row, read_published, rows_of, write_published
@@ -45,7 +45,7 @@ def export_published(job: Run, device: str, folder: Path) -> list[Path]:
     clock = table.clock
     calibration = calibrate(table, clock)
     times = table.block_ns(clock)
-    resolutions = LatencyPredictor.from_table(table, job.space, clock).resolutions
+    resolutions = BlockTablePredictor.from_table(table, job.space, clock).resolutions
     stems = {job.space.fixed_blocks(resolution)[0][0] for resolution in resolutions}
     rows = {}
     for block, row in rows_of(table, clock).items():

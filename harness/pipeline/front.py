@@ -14,11 +14,13 @@ from harness import __version__
 from harness.deploy.front import Front, Point, gaps, verification_entries
 from harness.devices.device import Device
 from harness.errors import FileFormatError, UsageError
+from harness.pipeline.first_look import known_tables
 from harness.pipeline.job import Run
 from harness.pipeline.supernet import read_evaluated, train
 from harness.pipeline.table import load_or_start, run_on_terminal, work
 from harness.predictors.accuracy import AccuracyPredictor
-from harness.predictors.latency import LatencyPredictor
+from harness.predictors.choice import latency_predictor
+from harness.predictors.latency import LatencyPredictor, interval_ms
 from harness.search.archive import search_front
 from harness.search.evolution import evolve
 from harness.search.objectives import Objectives
@@ -26,7 +28,6 @@ from harness.search.pareto import spread
 from harness.spaces.cost import CostTable
 from harness.spaces.genome import Genomes, decode, encode
 from harness.spaces.space import Space
-from harness.tables.end_to_end import end_to_end_error
 from harness.tables.table import Table
 
 if TYPE_CHECKING:  # torch is imported where it is needed
@@ -41,31 +42,28 @@ def search(job: Run, device: Device) -> Front:
     """
     path = job.workspace.front(device.name, job.space.name)
     table = Table.load(job.workspace.table(device.name, job.space.name))
-    campaign = table.block_campaign()
+    campaign = table.block_campaign() if table.has_blocks else table.first_look()
     settings = _settings(job, device, table, campaign)
     if path.exists() and not job.fresh:
         front = Front.load(path)
         if front.settings == settings:
             return front
-    latency, predictor, objectives = _objectives(job, device, table)
+    latency, predictor, objectives = _objectives(job, table)
     with job.console.step(f"search the front of {device.name}") as progress:
         found = search_front(objectives, job.effort.evaluations, job.seed, progress)
     chosen = spread(found.latency_ms, job.effort.points)
-    error = end_to_end_error(table, device.clock)
     front = Front(
         device=device.name,
         space=job.space.name,
         settings=settings,
-        table=asdict(error)
-        | asdict(latency.calibration)
-        | {"campaign": table.campaigns[campaign], "clock": device.clock},
+        table=latency.facts() | {"campaign": table.campaigns[campaign], "clock": device.clock},
         accuracy_predictor=asdict(predictor.quality),
         points=_points(
             job.space,
             found.genomes[chosen],
             found.latency_ms[chosen],
             found.accuracy[chosen],
-            error.p95,
+            latency.relative_error,
             1.96 * predictor.quality.rmse,
         ),
         cloud=_cloud(job, latency),
@@ -74,11 +72,9 @@ def search(job: Run, device: Device) -> Front:
     return front
 
 
-def _objectives(
-    job: Run, device: Device, table: Table
-) -> tuple[LatencyPredictor, AccuracyPredictor, Objectives]:
+def _objectives(job: Run, table: Table) -> tuple[LatencyPredictor, AccuracyPredictor, Objectives]:
     """The twins, and what a search makes of them."""
-    latency = LatencyPredictor.from_table(table, job.space, device.clock)
+    latency = latency_predictor(table, job.space, known_tables(job, table))
     predictor = AccuracyPredictor.load(job.predictor, job.space)
     objectives = Objectives(job.space, latency.latency_ms, predictor.accuracy, *latency.smallest())
     return latency, predictor, objectives
@@ -91,11 +87,12 @@ def search_constrained(job: Run, device: Device, max_latency_ms: float) -> str:
         InfeasibleConstraint: no network is that fast.
     """
     table = Table.load(job.workspace.table(device.name, job.space.name))
-    *_, objectives = _objectives(job, device, table)
+    latency, _, objectives = _objectives(job, table)
     found = evolve(objectives, max_latency_ms, seed=job.seed)
     best = {
         "arch": decode(job.space, found.genomes[0]).to_json(),
         "latency_ms": round(float(found.latency_ms[0]), 5),
+        "latency_ms_interval": interval_ms(float(found.latency_ms[0]), latency.relative_error),
         "accuracy": round(float(found.accuracy[0]), 2),
     }
     return json.dumps(best)
@@ -125,7 +122,7 @@ def _points(
     genomes: Genomes,
     latency_ms: npt.NDArray[np.float64],
     accuracies: npt.NDArray[np.float64],
-    latency_error: float,
+    latency_error: float | None,
     accuracy_error: float,
 ) -> tuple[Point, ...]:
     macs = CostTable.of(space, lambda block: block.macs).total(genomes)
@@ -137,7 +134,7 @@ def _points(
             params=int(params[row]),
             latency_ms_searched=float(ms),
             latency_ms=float(ms),
-            latency_ms_interval=(float(ms * (1 - latency_error)), float(ms * (1 + latency_error))),
+            latency_ms_interval=interval_ms(float(ms), latency_error),
             accuracy=float(top1),
             accuracy_interval=(
                 float(top1 - accuracy_error),
@@ -184,7 +181,8 @@ def verify(job: Run, device: Device, evaluator: "SubnetEvaluator", again: bool =
             judged = judge(session, networks, evaluator.data.test, log, progress)
         table = table.with_campaign(campaign.id, campaign.facts, campaign.records)
         table.save(table_path)
-    points = verified(front, job.space, table, device.clock, campaign.id, campaign.records, judged)
+    restated = latency_predictor(table, job.space, known_tables(job, table), campaign.id)
+    points = verified(front, job.space, restated, device.clock, campaign.records, judged)
     facts = {
         "campaign": campaign.facts,
         "test_images": len(evaluator.data.test.labels),

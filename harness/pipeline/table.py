@@ -1,4 +1,4 @@
-"""Measuring a device's latency table, keeping it up to date, and telling what it is worth."""
+"""Measuring a device's latency table, and keeping it up to date."""
 
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,9 @@ from harness.measuring.campaign import Campaign, Work, latest_campaign, run_camp
 from harness.measuring.forecast import forecast
 from harness.measuring.plan import Entry, Plan, refit_entries, table_entries
 from harness.pipeline.job import Run
-from harness.predictors.latency import LatencyPredictor
+from harness.predictors.block_table import BlockTablePredictor
 from harness.runtimes.session import Session
 from harness.spaces.space import Space
-from harness.tables.end_to_end import end_to_end_error
 from harness.tables.table import Table
 
 
@@ -32,7 +31,7 @@ def measure(job: Run, device: Device) -> Table:
         campaign = run_on_terminal(
             job, device, session, todo, "measure blocks", job.fresh and not begun
         )
-    return _saved(job, device, table, campaign)
+    return saved(job, device, table, campaign)
 
 
 def refit(job: Run, device: Device) -> Table:
@@ -49,12 +48,12 @@ def refit(job: Run, device: Device) -> Table:
         todo = work(job, device, session, entries, job.effort.table)
         fresh = not is_begun(table, session, todo)
         campaign = run_on_terminal(job, device, session, todo, "calibrate anew", fresh)
-    return _saved(job, device, table, campaign)
+    return saved(job, device, table, campaign)
 
 
 def covered(table: Table, space: Space, device: Device) -> Space:
     """The space at the resolutions that the table holds whole."""
-    return space.at(LatencyPredictor.from_table(table, space, device.clock).resolutions)
+    return space.at(BlockTablePredictor.from_table(table, space, device.clock).resolutions)
 
 
 def run_on_terminal(
@@ -95,7 +94,7 @@ def _path(job: Run, device: Device) -> Path:
     return job.workspace.table(device.name, job.space.name)
 
 
-def _saved(job: Run, device: Device, table: Table, campaign: Campaign) -> Table:
+def saved(job: Run, device: Device, table: Table, campaign: Campaign) -> Table:
     table = table.with_campaign(campaign.id, campaign.facts, campaign.records)
     table.save(_path(job, device))
     return table
@@ -129,28 +128,4 @@ def work(job: Run, device: Device, session: Session, entries: list[Entry], plan:
         plan,
         lambda name: job.workspace.journal(device.name, job.space.name, name),
         job.deadline_s,
-    )
-
-
-def describe_table(job: Run, table: Table) -> str:
-    """A table's content and quality in a line."""
-    name = table.block_campaign()
-    blocks = table.select("block", table.clock, name)
-    campaign = table.campaigns[name]
-    path = job.workspace.table(table.device, table.space)
-    if table.source is not None:
-        return (
-            f"{path}: {len(blocks)} blocks, imported from {table.source}; not calibrated: sums of "
-            "blocks are taken as they are, and nobody compared them with whole networks here"
-        )
-    suspect = sum(bool(record.suspect) for record in blocks)
-    doubts = f"; {suspect} of them suspect: repeat with --fresh" if suspect else ""
-    calibrating = table.calibrating_campaign()
-    since = table.campaigns[calibrating]["started_at"]
-    calibrated = f"; calibrated anew {since}" if calibrating != name else ""
-    unfinished = "" if campaign.get("finished", True) else ", unfinished: start again to go on"
-    return (
-        f"{path}: {len(table.block_ns(table.clock))} blocks, "
-        f"measured {campaign['started_at']} in at least {campaign['rounds']} visits{unfinished}; "
-        f"{end_to_end_error(table, table.clock).describe()}{calibrated}{doubts}"
     )

@@ -1,17 +1,20 @@
 """Latency of any network of a space from a few whole networks measured, by a physical model.
 
-A network takes the longer of two times: that of launching its kernels one by one, which is all of
-it where the device waits for them (a GPU at batch 1), and that of working through them, which is
-all of it where the device is busy (a GPU at batch 64, a phone's CPU). Each is a sum over blocks.
-How costs compare is known roughly before anything is measured; measurements correct it.
+A network has two times: that of launching its kernels one by one, which is all of it where the
+device waits for them (a GPU at batch 1), and that of working through them, which is all of it
+where the device is busy (a GPU at batch 64, a phone's CPU). It takes the longer of them on a GPU,
+which launches while it works, and their sum on a CPU, which cannot. Each is a sum over blocks. How
+costs compare is known roughly before anything is measured; measurements correct it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
+from scipy.special import stdtrit
 
 from harness.errors import TableError
 from harness.spaces.block import Block
@@ -40,7 +43,9 @@ class Assumptions:
     # GPUs of HELP; with 50 networks, starting all six alike is nearly as good.
     work: tuple[float, ...] = (1 / 24, 1 / 4, 1 / 4, 1 / 4, 1, 1 / 2)
     cost_sd: float = 0.5  # of the logarithm of each of these, device by device
-    sharpness: float = 8  # p in (launch^p + work^p)^(1/p): 1 adds the two, inf takes the longer
+    # p in (launch^p + work^p)^(1/p): 1 adds the two, as on a CPU, inf takes the longer, as on a
+    # GPU. That which predicts networks left out better is taken.
+    sharpness: tuple[float, ...] = (1, 8)
     tail: float = 2  # degrees of freedom of the errors; few, as some measurements are just slow
 
 
@@ -69,6 +74,20 @@ class FewShotPredictor:
         """
         _, genome = self.work.cheapest()
         return float(self.latency_ms(genome[None])[0]), genome
+
+    def describe(self) -> str:
+        return (
+            f"a physical model fitted to {self.networks} whole networks: "
+            f"95 % of others are expected within {self.relative_error:.0%}"
+        )
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "networks": self.networks,
+            "p95": self.relative_error,
+            "sharpness": self.sharpness,
+            "rests_on": self.describe(),
+        }
 
 
 def demands(block: Block) -> Floats:
@@ -105,20 +124,29 @@ def fit(
     """
     check_measured(genomes, measured_ms, FEWEST)
     counts, measured = _network_demands(space, genomes), np.log(measured_ms)
-    fold = np.arange(len(measured)) % _FOLDS
-    surprise = np.empty(len(measured))
-    for out in (fold == number for number in range(_FOLDS)):
-        costs = _costs(counts[~out], measured[~out], assumed)
-        surprise[out] = _log_ms(counts[out] * costs, assumed)[0] - measured[out]
+    tried = [replace(assumed, sharpness=(sharpness,)) for sharpness in assumed.sharpness]
+    surprises = [_left_out(counts, measured, variant) for variant in tried]
+    best = int(np.argmin([np.abs(surprise).mean() for surprise in surprises]))
+    assumed, surprise = tried[best], surprises[best]
     costs = _costs(counts, measured, assumed)
     launches = np.arange(len(costs)) < len(assumed.launch)
     return FewShotPredictor(
         CostTable.of(space, lambda block: float(demands(block) @ (costs * launches))),
         CostTable.of(space, lambda block: float(demands(block) @ (costs * ~launches))),
-        assumed.sharpness,
+        assumed.sharpness[0],
         len(measured),
-        _bound(np.abs(np.expm1(surprise))),
+        _bound(surprise),
     )
+
+
+def _left_out(counts: Floats, measured: Floats, assumed: Assumptions) -> Floats:
+    """Predicted minus measured logarithm of each network [n], by fits that had not seen it."""
+    fold = np.arange(len(measured)) % _FOLDS
+    surprise = np.empty(len(measured))
+    for out in (fold == number for number in range(_FOLDS)):
+        costs = _costs(counts[~out], measured[~out], assumed)
+        surprise[out] = _log_ms(counts[out] * costs, assumed)[0] - measured[out]
+    return surprise
 
 
 def check_measured(genomes: Genomes, measured_ms: Floats, fewest: int) -> None:
@@ -132,10 +160,17 @@ def check_measured(genomes: Genomes, measured_ms: Floats, fewest: int) -> None:
             raise TableError(f"network {index} of those measured has a latency of {latency_ms} ms")
 
 
-def _bound(errors: Floats) -> float:
-    """What the next error stays below with a chance of 95 %, as far as so few can tell."""
-    rank = int(np.ceil(COVERED * (len(errors) + 1)))
-    return float(np.sort(errors)[min(rank, len(errors)) - 1])
+def _bound(surprise: Floats) -> float:
+    """What the next relative error stays below with a chance of 95 %, from errors of logarithms.
+
+    By their ranks; fewer than 19 have no such rank, and are taken to be normally distributed.
+    """
+    count = len(surprise)
+    rank = int(np.ceil(COVERED * (count + 1)))
+    if rank <= count:
+        return float(np.sort(np.abs(np.expm1(surprise)))[rank - 1])
+    sd = np.sqrt((surprise**2).mean() * (1 + 1 / count))
+    return float(np.expm1(stdtrit(count - 1, (1 + COVERED) / 2) * sd))
 
 
 def _network_demands(space: Space, genomes: Genomes) -> Floats:
@@ -153,8 +188,9 @@ def _log_ms(times_ms: Floats, assumed: Assumptions) -> tuple[Floats, Floats]:
     """Log latency [n] from the time of each demand [n, 9], and its derivative by log times."""
     split = len(assumed.launch)
     parts = np.add.reduceat(times_ms, [0, split], axis=1)
-    log_ms = _longer(np.log(parts), assumed.sharpness)
-    weight = np.exp(assumed.sharpness * (np.log(parts) - log_ms[:, None])) / parts
+    (sharpness,) = assumed.sharpness
+    log_ms = _longer(np.log(parts), sharpness)
+    weight = np.exp(sharpness * (np.log(parts) - log_ms[:, None])) / parts
     return log_ms, np.repeat(weight, [split, times_ms.shape[1] - split], axis=1) * times_ms
 
 

@@ -1,63 +1,35 @@
-"""Latency of any network of a space, from a table and its calibration."""
+"""What every latency predictor answers, whatever it is made from."""
 
-from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from harness.errors import TableError
-from harness.spaces.cost import CostTable
 from harness.spaces.genome import Genomes
-from harness.spaces.space import Space
-from harness.tables.calibration import Calibration, block_time, calibrate
-from harness.tables.table import Table
 
 
-@dataclass(frozen=True)
-class LatencyPredictor:
-    """Calibrated sums over a table's blocks, for whole populations at once."""
-
-    costs: CostTable  # calibrated, ns
-    calibration: Calibration
-
-    @classmethod
-    def from_table(
-        cls, table: Table, space: Space, clock: str, campaign: str | None = None
-    ) -> "LatencyPredictor":
-        """Predict for the machine as it was during `campaign` (default: the table's own).
-
-        Raises:
-            TableError: the table is of another space, lacks a block, or cannot be calibrated.
-        """
-        if table.space != space.name:
-            raise TableError(f"the table of {table.device} is for {table.space}, not {space.name}")
-        calibration = calibrate(table, clock, campaign)
-        times = table.block_ns(clock)
-        known = [r for r in space.resolutions if set(space.distinct_blocks((r,))) <= times.keys()]
-        if not known:
-            missing = next(block for block in space.distinct_blocks() if block not in times)
-            raise TableError(
-                f"the table of {table.device} covers no resolution of {space.name} whole; it lacks "
-                f"{missing.key} and others: start `harness measure` again to go on"
-            )
-        costs = CostTable.of(
-            space, lambda block: calibration.block_ns(block, block_time(times, block)), known
-        )
-        return cls(costs, calibration)
+class LatencyPredictor(Protocol):
+    """One of the two twins that a search looks at."""
 
     @property
-    def resolutions(self) -> tuple[int, ...]:
-        """Those that the table covers; networks of others have an infinite latency."""
-        covered = np.isfinite(self.costs.fixed)
-        return tuple(
-            r for r, known in zip(self.costs.space.resolutions, covered, strict=True) if known
-        )
+    def relative_error(self) -> float | None:
+        """95 % of networks are expected to be measured closer than this; None: nobody knows."""
 
     def latency_ms(self, genomes: Genomes) -> npt.NDArray[np.float64]:
         """Predicted latency of each network, [n]."""
-        return (self.costs.total(genomes) + self.calibration.offset_ns) / 1e6
 
     def smallest(self) -> tuple[float, Genomes]:
         """The lowest latency that any network of the space has, ms, and that network's row."""
-        cost_ns, genome = self.costs.cheapest()
-        return (cost_ns + self.calibration.offset_ns) / 1e6, genome
+
+    def describe(self) -> str:
+        """What the predictions rest on, and how good they are."""
+
+    def facts(self) -> dict[str, Any]:
+        """The same as figures, for `front.json`."""
+
+
+def interval_ms(latency_ms: float, relative_error: float | None) -> tuple[float, float] | None:
+    """Where a network predicted at `latency_ms` is expected with a chance of 95 %."""
+    if relative_error is None:
+        return None
+    return latency_ms / (1 + relative_error), latency_ms * (1 + relative_error)

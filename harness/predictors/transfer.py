@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from math import exp, expm1, sqrt
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 from scipy.special import stdtrit
 
 from harness.predictors.few_shot import COVERED, Floats, check_measured
+from harness.predictors.latency import LatencyPredictor
 from harness.spaces.genome import Genomes
 
 # How much the logarithm of two devices' ratio varies between networks, before any is measured: by
@@ -18,17 +19,12 @@ _RATIO_SD = 0.07
 _RATIO_FREEDOM = 4  # few, as pairs of devices differ so much
 
 
-class PredictsLatency(Protocol):
-    """Any predictor, whatever it is made from."""
-
-    def latency_ms(self, genomes: Genomes) -> Floats: ...
-
-
 @dataclass(frozen=True)
 class Transferred:
     """A known device's predictions, rescaled to another device."""
 
-    known: PredictsLatency
+    known: LatencyPredictor
+    name: str  # of the known device
     ratio: float  # the other device's latencies to the known one's
     networks: int  # measured on the other device
     relative_error: float  # 95 % of networks are expected to be measured closer than this
@@ -37,9 +33,32 @@ class Transferred:
         """Predicted latency of each network, [n]."""
         return self.ratio * self.known.latency_ms(genomes)
 
+    def smallest(self) -> tuple[float, Genomes]:
+        """The lowest latency that any network of the space has, ms, and that network's row."""
+        latency_ms, genome = self.known.smallest()
+        return self.ratio * latency_ms, genome
 
-def transfer(known: PredictsLatency, genomes: Genomes, measured_ms: Floats) -> Transferred:
-    """Rescale `known` to the device on which these networks [n] were measured.
+    def describe(self) -> str:
+        networks = f"{self.networks} network{'s' if self.networks > 1 else ''}"
+        return (
+            f"{networks} measured, the rest rescaled from the table of {self.name}: "
+            f"95 % of networks are expected within {self.relative_error:.0%}"
+        )
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "networks": self.networks,
+            "p95": self.relative_error,
+            "ratio": self.ratio,
+            "known": self.name,
+            "rests_on": self.describe(),
+        }
+
+
+def transfer(
+    known: LatencyPredictor, genomes: Genomes, measured_ms: Floats, name: str
+) -> Transferred:
+    """Rescale `known`, of the device `name`, to the one on which these networks [n] were measured.
 
     Only for settings alike: the ratio of a GPU at batch 1 to one at batch 64 is no constant.
 
@@ -56,4 +75,4 @@ def transfer(known: PredictsLatency, genomes: Genomes, measured_ms: Floats) -> T
     # The ratio is uncertain, and the next network deviates from it.
     sd = sqrt(squares / freedom * (1 + 1 / networks))
     within = float(stdtrit(freedom, (1 + COVERED) / 2)) * sd
-    return Transferred(known, exp(level), networks, expm1(within))
+    return Transferred(known, name, exp(level), networks, expm1(within))

@@ -134,6 +134,25 @@ class Table:
         wanted = (role, clock, campaign)
         return [r for r in self.records if (r.role, r.clock, r.campaign) == wanted]
 
+    @property
+    def has_blocks(self) -> bool:
+        """False where only whole networks were measured, for a first look."""
+        return any(record.role == "block" for record in self.records)
+
+    def first_look(self) -> str:
+        """The newest campaign that measured nothing but a few networks to predict others from.
+
+        Raises:
+            TableError: there is none.
+        """
+        roles: dict[str, set[str]] = defaultdict(set)
+        for record in self.records:
+            roles[record.campaign].add(record.role)
+        looks = [name for name, seen in roles.items() if seen == {"sentinel", "anchor"}]
+        if not looks:
+            raise TableError(f"the table of {self.device} for {self.space} has no blocks yet")
+        return max(looks, key=self._started)
+
     def block_campaign(self) -> str:
         """The campaign that measured most blocks; of several the newest that was finished.
 

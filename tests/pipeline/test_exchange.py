@@ -15,7 +15,7 @@ from harness.effort import QUICK
 from harness.errors import Regression, TableError, UsageError
 from harness.pipeline import compare_tables, export_published, import_published
 from harness.pipeline.job import Run
-from harness.predictors.latency import LatencyPredictor
+from harness.predictors.block_table import BlockTablePredictor
 from harness.spaces.genome import decode, sample
 from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_2
 from harness.spaces.space import Space
@@ -57,9 +57,9 @@ def test_what_is_exported_adds_up_to_our_calibrated_predictions(
     said = import_published(job(tmp_path), [tmp_path / "out"], "mine-published", "a test")
     assert "missing" not in said
     assert "no blocks" not in said
-    ours = LatencyPredictor.from_table(measured, SPACE, "wall")
+    ours = BlockTablePredictor.from_table(measured, SPACE, "wall")
     again = Table.load(Workspace(tmp_path).table("mine-published", SPACE.name))
-    theirs = LatencyPredictor.from_table(again, SPACE, "wall")
+    theirs = BlockTablePredictor.from_table(again, SPACE, "wall")
     genomes = sample(SPACE, 50, rng)
     assert theirs.latency_ms(genomes) == pytest.approx(ours.latency_ms(genomes), rel=1e-5)
     assert evidence("mine-published", tmp_path / "tables") == "imported from a test"

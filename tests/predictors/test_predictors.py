@@ -5,7 +5,7 @@ import pytest
 
 from harness.errors import CheckpointError, TableError
 from harness.predictors.accuracy import HIDDEN, AccuracyPredictor, fit
-from harness.predictors.latency import LatencyPredictor
+from harness.predictors.block_table import BlockTablePredictor
 from harness.spaces.digits import DIGITS
 from harness.spaces.genome import Genomes, decode, one_hot, sample
 from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_0
@@ -15,7 +15,7 @@ from tests.tables.test_calibration import made_table
 
 def test_latency_is_the_calibrated_sum_of_the_networks_blocks(rng: np.random.Generator) -> None:
     table = made_table(rng, 0)
-    predictor = LatencyPredictor.from_table(table, DIGITS, "wall")
+    predictor = BlockTablePredictor.from_table(table, DIGITS, "wall")
     calibration = calibrate(table, "wall", "c")
     times = table.block_ns("wall")
     genomes = sample(DIGITS, 30, rng)
@@ -29,7 +29,7 @@ def test_latency_is_the_calibrated_sum_of_the_networks_blocks(rng: np.random.Gen
 
 
 def test_the_smallest_latency_is_that_of_the_network_named(rng: np.random.Generator) -> None:
-    predictor = LatencyPredictor.from_table(made_table(rng, 0), DIGITS, "wall")
+    predictor = BlockTablePredictor.from_table(made_table(rng, 0), DIGITS, "wall")
     smallest_ms, genome = predictor.smallest()
     assert predictor.latency_ms(genome[None])[0] == pytest.approx(smallest_ms)
     assert (predictor.latency_ms(sample(DIGITS, 5000, rng)) >= smallest_ms - 1e-12).all()
@@ -37,7 +37,7 @@ def test_the_smallest_latency_is_that_of_the_network_named(rng: np.random.Genera
 
 def test_a_table_of_another_space_is_refused(rng: np.random.Generator) -> None:
     with pytest.raises(TableError, match=r"for digits, not ofa-mbv3-w1\.0"):
-        LatencyPredictor.from_table(made_table(rng, 0), OFA_MBV3_W1_0, "wall")
+        BlockTablePredictor.from_table(made_table(rng, 0), OFA_MBV3_W1_0, "wall")
 
 
 def additive_accuracy(genomes: Genomes) -> np.ndarray:

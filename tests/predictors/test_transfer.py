@@ -1,4 +1,5 @@
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,12 +22,25 @@ class Known:
     def latency_ms(self, genomes: Genomes) -> Floats:
         return np.array(DIGITS.resolutions, float)[genomes[:, 0]]
 
+    def smallest(self) -> tuple[float, Genomes]:
+        return 8.0, np.zeros(1 + 3 + 18, np.int16)
+
+    @property
+    def relative_error(self) -> float | None:
+        return 0.0
+
+    def describe(self) -> str:
+        return "by height"
+
+    def facts(self) -> dict[str, Any]:
+        return {}
+
 
 @given(ratio=st.floats(1e-3, 1e3), networks=st.integers(1, 9))
 def test_a_device_with_a_constant_ratio_is_predicted_exactly(ratio: float, networks: int) -> None:
     genomes = sample(DIGITS, 50, np.random.default_rng(networks))
     truth_ms = ratio * Known().latency_ms(genomes)
-    predictor = transfer(Known(), genomes[:networks], truth_ms[:networks])
+    predictor = transfer(Known(), genomes[:networks], truth_ms[:networks], "known")
     assert predictor.latency_ms(genomes) == pytest.approx(truth_ms)
     assert predictor.ratio == pytest.approx(ratio)
     assert predictor.networks == networks
@@ -35,7 +49,10 @@ def test_a_device_with_a_constant_ratio_is_predicted_exactly(ratio: float, netwo
 def test_one_network_leaves_much_open_and_more_that_agree_less(rng: np.random.Generator) -> None:
     genomes = sample(DIGITS, 20, rng)
     measured_ms = 3 * Known().latency_ms(genomes)
-    errors = [transfer(Known(), genomes[:n], measured_ms[:n]).relative_error for n in (1, 2, 5, 20)]
+    errors = [
+        transfer(Known(), genomes[:n], measured_ms[:n], "known").relative_error
+        for n in (1, 2, 5, 20)
+    ]
     assert errors == sorted(errors, reverse=True)
     assert 0.25 < errors[0] < 0.35
     assert errors[-1] < 0.1
@@ -49,7 +66,7 @@ def test_the_error_stated_holds_for_95_percent_of_networks(networks: int) -> Non
     held = []
     for ratio_sd in 0.07 * np.sqrt(4 / rng.chisquare(4, 400)):
         truth_ms = 2 * Known().latency_ms(genomes) * rng.lognormal(0, ratio_sd, len(genomes))
-        predictor = transfer(Known(), genomes[:networks], truth_ms[:networks])
+        predictor = transfer(Known(), genomes[:networks], truth_ms[:networks], "known")
         errors = np.abs(predictor.latency_ms(genomes[10:]) / truth_ms[10:] - 1)
         held.append(np.mean(errors <= predictor.relative_error))
     assert np.mean(held) == pytest.approx(0.95, abs=0.02)
@@ -60,9 +77,9 @@ def test_networks_that_disagree_widen_the_error_and_one_slow_one_moves_nothing(
 ) -> None:
     genomes = sample(DIGITS, 5, rng)
     measured_ms = 3 * Known().latency_ms(genomes)
-    agreeing = transfer(Known(), genomes, measured_ms)
+    agreeing = transfer(Known(), genomes, measured_ms, "known")
     measured_ms[2] *= 1.5
-    disagreeing = transfer(Known(), genomes, measured_ms)
+    disagreeing = transfer(Known(), genomes, measured_ms, "known")
     assert disagreeing.ratio == agreeing.ratio
     assert disagreeing.relative_error > 1.5 * agreeing.relative_error
 
@@ -70,6 +87,6 @@ def test_networks_that_disagree_widen_the_error_and_one_slow_one_moves_nothing(
 def test_nothing_to_go_by_is_one_clear_error() -> None:
     genomes = sample(DIGITS, 2, np.random.default_rng(0))
     with pytest.raises(TableError, match="0 measured networks are too few: 1 are needed"):
-        transfer(Known(), genomes[:0], np.ones(0))
+        transfer(Known(), genomes[:0], np.ones(0), "known")
     with pytest.raises(TableError, match="network 1 of those measured has a latency of nan ms"):
-        transfer(Known(), genomes, np.array([1.0, np.nan]))
+        transfer(Known(), genomes, np.array([1.0, np.nan]), "known")

@@ -18,9 +18,9 @@ NASTY = "<script>alert('x')</script>"
 def front() -> Front:
     points = tuple(measured(point(0.5 * n, 70 + n), 0.51 * n, 69.5 + n) for n in range(1, 11))
     campaign = {"started_at": "2026-01-01T00:00:00+00:00", "wall_over_cpu": 1.01, "slowdown": 1.2}
-    error = ("within_5", "within_10", "mape", "spearman", "p95")
+    error = ("within_5", "within_10", "mape", "spearman")
     floor = ("floor_within_5", "floor_within_10", "floor_mape")
-    calibration = ("scale", "per_block_ns", "per_parameter_ns", "offset_ns", "anchors")
+    calibration = ("p95", "scale", "per_block_ns", "per_parameter_ns", "offset_ns", "anchors")
     return Front(
         device=NASTY,
         space="digits",

@@ -1,0 +1,41 @@
+"""What a table holds and what it is worth, in a line."""
+
+from harness.pipeline.first_look import known_tables
+from harness.pipeline.job import Run
+from harness.predictors.choice import latency_predictor
+from harness.tables.end_to_end import end_to_end_error
+from harness.tables.table import Table
+
+
+def describe_table(job: Run, table: Table) -> str:
+    """A table's content and quality.
+
+    Raises:
+        TableError: there is too little in it.
+    """
+    path = job.workspace.table(table.device, table.space)
+    if not table.has_blocks:
+        predictor = latency_predictor(table, job.space, known_tables(job, table))
+        return (
+            f"{path}: no blocks yet; {predictor.describe()}; "
+            f"`harness measure --device {table.device}` measures the blocks"
+        )
+    name = table.block_campaign()
+    blocks = table.select("block", table.clock, name)
+    campaign = table.campaigns[name]
+    if table.source is not None:
+        return (
+            f"{path}: {len(blocks)} blocks, imported from {table.source}; not calibrated: sums of "
+            "blocks are taken as they are, and nobody compared them with whole networks here"
+        )
+    suspect = sum(bool(record.suspect) for record in blocks)
+    doubts = f"; {suspect} of them suspect: repeat with --fresh" if suspect else ""
+    calibrating = table.calibrating_campaign()
+    since = table.campaigns[calibrating]["started_at"]
+    calibrated = f"; calibrated anew {since}" if calibrating != name else ""
+    unfinished = "" if campaign.get("finished", True) else ", unfinished: start again to go on"
+    return (
+        f"{path}: {len(table.block_ns(table.clock))} blocks, "
+        f"measured {campaign['started_at']} in at least {campaign['rounds']} visits{unfinished}; "
+        f"{end_to_end_error(table, table.clock).describe()}{calibrated}{doubts}"
+    )

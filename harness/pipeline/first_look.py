@@ -1,0 +1,42 @@
+"""`harness run --quick` on a device without a table: few whole networks instead of all blocks."""
+
+from harness.devices.device import Device
+from harness.measuring.plan import first_look_entries
+from harness.pipeline.job import Run
+from harness.pipeline.table import is_begun, load_or_start, run_on_terminal, saved, work
+from harness.predictors.choice import alike
+from harness.predictors.few_shot import FEWEST
+from harness.tables.table import Table
+
+
+def has_blocks(job: Run, device: Device) -> bool:
+    """Whether the device has a latency table of this space."""
+    path = job.workspace.table(device.name, job.space.name)
+    return path.exists() and Table.load(path).has_blocks
+
+
+def first_look(job: Run, device: Device) -> Table:
+    """A table of whole networks only: one, where a device alike is known, else ten.
+
+    What they tell is `predictors.choice`'s to say. `measure` adds the blocks later.
+    """
+    path = job.workspace.table(device.name, job.space.name)
+    plan = job.effort.verification
+    with device.open() as session:
+        identity = device.identity(session)
+        table = load_or_start(path, device, job.space, identity)
+        networks = 1 if known_tables(job, table) else FEWEST
+        todo = work(job, device, session, first_look_entries(job.space, networks), plan)
+        fresh = job.fresh and not is_begun(table, session, todo)
+        campaign = run_on_terminal(job, device, session, todo, "first look", fresh)
+    return saved(job, device, table, campaign)
+
+
+def known_tables(job: Run, table: Table) -> list[Table]:
+    """The tables in the workspace of other devices with the same settings."""
+    others = (Table.load(path) for path in job.workspace.tables(job.space.name))
+    return [
+        other
+        for other in others
+        if other.device != table.device and alike(other, table.identity, job.space)
+    ]

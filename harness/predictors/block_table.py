@@ -1,0 +1,82 @@
+"""Latency of any network of a space, from a table of its blocks and their calibration."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.errors import TableError
+from harness.spaces.cost import CostTable
+from harness.spaces.genome import Genomes
+from harness.spaces.space import Space
+from harness.tables.calibration import Calibration, block_time, calibrate
+from harness.tables.end_to_end import EndToEndError, end_to_end_error
+from harness.tables.table import Table
+
+
+@dataclass(frozen=True)
+class BlockTablePredictor:
+    """Calibrated sums over a table's blocks, for whole populations at once."""
+
+    costs: CostTable  # calibrated, ns
+    calibration: Calibration
+    error: EndToEndError | None  # None: it was never compared with whole networks
+
+    @classmethod
+    def from_table(
+        cls, table: Table, space: Space, clock: str, campaign: str | None = None
+    ) -> "BlockTablePredictor":
+        """Predict for the machine as it was during `campaign` (default: the table's own).
+
+        Raises:
+            TableError: the table is of another space, lacks a block, or cannot be calibrated.
+        """
+        if table.space != space.name:
+            raise TableError(f"the table of {table.device} is for {table.space}, not {space.name}")
+        calibration = calibrate(table, clock, campaign)
+        times = table.block_ns(clock)
+        known = [r for r in space.resolutions if set(space.distinct_blocks((r,))) <= times.keys()]
+        if not known:
+            missing = next(block for block in space.distinct_blocks() if block not in times)
+            raise TableError(
+                f"the table of {table.device} covers no resolution of {space.name} whole; it lacks "
+                f"{missing.key} and others: start `harness measure` again to go on"
+            )
+        costs = CostTable.of(
+            space, lambda block: calibration.block_ns(block, block_time(times, block)), known
+        )
+        judged = table.source is None and any(r.role == "holdout" for r in table.records)
+        return cls(costs, calibration, end_to_end_error(table, clock) if judged else None)
+
+    @property
+    def relative_error(self) -> float | None:
+        """95 % of holdout networks came closer to measured than this."""
+        return self.error.p95 if self.error else None
+
+    def describe(self) -> str:
+        if self.error is None:
+            return "sums of blocks, never compared with whole networks here"
+        return self.error.describe()
+
+    def facts(self) -> dict[str, Any]:
+        """The table's error and its calibration."""
+        judged = asdict(self.error) if self.error else {}
+        return judged | asdict(self.calibration) | {"rests_on": self.describe()}
+
+    @property
+    def resolutions(self) -> tuple[int, ...]:
+        """Those that the table covers; networks of others have an infinite latency."""
+        covered = np.isfinite(self.costs.fixed)
+        return tuple(
+            r for r, known in zip(self.costs.space.resolutions, covered, strict=True) if known
+        )
+
+    def latency_ms(self, genomes: Genomes) -> npt.NDArray[np.float64]:
+        """Predicted latency of each network, [n]."""
+        return (self.costs.total(genomes) + self.calibration.offset_ns) / 1e6
+
+    def smallest(self) -> tuple[float, Genomes]:
+        """The lowest latency that any network of the space has, ms, and that network's row."""
+        cost_ns, genome = self.costs.cheapest()
+        return (cost_ns + self.calibration.offset_ns) / 1e6, genome

@@ -1,0 +1,79 @@
+"""Which predictor a table gives: its blocks where it has them, else what few networks tell."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from harness.errors import TableError
+from harness.predictors.block_table import BlockTablePredictor
+from harness.predictors.few_shot import FEWEST, FewShotPredictor, Floats, fit
+from harness.predictors.transfer import Transferred, transfer
+from harness.spaces.genome import Genomes, encode
+from harness.spaces.space import Space
+from harness.tables.table import Table
+
+SETTINGS = ("runtime", "precision", "batch", "num_threads")
+"""Parts of the identity that make two devices' latencies proportional where they are equal."""
+
+
+def latency_predictor(
+    table: Table, space: Space, known: Sequence[Table] = (), campaign: str | None = None
+) -> BlockTablePredictor | FewShotPredictor | Transferred:
+    """The best predictor that the table gives, for the machine as it was during `campaign`.
+
+    A table that has whole networks and no blocks yet is completed by what is believed of every
+    device, or by one of the `known` tables, whichever is the more certain.
+
+    Raises:
+        TableError: the table holds too little for any of them.
+    """
+    if table.has_blocks:
+        return BlockTablePredictor.from_table(table, space, table.clock, campaign)
+    first_look = _first_look(table, space, known)
+    if campaign is None:
+        return first_look
+    restated = transfer(first_look, *_anchors(table, space, campaign), table.device)
+    # A fitted model has seen most of these anchors: they cannot make it more certain.
+    seen = first_look.relative_error if isinstance(first_look, FewShotPredictor) else 0.0
+    return replace(restated, relative_error=max(seen, restated.relative_error))
+
+
+def _first_look(
+    table: Table, space: Space, known: Sequence[Table]
+) -> FewShotPredictor | Transferred:
+    genomes, measured_ms = _anchors(table, space, table.first_look())
+    found: list[FewShotPredictor | Transferred] = [
+        transfer(
+            BlockTablePredictor.from_table(other, space, other.clock),
+            genomes,
+            measured_ms,
+            other.device,
+        )
+        for other in known
+    ]
+    if len(genomes) >= FEWEST:
+        found.append(fit(space, genomes, measured_ms))
+    if not found:
+        raise TableError(
+            f"the table of {table.device} has {len(genomes)} networks and no blocks; "
+            "make it whole with `harness measure`"
+        )
+    return min(found, key=lambda predictor: predictor.relative_error)
+
+
+def _anchors(table: Table, space: Space, campaign: str) -> tuple[Genomes, Floats]:
+    """The networks that the campaign measured, and their latencies in ms."""
+    records = table.select("anchor", table.clock, campaign)
+    archs = [record.arch for record in records if record.arch is not None]
+    return encode(space, archs), np.array([r.statistics.value_ns for r in records]) / 1e6
+
+
+def alike(table: Table, identity: dict[str, object], space: Space) -> bool:
+    """Whether a table has all blocks of the space, of a device set like one of `identity`."""
+    same = all(table.identity.get(name) == identity.get(name) for name in SETTINGS)
+    return (
+        same
+        and table.has_blocks
+        and set(space.distinct_blocks()) <= table.block_ns(table.clock).keys()
+    )
