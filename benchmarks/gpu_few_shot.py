@@ -65,7 +65,7 @@ class Measured:
     def genomes(self, space: Space) -> tuple[Space, Genomes]:
         """The networks as rows of the space at their resolutions."""
         resolutions = tuple(sorted({arch.resolution for arch in self.archs}))
-        space = replace(space, resolutions=resolutions)
+        space = space.at(resolutions)
         return space, encode(space, self.archs)
 
 

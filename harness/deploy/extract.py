@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from harness.networks.build import fold_eps
 from harness.networks.file import NetworkFile, Preprocessing
 from harness.spaces.arch import Arch
 from harness.training.data import MEAN, STD
@@ -12,6 +13,8 @@ from harness.training.stages import Recipe
 def extract(evaluator: SubnetEvaluator, arch: Arch, recipe: Recipe) -> NetworkFile:
     """The sub-network with BN statistics recomputed on training images, ready to leave."""
     space = evaluator.supernet.space
+    network = evaluator.subnet(arch)
+    fold_eps(network)
     origin: dict[str, Any] = {
         "supernet": {"recipe": recipe.settings},
         "bn_images": BN_IMAGES,
@@ -20,7 +23,7 @@ def extract(evaluator: SubnetEvaluator, arch: Arch, recipe: Recipe) -> NetworkFi
         space=space.name,
         arch=arch,
         blocks=space.blocks(arch),
-        weights=dict(evaluator.subnet(arch).state_dict()),
+        weights=dict(network.state_dict()),
         preprocessing=Preprocessing(arch.resolution, MEAN, STD),
         classes=evaluator.data.classes,
         origin=origin,

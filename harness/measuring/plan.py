@@ -92,8 +92,9 @@ def _by_macs(space: Space) -> Genomes:
 
 
 def sentinel(space: Space) -> Entry:
-    """The inverted bottleneck that a quarter of the space's have fewer MACs than."""
-    blocks = [block for block in space.distinct_blocks() if block.kind == "mbconv"]
+    """The elastic block that a quarter of the space's have fewer MACs than."""
+    kinds = ("mbconv", "bottleneck")
+    blocks = [block for block in space.distinct_blocks() if block.kind in kinds]
     chosen = sorted(blocks, key=lambda block: (block.macs, block))[len(blocks) // 4]
     return Entry("sentinel", (chosen,), (chosen,))
 

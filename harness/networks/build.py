@@ -9,6 +9,8 @@ from torch import nn
 from harness.networks.layers import make_network
 from harness.spaces.block import Block
 
+BN_EPS = 1e-5  # of every network that is built from blocks
+
 
 def build(blocks: Sequence[Block]) -> nn.Sequential:
     """The plain network of `blocks`, in evaluation mode.
@@ -24,6 +26,16 @@ def build_random(blocks: Sequence[Block], seed: int) -> nn.Sequential:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return build(blocks)
+
+
+@torch.no_grad()
+def fold_eps(network: nn.Module) -> None:
+    """Give every batch norm torch's own epsilon; what it is smaller by goes into the variances."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            assert module.running_var is not None
+            module.running_var += module.eps - BN_EPS
+            module.eps = BN_EPS
 
 
 def input_shape(blocks: Sequence[Block], batch: int) -> tuple[int, int, int, int]:

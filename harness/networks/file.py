@@ -17,7 +17,7 @@ from harness.spaces.arch import Arch
 from harness.spaces.block import Block
 
 SCHEMA = 1
-_UNREADABLE = (
+UNREADABLE = (
     RuntimeError,
     pickle.UnpicklingError,
     EOFError,
@@ -115,7 +115,7 @@ def load_tensors(path: Path, kind: str) -> dict[str, Any]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise CheckpointError(
             f"cannot read {path}: it is broken, or holds more than tensors and plain values; "
             "delete it to have it made again"

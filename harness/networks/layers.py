@@ -11,6 +11,7 @@ ACTIVATIONS = {
     "relu": nn.ReLU,
     "relu6": nn.ReLU6,
     "h_swish": nn.Hardswish,
+    "swish": nn.SiLU,
 }
 
 
@@ -23,18 +24,21 @@ def conv_bn(in_channels, out_channels, kernel, stride, groups, act):
 
 
 class SqueezeExcite(nn.Module):
-    """Channel attention as in MobileNetV3: pooled, squeezed, gated by a hard sigmoid."""
+    """Channel attention: pooled, squeezed, gated.
 
-    def __init__(self, channels, squeezed):
+    By ReLU and a hard sigmoid as in MobileNetV3, by swish and a sigmoid in networks of swish.
+    """
+
+    def __init__(self, channels, squeezed, act):
         super().__init__()
         self.reduce = nn.Conv2d(channels, squeezed, 1)
         self.expand = nn.Conv2d(squeezed, channels, 1)
         self.pool = nn.AdaptiveAvgPool2d(1)
-        self.relu = nn.ReLU()
-        self.gate = nn.Hardsigmoid()
+        self.act = nn.SiLU() if act == "swish" else nn.ReLU()
+        self.gate = nn.Sigmoid() if act == "swish" else nn.Hardsigmoid()
 
     def forward(self, x):
-        return x * self.gate(self.expand(self.relu(self.reduce(self.pool(x)))))
+        return x * self.gate(self.expand(self.act(self.reduce(self.pool(x)))))
 
 
 class MBConv(nn.Module):
@@ -47,7 +51,7 @@ class MBConv(nn.Module):
         self.expand = conv_bn(inner, mid, 1, 1, 1, act) if mid != inner else nn.Identity()
         self.depthwise = conv_bn(mid, mid, spec["kernel"], spec["stride"], mid, act)
         se = spec["se_channels"]
-        self.se = SqueezeExcite(mid, se) if se else nn.Identity()
+        self.se = SqueezeExcite(mid, se, act) if se else nn.Identity()
         self.project = conv_bn(mid, spec["out_channels"], 1, 1, 1, "none")
 
     def forward(self, x):
@@ -55,13 +59,47 @@ class MBConv(nn.Module):
         return x + y if self.residual else y
 
 
+class Residual(nn.Module):
+    """A layer whose input is added to its output."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x):
+        return x + self.layer(x)
+
+
+class Bottleneck(nn.Module):
+    """ResNet's, with average pooling in the shortcut where it is strided (ResNet-D)."""
+
+    def __init__(self, spec):
+        super().__init__()
+        inner, mid, out = spec["in_channels"], spec["mid_channels"], spec["out_channels"]
+        stride, act = spec["stride"], spec["act"]
+        self.reduce = conv_bn(inner, mid, 1, 1, 1, act)
+        self.conv = conv_bn(mid, mid, spec["kernel"], stride, 1, act)
+        self.expand = conv_bn(mid, out, 1, 1, 1, "none")
+        self.pool = nn.AvgPool2d(stride, stride, ceil_mode=True) if stride > 1 else nn.Identity()
+        self.shortcut = nn.Identity() if spec["residual"] else conv_bn(inner, out, 1, 1, 1, "none")
+        self.act = ACTIVATIONS[act]()
+
+    def forward(self, x):
+        return self.act(self.expand(self.conv(self.reduce(x))) + self.shortcut(self.pool(x)))
+
+
 def make_layer(spec):
     """The layer of one block, with torch's random initial weights."""
     kind, inner, out = spec["kind"], spec["in_channels"], spec["out_channels"]
     if kind == "conv":
-        return conv_bn(inner, out, spec["kernel"], spec["stride"], 1, spec["act"])
+        layer = conv_bn(inner, out, spec["kernel"], spec["stride"], 1, spec["act"])
+        return Residual(layer) if spec["residual"] else layer
     if kind == "mbconv":
         return MBConv(spec)
+    if kind == "bottleneck":
+        return Bottleneck(spec)
+    if kind == "maxpool":
+        return nn.MaxPool2d(spec["kernel"], spec["stride"], spec["kernel"] // 2)
     if kind == "pool":
         return nn.AdaptiveAvgPool2d(1)
     if kind == "mix":

@@ -46,7 +46,7 @@ def export_published(job: Run, device: str, folder: Path) -> list[Path]:
     calibration = calibrate(table, clock)
     times = table.block_ns(clock)
     resolutions = BlockTablePredictor.from_table(table, job.space, clock).resolutions
-    stems = {job.space.fixed_blocks(resolution)[0][0] for resolution in resolutions}
+    stems = set(job.space.blocks_at(0, resolutions))
     rows = {}
     for block, row in rows_of(table, clock).items():
         offset_ns = calibration.offset_ns if block in stems else 0.0

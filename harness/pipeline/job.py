@@ -8,6 +8,7 @@ from typing import Protocol
 from harness.effort import Effort
 from harness.errors import UsageError
 from harness.progress import Progress
+from harness.spaces.mobile import MobileSpace
 from harness.spaces.space import Space
 from harness.training.stages import Recipe, progressive_shrinking
 from harness.workspace import Workspace
@@ -42,11 +43,13 @@ class Run:
         Raises:
             UsageError: there is no data to train this space on.
         """
-        if self.space.name != "digits":
-            raise UsageError(f"there is no data to train {self.space.name} on; use digits")
-        return progressive_shrinking(
-            self.space, self.effort.training_steps, self.seed, self.distill
-        )
+        space = self.space
+        if not isinstance(space, MobileSpace) or (space.image_channels, space.classes) != (1, 10):
+            raise UsageError(
+                f"there is no data to train {space.name} on: what is here are digits, "
+                "grey images of 10 classes"
+            )
+        return progressive_shrinking(space, self.effort.training_steps, self.seed, self.distill)
 
     def folder(self) -> Path:
         """Where the supernet and what hangs on it is kept."""

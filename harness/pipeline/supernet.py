@@ -13,7 +13,7 @@ from harness.files import LineLog, read_lines
 from harness.pipeline.job import Run
 from harness.predictors import accuracy
 from harness.predictors.accuracy import AccuracyPredictor
-from harness.spaces.genome import Genomes, decode, genes, sample
+from harness.spaces.genome import Genomes, decode, sample
 
 if TYPE_CHECKING:  # torch is imported where it is needed
     from harness.training.evaluate import SubnetEvaluator
@@ -89,7 +89,7 @@ def read_evaluated(job: Run) -> tuple[Genomes, npt.NDArray[np.float64]]:
     try:
         rows = np.array([line["genome"] for line in lines], dtype=np.int16)
         accuracies = np.array([line["accuracy"] for line in lines], dtype=float)
-        return rows.reshape(len(lines), len(genes(job.space))), accuracies
+        return rows.reshape(len(lines), len(job.space.genes)), accuracies
     except (KeyError, TypeError, ValueError) as error:
         raise FileFormatError(f"{job.evaluated} is broken: {error!r}; delete it") from error
 

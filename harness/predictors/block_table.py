@@ -67,10 +67,7 @@ class BlockTablePredictor:
     @property
     def resolutions(self) -> tuple[int, ...]:
         """Those that the table covers; networks of others have an infinite latency."""
-        covered = np.isfinite(self.costs.fixed)
-        return tuple(
-            r for r, known in zip(self.costs.space.resolutions, covered, strict=True) if known
-        )
+        return self.costs.resolutions
 
     def latency_ms(self, genomes: Genomes) -> npt.NDArray[np.float64]:
         """Predicted latency of each network, [n]."""

@@ -92,6 +92,8 @@ class FewShotPredictor:
 
 def demands(block: Block) -> Floats:
     """What a block asks of a device, for one image, in the order of `Assumptions`, [3 + 6]."""
+    if block.kind in ("bottleneck", "maxpool"):
+        return _resnet_demands(block)
     inner = block.kind == "mbconv"
     expands = inner and block.mid_channels != block.in_channels
     out_area = block.out_height * block.out_width
@@ -110,6 +112,18 @@ def demands(block: Block) -> Floats:
     kernels = [block.kernel <= 3, block.kernel == 5, block.kernel >= 7]
     by_kernel = [depthwise * here for here in kernels]
     return np.array([*launched, block.macs - depthwise, *by_kernel, moved, block.params], float)
+
+
+def _resnet_demands(block: Block) -> Floats:
+    """The same of a ResNet's blocks; nobody has compared these with measured ResNets yet."""
+    out_area = block.out_height * block.out_width
+    out = out_area * block.out_channels
+    if block.kind == "maxpool":
+        return np.array([1, 0, 0, 0, 0, 0, 0, out * (block.kernel**2 + 1), 0], float)
+    shortcut = not block.residual
+    inner = (block.height * block.width + out_area) * block.mid_channels
+    moved = 6 * inner + out * (4 + 5 + 4 * shortcut)
+    return np.array([3 + shortcut, 0, 0, block.macs, 0, 0, 0, moved, block.params], float)
 
 
 def fit(

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections import defaultdict
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -35,9 +36,12 @@ def save_page(front: Front, space: Space, folder: Path) -> Path:
 
 
 def describe_arch(space: Space, arch: Arch) -> str:
-    """An arch in short: each stage's layers as kernel and expand."""
-    stages: list[list[str]] = [[] for _ in space.stages]
-    for slot in space.active_slots(arch):
-        layer = f"k{arch.kernels[slot]}e{arch.expands[slot]}"
-        stages[slot // space.max_depth].append(layer)
-    return " | ".join(" ".join(layers) for layers in stages)
+    """An arch in short: each stage's layers with what was chosen for them, as `k5e6`."""
+    stages: dict[int, list[str]] = defaultdict(list)
+    for index in space.active(arch):
+        place = space.places[index]
+        genes = (space.genes[column] for column in place.genes[1:])
+        layer = "".join(f"{gene.part[0]}{arch.part(gene.part)[gene.index]:g}" for gene in genes)
+        if place.stage is not None:
+            stages[place.stage].append(layer)
+    return " | ".join(" ".join(layers) for layers in stages.values())

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from harness.spaces.genome import Genomes, canonical, genes
+from harness.spaces.genome import Genomes, canonical
 from harness.spaces.space import Space
 
 MUTATION = 0.1  # chance of each gene, as in the reference
@@ -10,10 +10,9 @@ MUTATION = 0.1  # chance of each gene, as in the reference
 
 def mutate(space: Space, parents: Genomes, rng: np.random.Generator) -> Genomes:
     """Every gene redrawn with the chance `MUTATION`, at least one of each row."""
-    columns = genes(space)
     changed = rng.random(parents.shape) < MUTATION
-    changed[np.arange(len(parents)), rng.integers(0, len(columns), len(parents))] = True
-    fresh = rng.integers(0, columns, parents.shape, dtype=np.int16)
+    changed[np.arange(len(parents)), rng.integers(0, len(space.sizes), len(parents))] = True
+    fresh = rng.integers(0, space.sizes, parents.shape, dtype=np.int16)
     return canonical(space, np.where(changed, fresh, parents))
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from harness.errors import FileFormatError
 
 _KEY = re.compile(
-    r"(?P<kind>conv|mbconv|pool|mix|linear)"
+    r"(?P<kind>conv|mbconv|bottleneck|maxpool|pool|mix|linear)"
     r"-(?P<height>\d+)x(?P<width>\d+)x(?P<in_channels>\d+)"
     r"-m(?P<mid_channels>\d+)-o(?P<out_channels>\d+)-k(?P<kernel>\d+)-s(?P<stride>\d+)"
-    r"-(?P<act>none|relu|relu6|h_swish)-se(?P<se_channels>\d+)-res(?P<residual>[01])"
+    r"-(?P<act>none|relu|relu6|h_swish|swish)-se(?P<se_channels>\d+)-res(?P<residual>[01])"
 )
 _WORDS = {"kind", "act"}
 
@@ -20,8 +20,9 @@ class Block:
 
     Kinds: `conv` (convolution, batch norm, activation), `mbconv` (inverted bottleneck: expansion,
     depthwise, optional squeeze-and-excitation, projection; no expansion where mid equals in),
-    `pool` (global average), `mix` (1x1 convolution without batch norm on pooled features),
-    `linear` (classifier).
+    `bottleneck` (ResNet's: 1x1, 3x3, 1x1; the input is added, through average pooling and a 1x1
+    convolution where `residual` is false), `maxpool`, `pool` (global average), `mix` (1x1
+    convolution without batch norm on pooled features), `linear` (classifier).
     """
 
     kind: str
@@ -83,7 +84,15 @@ class Block:
             return (
                 expansion + depthwise + squeeze + out_area * self.mid_channels * self.out_channels
             )
-        if self.kind == "pool":
+        if self.kind == "bottleneck":
+            inner = self.height * self.width * self.in_channels * self.mid_channels
+            inner += (
+                out_area
+                * self.mid_channels
+                * (self.kernel**2 * self.mid_channels + self.out_channels)
+            )
+            return inner + out_area * self._shortcut
+        if self.kind in ("pool", "maxpool"):
             return 0
         return out_area * self.kernel**2 * self.in_channels * self.out_channels
 
@@ -96,7 +105,11 @@ class Block:
             squeeze = (2 * self.mid_channels + 1) * self.se_channels
             squeeze += self.mid_channels if self.se_channels else 0
             return expansion + depthwise + squeeze + (self.mid_channels + 2) * self.out_channels
-        if self.kind == "pool":
+        if self.kind == "bottleneck":
+            inner = (self.in_channels + self.kernel**2 * self.mid_channels + 4) * self.mid_channels
+            inner += (self.mid_channels + 2) * self.out_channels
+            return inner + self._shortcut + (0 if self.residual else 2 * self.out_channels)
+        if self.kind in ("pool", "maxpool"):
             return 0
         weights = self.kernel**2 * self.in_channels * self.out_channels
         return weights + {"conv": 2, "mix": 0, "linear": 1}[self.kind] * self.out_channels
@@ -105,6 +118,11 @@ class Block:
     def _expanded(self) -> int:
         """Channels that the expansion makes: none where there is nothing to expand."""
         return self.mid_channels if self.mid_channels != self.in_channels else 0
+
+    @property
+    def _shortcut(self) -> int:
+        """Weights of a bottleneck's 1x1 convolution beside it."""
+        return 0 if self.residual else self.in_channels * self.out_channels
 
 
 def _strided(size: int, stride: int) -> int:

@@ -1,26 +1,55 @@
 """The spaces that a name on the command line can mean."""
 
+import re
+import sys
 from difflib import get_close_matches
+from importlib import import_module
 
 from harness.errors import UsageError
 from harness.spaces.digits import DIGITS
 from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_0, OFA_MBV3_W1_2
+from harness.spaces.ofa_proxyless import OFA_PROXYLESS_W1_3
+from harness.spaces.resnet import OFA_RESNET50
 from harness.spaces.space import Space
 
-SPACES = {space.name: space for space in (DIGITS, OFA_MBV3_W1_0, OFA_MBV3_W1_2)}
+SPACES: dict[str, Space] = {
+    space.name: space
+    for space in (DIGITS, OFA_MBV3_W1_0, OFA_MBV3_W1_2, OFA_PROXYLESS_W1_3, OFA_RESNET50)
+}
 
 
 def find_space(name: str) -> Space:
-    """The space called `name`.
+    """The space called `name`, or a user's own as `package.module:SPACE`.
 
     Raises:
         UsageError: there is none; the message names the nearest.
     """
     if name in SPACES:
         return SPACES[name]
+    if ":" in name:
+        return _imported(name)
     near = get_close_matches(name, SPACES, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(SPACES)}"
     raise UsageError(f"no space called {name!r}; {hint}")
+
+
+def _imported(name: str) -> Space:
+    """A space of the user's; the current folder is searched too."""
+    module, _, attribute = name.partition(":")
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        space = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UsageError(f"cannot import the space {name!r}: {error}") from error
+    if not isinstance(space, Space):
+        raise UsageError(f"{name!r} is no space but {type(space).__name__}")
+    if space.name in SPACES or not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", space.name):
+        raise UsageError(
+            f"the space {name!r} is named {space.name!r}; it needs a name of its own, of small "
+            "letters, digits, dots and dashes: files are named after it"
+        )
+    return space
 
 
 def part_of(space: Space, resolutions: str | None) -> Space:

@@ -1,8 +1,8 @@
 """A small space for scikit-learn's 8x8 digits: the whole system in minutes on a laptop."""
 
-from harness.spaces.space import Space, Stage
+from harness.spaces.mobile import MobileSpace, Stage
 
-DIGITS = Space(
+DIGITS = MobileSpace(
     name="digits",
     title="Digits (scikit-learn, randomly transformed)",
     resolutions=(12, 16, 20),

@@ -1,8 +1,7 @@
 """Arches of one space as rows of an integer array: what the search and the predictors see.
 
-A row holds indices into the space's choices: resolution, depth of each stage, kernel of each
-layer, expand of each layer. Layers that the depth leaves out hold index 0 (`canonical`), so that
-two rows are equal exactly when they are the same network.
+A row holds indices into the choices of the space's genes. Genes of layers that the depth leaves
+out hold index 0 (`canonical`), so that two rows are equal exactly when they are the same network.
 """
 
 from collections.abc import Iterable
@@ -13,39 +12,19 @@ import numpy.typing as npt
 from harness.spaces.arch import Arch
 from harness.spaces.space import Space
 
-Genomes = npt.NDArray[np.int16]  # [population, 1 + stages + 2 * layers]
+Genomes = npt.NDArray[np.int16]  # [population, genes]
 
 
-def genes(space: Space) -> npt.NDArray[np.int64]:
-    """How many choices each column has, [1 + stages + 2 * layers]."""
-    return np.repeat(
-        [len(space.resolutions), len(space.depths), len(space.kernels), len(space.expands)],
-        [1, len(space.stages), space.layers, space.layers],
-    )
-
-
-def split(space: Space, genomes: Genomes) -> tuple[Genomes, Genomes, Genomes, Genomes]:
-    """The columns: resolution [n], depths [n, stages], kernels and expands [n, layers]."""
-    stages = len(space.stages)
-    edges = [1, 1 + stages, 1 + stages + space.layers]
-    resolution, depths, kernels, expands = np.split(genomes, edges, axis=1)
-    return resolution[:, 0], depths, kernels, expands
-
-
-def active(space: Space, depths: Genomes) -> npt.NDArray[np.bool_]:
-    """Which layers are there, [n, layers], for depth indices [n, stages]."""
-    layers = np.asarray(space.depths)[depths]
-    present = np.arange(space.max_depth) < layers[:, :, None]
-    return present.reshape(len(depths), space.layers)
+def present(space: Space, genomes: Genomes) -> npt.NDArray[np.bool_]:
+    """Which genes the depths leave in, [n, genes]."""
+    depths = [0 if gene.depth is None else gene.depth for gene in space.genes]
+    from_choice = [0 if gene.depth is None else gene.from_choice for gene in space.genes]
+    return np.asarray(genomes[:, depths] >= np.array(from_choice))
 
 
 def canonical(space: Space, genomes: Genomes) -> Genomes:
-    """The same networks with index 0 in every left-out layer."""
-    resolution, depths, kernels, expands = split(space, genomes)
-    present = active(space, depths)
-    return np.concatenate(
-        [resolution[:, None], depths, kernels * present, expands * present], axis=1
-    ).astype(np.int16)
+    """The same networks with index 0 for every gene that is left out."""
+    return (genomes * present(space, genomes)).astype(np.int16)
 
 
 def encode(space: Space, archs: Iterable[Arch]) -> Genomes:
@@ -57,41 +36,34 @@ def encode(space: Space, archs: Iterable[Arch]) -> Genomes:
     rows = []
     for arch in archs:
         space.check(arch)
-        present = set(space.active_slots(arch))
-        kernels, expands = (
-            [choices.index(values[slot]) if slot in present else 0 for slot in range(space.layers)]
-            for choices, values in ((space.kernels, arch.kernels), (space.expands, arch.expands))
+        rows.append(
+            [
+                gene.choices.index(arch.part(gene.part)[gene.index])
+                if space.present(arch, gene)
+                else 0
+                for gene in space.genes
+            ]
         )
-        depths = [space.depths.index(depth) for depth in arch.depths]
-        rows.append([space.resolutions.index(arch.resolution), *depths, *kernels, *expands])
-    return np.array(rows, dtype=np.int16).reshape(len(rows), len(genes(space)))
+    return np.array(rows, dtype=np.int16).reshape(len(rows), len(space.genes))
 
 
 def decode(space: Space, genome: Genomes) -> Arch:
     """The arch of one row."""
-    resolution, depths, kernels, expands = split(space, genome[None])
-    present = active(space, depths)[0]
-    return Arch(
-        resolution=space.resolutions[resolution[0]],
-        depths=tuple(space.depths[index] for index in depths[0]),
-        kernels=_values(space.kernels, kernels[0], present),
-        expands=_values(space.expands, expands[0], present),
+    here = present(space, genome[None])[0]
+    return Arch.of(
+        {
+            (gene.part, gene.index): gene.choices[choice] if there else 0
+            for gene, choice, there in zip(space.genes, genome, here, strict=True)
+        }
     )
 
 
-def _values(
-    choices: tuple[int, ...], row: Genomes, present: npt.NDArray[np.bool_]
-) -> tuple[int, ...]:
-    return tuple(choices[i] if here else 0 for i, here in zip(row, present, strict=True))
-
-
 def sample(space: Space, count: int, rng: np.random.Generator) -> Genomes:
-    """Random rows as in the OFA paper: every depth, kernel, expand and resolution equally likely.
+    """Random rows as in the OFA paper: every choice of every gene equally likely.
 
     Shallow and deep networks come alike, which suits training, predictors and calibration.
     """
-    columns = genes(space)
-    return canonical(space, rng.integers(0, columns, (count, len(columns)), dtype=np.int16))
+    return canonical(space, _any(space, count, rng))
 
 
 def sample_uniform(space: Space, count: int, rng: np.random.Generator) -> Genomes:
@@ -99,26 +71,28 @@ def sample_uniform(space: Space, count: int, rng: np.random.Generator) -> Genome
 
     There are far more deep networks than shallow ones, so nearly all drawn are deep.
     """
-    columns = genes(space)
-    genomes = rng.integers(0, columns, (count, len(columns)), dtype=np.int16)
-    per_layer = len(space.kernels) * len(space.expands)
-    networks = np.array([float(per_layer) ** depth for depth in space.depths])
-    stages = len(space.stages)
-    shares = networks / networks.sum()
-    genomes[:, 1 : 1 + stages] = rng.choice(len(networks), (count, stages), p=shares)
+    genomes = _any(space, count, rng)
+    for column in {gene.depth for gene in space.genes if gene.depth is not None}:
+        networks = np.array(space.networks_of_depth(column), dtype=float)
+        genomes[:, column] = rng.choice(len(networks), count, p=networks / networks.sum())
     return canonical(space, genomes)
 
 
-def one_hot(space: Space, genomes: Genomes) -> npt.NDArray[np.float32]:
-    """The paper's encoding (appendix A), [n, layers * (kernels + expands) + resolutions].
+def _any(space: Space, count: int, rng: np.random.Generator) -> Genomes:
+    return rng.integers(0, space.sizes, (count, len(space.sizes)), dtype=np.int16)
 
-    Kernel and expand of each layer and the resolution one-hot; left-out layers are all zero.
+
+def one_hot(space: Space, genomes: Genomes) -> npt.NDArray[np.float32]:
+    """The paper's encoding (appendix A), [n, features].
+
+    Kernels, expands, widths and the resolution one-hot, zero for layers that are left out. A depth
+    shows in what it leaves out; where that is no gene, it is one-hot itself.
     """
-    resolution, depths, kernels, expands = split(space, genomes)
-    present = active(space, depths)[:, :, None]
-    parts = [
-        (np.eye(len(choices), dtype=np.float32)[rows] * present).reshape(len(genomes), -1)
-        for choices, rows in ((space.kernels, kernels), (space.expands, expands))
+    here = present(space, genomes)
+    shown = {gene.depth for gene in space.genes if gene.depth is not None}
+    columns = [column for column in range(1, len(space.genes)) if column not in shown]
+    features = [
+        np.eye(space.sizes[column], dtype=np.float32)[genomes[:, column]] * here[:, [column]]
+        for column in (*columns, 0)
     ]
-    sizes = np.eye(len(space.resolutions), dtype=np.float32)[resolution]
-    return np.concatenate([*parts, sizes], axis=1)
+    return np.concatenate(features, axis=1)

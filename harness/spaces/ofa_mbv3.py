@@ -1,17 +1,18 @@
 """OFA-MobileNetV3 (Cai et al., ICLR 2020; the released code's `OFAMobileNetV3`)."""
 
-from harness.spaces.space import Space, Stage, make_divisible
+from harness.spaces.mobile import MobileSpace, Stage
+from harness.spaces.space import make_divisible, width_name
 
 
-def ofa_mbv3(width_mult: float) -> Space:
+def ofa_mbv3(width_mult: float) -> MobileSpace:
     """The space at a width multiplier: 20 elastic layers, ImageNet classes, 128 to 224 pixels."""
 
     def scaled(channels: int) -> int:
         return make_divisible(channels * width_mult, 8)
 
-    return Space(
-        name=f"ofa-mbv3-w{width_mult:.1f}",
-        title=f"OFA-MobileNetV3, width {width_mult:.1f} (ImageNet)",
+    return MobileSpace(
+        name=f"ofa-mbv3-w{width_name(width_mult)}",
+        title=f"OFA-MobileNetV3, width {width_name(width_mult)} (ImageNet)",
         resolutions=tuple(range(128, 225, 4)),
         image_channels=3,
         classes=1000,

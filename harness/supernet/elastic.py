@@ -4,6 +4,7 @@ Each holds the weights of its largest form; a smaller form uses their leading ch
 the names and shapes of `networks.layers`, so that a sub-network is cut out by slicing.
 """
 
+from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness.networks.layers import MBConv
+from harness.networks.layers import MBConv, make_layer
 from harness.spaces.block import Block
 
 
@@ -30,6 +31,16 @@ def batch_norm(x: Tensor, bn: nn.BatchNorm2d) -> Tensor:
         bn.momentum or 0.0,
         bn.eps,
     )
+
+
+def conv_bn(x: Tensor, layer: nn.Module, out: int) -> Tensor:
+    """A convolution with batch norm and activation, with its leading `out` output channels."""
+    conv, bn, act = layer.children()
+    assert isinstance(conv, nn.Conv2d)
+    assert isinstance(bn, nn.BatchNorm2d)
+    y = F.conv2d(x, conv.weight[:out, : x.shape[1]], None, conv.stride, conv.padding)
+    z: Tensor = act(batch_norm(y, bn))
+    return z
 
 
 class ElasticKernel(nn.Module):
@@ -60,49 +71,106 @@ class ElasticKernel(nn.Module):
         return weight
 
 
-class ElasticMBConv(nn.Module):
+class Elastic(nn.Module):
+    """A layer that can act as any block of its place; `largest` holds the weights."""
+
+    def __init__(self, spec: dict[str, Any]) -> None:
+        """`spec` is the place's largest block."""
+        super().__init__()
+        self.largest = make_layer(spec)
+
+    def forward(self, x: Tensor, _block: Block) -> Tensor:
+        """Act as the block given. Without weights there is nothing to choose."""
+        y: Tensor = self.largest(x)
+        return y
+
+    @torch.no_grad()
+    def cut(self, target: nn.Module) -> None:
+        """Give the static layer `target` the leading channels of the weights."""
+        source = self.largest.state_dict()
+        for name, value in target.state_dict().items():
+            value.copy_(source[name][tuple(slice(size) for size in value.shape)])
+
+    def sort_channels(self) -> None:
+        """Put inner channels in order of importance, where the layer has any."""
+
+
+class ElasticConv(Elastic):
+    """A convolution with batch norm and activation: input and output channels."""
+
+    def forward(self, x: Tensor, block: Block) -> Tensor:
+        layer = self.largest.layer if block.residual else self.largest
+        y = conv_bn(x, layer, block.out_channels)
+        return x + y if block.residual else y
+
+
+class ElasticLinear(Elastic):
+    """The classifier: input channels."""
+
+    def forward(self, x: Tensor, block: Block) -> Tensor:
+        linear = self.largest[1]
+        return F.linear(x.flatten(1), linear.weight[:, : block.in_channels], linear.bias)
+
+
+class ElasticBottleneck(Elastic):
+    """ResNet's bottleneck: input, inner and output channels."""
+
+    def forward(self, x: Tensor, block: Block) -> Tensor:
+        layer, mid, out = self.largest, block.mid_channels, block.out_channels
+        y = conv_bn(conv_bn(x, layer.reduce, mid), layer.conv, mid)
+        shortcut = x if block.residual else conv_bn(layer.pool(x), layer.shortcut, out)
+        z: Tensor = layer.act(conv_bn(y, layer.expand, out) + shortcut)
+        return z
+
+    @torch.no_grad()
+    def sort_channels(self) -> None:
+        """Inner channels by the L1 norm of what expands them."""
+        layer = self.largest
+        order = _by_importance(layer.expand[0].weight)
+        layer.expand[0].weight.copy_(layer.expand[0].weight[:, order])
+        _permute(layer.conv, order)
+        inner = _by_importance(layer.conv[0].weight)
+        layer.conv[0].weight.copy_(layer.conv[0].weight[:, inner])
+        _permute(layer.reduce, inner)
+
+
+class ElasticMBConv(Elastic):
     """An inverted bottleneck whose kernel and inner width can be chosen at each call."""
 
     def __init__(self, spec: dict[str, Any], kernels: tuple[int, ...]) -> None:
-        """`spec` is the layer's largest block."""
-        super().__init__()
-        largest = MBConv(spec)
-        self.expand, self.depthwise = largest.expand, largest.depthwise
-        self.se, self.project = largest.se, largest.project
+        super().__init__(spec)
         self.kernel_transform = ElasticKernel(kernels)
-        self.stride, self.residual = spec["stride"], spec["residual"]
-        self.has_se = bool(spec["se_channels"])
 
     def forward(self, x: Tensor, block: Block) -> Tensor:
         """Act as `block`, which differs from the largest in kernel and inner width alone."""
-        mid, kernel = block.mid_channels, block.kernel
-        y = F.conv2d(x, self.expand[0].weight[:mid])
-        y = self.expand[2](batch_norm(y, self.expand[1]))
-        weight = self.kernel_transform(self.depthwise[0].weight[:mid], kernel)
-        y = F.conv2d(y, weight, stride=self.stride, padding=kernel // 2, groups=mid)
-        y = self.depthwise[2](batch_norm(y, self.depthwise[1]))
-        if self.has_se:
+        layer, mid, kernel = self.largest, block.mid_channels, block.kernel
+        y = x if mid == block.in_channels else conv_bn(x, layer.expand, mid)
+        weight = self.kernel_transform(layer.depthwise[0].weight[:mid], kernel)
+        y = F.conv2d(y, weight, stride=block.stride, padding=kernel // 2, groups=mid)
+        y = layer.depthwise[2](batch_norm(y, layer.depthwise[1]))
+        if block.se_channels:
             y = y * self._attention(y, mid, block.se_channels)
-        y = F.conv2d(y, self.project[0].weight[:, :mid])
-        y = batch_norm(y, self.project[1])
-        return x + y if self.residual else y
+        y = conv_bn(y, layer.project, block.out_channels)
+        return x + y if block.residual else y
 
     def _attention(self, y: Tensor, mid: int, squeezed: int) -> Tensor:
-        reduce, expand = self.se.reduce, self.se.expand
+        se = self.largest.se
         pooled = y.mean((2, 3), keepdim=True)
-        z = F.relu(F.conv2d(pooled, reduce.weight[:squeezed, :mid], reduce.bias[:squeezed]))
-        return F.hardsigmoid(F.conv2d(z, expand.weight[:mid, :squeezed], expand.bias[:mid]))
+        z = F.conv2d(pooled, se.reduce.weight[:squeezed, :mid], se.reduce.bias[:squeezed])
+        z = F.conv2d(se.act(z), se.expand.weight[:mid, :squeezed], se.expand.bias[:mid])
+        gates: Tensor = se.gate(z)
+        return gates
 
     @torch.no_grad()
-    def cut(self, target: MBConv) -> None:
+    def cut(self, target: nn.Module) -> None:
         """Give the static layer `target`, of any width and kernel, the weights it shares."""
+        assert isinstance(target, MBConv)
         mid, _, kernel, _ = target.depthwise[0].weight.shape
-        weight = self.kernel_transform(self.depthwise[0].weight[:mid], kernel)
-        target.depthwise[0].weight.copy_(weight)
-        source = self.state_dict()
+        source = self.largest.state_dict()
+        weight = self.kernel_transform(self.largest.depthwise[0].weight[:mid], kernel)
+        source["depthwise.0.weight"] = weight
         for name, value in target.state_dict().items():
-            if name != "depthwise.0.weight":
-                value.copy_(source[name][tuple(slice(size) for size in value.shape)])
+            value.copy_(source[name][tuple(slice(size) for size in value.shape)])
 
     @torch.no_grad()
     def sort_channels(self) -> None:
@@ -110,19 +178,36 @@ class ElasticMBConv(nn.Module):
 
         The largest network computes the same as before; narrower ones keep the best channels.
         """
-        order = self.project[0].weight.abs().sum((0, 2, 3)).argsort(descending=True, stable=True)
-        _permute(self.expand, order)
-        _permute(self.depthwise, order)
-        self.project[0].weight.copy_(self.project[0].weight[:, order])
-        if self.has_se:
-            reduce, expand = self.se.reduce, self.se.expand
+        layer = self.largest
+        if isinstance(layer.expand, nn.Identity):
+            return  # inner channels are those of the layer before
+        order = _by_importance(layer.project[0].weight)
+        _permute(layer.expand, order)
+        _permute(layer.depthwise, order)
+        layer.project[0].weight.copy_(layer.project[0].weight[:, order])
+        if not isinstance(layer.se, nn.Identity):
+            reduce, expand = layer.se.reduce, layer.se.expand
             reduce.weight.copy_(reduce.weight[:, order])
             expand.weight.copy_(expand.weight[order])
             expand.bias.copy_(expand.bias[order])
-            inner = expand.weight.abs().sum((0, 2, 3)).argsort(descending=True, stable=True)
+            inner = _by_importance(expand.weight)
             expand.weight.copy_(expand.weight[:, inner])
             reduce.weight.copy_(reduce.weight[inner])
             reduce.bias.copy_(reduce.bias[inner])
+
+
+def elastic(block: Block, kernels: tuple[int, ...]) -> Elastic:
+    """The elastic layer of a place whose largest block is `block`."""
+    spec = asdict(block)
+    if block.kind == "mbconv":
+        return ElasticMBConv(spec, kernels)
+    kinds = {"conv": ElasticConv, "bottleneck": ElasticBottleneck, "linear": ElasticLinear}
+    return kinds.get(block.kind, Elastic)(spec)
+
+
+def _by_importance(weight: Tensor) -> Tensor:
+    """Input channels of a convolution, that with the largest L1 norm first."""
+    return weight.abs().sum((0, 2, 3)).argsort(descending=True, stable=True)
 
 
 def _permute(layer: nn.Module, order: Tensor) -> None:

@@ -55,8 +55,9 @@ UNCALIBRATED = Calibration({}, 1.0, 0.0, 0.0, 0.0, 0)
 
 
 def stage_of(block: Block) -> str:
-    """The stage that an inverted bottleneck belongs to, by its output width."""
-    return f"{block.kind}-o{block.out_channels}" if block.kind == "mbconv" else "other"
+    """The stage that a block belongs to, by its output width."""
+    elastic = block.kind in ("mbconv", "bottleneck")
+    return f"{block.kind}-o{block.out_channels}" if elastic else "other"
 
 
 @dataclass(frozen=True)

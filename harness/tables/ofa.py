@@ -75,7 +75,7 @@ def read_published(paths: Sequence[Path], space: Space, device: str, source: str
                 found.setdefault(key, []).append(_row(value, f"{path}: {key}"))
             else:
                 foreign.add(key)
-    stems = {resolution: block_key(space.fixed_blocks(resolution)[0][0]) for resolution in layouts}
+    stems = {r: block_key(next(space.blocks_at(0, (r,)))) for r in layouts}
     covered = [resolution for resolution in layouts if stems[resolution] in found]
     if not covered:
         raise TableError(

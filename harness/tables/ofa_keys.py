@@ -17,7 +17,8 @@ def layout(space: Space, resolution: int) -> dict[str, tuple[Block, ...]]:
         TableError: the released code has no key for a block of the space.
     """
     blocks = space.distinct_blocks((resolution,))
-    if space.mix_width or any(block.se_channels or block.act == "h_swish" for block in blocks):
+    mobile_v3 = any(b.kind == "mix" or b.se_channels or b.act == "h_swish" for b in blocks)
+    if mobile_v3:
         return {block_key(block): (block,) for block in blocks}
     # ProxylessNAS times pooling and classifier together, and tells expansions by their ratio.
     (pool,) = (block for block in blocks if block.kind == "pool")

@@ -15,7 +15,7 @@ from harness.progress import Progress, silent
 from harness.spaces.arch import Arch
 from harness.spaces.space import Space
 from harness.supernet.checkpoint import Checkpoint
-from harness.supernet.supernet import Supernet, largest_arch
+from harness.supernet.supernet import Supernet
 from harness.training.data import Digits, prepare
 from harness.training.stages import Recipe, Stage
 
@@ -142,20 +142,18 @@ def _step(
 def _random_arch(space: Space, stage: Stage, rng: np.random.Generator) -> Arch:
     """A sub-network of the stage's open choices, each equally likely."""
 
-    def draw(choices: tuple[int, ...], count: int) -> tuple[int, ...]:
-        return tuple(int(value) for value in rng.choice(choices, count))
-
-    return Arch(
-        space.resolutions[-1],
-        draw(stage.depths, len(space.stages)),
-        draw(stage.kernels, space.layers),
-        draw(stage.expands, space.layers),
-    )
+    open_choices = {"d": stage.depths, "ks": stage.kernels, "e": stage.expands}
+    values = {}
+    for gene in space.genes:
+        allowed = open_choices.get(gene.part, gene.choices)
+        choices = [choice for choice in gene.choices if choice in allowed]
+        values[gene.part, gene.index] = choices[rng.integers(len(choices))]
+    values["r", 0] = space.resolutions[-1]
+    return Arch.of(values)
 
 
 def _teacher(space: Space, weights: dict[str, Tensor]) -> Supernet:
     """The largest network, frozen, as distillation's teacher."""
     teacher = Supernet(space)
     teacher.load_state_dict(weights)
-    teacher.activate(largest_arch(space))
     return teacher.eval().requires_grad_(False)

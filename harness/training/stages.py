@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from harness.spaces.space import Space
+from harness.spaces.mobile import MobileSpace
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,9 @@ class Recipe:
         return sum(stage.steps for stage in self.stages)
 
 
-def progressive_shrinking(space: Space, steps: int, seed: int = 0, distill: float = 0.0) -> Recipe:
+def progressive_shrinking(
+    space: MobileSpace, steps: int, seed: int = 0, distill: float = 0.0
+) -> Recipe:
     """Largest network, then elastic kernel, depth in two steps, width in two steps.
 
     `steps` is about the whole length; three tenths of it train the largest network, which then

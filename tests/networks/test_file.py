@@ -11,12 +11,11 @@ from harness.errors import CheckpointError
 from harness.networks.build import build_random
 from harness.networks.file import NetworkFile, Preprocessing
 from harness.spaces.digits import DIGITS
-from harness.supernet.supernet import largest_arch
 
 
 @pytest.fixture
 def network_file() -> NetworkFile:
-    arch = largest_arch(DIGITS)
+    arch = DIGITS.largest
     blocks = DIGITS.blocks(arch)
     return NetworkFile(
         "digits",

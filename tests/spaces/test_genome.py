@@ -10,15 +10,13 @@ from harness.spaces.arch import Arch
 from harness.spaces.catalogue import SPACES
 from harness.spaces.digits import DIGITS
 from harness.spaces.genome import (
-    active,
     canonical,
     decode,
     encode,
-    genes,
     one_hot,
+    present,
     sample,
     sample_uniform,
-    split,
 )
 
 spaces = st.sampled_from(list(SPACES.values()))
@@ -37,13 +35,9 @@ def test_arch_to_row_and_back_is_the_same_and_survives_json(space, seed) -> None
 @given(spaces, seeds)
 def test_canonical_rows_are_equal_exactly_for_equal_networks(space, seed) -> None:  # type: ignore[no-untyped-def]
     rng = np.random.default_rng(seed)
-    rows = rng.integers(0, genes(space), (8, len(genes(space))), dtype=np.int16)
+    rows = rng.integers(0, space.sizes, (8, len(space.sizes)), dtype=np.int16)
     rows[4:] = rows[:4]
-    hidden = np.concatenate(
-        [np.zeros((8, 1 + len(space.stages)), bool), *[~active(space, split(space, rows)[1])] * 2],
-        axis=1,
-    )
-    rows[4:][hidden[4:]] = 0  # the same networks with other genes where nothing is
+    rows[4:][~present(space, rows)[4:]] = 0  # the same networks with other genes where nothing is
     assert (canonical(space, rows)[:4] == canonical(space, rows)[4:]).all()
     assert len({decode(space, row) for row in rows}) == len(
         np.unique(canonical(space, rows), axis=0)
@@ -61,7 +55,7 @@ def test_the_same_seed_draws_the_same_networks() -> None:
 def test_uniform_sampling_draws_every_depth_as_often_as_it_has_networks(
     rng: np.random.Generator,
 ) -> None:
-    depths = split(DIGITS, sample_uniform(DIGITS, 20_000, rng))[1]
+    depths = sample_uniform(DIGITS, 20_000, rng)[:, 1:4]
     share = np.bincount(depths[:, 0], minlength=3) / len(depths)
     expected = np.array([9, 81, 729]) / 819
     assert np.allclose(share, expected, atol=5 * np.sqrt(expected * (1 - expected) / len(depths)))
@@ -71,7 +65,7 @@ def test_uniform_sampling_draws_every_network_of_the_smallest_depth_alike(
     rng: np.random.Generator,
 ) -> None:
     rows = sample_uniform(DIGITS, 200_000, rng)
-    _, depths, kernels, expands = split(DIGITS, rows)
+    depths, kernels, expands = np.split(rows[:, 1:], [3, 12], axis=1)
     single = depths[:, 0] == 0
     counts = np.bincount(kernels[single, 0] * 3 + expands[single, 0], minlength=9)
     expected = counts.sum() / 9
@@ -80,8 +74,7 @@ def test_uniform_sampling_draws_every_network_of_the_smallest_depth_alike(
 
 
 def test_sampling_by_setting_draws_every_choice_alike(rng: np.random.Generator) -> None:
-    resolution, depths, *_ = split(DIGITS, sample(DIGITS, 20_000, rng))
-    for column in (resolution, *depths.T):
+    for column in sample(DIGITS, 20_000, rng)[:, :4].T:
         assert np.allclose(np.bincount(column) / 20_000, 1 / 3, atol=0.02)
 
 

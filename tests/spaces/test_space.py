@@ -1,5 +1,6 @@
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from harness.errors import UsageError
@@ -7,16 +8,18 @@ from harness.spaces.arch import Arch
 from harness.spaces.block import Block
 from harness.spaces.catalogue import SPACES, find_space
 from harness.spaces.digits import DIGITS
+from harness.spaces.genome import decode, sample
+from harness.spaces.mobile import MobileSpace
 from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_0, OFA_MBV3_W1_2
 from harness.spaces.space import Space, make_divisible
 
 
-def uniform_arch(space: Space, resolution: int, depth: int, kernel: int, expand: int) -> Arch:
+def uniform_arch(space: MobileSpace, resolution: int, depth: int, kernel: int, expand: int) -> Arch:
     return Arch(
         resolution,
         (depth,) * len(space.stages),
-        (kernel,) * space.layers,
-        (expand,) * space.layers,
+        (kernel,) * len(space.slots),
+        (expand,) * len(space.slots),
     )
 
 
@@ -61,14 +64,14 @@ def test_distinct_blocks_are_exactly_those_of_all_archs_of_a_small_space() -> No
 
 @pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
 def test_each_block_takes_what_the_one_before_makes(space: Space) -> None:
-    arch = uniform_arch(
-        space, space.resolutions[0], space.depths[0], space.kernels[-1], space.expands[0]
-    )
-    blocks = space.blocks(arch)
-    assert (blocks[0].height, blocks[0].in_channels) == (arch.resolution, space.image_channels)
-    for block, following in pairwise(blocks):
-        assert (block.out_height, block.out_channels) == (following.height, following.in_channels)
-    assert blocks[-1].out_channels == space.classes
+    for genome in sample(space, 20, np.random.default_rng(1)):
+        arch = decode(space, genome)
+        blocks = space.blocks(arch)
+        assert (blocks[0].height, blocks[0].in_channels) == (arch.resolution, space.image_channels)
+        for block, following in pairwise(blocks):
+            made = block.out_height, block.out_channels
+            assert made == (following.height, following.in_channels)
+        assert blocks[-1].out_channels == space.classes
 
 
 def test_width_1_2_has_the_channels_of_the_published_note10_table() -> None:

@@ -42,6 +42,6 @@ def test_a_network_file_is_not_a_checkpoint(tmp_path: Path) -> None:
 def test_weights_that_do_not_fit_are_one_clear_error(tmp_path: Path) -> None:
     path = tmp_path / "supernet.pt"
     checkpoint = saved(path)
-    checkpoint.weights.pop("layers.0.expand.0.weight")
+    checkpoint.weights.pop("layers.1.largest.expand.0.weight")
     with pytest.raises(CheckpointError, match="does not fit digits"):
         checkpoint.supernet(DIGITS, path)

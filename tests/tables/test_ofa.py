@@ -69,7 +69,7 @@ def test_an_imported_table_is_one_like_others_and_says_where_it_is_from(tmp_path
 
 
 def test_an_interval_is_that_of_a_mean(tmp_path: Path) -> None:
-    stem = SMALL.fixed_blocks(160)[0][0]
+    stem = SMALL.block(0, (160,))
     rows = {block_key(stem): {"mean": 2.0, "std": 0.1, "count": 400}}
     (tmp_path / "1.yaml").write_text(yaml.safe_dump(rows))
     (record,) = read(tmp_path).table.records
@@ -180,10 +180,10 @@ def test_a_truncated_file_is_an_error_or_lacks_rows(tmp_path: Path) -> None:
 
 def test_only_complete_resolutions_are_written(tmp_path: Path) -> None:
     rows = some_rows(SMALL)
-    lost = SMALL.fixed_blocks(176)[0][0]
+    lost = SMALL.block(0, (176,))
     del rows[lost]
     assert write_published(rows, SMALL, tmp_path) == [tmp_path / "160.yaml"]
-    del rows[SMALL.fixed_blocks(160)[0][0]], rows[SMALL.fixed_blocks(160)[0][1]]
+    del rows[SMALL.block(0, (160,))], rows[SMALL.block(1, (160,))]
     with pytest.raises(TableError, match=f"lacks 1, such as {lost.key}"):
         write_published(rows, SMALL, tmp_path / "none")
     assert not (tmp_path / "none").exists()

@@ -16,8 +16,9 @@ from harness.spaces.arch import Arch
 from harness.spaces.block import Block
 from harness.spaces.digits import DIGITS
 from harness.spaces.genome import decode, sample
+from harness.spaces.mobile import MobileSpace, Stage
 from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_0, OFA_MBV3_W1_2
-from harness.spaces.space import Space, Stage
+from harness.spaces.space import Space
 from harness.tables.ofa import Imported, Row, read_published, write_published
 from harness.tables.ofa_keys import block_key, layout
 from harness.tables.table import Table
@@ -25,7 +26,7 @@ from harness.tables.table import Table
 DATA = Path(os.environ.get("HARNESS_DATA", Path(__file__).parents[3] / "shared" / "data"))
 PIXEL1 = DATA / "ofa" / "pixel1_proxyless_224.yaml"
 SMALL = replace(OFA_MBV3_W1_2, resolutions=(160, 176))
-PROXYLESS = Space(
+PROXYLESS = MobileSpace(
     name="proxyless",
     title="ProxylessNAS widths",
     resolutions=(192, 224),

@@ -72,8 +72,9 @@ def test_reference_networks_get_the_latencies_of_the_published_table() -> None:
 
 def blocks_of(network: dict[str, Any]) -> tuple[Block, ...]:
     """A published network's blocks, from its own description."""
-    before, after = OFA_MBV3_W1_2.fixed_blocks(network["image_size"])
-    blocks, size = [before[0]], before[0].out_height
+    stem = OFA_MBV3_W1_2.block(0, (network["image_size"],))
+    after = [OFA_MBV3_W1_2.block(place, (network["image_size"],)) for place in range(22, 26)]
+    blocks, size = [stem], stem.out_height
     for part in network["blocks"]:
         mid = part["mid_channels"]
         fields = {name: part[name] for name in ("in_channels", "out_channels", "kernel", "stride")}

@@ -69,15 +69,14 @@ def test_a_checkpoint_of_other_settings_is_not_continued(tmp_path: Path, data: D
 
 
 def test_training_makes_the_largest_network_better(tmp_path: Path, data: Digits) -> None:
-    from harness.supernet.supernet import Supernet, largest_arch
+    from harness.supernet.supernet import Supernet
     from harness.training.evaluate import SubnetEvaluator
 
     settings = progressive_shrinking(DIGITS, 100)
     short = replace(settings, stages=tuple(replace(s, steps=20) for s in settings.stages[:1]))
     trained = loop.train(DIGITS, data, short, tmp_path / "supernet.pt")
     before, after = (
-        SubnetEvaluator(net, data).accuracy(largest_arch(DIGITS))
-        for net in (Supernet(DIGITS), trained)
+        SubnetEvaluator(net, data).accuracy(DIGITS.largest) for net in (Supernet(DIGITS), trained)
     )
     assert after > before + 10
 
