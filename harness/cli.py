@@ -34,7 +34,9 @@ DeviceNames = Annotated[
     list[str], typer.Option("--device", help="Name of a device; repeat for several.")
 ]
 DeviceName = Annotated[str, typer.Option("--device", help="Name of a device.")]
-SpaceName = Annotated[str, typer.Option("--space", help="Family of networks.")]
+SpaceName = Annotated[
+    str, typer.Option("--space", help="Family of networks; your own as package.module:SPACE.")
+]
 Resolutions = Annotated[
     str | None, typer.Option(help="Image sizes, such as 160,192,224 (default: all of the space).")
 ]
@@ -47,23 +49,34 @@ Distill = Annotated[
 FailAbove = Annotated[
     str | None, typer.Option(help="Exit with 8 where it is slower by more than this, such as 5%.")
 ]
+Accuracy = Annotated[
+    str | None,
+    typer.Option(help="Where accuracies come from: .npz, .pth, .csv or package.module:function."),
+]
 HERE, CPU = Path(), ["cpu"]
+NO_LIMITS: list[str] = []
 
 
 @app.command()
 def run(
     device: DeviceNames = CPU,
     space: SpaceName = "digits",
+    accuracy: Accuracy = None,
+    resolutions: Resolutions = None,
     quick: Quick = False,
     fresh: Fresh = False,
     seed: Seed = 0,
     distill: Distill = 0.0,
     root: Root = HERE,
 ) -> None:
-    """The main job: train, measure, search, verify on the device, report."""
+    """The main job: train, measure, search, verify on the device, report.
+
+    With --accuracy nothing is trained: networks are found and timed, not evaluated.
+    """
     from harness import pipeline
 
-    job, devices = _job(space, root, quick, fresh, seed, distill), _devices(device, root)
+    job = _job(space, root, quick, fresh, seed, distill, resolutions, accuracy=accuracy)
+    devices = _devices(device, root)
     fronts = pipeline.run(job, devices)
     for front in fronts:
         _terminal().show_front(front)
@@ -168,24 +181,50 @@ def benchmark(
 @app.command()
 def search(
     device: DeviceName = "cpu",
+    constraint: Annotated[
+        list[str], typer.Option(help="Such as pixel-1:30ms, macs:300M, params:5M, memory:2MB.")
+    ] = NO_LIMITS,
     max_latency_ms: Annotated[
-        float | None, typer.Option(min=0, help="Only the best network within this latency.")
+        float | None, typer.Option(min=0, help="The same for the latency of --device.")
     ] = None,
+    complexity_weight: Annotated[
+        float | None, typer.Option(min=0, help="The network with least error + weight * latency.")
+    ] = None,
+    objective: Annotated[
+        str | None, typer.Option(help="A third objective: a device, macs, params or memory.")
+    ] = None,
+    front: Annotated[
+        bool, typer.Option("--front", help="A whole front and its page, also within limits.")
+    ] = False,
+    accuracy: Accuracy = None,
     space: SpaceName = "digits",
+    resolutions: Resolutions = None,
     quick: Quick = False,
     fresh: Fresh = False,
     seed: Seed = 0,
     distill: Distill = 0.0,
     root: Root = HERE,
 ) -> None:
-    """Find the predicted front, or the best network under a latency constraint."""
-    from harness import pipeline
+    """Find the predicted front, or the best network within limits.
 
-    job, (chosen,) = _job(space, root, quick, fresh, seed, distill), _devices([device], root)
-    if max_latency_ms is None:
-        _terminal().show_front(pipeline.search(job, chosen))
-    else:
-        _terminal().say(pipeline.search_constrained(job, chosen, max_latency_ms))
+    The device needs a latency table, measured or imported, and nothing else.
+    """
+    from harness import pipeline
+    from harness.quantities import parse_limit
+
+    job = _job(space, root, quick, fresh, seed, distill, resolutions, accuracy=accuracy)
+    _check_known(device, job)
+    limits = [parse_limit(text) for text in constraint]
+    if max_latency_ms is not None:
+        limits.append((device, max_latency_ms))
+    question = pipeline.Question(tuple(limits), objective)
+    one = bool(limits) or complexity_weight is not None
+    if one and not front:
+        _terminal().say(pipeline.search_best(job, device, question, complexity_weight))
+        return
+    _terminal().show_front(pipeline.search(job, device, question))
+    *_, path = pipeline.report(job, device)
+    _terminal().say(f"page, plots and front: {path.parent}")
 
 
 @app.command()
@@ -200,8 +239,9 @@ def verify(
 
     (chosen,) = _devices([device], root)
     job = _job_of_front(device, space, root)
-    _terminal().show_front(pipeline.verify(job, chosen, pipeline.train(job), again=fresh))
-    pipeline.report(job, chosen)
+    evaluator = None if job.accuracy else pipeline.train(job)
+    _terminal().show_front(pipeline.verify(job, chosen, evaluator, again=fresh))
+    pipeline.report(job, device)
 
 
 @app.command()
@@ -225,8 +265,8 @@ def report(device: DeviceName = "cpu", space: SpaceName = "digits", root: Root =
     """Write the page and the plot of a front anew."""
     from harness import pipeline
 
-    (chosen,) = _devices([device], root)
-    for path in pipeline.report(_job_of_front(device, space, root), chosen):
+    _check_known(device, _job(space, root))
+    for path in pipeline.report(_job_of_front(device, space, root), device):
         _terminal().say(str(path))
 
 
@@ -325,6 +365,7 @@ def _job(
     distill: float = 0.0,
     resolutions: str | None = None,
     deadline_s: float | None = None,
+    accuracy: str | None = None,
 ) -> "Run":
     from harness.effort import FULL, QUICK
     from harness.pipeline import Run
@@ -333,7 +374,18 @@ def _job(
 
     chosen = part_of(find_space(space), resolutions)
     effort = QUICK if quick else FULL
-    return Run(Workspace(root), chosen, effort, seed, distill, fresh, _terminal(), deadline_s)
+    return Run(
+        Workspace(root),
+        chosen,
+        effort,
+        seed,
+        distill,
+        fresh,
+        _terminal(),
+        deadline_s,
+        accuracy,
+        space if space != chosen.name else None,
+    )
 
 
 def _job_of_front(device: str, space: str, root: Path) -> "Run":
@@ -343,7 +395,15 @@ def _job_of_front(device: str, space: str, root: Path) -> "Run":
 
     settings = Front.load(Workspace(root).front(device, space)).settings
     quick = settings["effort"].get("name") == "quick"
-    return _job(space, root, quick, seed=settings["seed"], distill=settings["distill"])
+    source = (settings.get("accuracy") or {}).get("source")
+    seed, distill = settings["seed"], settings["distill"]
+    return _job(space, root, quick, seed=seed, distill=distill, accuracy=source)
+
+
+def _check_known(device: str, job: "Run") -> None:
+    """Raises ProfileError, naming the nearest, for what is neither a device nor has a table."""
+    if not job.workspace.table(device, job.space.name).exists():
+        _devices([device], job.workspace.root)
 
 
 def _devices(names: list[str], root: Path) -> "list[Device]":

@@ -95,12 +95,17 @@ class Terminal:
                 f"{point.macs / 1e6:.2f}",
             )
         self._console.print(table)
+        if front.accuracy_predictor.get("rmse") is None:
+            self.say(front.accuracy_predictor["describe"])
         checked = front.verification
         if checked:
+            rises = ""
+            if "accuracy_gain_along_front" in checked:
+                gain = checked["accuracy_gain_along_front"]
+                rises = f"test accuracy rises by {gain:.1f} points; "
             self.say(
                 f"{front.device}: {len(front.points)} networks over a factor "
-                f"{checked['latency_span']:.1f} in latency; test accuracy rises by "
-                f"{checked['accuracy_gain_along_front']:.1f} points; "
+                f"{checked['latency_span']:.1f} in latency; {rises}"
                 f"{checked['latency_within_10']:.0%} of measured latencies within 10 % "
                 f"of predicted, {checked['latency_within_interval']:.0%} in their 95 % interval"
             )

@@ -23,7 +23,7 @@ FULL = Effort(
     name="full",
     training_steps=800,
     subnets=400,
-    evaluations=50_000,
+    evaluations=170_000,
     points=20,
     first_look=False,
     table=Plan(min_visits=10, max_visits=40, runs=3, interval=0.05, duration_s=45.0, anchors=20),

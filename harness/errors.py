@@ -35,6 +35,10 @@ class CheckpointError(FileFormatError):
     """A supernet checkpoint or network file is broken or belongs to another space."""
 
 
+class PredictorError(FileFormatError):
+    """A source of accuracies cannot be used, or gives what is no number."""
+
+
 class DeviceError(HarnessError):
     """The device cannot be used."""
 

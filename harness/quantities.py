@@ -1,4 +1,4 @@
-"""What users write: how long something may take (45m), how much slower it may become (5%)."""
+"""What users write: a duration (45m), a share (5%), a limit (pixel-1:30ms)."""
 
 import re
 import time
@@ -6,6 +6,11 @@ import time
 from harness.errors import UsageError
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
+_FACTORS = {
+    "macs": {"k": 1e-3, "M": 1.0, "G": 1e3},
+    "params": {"k": 1e-3, "M": 1.0, "G": 1e3},
+    "memory": {"kB": 1e-3, "MB": 1.0, "GB": 1e3},
+}
 
 
 def parse_duration_s(text: str) -> float:
@@ -31,6 +36,23 @@ def parse_share(text: str | None) -> float | None:
     if not re.fullmatch(r"\d+(\.\d+)?%?", text):
         raise UsageError(f"--fail-above {text!r} is no percentage; write 5%")
     return float(text.removesuffix("%")) / 100
+
+
+def parse_limit(text: str) -> tuple[str, float]:
+    """A device or cost and its limit: ms of `pixel-1:30ms`, millions of `macs:300M`, MB.
+
+    Raises:
+        UsageError: `text` is none of these.
+    """
+    match = re.fullmatch(r"([\w.-]+):(\d+(?:\.\d+)?)(\w*)", text)
+    if match:
+        name, value, unit = match.groups()
+        factors = _FACTORS.get(name, {"ms": 1.0, "s": 1e3, "us": 1e-3})
+        if unit in factors:
+            return name, float(value) * factors[unit]
+    raise UsageError(
+        f"--constraint {text!r} is no limit; write pixel-1:30ms, macs:300M, params:5M or memory:2MB"
+    )
 
 
 def deadline_s(text: str | None) -> float | None:

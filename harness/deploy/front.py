@@ -10,6 +10,7 @@ import numpy as np
 from harness import files
 from harness.errors import FileFormatError, UsageError
 from harness.measuring.plan import Entry, calibration_entries
+from harness.runtimes.session import Workload
 from harness.spaces.arch import Arch
 from harness.spaces.space import Space
 
@@ -27,8 +28,8 @@ class Point:
     latency_ms_searched: float  # as the search saw it, calibrated by the table's own anchors
     latency_ms: float  # predicted for the campaign that verified it, through that one's anchors
     latency_ms_interval: Interval | None  # 95 %, from the predictor's error where it is known
-    accuracy: float  # predicted top-1 on validation images, percent
-    accuracy_interval: Interval  # 95 %, from the predictor's held-out error
+    accuracy: float  # predicted top-1, percent
+    accuracy_interval: Interval | None  # 95 %, from its held-out error where that is known
     latency_ms_measured: float | None = None
     latency_ms_measured_interval: Interval | None = None  # 95 %, of random halves of the visits
     latency_ms_wall_median: float | None = None  # what a clock on the wall showed, in the middle
@@ -109,9 +110,9 @@ class Front:
 
 
 def verification_entries(
-    front: Front, space: Space, networks: Sequence[Path], anchors: int
+    front: Front, space: Space, networks: Sequence[Workload], anchors: int
 ) -> list[Entry]:
-    """What the verifying campaign visits: sentinel, anchors, and the front's network files.
+    """What the verifying campaign visits: sentinel, anchors, and the front's networks.
 
     An anchor that is on the front itself is left out: no point may calibrate its own prediction.
     """
@@ -137,12 +138,10 @@ def _as_expected(point: Point) -> bool:
 
 
 def gaps(points: tuple[Point, ...]) -> dict[str, float]:
-    """How far verified points are from predicted ones, on both axes."""
+    """How far verified points are from predicted ones, on the axes that were measured."""
     latency = np.array([p.latency_ms_measured for p in points], dtype=float)
     predicted = np.array([p.latency_ms for p in points])
     searched = np.array([p.latency_ms_searched for p in points])
-    accuracy = np.array([p.accuracy_measured for p in points], dtype=float)
-    difference = accuracy - np.array([p.accuracy for p in points])
     errors = np.abs(predicted / latency - 1)
     return {
         "latency_within_5": float(np.mean(errors <= 0.05)),
@@ -151,8 +150,17 @@ def gaps(points: tuple[Point, ...]) -> dict[str, float]:
         "latency_within_interval": float(np.mean([_as_expected(p) for p in points])),
         "latency_within_10_unrefitted": float(np.mean(np.abs(searched / latency - 1) <= 0.10)),
         "latency_shift": float(np.median(predicted / searched)),
+        "latency_span": float(latency[-1] / latency[0]),
+    } | _accuracy_gaps(points)
+
+
+def _accuracy_gaps(points: tuple[Point, ...]) -> dict[str, float]:
+    if any(point.accuracy_measured is None for point in points):
+        return {}
+    accuracy = np.array([p.accuracy_measured for p in points], dtype=float)
+    difference = accuracy - np.array([p.accuracy for p in points])
+    return {
         "accuracy_mean_difference": float(difference.mean()),
         "accuracy_mean_absolute_difference": float(np.abs(difference).mean()),
         "accuracy_gain_along_front": float(accuracy[-1] - accuracy[0]),
-        "latency_span": float(latency[-1] / latency[0]),
     }

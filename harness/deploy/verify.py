@@ -95,7 +95,7 @@ def verified(
     predictor: LatencyPredictor,
     clock: str,
     records: Sequence[Record],
-    judged: Sequence[Judged],
+    judged: Sequence[Judged] | None,
 ) -> tuple[Point, ...]:
     """The front's points with what `records` of the verifying campaign say.
 
@@ -108,7 +108,8 @@ def verified(
         if record.role == "network"
     }
     points = []
-    for point, latency_ms, seen in zip(front.points, predicted_ms, judged, strict=True):
+    answers: Sequence[Judged | None] = judged or [None] * len(front.points)
+    for point, latency_ms, seen in zip(front.points, predicted_ms, answers, strict=True):
         statistics, wall = timed[point.arch, clock], timed[point.arch, "wall"]
         assert wall.median_ns is not None
         points.append(
@@ -119,8 +120,8 @@ def verified(
                 latency_ms_measured=statistics.value_ns / 1e6,
                 latency_ms_measured_interval=(statistics.low_ns / 1e6, statistics.high_ns / 1e6),
                 latency_ms_wall_median=wall.median_ns / 1e6,
-                accuracy_measured=seen.accuracy,
-                accuracy_measured_interval=seen.interval,
+                accuracy_measured=seen.accuracy if seen else None,
+                accuracy_measured_interval=seen.interval if seen else None,
             )
         )
     return tuple(points)

@@ -9,21 +9,18 @@ from harness.devices.device import Device
 from harness.pipeline.describe import describe_table
 from harness.pipeline.exchange import compare_tables, export_published, import_published
 from harness.pipeline.first_look import first_look, has_blocks
-from harness.pipeline.front import (
-    extract_point,
-    report,
-    search,
-    search_constrained,
-    verify,
-)
+from harness.pipeline.front import extract_point, report, verify
 from harness.pipeline.job import Run
 from harness.pipeline.refresh import refresh
+from harness.pipeline.search import Question, search, search_best
 from harness.pipeline.side_by_side import on_each
 from harness.pipeline.supernet import fit_accuracy, train
 from harness.pipeline.table import measure, refit
+from harness.predictors.accuracy_source import accuracy_source
 from harness.tables.table import Table
 
 __all__ = [
+    "Question",
     "Run",
     "compare_tables",
     "describe_table",
@@ -38,7 +35,7 @@ __all__ = [
     "report",
     "run",
     "search",
-    "search_constrained",
+    "search_best",
     "train",
     "verify",
 ]
@@ -47,16 +44,19 @@ __all__ = [
 def run(job: Run, devices: list[Device]) -> list[Front]:
     """The main job for each device."""
     job.workspace.check_writable()
-    evaluator = train(job)
-    predictor = fit_accuracy(job, evaluator)
-    job.console.say(predictor.quality.describe())
+    evaluator = None
+    if job.accuracy is None:
+        evaluator = train(job)
+        job.console.say(fit_accuracy(job, evaluator).describe())
+    else:
+        job.console.say(accuracy_source(job.accuracy, job.space).describe())
     fronts = []
     tables = on_each(devices, lambda device: _measured(job, device))
     for device, table in zip(devices, tables, strict=True):
         job.console.say(describe_table(job, table))
-        search(job, device)
+        search(job, device.name)
         fronts.append(verify(job, device, evaluator, again=job.fresh))
-        report(job, device)
+        report(job, device.name)
     return fronts
 
 

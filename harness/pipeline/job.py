@@ -36,6 +36,8 @@ class Run:
     fresh: bool
     console: Console
     deadline_s: float | None = None  # by time.monotonic(): measuring has to be done by then
+    accuracy: str | None = None  # where accuracies come from; None: a supernet trained here
+    space_text: str | None = None  # how the space was asked for, where that is not its name
 
     def recipe(self) -> Recipe:
         """How the supernet is trained.
@@ -46,14 +48,19 @@ class Run:
         space = self.space
         if not isinstance(space, MobileSpace) or (space.image_channels, space.classes) != (1, 10):
             raise UsageError(
-                f"there is no data to train {space.name} on: what is here are digits, "
-                "grey images of 10 classes"
+                f"there is no data to train {space.name} on (what is here are digits, grey images "
+                "of 10 classes); --accuracy says where accuracies come from instead"
             )
         return progressive_shrinking(space, self.effort.training_steps, self.seed, self.distill)
 
     def folder(self) -> Path:
         """Where the supernet and what hangs on it is kept."""
         return self.workspace.training(self.space.name, self.recipe().settings)
+
+    @property
+    def trained(self) -> str | None:
+        """The name of that folder; None where nothing is trained."""
+        return None if self.accuracy else self.folder().name
 
     @property
     def evaluated(self) -> Path:

@@ -9,6 +9,7 @@ import zipfile
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -53,7 +54,18 @@ class AccuracyPredictor:
 
     def accuracy(self, genomes: Genomes) -> npt.NDArray[np.float64]:
         """Predicted top-1 on validation images of each network, percent, [n]."""
-        return _forward(self.weights, self.biases, one_hot(self.space, genomes))
+        return forward(self.weights, self.biases, one_hot(self.space, genomes))
+
+    @property
+    def rmse(self) -> float:
+        """On sub-networks held out, percentage points."""
+        return self.quality.rmse
+
+    def describe(self) -> str:
+        return self.quality.describe()
+
+    def facts(self) -> dict[str, Any]:
+        return asdict(self.quality)
 
     def save(self, path: Path) -> None:
         arrays = {f"weight{i}": weight for i, weight in enumerate(self.weights)}
@@ -138,7 +150,7 @@ def fit(
         schedule.step()
     weights = tuple(linear.weight.detach().numpy().T.copy() for linear in linears)
     biases = tuple(linear.bias.detach().numpy().copy() for linear in linears)
-    predicted = _forward(weights, biases, one_hot(space, genomes[held_out]))
+    predicted = forward(weights, biases, one_hot(space, genomes[held_out]))
     errors = predicted - accuracies[held_out]
     quality = Quality(
         rmse=float(np.sqrt(np.mean(errors**2))),
@@ -150,10 +162,12 @@ def fit(
     return AccuracyPredictor(space, weights, biases, quality)
 
 
-def _forward(
+def forward(
     weights: tuple[Floats32, ...], biases: tuple[Floats32, ...], x: Floats32
 ) -> npt.NDArray[np.float64]:
     """The network: features [n, inputs] to accuracies [n], percent."""
     for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
-        x = np.maximum(x @ weight + bias, 0)
+        x = x @ weight
+        x += bias
+        np.maximum(x, 0, out=x)
     return np.asarray((x @ weights[-1] + biases[-1])[:, 0] * 100, dtype=float)

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from harness import files
@@ -46,7 +47,7 @@ def _draw(axes: "Axes", front: Front) -> None:
         s=14,
         color=CLOUD,
         linewidths=0,
-        label="random sub-networks: predicted latency, validation accuracy",
+        label=_cloud_label(front),
     )
     axes.plot(
         [point.latency_ms for point in front.points],
@@ -59,8 +60,10 @@ def _draw(axes: "Axes", front: Front) -> None:
     )
     timed = [point for point in front.points if point.latency_ms_measured is not None]
     if timed:
+        evaluated = timed[0].accuracy_measured is not None
         x = [point.latency_ms_measured or 0.0 for point in timed]
-        y = [point.accuracy_measured or 0.0 for point in timed]
+        y = [point.accuracy_measured or point.accuracy for point in timed]
+        accuracies = "test accuracy" if evaluated else "predicted accuracy"
         axes.errorbar(
             x,
             y,
@@ -71,18 +74,37 @@ def _draw(axes: "Axes", front: Front) -> None:
             markersize=5,
             elinewidth=1,
             capsize=2,
-            label="front: measured on the device, test accuracy (95 % intervals)",
+            label=f"front: measured on the device, {accuracies} (95 % intervals)",
         )
     axes.set_xscale("log")
     _plain_ticks(axes)
     _cut_below_front(axes, front)
-    axes.set_xlabel(f"latency, ms ({front.table['clock']} clock, full speed)")
+    how = (
+        "as imported" if front.table.get("source") else f"{front.table['clock']} clock, full speed"
+    )
+    axes.set_xlabel(f"latency, ms ({how})")
     axes.set_ylabel("top-1 accuracy, %")
     axes.set_title(f"{front.space} on {front.device}", color=INK, loc="left", fontweight="bold")
+    caveat = front.accuracy_predictor.get("caveat")
+    if caveat:
+        axes.annotate(
+            "\n".join(wrap(f"accuracies: {caveat}", 60)),
+            (0.01, 0.98),
+            xycoords="axes fraction",
+            verticalalignment="top",
+            fontsize=8,
+            color=INK,
+        )
     axes.grid(visible=True, which="both", color="#e5e7eb", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="lower right", fontsize=8, framealpha=0.95)
+
+
+def _cloud_label(front: Front) -> str:
+    predicted = front.settings.get("accuracy") is not None
+    accuracies = "both predicted" if predicted else "predicted latency, validation accuracy"
+    return f"random sub-networks: {accuracies}"
 
 
 def _plain_ticks(axes: "Axes") -> None:

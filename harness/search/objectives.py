@@ -1,4 +1,4 @@
-"""What a search looks at: latency to keep low, accuracy to raise."""
+"""What a search looks at: accuracy to raise, costs to keep low, limits that must be met."""
 
 import math
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from harness.errors import InfeasibleConstraint
+from harness.errors import InfeasibleConstraint, PredictorError
 from harness.spaces.genome import Genomes
 from harness.spaces.space import Space
 
@@ -15,35 +15,98 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Objectives:
-    """Both objectives for whole populations, and the network with the lowest latency."""
+class Cost:
+    """A number to keep low, for whole populations; exact about the least there is."""
 
-    space: Space
-    latency_ms: Callable[[Genomes], Floats]
-    accuracy: Callable[[Genomes], Floats]  # percent
-    smallest_ms: float
-    smallest: Genomes  # one row
+    name: str  # as messages call it: "latency of pixel-1"
+    unit: str
+    of: Callable[[Genomes], Floats]  # [n]
+    least: float  # of the whole space
+    cheapest: Genomes  # a row that has it
 
-    def check_feasible(self, max_latency_ms: float) -> None:
-        """Raises InfeasibleConstraint, at once, where no network is fast enough."""
-        if max_latency_ms < self.smallest_ms:
+
+@dataclass(frozen=True)
+class Limit:
+    """A cost that must not be exceeded."""
+
+    cost: Cost
+    at_most: float
+
+    def check(self, space: Space) -> None:
+        """Raises InfeasibleConstraint, at once, where no network of the space can meet it."""
+        if self.at_most < self.cost.least:
             raise InfeasibleConstraint(
-                f"no network of {self.space.name} takes {max_latency_ms:g} ms or less; "
-                f"the smallest achievable latency is {_rounded_up(self.smallest_ms)} ms"
+                f"no network of {space.name} has a {self.cost.name} of {self.at_most:g} "
+                f"{self.cost.unit} or less; the smallest achievable one is "
+                f"{_rounded_up(self.cost.least)} {self.cost.unit}"
             )
 
 
-def _rounded_up(latency_ms: float) -> float:
+def _rounded_up(value: float) -> float:
     """To four digits, so that asking for the number shown succeeds."""
-    digits = 4 - math.ceil(math.log10(latency_ms))
+    digits = 4 - math.ceil(math.log10(value))
     scale = 10.0**digits
-    return round(math.ceil(latency_ms * scale) / scale, digits)
+    return round(math.ceil(value * scale) / scale, digits)
+
+
+@dataclass(frozen=True)
+class Objectives:
+    """Accuracy against one cost, or two, within limits."""
+
+    space: Space
+    predicted_accuracy: Callable[[Genomes], Floats]  # percent
+    cost: Cost
+    second: Cost | None = None  # a front over three objectives
+    limits: tuple[Limit, ...] = ()
+
+    def accuracy(self, genomes: Genomes) -> Floats:
+        """Predicted accuracy of each network, percent, [n].
+
+        Raises:
+            PredictorError: one is not a number.
+        """
+        values = np.asarray(self.predicted_accuracy(genomes), dtype=float)
+        if values.shape != (len(genomes),) or not np.isfinite(values).all():
+            raise PredictorError(
+                f"the accuracy predictor gave {values.ravel()[:3]}... for {len(genomes)} networks; "
+                "it must give one number for each"
+            )
+        return values
+
+    def allowed(self, genomes: Genomes) -> npt.NDArray[np.bool_]:
+        """Which networks the costs are known of, and that meet all limits, [n]."""
+        fits = np.isfinite(self.cost.of(genomes))
+        for limit in self.limits:
+            fits &= limit.cost.of(genomes) <= limit.at_most
+        return fits
+
+    def start(self) -> Genomes:
+        """The cheapest networks that meet all limits: where a search begins.
+
+        Raises:
+            InfeasibleConstraint: no network can meet a limit, or these cannot meet all at once.
+        """
+        for limit in self.limits:
+            limit.check(self.space)
+        costs = [self.cost, *([self.second] if self.second else [])]
+        costs += [limit.cost for limit in self.limits]
+        rows = np.unique([cost.cheapest for cost in costs], axis=0)
+        rows = rows[self.allowed(rows)]
+        if not len(rows):
+            wanted = ", ".join(
+                f"{limit.cost.name} {limit.at_most:g} {limit.cost.unit}" for limit in self.limits
+            )
+            raise InfeasibleConstraint(
+                f"the networks of {self.space.name} that are cheapest in one way miss another of "
+                f"these limits: {wanted}; allow more of one"
+            )
+        return rows
 
 
 @dataclass(frozen=True)
 class Found:
-    """Networks with their predicted objectives, in order of rising latency."""
+    """Networks with what was predicted of them, in order of rising cost."""
 
     genomes: Genomes  # [n, genes]
-    latency_ms: Floats  # [n]
+    cost: Floats  # [n]
     accuracy: Floats  # [n], percent

@@ -17,16 +17,27 @@ def front(cost: Floats, quality: Floats) -> npt.NDArray[np.int64]:
     return order[quality[order] > best_before]
 
 
-def spread(cost: Floats, count: int) -> npt.NDArray[np.int64]:
-    """Positions of `count` rows, ends included, as evenly spaced in log cost as the rows allow.
+def front_of_three(cost: Floats, second: Floats, quality: Floats) -> npt.NDArray[np.int64]:
+    """The same for two costs, in order of the first; of equal rows the first stays."""
+    order = np.lexsort((-quality, second, cost))
+    kept: list[int] = []
+    for row in order:
+        rivals = np.array(kept, dtype=np.int64)  # none of them costs more
+        if not ((second[rivals] <= second[row]) & (quality[rivals] >= quality[row])).any():
+            kept.append(int(row))
+    return np.array(kept, dtype=np.int64)
 
-    `cost` rises. Fewer come back where there are fewer rows.
+
+def spread(costs: Floats, count: int) -> npt.NDArray[np.int64]:
+    """Positions of `count` rows, ends included, as evenly spaced in log costs as the rows allow.
+
+    `costs` [n, 1 or 2]; the first rises. Fewer come back where there are fewer rows.
     """
-    if len(cost) <= count:
-        return np.arange(len(cost))
-    chosen = [0, len(cost) - 1]
-    position = np.log(cost)
+    if len(costs) <= count:
+        return np.arange(len(costs))
+    chosen = [0, len(costs) - 1]
+    position = np.log(costs)
     while len(chosen) < count:
-        gaps = np.abs(position[:, None] - position[chosen]).min(axis=1)
+        gaps = np.abs(position[:, None] - position[chosen]).max(axis=2).min(axis=1)
         chosen.append(int(gaps.argmax()))
     return np.sort(np.array(chosen))

@@ -115,6 +115,23 @@ class Block:
         return weights + {"conv": 2, "mix": 0, "linear": 1}[self.kind] * self.out_channels
 
     @property
+    def peak_activations(self) -> int:
+        """Numbers in the maps that are alive at once, at most, running layer by layer, one image.
+
+        A residual's input stays alive until it is added.
+        """
+        before = self.height * self.width * self.in_channels
+        out_area = self.out_height * self.out_width
+        after = out_area * self.out_channels
+        if self.kind not in ("mbconv", "bottleneck"):
+            return before + after
+        wide = self.height * self.width * self.mid_channels
+        narrow = out_area * self.mid_channels
+        kept = before if self.residual or self.kind == "bottleneck" else 0
+        expanding = before + (wide if self._expanded or self.kind == "bottleneck" else 0)
+        return max(expanding, wide + narrow + kept, narrow + after + kept)
+
+    @property
     def _expanded(self) -> int:
         """Channels that the expansion makes: none where there is nothing to expand."""
         return self.mid_channels if self.mid_channels != self.in_channels else 0

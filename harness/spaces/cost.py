@@ -1,8 +1,8 @@
-"""Costs that add up over blocks (latency, MACs, parameters), as dense arrays over a whole space."""
+"""Costs made of their blocks' (latency, MACs, memory), as dense arrays over a whole space."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class CostTable:
-    """The cost of every choice: a network costs what stands at its places.
+    """The cost of every choice: a network costs what stands at its places, all or the most of it.
 
     `places` has an array for each place, with an axis for each of its genes and, last, one for
     the depth gene that may leave it out (there it costs 0). Its unit is that of the block cost. A
@@ -25,6 +25,7 @@ class CostTable:
 
     space: Space
     places: tuple[Floats, ...]
+    peak: bool = False  # costs do not add up; the largest counts
 
     @classmethod
     def of(
@@ -32,6 +33,7 @@ class CostTable:
         space: Space,
         cost: Callable[[Block], float],
         resolutions: Collection[int] | None = None,
+        peak: bool = False,
     ) -> "CostTable":
         """The costs at `resolutions` (default: all of the space)."""
         covered = np.array([resolutions is None or r in resolutions for r in space.resolutions])
@@ -46,7 +48,7 @@ class CostTable:
                 there = np.arange(space.sizes[place.depth]) >= place.from_choice
                 costs = np.where(there, costs[..., None], 0.0)
             places.append(costs)
-        return cls(space, tuple(places))
+        return cls(space, tuple(places), peak)
 
     @property
     def resolutions(self) -> tuple[int, ...]:
@@ -59,7 +61,11 @@ class CostTable:
         flat, steps, starts = self._flat
         # Whole numbers as floats: their product is exact, and much faster than that of integers.
         rows = (genomes.astype(float) @ steps).astype(np.int64) + starts
-        return np.asarray(flat[rows].sum(axis=1))
+        return np.asarray(self._combine.reduce(flat[rows], axis=1))
+
+    @property
+    def _combine(self) -> np.ufunc:
+        return np.maximum if self.peak else np.add
 
     @cached_property
     def _flat(self) -> tuple[Floats, Floats, npt.NDArray[np.int64]]:
@@ -84,8 +90,9 @@ class CostTable:
             own = tuple(axis for axis, column in enumerate(place.genes) if column not in shared)
             shape = [sizes[column] if column in place.genes else 1 for column in shared]
             least = costs.min(axis=own).reshape(*shape, -1)
-            by_depth[place.depth] = by_depth.get(place.depth, 0.0) + least
-        total = np.broadcast_to(sum(part.min(axis=-1) for part in by_depth.values()), grid)
+            by_depth[place.depth] = self._combine(by_depth.get(place.depth, 0.0), least)
+        least_of = (part.min(axis=-1) for part in by_depth.values())
+        total = np.broadcast_to(reduce(self._combine, least_of), grid)
         best = np.unravel_index(int(total.argmin()), grid)
         row = np.zeros(len(sizes), np.int16)
         row[shared] = best

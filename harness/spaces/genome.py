@@ -88,11 +88,11 @@ def one_hot(space: Space, genomes: Genomes) -> npt.NDArray[np.float32]:
     Kernels, expands, widths and the resolution one-hot, zero for layers that are left out. A depth
     shows in what it leaves out; where that is no gene, it is one-hot itself.
     """
-    here = present(space, genomes)
     shown = {gene.depth for gene in space.genes if gene.depth is not None}
-    columns = [column for column in range(1, len(space.genes)) if column not in shown]
-    features = [
-        np.eye(space.sizes[column], dtype=np.float32)[genomes[:, column]] * here[:, [column]]
-        for column in (*columns, 0)
-    ]
-    return np.concatenate(features, axis=1)
+    columns = [column for column in range(1, len(space.genes)) if column not in shown] + [0]
+    sizes = np.array(space.sizes)[columns]
+    starts = np.cumsum(sizes) - sizes
+    marks = np.zeros((len(genomes), int(sizes.sum())), np.float32)
+    here = present(space, genomes)[:, columns]
+    np.put_along_axis(marks, starts + genomes[:, columns], here, axis=1)
+    return marks

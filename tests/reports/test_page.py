@@ -30,7 +30,7 @@ def front() -> Front:
             "device": {"title": NASTY, "identity": {"processor": NASTY}},
         },
         table=dict.fromkeys((*error, *floor, *calibration), 0.875)
-        | {"scales": {}, "networks": 20, "campaign": campaign, "clock": "thread"},
+        | {"scales": {}, "source": None, "networks": 20, "campaign": campaign, "clock": "thread"},
         accuracy_predictor={
             "rmse": 1.234,
             "median_error": 0.5,

@@ -54,7 +54,6 @@ def test_reference_logits_and_parameters_are_ours(path: Path, index: int) -> Non
     size = subnet["resolution"]
     images = torch.randn(subnet["batch"], 3, size, size, generator=generator)
     logits = torch.tensor(subnet["logits"])
-    scale = logits.abs().max()
     supernet.activate(arch)
     static = supernet.extract(arch)
     with torch.no_grad():
@@ -62,7 +61,7 @@ def test_reference_logits_and_parameters_are_ours(path: Path, index: int) -> Non
         fold_eps(static)
         folded = static(images)
     for ours in (active, extracted, folded):
-        assert (ours - logits).abs().max() / scale < 1e-4
+        assert (ours - logits).abs().max() < 1e-4
     assert sum(p.numel() for p in static.parameters()) == subnet["params"]
     assert sum(block.params for block in supernet.space.blocks(arch)) == subnet["params"]
 

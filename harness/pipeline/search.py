@@ -1,0 +1,255 @@
+"""Searching: the front of a table, or the best network within limits."""
+
+import hashlib
+import json
+import platform
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harness import __version__
+from harness.deploy.front import Front, Point
+from harness.devices.profile import load_profile, profile_paths
+from harness.errors import UsageError
+from harness.pipeline.first_look import known_tables
+from harness.pipeline.job import Run
+from harness.pipeline.supernet import read_evaluated
+from harness.predictors.accuracy import AccuracyPredictor
+from harness.predictors.accuracy_source import AccuracySource, accuracy_source
+from harness.predictors.choice import latency_predictor
+from harness.predictors.latency import LatencyPredictor, interval_ms
+from harness.search.archive import search_front
+from harness.search.objectives import Cost, Found, Limit, Objectives
+from harness.search.pareto import spread
+from harness.spaces.cost import CostTable
+from harness.spaces.genome import Genomes, decode, sample
+from harness.spaces.space import Space
+from harness.tables.table import Table
+
+_CLOUD = 400  # random networks to show, where none were evaluated
+_CLOUD_SEED = 505
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked besides the latency of one device."""
+
+    limits: tuple[tuple[str, float], ...] = ()  # a device or cost, and at most how much
+    second: str | None = None  # a device or cost, for a front over three objectives
+
+
+@dataclass(frozen=True)
+class _Twins:
+    """What predicts."""
+
+    table: Table
+    latency: LatencyPredictor
+    accuracy: AccuracySource
+
+
+def search(job: Run, device: str, question: Question = Question()) -> Front:
+    """The predicted front of a device's table, in `front.json`.
+
+    Raises:
+        FileFormatError: there is no table or no source of accuracies yet, or one is broken.
+        InfeasibleConstraint: no network meets the limits.
+        PredictorError: the source of accuracies gives what is no number.
+    """
+    path = job.workspace.front(device, job.space.name)
+    table = Table.load(job.workspace.table(device, job.space.name))
+    campaign = table.block_campaign() if table.has_blocks else table.first_look()
+    settings = _settings(job, table, campaign, question)
+    if path.exists() and not job.fresh:
+        front = Front.load(path)
+        if front.settings == settings:
+            return front
+    twins = _twins(job, table)
+    objectives = _objectives(job, twins, question)
+    with job.console.step(f"search the front of {device}") as progress:
+        found = search_front(objectives, job.effort.evaluations, job.seed, progress)
+    front = Front(
+        device=device,
+        space=job.space.name,
+        settings=settings,
+        table=twins.latency.facts()
+        | {"campaign": table.campaigns[campaign], "clock": table.clock, "source": table.source},
+        accuracy_predictor=twins.accuracy.facts() | {"describe": twins.accuracy.describe()},
+        points=_points(job.space, _spread(found, objectives, job.effort.points), twins),
+        cloud=_cloud(job, twins),
+    )
+    front.save(path)
+    return front
+
+
+def search_best(job: Run, device: str, question: Question, weight: float | None) -> str:
+    """The most accurate network within the limits, as a line of JSON.
+
+    With a weight w: that with the least (error + w * latency / the largest latency of the front),
+    errors from 0 to 1, as Deep-n-Cheap has it (Dey et al., 2020, section 2). That network is
+    always on the front.
+
+    Raises:
+        InfeasibleConstraint: no network meets the limits.
+    """
+    table = Table.load(job.workspace.table(device, job.space.name))
+    twins = _twins(job, table)
+    found = search_front(_objectives(job, twins, question), job.effort.evaluations, job.seed)
+    row = int(found.accuracy.argmax())
+    if weight is not None:
+        loss = 1 - found.accuracy / 100 + weight * found.cost / found.cost.max()
+        row = int(loss.argmin())
+    latency_ms = float(found.cost[row])
+    best = {
+        "arch": decode(job.space, found.genomes[row]).to_json(),
+        "latency_ms": round(latency_ms, 5),
+        "latency_ms_interval": interval_ms(latency_ms, twins.latency.relative_error),
+        "accuracy": round(float(found.accuracy[row]), 2),
+        "accuracy_from": twins.accuracy.describe(),
+    }
+    return json.dumps(best)
+
+
+def _twins(job: Run, table: Table) -> _Twins:
+    latency = latency_predictor(table, job.space, known_tables(job, table))
+    if job.accuracy is not None:
+        return _Twins(table, latency, accuracy_source(job.accuracy, job.space))
+    return _Twins(table, latency, AccuracyPredictor.load(job.predictor, job.space))
+
+
+def _objectives(job: Run, twins: _Twins, question: Question) -> Objectives:
+    limits = tuple(Limit(_cost(job, twins, name), value) for name, value in question.limits)
+    second = _cost(job, twins, question.second) if question.second else None
+    primary = _cost(job, twins, twins.table.device)
+    return Objectives(job.space, twins.accuracy.accuracy, primary, second, limits)
+
+
+def _cost(job: Run, twins: _Twins, name: str) -> Cost:
+    """What a limit or an objective is about.
+
+    Raises:
+        UsageError: it is neither a cost of ours nor a device with a table.
+    """
+    space = job.space
+    if name == "macs":
+        return _summed(CostTable.of(space, lambda block: block.macs / 1e6), "MAC count", "M")
+    if name == "params":
+        return _summed(CostTable.of(space, lambda block: block.params / 1e6), "size", "M")
+    if name == "memory":
+        peaks = CostTable.of(space, lambda b: 4 * b.peak_activations / 1e6, peak=True)
+        return _summed(peaks, "peak of activations", "MB")
+    if name == twins.table.device:
+        predictor = twins.latency
+    else:
+        path = job.workspace.table(name, space.name)
+        if not path.exists():
+            raise UsageError(
+                f"{name!r} is no device with a table of {space.name} (no {path}), and none of "
+                "macs, params, memory"
+            )
+        table = Table.load(path)
+        predictor = latency_predictor(table, space, known_tables(job, table))
+    return Cost(f"latency on {name}", "ms", predictor.latency_ms, *predictor.smallest())
+
+
+def _summed(costs: CostTable, name: str, unit: str) -> Cost:
+    return Cost(name, unit, costs.total, *costs.cheapest())
+
+
+def _spread(found: Found, objectives: Objectives, count: int) -> Found:
+    """As many networks as are shown, evenly over the costs."""
+    costs = [found.cost]
+    if objectives.second:
+        costs.append(objectives.second.of(found.genomes))
+    chosen = spread(np.stack(costs, axis=1), count)
+    return Found(found.genomes[chosen], found.cost[chosen], found.accuracy[chosen])
+
+
+def _settings(job: Run, table: Table, campaign: str, question: Question) -> dict[str, Any]:
+    """All that is needed to repeat the front."""
+    words = [f"--device {table.device}", f"--seed {job.seed}"]
+    if job.space.name != "digits":
+        words.append(f"--space {job.space_text or job.space.name}")
+    if job.accuracy:
+        words.append(f"--accuracy {job.accuracy}")
+    words += [f"--constraint {name}:{value:g}" for name, value in question.limits]
+    words += [f"--objective {question.second}"] if question.second else []
+    words += [f"--distill {job.distill:g}"] if job.distill else []
+    words += ["--quick"] if job.effort.name == "quick" else []
+    alone = question != Question() or table.source is not None
+    command = "search --front" if alone else "run"
+    return {
+        "command": f"harness {command} {' '.join(words)}",
+        "harness": __version__,
+        "python": platform.python_version(),
+        "seed": job.seed,
+        "distill": job.distill,
+        "effort": asdict(job.effort),
+        "supernet": job.trained,
+        "accuracy": _named(job.accuracy),
+        "recipe": job.recipe().settings if job.accuracy is None else None,
+        "device": {"title": _title(job, table), "identity": table.identity},
+        "table_campaign": campaign,
+        "limits": [list(limit) for limit in question.limits],
+        "second": question.second,
+    }
+
+
+def _title(job: Run, table: Table) -> str:
+    """The device in its profile's words; imported tables have none."""
+    if table.device not in profile_paths(job.workspace.root):
+        return f"imported from {table.source}" if table.source else table.device
+    return load_profile(table.device, job.workspace.root).title
+
+
+def _named(accuracy: str | None) -> dict[str, str] | None:
+    """The source of accuracies, and what was in its file."""
+    if accuracy is None:
+        return None
+    path = Path(accuracy)
+    content = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "no file"
+    return {"source": accuracy, "sha256": content}
+
+
+def _points(space: Space, found: Found, twins: _Twins) -> tuple[Point, ...]:
+    macs = CostTable.of(space, lambda block: block.macs).total(found.genomes)
+    params = CostTable.of(space, lambda block: block.params).total(found.genomes)
+    error, rmse = twins.latency.relative_error, twins.accuracy.rmse
+    points = []
+    for row, genome in enumerate(found.genomes):
+        latency_ms, top1 = float(found.cost[row]), float(found.accuracy[row])
+        likely = None if rmse is None else (top1 - 1.96 * rmse, min(100.0, top1 + 1.96 * rmse))
+        points.append(
+            Point(
+                arch=decode(space, genome),
+                macs=int(macs[row]),
+                params=int(params[row]),
+                latency_ms_searched=latency_ms,
+                latency_ms=latency_ms,
+                latency_ms_interval=interval_ms(latency_ms, error),
+                accuracy=top1,
+                accuracy_interval=likely,
+            )
+        )
+    return tuple(points)
+
+
+def _cloud(job: Run, twins: _Twins) -> tuple[dict[str, float], ...]:
+    """Random sub-networks with their predicted latencies; accuracies as evaluated, or predicted."""
+    if job.accuracy is None:
+        genomes, accuracies = read_evaluated(job)
+    else:
+        genomes, accuracies = _some(job.space, twins)
+    latencies = twins.latency.latency_ms(genomes)
+    return tuple(
+        {"latency_ms": float(ms), "accuracy": float(top1)}
+        for ms, top1 in zip(latencies, accuracies, strict=True)
+        if np.isfinite(ms)
+    )
+
+
+def _some(space: Space, twins: _Twins) -> tuple[Genomes, npt.NDArray[np.float64]]:
+    genomes = sample(space, _CLOUD, np.random.default_rng(_CLOUD_SEED))
+    return genomes, twins.accuracy.accuracy(genomes)

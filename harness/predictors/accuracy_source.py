@@ -1,0 +1,132 @@
+"""Where accuracies come from: a predictor, evaluated networks in a CSV, a user's own function."""
+
+import csv
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.errors import FileFormatError, HarnessError, PredictorError
+from harness.predictors.accuracy import AccuracyPredictor, fit
+from harness.predictors.released_accuracy import load_released_accuracy
+from harness.spaces.arch import PARTS, Arch
+from harness.spaces.genome import Genomes, decode, encode
+from harness.spaces.space import Space
+
+Floats = npt.NDArray[np.float64]
+FEWEST = 50  # rows of a CSV
+
+
+class AccuracySource(Protocol):
+    """The other of the two twins that a search looks at."""
+
+    @property
+    def rmse(self) -> float | None:
+        """On networks held out, percentage points; None: nobody knows."""
+
+    def accuracy(self, genomes: Genomes) -> Floats:
+        """Predicted top-1 of each network, percent, [n]."""
+
+    def describe(self) -> str:
+        """What it is and how good."""
+
+    def facts(self) -> dict[str, Any]:
+        """The same as figures, for `front.json`."""
+
+
+@dataclass(frozen=True)
+class OwnFunction:
+    """A user's function: takes an arch, returns its top-1 in percent."""
+
+    space: Space
+    name: str
+    function: Callable[[Arch], float]
+    rmse: float | None = None
+
+    def accuracy(self, genomes: Genomes) -> Floats:
+        """Raises PredictorError where the function fails."""
+        try:
+            values = [float(self.function(decode(self.space, genome))) for genome in genomes]
+        except HarnessError:
+            raise
+        except Exception as error:  # whatever a function of others raises
+            raise PredictorError(f"{self.name} failed: {error!r:.300}") from error
+        return np.array(values)
+
+    def describe(self) -> str:
+        return f"accuracy: by {self.name}, which says nothing of its error"
+
+    def facts(self) -> dict[str, Any]:
+        return {"source": self.name, "rmse": None}
+
+
+def accuracy_source(text: str, space: Space) -> AccuracySource:
+    """The source that `text` means: a .npz or .pth predictor, a .csv, or `module:function`.
+
+    Raises:
+        PredictorError: it means none of these, or the function is not there.
+        FileFormatError: the file is broken, or for another space.
+    """
+    path = Path(text)
+    if path.suffix == ".npz":
+        return AccuracyPredictor.load(path, space)
+    if path.suffix == ".pth":
+        return load_released_accuracy(path, space)
+    if path.suffix == ".csv":
+        return fit(space, *read_csv(path, space))
+    module, colon, name = text.partition(":")
+    if not colon:
+        raise PredictorError(
+            f"{text!r} is no source of accuracies: give a .npz or .pth predictor, a .csv of "
+            "evaluated networks, or a function as package.module:name"
+        )
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        function = getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise PredictorError(f"cannot import {text!r}: {error}") from error
+    return OwnFunction(space, text, function)
+
+
+def read_csv(path: Path, space: Space) -> tuple[Genomes, Floats]:
+    """Evaluated networks: columns as the arch's parts (lists separated by spaces) and `accuracy`.
+
+    Raises:
+        FileFormatError: a column or row is missing or wrong; the line is named.
+    """
+    archs, accuracies = [], []
+    try:
+        with path.open(newline="") as file:
+            reader = csv.DictReader(file)
+            for row in reader:
+                where = f"{path}:{reader.line_num}"
+                try:
+                    archs.append(_arch(row))
+                    space.check(archs[-1])
+                    accuracies.append(float(row["accuracy"]))
+                except (KeyError, TypeError, ValueError, HarnessError) as error:
+                    what = f"no column {error}" if isinstance(error, KeyError) else error
+                    raise FileFormatError(f"{where}: {what}") from error
+                if not 0 <= accuracies[-1] <= 100:
+                    raise FileFormatError(f"{where}: an accuracy of {accuracies[-1]} percent")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileFormatError(f"cannot read {path}: {error}") from error
+    if len(archs) < FEWEST:
+        raise FileFormatError(f"{path} has {len(archs)} networks; at least {FEWEST} are needed")
+    return encode(space, archs), np.array(accuracies)
+
+
+def _arch(row: dict[str, str]) -> Arch:
+    """The arch of a row; columns that the space does not have may be missing."""
+    value: dict[str, Any] = {"ks": [], "w": []}
+    for part in PARTS:
+        if part in row:
+            words = row[part].split()
+            value[part] = [int(word) if word.isdecimal() else float(word) for word in words]
+    return Arch.from_json(value)
