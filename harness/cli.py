@@ -125,6 +125,9 @@ def measure(
     budget: Annotated[
         str | None, typer.Option(help="Be done by then, with fewer visits: 90s, 45m, 1h30m.")
     ] = None,
+    baselines: Annotated[
+        bool, typer.Option("--baselines", help="Published networks instead, to compare with.")
+    ] = False,
     refit: Annotated[
         bool, typer.Option("--refit", help="Only calibrate a table anew, for today's machine.")
     ] = False,
@@ -139,11 +142,15 @@ def measure(
     from harness import pipeline
     from harness.quantities import deadline_s
 
-    if refit + refresh + fresh > 1:
-        raise UsageError("--refit, --refresh and --fresh exclude each other")
+    if refit + refresh + fresh > 1 or (baselines and refit + refresh):
+        raise UsageError("--refit, --refresh, --fresh and --baselines exclude each other")
     job = _job(space, root, quick, fresh, resolutions=resolutions, deadline_s=deadline_s(budget))
     step = pipeline.refit if refit else pipeline.refresh if refresh else pipeline.measure
     chosen = _devices(device, root)
+    if baselines:
+        for table in pipeline.on_each(chosen, lambda one: pipeline.measure_baselines(job, one)):
+            _terminal().say(pipeline.describe_baselines(table))
+        return
     for table in pipeline.on_each(chosen, lambda one: step(job, one)):
         _terminal().say(pipeline.describe_table(job, table))
 

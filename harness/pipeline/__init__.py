@@ -6,6 +6,7 @@ stopped.
 
 from harness.deploy.front import Front
 from harness.devices.device import Device
+from harness.pipeline.baselines import describe_baselines, measure_baselines
 from harness.pipeline.describe import describe_table
 from harness.pipeline.exchange import compare_tables, export_published, import_published
 from harness.pipeline.first_look import first_look, has_blocks
@@ -23,12 +24,14 @@ __all__ = [
     "Question",
     "Run",
     "compare_tables",
+    "describe_baselines",
     "describe_table",
     "export_published",
     "extract_point",
     "fit_accuracy",
     "import_published",
     "measure",
+    "measure_baselines",
     "on_each",
     "refit",
     "refresh",

@@ -24,7 +24,7 @@ def first_look(job: Run, device: Device) -> Table:
     plan = job.effort.verification
     with device.open() as session:
         identity = device.identity(session)
-        table = load_or_start(path, device, job.space, identity)
+        table = load_or_start(path, device, job.space.name, identity)
         networks = 1 if known_tables(job, table) else FEWEST
         todo = work(job, device, session, first_look_entries(job.space, networks), plan)
         fresh = job.fresh and not is_begun(table, session, todo)

@@ -46,7 +46,7 @@ def verify(
     entries = verification_entries(front, job.space, networks, plan.anchors)
     table_path = job.workspace.table(device.name, job.space.name)
     with device.open() as session:
-        table = load_or_start(table_path, device, job.space, device.identity(session))
+        table = load_or_start(table_path, device, job.space.name, device.identity(session))
         todo = work(job, device, session, entries, plan)
         campaign = run_on_terminal(job, device, session, todo, "time the front", again)
         judged: list[Judged] | None = None

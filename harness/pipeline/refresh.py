@@ -30,7 +30,7 @@ def refresh(job: Run, device: Device) -> Table:
     table = Table.load(path)
     space = covered(table, job.space, device)
     with device.open() as session:
-        load_or_start(path, device, space, device.identity(session))
+        load_or_start(path, device, space.name, device.identity(session))
         visitor = _Visitor(job, device, session, space)
         sample = _sample(table, space)
         look = visitor.campaign(table, "look at a sample", sample)

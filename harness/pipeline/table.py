@@ -19,7 +19,7 @@ def measure(job: Run, device: Device) -> Table:
     """The device's latency table for the space, at the resolutions that `job.space` has."""
     entries = table_entries(job.space, job.effort.table.anchors)
     with device.open() as session:
-        table = load_or_start(_path(job, device), device, job.space, device.identity(session))
+        table = load_or_start(_path(job, device), device, job.space.name, device.identity(session))
         todo = work(job, device, session, entries, job.effort.table)
         begun = is_begun(table, session, todo)
         if not job.fresh and not begun and _is_measured(table, session, job):
@@ -43,7 +43,7 @@ def refit(job: Run, device: Device) -> Table:
     table = Table.load(_path(job, device))
     space = covered(table, job.space, device)
     with device.open() as session:
-        load_or_start(_path(job, device), device, space, device.identity(session))
+        load_or_start(_path(job, device), device, space.name, device.identity(session))
         entries = refit_entries(space, job.effort.table.anchors)
         todo = work(job, device, session, entries, job.effort.table)
         fresh = not is_begun(table, session, todo)
@@ -72,14 +72,14 @@ def run_on_terminal(
         )
 
 
-def load_or_start(path: Path, device: Device, space: Space, identity: dict[str, Any]) -> Table:
+def load_or_start(path: Path, device: Device, space: str, identity: dict[str, Any]) -> Table:
     """The table in the file, or an empty one.
 
     Raises:
         TableError: the file is broken, or was measured on something else.
     """
     if not path.exists():
-        return Table(device.name, space.name, identity, {}, ())
+        return Table(device.name, space, identity, {}, ())
     table = Table.load(path)
     for name, value in identity.items():
         if table.identity.get(name) != value:
@@ -118,14 +118,22 @@ def _is_measured(table: Table, session: Session, job: Run) -> bool:
     )
 
 
-def work(job: Run, device: Device, session: Session, entries: list[Entry], plan: Plan) -> Work:
-    """A campaign of the device with its journals in the workspace."""
+def work(
+    job: Run,
+    device: Device,
+    session: Session,
+    entries: list[Entry],
+    plan: Plan,
+    name: str | None = None,
+) -> Work:
+    """A campaign of the device with its journals in the workspace; `name` replaces the space's."""
+    kept_as = name or job.space.name
     return Work(
         device.identity(session),
         device.clock,
         device.limits,
         entries,
         plan,
-        lambda name: job.workspace.journal(device.name, job.space.name, name),
+        lambda campaign: job.workspace.journal(device.name, kept_as, campaign),
         job.deadline_s,
     )

@@ -1,0 +1,40 @@
+"""`harness measure --baselines`: published networks timed on a device, as any network is."""
+
+from harness.devices.device import Device
+from harness.measuring.plan import Entry
+from harness.networks.baselines import BASELINES
+from harness.pipeline.job import Run
+from harness.pipeline.table import is_begun, load_or_start, run_on_terminal, work
+from harness.tables.table import Table
+
+NAME = "baselines"  # where a table has the name of its space
+
+
+def measure_baselines(job: Run, device: Device) -> Table:
+    """The table of all baselines on the device; gone on with where it was stopped."""
+    sentinel = BASELINES[0].blocks[len(BASELINES[0].blocks) // 2]
+    entries = [Entry("sentinel", (sentinel,), (sentinel,))]
+    entries += [Entry("network", found.blocks, found.blocks) for found in BASELINES]
+    path = job.workspace.table(device.name, NAME)
+    with device.open() as session:
+        table = load_or_start(path, device, NAME, device.identity(session))
+        todo = work(job, device, session, entries, job.effort.verification, NAME)
+        fresh = job.fresh and not is_begun(table, session, todo)
+        campaign = run_on_terminal(job, device, session, todo, "time baselines", fresh)
+    table = table.with_campaign(campaign.id, campaign.facts, campaign.records)
+    table.save(path)
+    return table
+
+
+def describe_baselines(table: Table) -> str:
+    """Each baseline's newest latency, in a line, with its published accuracy."""
+    newest = max(table.campaigns, key=lambda name: str(table.campaigns[name]["started_at"]))
+    records = {r.blocks: r.statistics for r in table.select("network", table.clock, newest)}
+    lines = [f"baselines on {table.device}, {table.clock} clock, full speed:"]
+    for baseline in BASELINES:
+        times = records[baseline.blocks]
+        lines.append(
+            f"  {baseline.name:<20} {times.value_ns / 1e6:9.4g} ms   {baseline.top1:.1f} % top-1, "
+            f"{baseline.macs_m:g}M MACs ({baseline.source})"
+        )
+    return "\n".join(lines)
