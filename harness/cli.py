@@ -253,18 +253,36 @@ def verify(
 
 @app.command()
 def extract(
-    point: Annotated[str, typer.Argument(help="`front:7` for the eighth point of the front.")],
+    network: Annotated[
+        str, typer.Argument(help="`front:7` (the eighth point), an arch file or a net.config.")
+    ],
     output: Annotated[Path, typer.Argument(help="The network file to write.")],
     device: DeviceName = "cpu",
     space: SpaceName = "digits",
+    supernet: Annotated[
+        Path | None, typer.Option(help="A supernet as the OFA authors release them.")
+    ] = None,
+    weights: Annotated[Path | None, typer.Option(help="Of a net.config: its `init`.")] = None,
+    resolution: Annotated[int | None, typer.Option(min=1, help="Of a net.config, pixels.")] = None,
     root: Root = HERE,
 ) -> None:
-    """Cut one network of a front out of the supernet into a network file."""
+    """Take one network out of a front, a supernet or a published file, into a network file."""
     from harness import pipeline
 
-    (chosen,) = _devices([device], root)
-    pipeline.extract_point(_job_of_front(device, space, root), chosen, point, output)
-    _terminal().say(f"network file: {output}")
+    asked = pipeline.Asked(network, device, supernet, weights, resolution)
+    job = _job_of_front(device, space, root) if network.startswith("front:") else _job(space, root)
+    _terminal().say(pipeline.extract_network(job, asked, output))
+
+
+@app.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help="ofa-mbv3-w1.2, acc-predictor, note10, ...")],
+    root: Root = HERE,
+) -> None:
+    """Download what the OFA authors published: weights, tables, predictor, networks."""
+    from harness import pipeline
+
+    _terminal().say(pipeline.fetch(_terminal(), name, root / "published"))
 
 
 @app.command()

@@ -17,6 +17,8 @@ from harness.spaces.arch import Arch
 from harness.spaces.block import Block
 
 SCHEMA = 1
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+"""Mean and standard deviation of its channels, as everybody uses them."""
 UNREADABLE = (
     RuntimeError,
     pickle.UnpicklingError,
@@ -33,8 +35,8 @@ class Preprocessing:
     """How an image becomes the network's input: resized bilinearly, then (x - mean) / std."""
 
     resolution: int  # height and width, pixels
-    mean: float  # of pixel values in [0, 1]
-    std: float
+    mean: float | tuple[float, ...]  # of pixel values in [0, 1], of all or of each channel
+    std: float | tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class NetworkFile:
     """A static network with weights and BN statistics, and all that is needed to use it."""
 
     space: str
-    arch: Arch
+    arch: Arch | None  # None for networks that are of no space
     blocks: tuple[Block, ...]
     weights: dict[str, torch.Tensor]
     preprocessing: Preprocessing
@@ -60,7 +62,7 @@ class NetworkFile:
             "schema": SCHEMA,
             "kind": "network",
             "space": self.space,
-            "arch": self.arch.to_json(),
+            "arch": self.arch.to_json() if self.arch else None,
             "blocks": [block.key for block in self.blocks],
             "weights": self.weights,
             "preprocessing": vars(self.preprocessing),
@@ -80,7 +82,7 @@ class NetworkFile:
         try:
             loaded = cls(
                 space=content["space"],
-                arch=Arch.from_json(content["arch"]),
+                arch=Arch.from_json(content["arch"]) if content["arch"] else None,
                 blocks=tuple(Block.parse(key) for key in content["blocks"]),
                 weights=content["weights"],
                 preprocessing=Preprocessing(**content["preprocessing"]),

@@ -9,8 +9,10 @@ from harness.devices.device import Device
 from harness.pipeline.baselines import describe_baselines, measure_baselines
 from harness.pipeline.describe import describe_table
 from harness.pipeline.exchange import compare_tables, export_published, import_published
+from harness.pipeline.extract import Asked, extract_network
+from harness.pipeline.fetch import fetch
 from harness.pipeline.first_look import first_look, has_blocks
-from harness.pipeline.front import extract_point, report, verify
+from harness.pipeline.front import report, verify
 from harness.pipeline.job import Run
 from harness.pipeline.refresh import refresh
 from harness.pipeline.search import Question, search, search_best
@@ -21,13 +23,15 @@ from harness.predictors.accuracy_source import accuracy_source
 from harness.tables.table import Table
 
 __all__ = [
+    "Asked",
     "Question",
     "Run",
     "compare_tables",
     "describe_baselines",
     "describe_table",
     "export_published",
-    "extract_point",
+    "extract_network",
+    "fetch",
     "fit_accuracy",
     "import_published",
     "measure",

@@ -9,10 +9,9 @@ import numpy as np
 
 from harness.deploy.front import Front, gaps, verification_entries
 from harness.devices.device import Device
-from harness.errors import FileFormatError, UsageError
+from harness.errors import FileFormatError
 from harness.pipeline.first_look import known_tables
 from harness.pipeline.job import Run
-from harness.pipeline.supernet import train
 from harness.pipeline.table import load_or_start, run_on_terminal, work
 from harness.predictors.choice import latency_predictor
 from harness.runtimes.session import Workload
@@ -33,7 +32,7 @@ def verify(
     from harness.deploy.verify import Judged, judge, verified
 
     path = job.workspace.front(device.name, job.space.name)
-    front = _front(job, device)
+    front = found_front(job, device.name)
     if front.verification is not None:
         if not again:
             return front
@@ -70,13 +69,13 @@ def verify(
     return front
 
 
-def _front(job: Run, device: Device) -> Front:
+def found_front(job: Run, device: str) -> Front:
     """The front of the device.
 
     Raises:
         FileFormatError: there is none, it is broken, or it was found with another supernet.
     """
-    path = job.workspace.front(device.name, job.space.name)
+    path = job.workspace.front(device, job.space.name)
     front = Front.load(path)
     if front.settings["supernet"] != job.trained:
         raise FileFormatError(
@@ -84,26 +83,6 @@ def _front(job: Run, device: Device) -> Front:
             "repeat with `harness run`"
         )
     return front
-
-
-def extract_point(job: Run, device: Device, name: str, output: Path) -> None:
-    """Write the network file of `front:NUMBER`.
-
-    Raises:
-        UsageError: `name` is no point of the device's front.
-    """
-    from harness.deploy.extract import extract
-
-    if job.accuracy:
-        raise UsageError(
-            f"the front of {device.name} was found with accuracies from {job.accuracy}, without a "
-            "supernet: there are no weights to extract"
-        )
-    word, _, number = name.partition(":")
-    if word != "front" or not number.isdecimal():
-        raise UsageError(f"{name!r} is not a point; write front:7 for the eighth of the front")
-    arch = _front(job, device).point(int(number)).arch
-    extract(train(job), arch, job.recipe()).save(output)
 
 
 def extract_front(job: Run, evaluator: "SubnetEvaluator", front: Front) -> list[Path]:

@@ -1,49 +1,15 @@
 """Supernets in the format that the OFA authors released: `{"state_dict": ...}`, their names."""
 
-import re
-import warnings
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
 from harness.errors import CheckpointError
-from harness.networks.file import UNREADABLE
+from harness.networks.published import read_state
+from harness.networks.released_names import our_name
 from harness.spaces.mobile import MobileSpace
 from harness.spaces.resnet import ResNetSpace
 from harness.spaces.space import Space
 from harness.supernet.supernet import Supernet
-
-# Names within a layer: theirs, with what newer and older releases wrap around left out, and ours.
-_CONV = r"(?:conv\.)*weight"
-_NORM = r"(?:conv\.)?(?:bn\.)+(\w+)"
-_PARTS = {
-    "conv": [(_CONV, r"0.weight"), (_NORM, r"1.\1")],
-    "mix": [(_CONV, r"0.weight")],
-    "linear": [(r"(?:linear\.)+(\w+)", r"1.\1")],
-    "mbconv": [
-        (rf"(?:mobile_inverted_)?conv\.{theirs}\.{name}", rf"{ours}.{target}")
-        for theirs, ours in (
-            ("inverted_bottleneck", "expand"),
-            ("depth_conv", "depthwise"),
-            ("point_linear", "project"),
-        )
-        for name, target in ((_CONV, "0.weight"), (_NORM, r"1.\1"))
-    ]
-    + [(r"(?:mobile_inverted_)?conv\.depth_conv\.se\.fc\.(.+)", r"se.\1")],
-    "bottleneck": [
-        (rf"{theirs}\.{name}", rf"{ours}.{target}")
-        for theirs, ours in (
-            ("conv1", "reduce"),
-            ("conv2", "conv"),
-            ("conv3", "expand"),
-            ("downsample", "shortcut"),
-        )
-        for name, target in ((_CONV, "0.weight"), (_NORM, r"1.\1"))
-    ],
-}
-_MATRIX = re.compile(r"(?:mobile_inverted_)?conv\.depth_conv\.conv\.(\d+to\d+)_matrix")
 
 
 def load_released(path: Path, space: Space) -> Supernet:
@@ -52,7 +18,7 @@ def load_released(path: Path, space: Space) -> Supernet:
     Raises:
         CheckpointError: the file is broken, or does not fit the space.
     """
-    weights = _read(path)
+    weights = read_state(path)
     classes = next((len(v) for name, v in weights.items() if name.startswith("classifier.")), 0)
     if not classes:
         raise CheckpointError(f"{path} is no supernet that the OFA authors released: no classifier")
@@ -80,23 +46,6 @@ def load_released(path: Path, space: Space) -> Supernet:
     return supernet.eval()
 
 
-def _read(path: Path) -> dict[str, Tensor]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about foreign pickles, which are refused anyway
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
-    except UNREADABLE as error:
-        raise CheckpointError(
-            f"cannot read {path}: it is broken, or holds more than tensors and plain values"
-        ) from error
-    weights = content.get("state_dict", content) if isinstance(content, dict) else None
-    if not isinstance(weights, dict) or not all(isinstance(v, Tensor) for v in weights.values()):
-        raise CheckpointError(f"{path} is no supernet that the OFA authors released")
-    return {str(name).removeprefix("module."): value for name, value in weights.items()}
-
-
 def _prefixes(space: Space) -> dict[str, int]:
     """The place of each of their layers."""
     last = len(space.places) - 1
@@ -119,13 +68,9 @@ def _our_name(space: Space, prefixes: dict[str, int], name: str, path: Path) -> 
     prefix = next((prefix for prefix in prefixes if name.startswith(prefix)), None)
     if prefix is not None:
         place, rest = prefixes[prefix], name[len(prefix) :]
-        block = space.block_of(place, space.largest)
-        matrix = _MATRIX.fullmatch(rest)
-        if matrix:
-            return f"layers.{place}.kernel_transform.matrices.{matrix[1]}"
-        inner = "layer." if block.kind == "conv" and block.residual else ""
-        for theirs, ours in _PARTS[block.kind]:
-            match = re.fullmatch(theirs, rest)
-            if match:
-                return f"layers.{place}.largest.{inner}{match.expand(ours)}"
+        ours = our_name(space.block_of(place, space.largest), rest)
+        if ours is not None and ours.startswith("kernel_transform."):
+            return f"layers.{place}.{ours.replace('.', '.matrices.', 1)}"
+        if ours is not None:
+            return f"layers.{place}.largest.{ours}"
     raise CheckpointError(f"{path} does not fit {space.name}, which has nothing for {name}")

@@ -99,10 +99,16 @@ def transform(pixels: Tensor, generator: torch.Generator) -> Tensor:
     return (images + noise).clamp(0, 1)
 
 
-def prepare(pixels: Tensor, resolution: int, mean: float = MEAN, std: float = STD) -> Tensor:
+def prepare(
+    pixels: Tensor,
+    resolution: int,
+    mean: float | tuple[float, ...] = MEAN,
+    std: float | tuple[float, ...] = STD,
+) -> Tensor:
     """What a network takes: resized bilinearly with antialiasing, normalised, channels last."""
     if pixels.shape[-1] != resolution:
         pixels = F.interpolate(
             pixels, (resolution, resolution), mode="bilinear", antialias=True, align_corners=False
         )
-    return ((pixels - mean) / std).to(memory_format=torch.channels_last)
+    centre, scale = (torch.tensor(value).view(-1, 1, 1) for value in (mean, std))
+    return ((pixels - centre) / scale).to(memory_format=torch.channels_last)

@@ -1,0 +1,158 @@
+"""Specialised networks as the OFA authors published them: `net.config`, and `init` with weights."""
+
+import json
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness.errors import CheckpointError, FileFormatError
+from harness.networks.build import BN_EPS, build_random, fold_eps
+from harness.networks.file import UNREADABLE
+from harness.networks.released_names import our_name
+from harness.spaces.block import Block
+from harness.spaces.mobile import conv, plain
+from harness.spaces.space import make_divisible
+
+_ACTS = {"relu": "relu", "relu6": "relu6", "h_swish": "h_swish", "swish": "swish", None: "none"}
+
+
+@dataclass(frozen=True)
+class PublishedNetwork:
+    """A network of inverted bottlenecks, with what their files say of it."""
+
+    blocks: tuple[Block, ...]
+    prefixes: tuple[str, ...]  # of each block's tensors, in their names; "" for pooling
+    bn_eps: float
+
+    @classmethod
+    def load(cls, path: Path, resolution: int) -> "PublishedNetwork":
+        """Read a `net.config` for images of `resolution` pixels (their `run.config` has it).
+
+        Raises:
+            FileFormatError: the file is broken, or describes layers that we do not have.
+        """
+        try:
+            return _network(json.loads(path.read_text()), resolution)
+        except OSError as error:
+            raise FileFormatError(f"cannot read {path}: {error.strerror or error}") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise FileFormatError(f"{path} is no net.config of a network: {error!r}") from error
+
+    def weights(self, path: Path | None) -> dict[str, Tensor]:
+        """Our names and their tensors, from their file (`init`); random ones where None.
+
+        Raises:
+            CheckpointError: the file is broken, or of another network.
+        """
+        network = build_random(self.blocks, seed=0)
+        wanted = network.state_dict()
+        if path is None:
+            return dict(wanted)
+        for name, value in read_state(path).items():
+            ours = self._our_name(name)
+            if ours not in wanted or wanted[ours].shape != value.shape:
+                raise CheckpointError(f"{path} is of another network: it has {name}")
+            wanted[ours] = value
+        network.load_state_dict(wanted)
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.eps = self.bn_eps
+        fold_eps(network)
+        return dict(network.state_dict())
+
+    def _our_name(self, theirs: str) -> str | None:
+        for index, (prefix, block) in enumerate(zip(self.prefixes, self.blocks, strict=True)):
+            if prefix and theirs.startswith(prefix):
+                name = our_name(block, theirs[len(prefix) :])
+                return None if name is None else f"{index}.{name}"
+        return None
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file of theirs, `{"state_dict": ...}` or bare; nothing is executed.
+
+    Raises:
+        CheckpointError: the file is missing, broken, or holds something else.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about foreign pickles, which are refused anyway
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
+    except UNREADABLE as error:
+        raise CheckpointError(
+            f"cannot read {path}: it is broken, or holds more than tensors and plain values"
+        ) from error
+    weights = content.get("state_dict", content) if isinstance(content, dict) else None
+    if not isinstance(weights, dict) or not all(isinstance(v, Tensor) for v in weights.values()):
+        raise CheckpointError(f"{path} holds no weights as the OFA authors release them")
+    return {str(name).removeprefix("module."): value for name, value in weights.items()}
+
+
+def _network(config: Any, resolution: int) -> PublishedNetwork:
+    blocks = [_conv(config["first_conv"], resolution)]
+    prefixes = ["first_conv."]
+    for index, part in enumerate(config["blocks"]):
+        layer = part.get("conv", part.get("mobile_inverted_conv"))
+        if layer is None or layer["name"] == "ZeroLayer":
+            continue
+        blocks.append(_mbconv(layer, part["shortcut"], blocks[-1]))
+        prefixes.append(f"blocks.{index}.")
+    for name in ("final_expand_layer", "feature_mix_layer"):
+        if name not in config:
+            continue
+        if name == "feature_mix_layer" and "final_expand_layer" in config:
+            _pool(blocks, prefixes)
+        blocks.append(_head(config[name], blocks[-1]))
+        prefixes.append(f"{name}.")
+    if blocks[-1].kind != "mix":
+        _pool(blocks, prefixes)
+    classifier = config["classifier"]
+    blocks.append(plain("linear", 1, classifier["in_features"], classifier["out_features"], "none"))
+    prefixes.append("classifier.")
+    return PublishedNetwork(
+        tuple(blocks), tuple(prefixes), float(config.get("bn", {}).get("eps", BN_EPS))
+    )
+
+
+def _pool(blocks: list[Block], prefixes: list[str]) -> None:
+    last = blocks[-1]
+    blocks.append(plain("pool", last.out_height, last.out_channels, last.out_channels, "none"))
+    prefixes.append("")
+
+
+def _conv(layer: dict[str, Any], size: int) -> Block:
+    return conv(
+        size,
+        layer["in_channels"],
+        layer["out_channels"],
+        layer["kernel_size"],
+        layer["stride"],
+        _ACTS[layer["act_func"]],
+    )
+
+
+def _head(layer: dict[str, Any], before: Block) -> Block:
+    if not layer.get("use_bn", True):
+        act = _ACTS[layer["act_func"]]
+        return plain("mix", 1, layer["in_channels"], layer["out_channels"], act)
+    return _conv(layer, before.out_height)
+
+
+def _mbconv(layer: dict[str, Any], shortcut: dict[str, Any] | None, before: Block) -> Block:
+    channels, out, stride = layer["in_channels"], layer["out_channels"], layer["stride"]
+    mid = layer.get("mid_channels") or round(channels * layer["expand_ratio"])
+    plain_block = conv(before.out_height, channels, out, layer["kernel_size"], stride, "none")
+    return replace(
+        plain_block,
+        kind="mbconv",
+        mid_channels=mid,
+        act=_ACTS[layer.get("act_func", "relu6")],
+        se_channels=make_divisible(mid // 4, 8) if layer.get("use_se") else 0,
+        residual=shortcut is not None and stride == 1 and channels == out,
+    )

@@ -1,0 +1,115 @@
+"""Taking one network out: of a front, of a released supernet, of what others published."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness import files
+from harness.deploy.front import Front
+from harness.errors import FileFormatError, UsageError
+from harness.pipeline.front import found_front
+from harness.pipeline.job import Run
+from harness.pipeline.supernet import train
+from harness.spaces.arch import Arch
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which network, and where its weights are."""
+
+    network: str  # front:7, or a file with an arch or a net.config
+    device: str  # whose front
+    supernet: Path | None  # as the OFA authors release them
+    weights: Path | None  # of a net.config
+    resolution: int | None  # of a net.config, pixels
+
+
+def extract_network(job: Run, asked: Asked, output: Path) -> str:
+    """Write a network file; what it holds, in a line.
+
+    Raises:
+        UsageError: what was asked for does not say which network, or which weights.
+        FileFormatError: a file is broken, or does not fit.
+    """
+    word, _, number = asked.network.partition(":")
+    if word == "front" and number.isdecimal():
+        front = found_front(job, asked.device)
+        arch = front.point(int(number)).arch
+        if asked.supernet is not None:
+            return _from_supernet(job, arch, asked.supernet, output)
+        return _from_front(job, front, arch, output)
+    path = Path(asked.network)
+    if not path.exists():
+        raise UsageError(
+            f"{asked.network!r} is neither a point (front:7 for the eighth) nor a file with an "
+            "arch or a net.config"
+        )
+    content = files.read_json(path)
+    if isinstance(content, dict) and "blocks" in content:
+        return _published(asked, path, output)
+    if asked.supernet is None:
+        raise UsageError(f"{path} is an arch: --supernet says where its weights are")
+    try:
+        arch = Arch.from_json(content)
+    except FileFormatError as error:
+        raise FileFormatError(f"{path}: {error}") from error
+    return _from_supernet(job, arch, asked.supernet, output)
+
+
+def _from_front(job: Run, front: Front, arch: Arch, output: Path) -> str:
+    from harness.deploy.extract import extract
+
+    if job.accuracy:
+        raise UsageError(
+            f"the front of {front.device} was found with accuracies from {job.accuracy}: "
+            "--supernet says where weights are"
+        )
+    extract(train(job), arch, job.recipe()).save(output)
+    return f"network file: {output}"
+
+
+def _from_supernet(job: Run, arch: Arch, supernet: Path, output: Path) -> str:
+    """From a released supernet; its batch-norm statistics are those of the largest network."""
+    from harness.networks.build import fold_eps
+    from harness.supernet.released import load_released
+
+    network = load_released(supernet, job.space)
+    static = network.extract(arch)
+    fold_eps(static)
+    origin = {"supernet": str(supernet), "bn_images": 0}
+    _save(output, network.space.name, arch, network.space.blocks(arch), static.state_dict(), origin)
+    return (
+        f"network file: {output}; its batch-norm statistics are the supernet's, not recomputed for "
+        "this network: good for timing, and for accuracy only after recomputing them on images"
+    )
+
+
+def _published(asked: Asked, path: Path, output: Path) -> str:
+    from harness.networks.published import PublishedNetwork
+
+    if asked.resolution is None:
+        raise UsageError(f"{path} does not say for which images: --resolution (see its run.config)")
+    network = PublishedNetwork.load(path, asked.resolution)
+    weights = network.weights(asked.weights)
+    origin = {"net.config": str(path), "weights": str(asked.weights or "random")}
+    _save(output, "published", None, network.blocks, weights, origin)
+    macs_m = sum(block.macs for block in network.blocks) / 1e6
+    random = "" if asked.weights else "; weights are random (--weights): good for timing only"
+    return f"network file: {output}, {macs_m:.0f}M MACs{random}"
+
+
+def _save(
+    output: Path, space: str, arch: Arch | None, blocks: Any, weights: Any, origin: dict[str, Any]
+) -> None:
+    from harness.networks.file import IMAGENET, NetworkFile, Preprocessing
+
+    resolution, classes = blocks[0].height, blocks[-1].out_channels
+    NetworkFile(
+        space=space,
+        arch=arch,
+        blocks=tuple(blocks),
+        weights=dict(weights),
+        preprocessing=Preprocessing(resolution, *IMAGENET),
+        classes=tuple(str(number) for number in range(classes)),
+        origin=origin,
+    ).save(output)
