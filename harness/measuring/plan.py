@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -58,10 +58,11 @@ def block_entries(blocks: Sequence[Block]) -> list[Entry]:
 
 def refit_entries(space: Space, anchors: int) -> list[Entry]:
     """What calibrates a table anew and judges it: sentinel, anchors, holdouts."""
-    rng = np.random.default_rng(_HOLDOUT_SEED)
-    holdouts = [decode(space, genome) for genome in sample(space, HOLDOUTS, rng)]
-    judges = (network_entry("holdout", space, arch) for arch in holdouts)
-    return [*calibration_entries(space, anchors), *judges]
+    calibrating = calibration_entries(space, anchors)
+    known = {entry.blocks for entry in calibrating}
+    drawn = sample(space, 4 * HOLDOUTS, np.random.default_rng(_HOLDOUT_SEED))
+    judges = [entry for entry in _networks("holdout", space, drawn) if entry.blocks not in known]
+    return [*calibrating, *judges[:HOLDOUTS]]
 
 
 def first_look_entries(space: Space, networks: int) -> list[Entry]:
@@ -80,14 +81,14 @@ def calibration_entries(space: Space, anchors: int) -> list[Entry]:
     """
     smallest = CostTable.of(space, lambda block: block.macs).cheapest()[1]
     drawn = _by_macs(space)
+    drawn = drawn[(drawn != smallest).any(axis=1)]
     spread = drawn[np.linspace(0, len(drawn) - 1, anchors - 1).astype(int)]
-    archs = [decode(space, genome) for genome in (smallest, *spread)]
-    return [sentinel(space), *(network_entry("anchor", space, arch) for arch in archs)]
+    return [sentinel(space), *_networks("anchor", space, [smallest, *spread])]
 
 
 def _by_macs(space: Space) -> Genomes:
     """Random networks that calibrate, in order of rising MACs."""
-    drawn = sample(space, 400, np.random.default_rng(_ANCHOR_SEED))
+    drawn = np.unique(sample(space, 400, np.random.default_rng(_ANCHOR_SEED)), axis=0)
     return drawn[np.argsort(CostTable.of(space, lambda block: block.macs).total(drawn))]
 
 
@@ -97,6 +98,12 @@ def sentinel(space: Space) -> Entry:
     blocks = [block for block in space.distinct_blocks() if block.kind in kinds]
     chosen = sorted(blocks, key=lambda block: (block.macs, block))[len(blocks) // 4]
     return Entry("sentinel", (chosen,), (chosen,))
+
+
+def _networks(role: str, space: Space, genomes: Iterable[Genomes]) -> list[Entry]:
+    """An entry for each network that differs; a small space has fewer than are drawn."""
+    entries = (network_entry(role, space, decode(space, genome)) for genome in genomes)
+    return list({entry.blocks: entry for entry in entries}.values())
 
 
 def network_entry(role: str, space: Space, arch: Arch) -> Entry:

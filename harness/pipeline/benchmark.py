@@ -44,8 +44,8 @@ def benchmark(job: Run, device: Device, model: Path) -> dict[str, Any]:
         FileFormatError: there is no such file.
     """
     wanted = SUFFIXES[device.profile.runtime]
-    if model.suffix != wanted:
-        raise UsageError(f"{device.name} runs {wanted} files, not {model.name}")
+    if model.suffix not in (wanted, ".pt"):
+        raise UsageError(f"{device.name} runs {wanted} and network files, not {model.name}")
     try:
         content = model.read_bytes()
     except OSError as error:

@@ -2,14 +2,15 @@
 
 import re
 import sys
+from collections.abc import Callable
 from difflib import get_close_matches
 from importlib import import_module
 
 from harness.errors import UsageError
 from harness.spaces.digits import DIGITS
-from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_0, OFA_MBV3_W1_2
-from harness.spaces.ofa_proxyless import OFA_PROXYLESS_W1_3
-from harness.spaces.resnet import OFA_RESNET50
+from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_0, OFA_MBV3_W1_2, ofa_mbv3
+from harness.spaces.ofa_proxyless import OFA_PROXYLESS_W1_3, ofa_proxyless
+from harness.spaces.resnet import OFA_RESNET50, ofa_resnet50
 from harness.spaces.space import Space
 
 SPACES: dict[str, Space] = {
@@ -18,8 +19,16 @@ SPACES: dict[str, Space] = {
 }
 
 
+_FAMILIES: dict[str, Callable[[tuple[float, ...]], Space]] = {
+    "ofa-mbv3": lambda widths: ofa_mbv3(widths[0]),
+    "ofa-proxyless": lambda widths: ofa_proxyless(widths[0]),
+    "ofa-resnet50": ofa_resnet50,
+}
+"""Families that exist at any width: `ofa-mbv3-w0.35`, `ofa-resnet50-w0.12-0.16`."""
+
+
 def find_space(name: str) -> Space:
-    """The space called `name`, or a user's own as `package.module:SPACE`.
+    """The space called `name`, at any width, or a user's own as `package.module:SPACE`.
 
     Raises:
         UsageError: there is none; the message names the nearest.
@@ -28,6 +37,9 @@ def find_space(name: str) -> Space:
         return SPACES[name]
     if ":" in name:
         return _imported(name)
+    match = re.fullmatch(r"(ofa-[a-z0-9]+)-w(\d\.\d+(?:-\d\.\d+)*)", name)
+    if match and match[1] in _FAMILIES:
+        return _FAMILIES[match[1]](tuple(float(width) for width in match[2].split("-")))
     near = get_close_matches(name, SPACES, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(SPACES)}"
     raise UsageError(f"no space called {name!r}; {hint}")
