@@ -178,7 +178,8 @@ def _settings(job: Run, table: Table, campaign: str, question: Question) -> dict
     words += [f"--objective {question.second}"] if question.second else []
     words += [f"--distill {job.distill:g}"] if job.distill else []
     words += ["--quick"] if job.effort.name == "quick" else []
-    alone = question != Question() or table.source is not None
+    known = table.device in profile_paths(job.workspace.root)
+    alone = question != Question() or not known
     command = "search --front" if alone else "run"
     return {
         "command": f"harness {command} {' '.join(words)}",

@@ -1,0 +1,169 @@
+"""From a table and a source of accuracies to fronts and single networks, without any training."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.deploy.front import Front
+from harness.quantities import parse_limit
+from harness.spaces.digits import DIGITS
+from harness.tables.table import Table
+from tests.tables.test_calibration import made_table
+
+DATA = Path(os.environ.get("HARNESS_DATA", Path(__file__).parents[3] / "shared" / "data")) / "ofa"
+WORDS = ["--accuracy", "mine:accuracy", "--quick"]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A workspace with tables of two devices, and a module of the user's."""
+    table = made_table(np.random.default_rng(1), 0)
+    facts = {name: campaign | {"environment": {}} for name, campaign in table.campaigns.items()}
+    table = replace(table, campaigns=facts, identity={"clock": "wall"})
+    slow = replace(
+        table,
+        device="slow",
+        records=tuple(
+            replace(record, statistics=record.statistics.scaled(3)) for record in table.records
+        ),
+    )
+    for made in (replace(table, device="fast"), slow):
+        made.save(tmp_path / "tables" / f"{made.device}.digits.jsonl")
+    (tmp_path / "mine.py").write_text(
+        "def accuracy(arch):\n    return 60 + arch.resolution / 2 + 2 * sum(arch.depths)\n"
+        "def nan(arch):\n    return float('nan')\n"
+    )
+    return tmp_path
+
+
+def run(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "harness", "search", "--device", "fast", *words]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+
+
+def best(root: Path, *words: str) -> dict[str, float]:
+    ended = run(root, *WORDS, *words)
+    assert ended.returncode == 0, ended.stderr
+    found: dict[str, float] = json.loads(ended.stdout)
+    return found
+
+
+def one_line(ended: subprocess.CompletedProcess[str], code: int) -> str:
+    assert ended.returncode == code, ended.stdout + ended.stderr
+    (line,) = ended.stderr.strip().splitlines()
+    return line
+
+
+def test_a_front_and_its_page_come_from_a_table_and_a_function(root: Path) -> None:
+    ended = run(root, *WORDS, "--front")
+    assert ended.returncode == 0, ended.stderr
+    front = Front.load(root / "reports" / "fast.digits" / "front.json")
+    assert len(front.points) > 3
+    assert front.verification is None
+    page = (root / "reports" / "fast.digits" / "index.html").read_text()
+    assert "not verified yet" in page
+    assert "mine:accuracy" in page
+    command = front.settings["command"].split()
+    again = subprocess.run(
+        [sys.executable, "-m", *command, "--fresh"], cwd=root, capture_output=True, check=False
+    )
+    assert again.returncode == 0
+    assert Front.load(root / "reports" / "fast.digits" / "front.json").points == front.points
+
+
+def test_limits_on_several_devices_hold_at_once(root: Path) -> None:
+    free = best(root, "--constraint", "fast:9ms")
+    both = best(root, "--constraint", "fast:9ms", "--constraint", "slow:1.2ms")
+    assert both["latency_ms"] <= 0.42
+    assert both["accuracy"] < free["accuracy"]
+    small = best(root, "--constraint", "macs:0.2M", "--constraint", "memory:20kB")
+    assert small["accuracy"] < free["accuracy"]
+
+
+def test_a_complexity_weight_prefers_smaller_networks(root: Path) -> None:
+    latencies = [
+        best(root, "--complexity-weight", weight)["latency_ms"] for weight in ("0", "0.3", "10")
+    ]
+    assert latencies[0] > latencies[1] > latencies[2]
+
+
+def test_a_third_objective_keeps_networks_that_two_would_not(root: Path) -> None:
+    ended = run(root, *WORDS, "--front", "--objective", "params")
+    assert ended.returncode == 0, ended.stderr
+    points = Front.load(root / "reports" / "fast.digits" / "front.json").points
+    accuracies = [point.accuracy for point in points]
+    assert accuracies != sorted(accuracies)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--constraint", "fast:0.001ms"], 5, "smallest achievable one is 0."),
+        (["--constraint", "nobody:30ms"], 2, "no device with a table of digits"),
+        (["--constraint", "fast:30"], 2, "is no limit; write pixel-1:30ms"),
+        (["--constraint", "macs:30ms"], 2, "is no limit"),
+    ],
+)
+def test_limits_that_cannot_be_met_or_understood_are_one_line(
+    root: Path, words: list[str], code: int, said: str
+) -> None:
+    assert said in one_line(run(root, *WORDS, *words), code)
+
+
+def test_accuracies_that_are_no_numbers_are_one_line(root: Path) -> None:
+    assert "one number for each" in one_line(run(root, "--accuracy", "mine:nan"), 3)
+
+
+def test_a_partial_table_names_a_missing_block_and_what_to_do(root: Path) -> None:
+    path = root / "tables" / "fast.digits.jsonl"
+    table = Table.load(path)
+    lost = {DIGITS.block(1, (size, 3, 3)) for size in DIGITS.resolutions}
+    kept = [r for r in table.records if r.role != "block" or r.blocks[0] not in lost]
+    kept = [r for r in kept if len(r.blocks) == 1 or not lost & set(r.blocks)]
+    replace(table, records=tuple(kept)).save(path)
+    message = one_line(run(root, *WORDS, "--front"), 3)
+    assert any(block.key in message for block in lost)
+    assert "harness measure" in message
+
+
+def test_a_space_without_data_asks_for_accuracies(root: Path) -> None:
+    message = one_line(run(root, "--space", "ofa-mbv3-w1.0"), 3)
+    assert "no device" in message or "no table" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [
+        ("pixel-1:30ms", ("pixel-1", 30.0)),
+        ("a_b.c:0.5s", ("a_b.c", 500.0)),
+        ("macs:1.2G", ("macs", 1200.0)),
+        ("params:500k", ("params", 0.5)),
+        ("memory:512kB", ("memory", 0.512)),
+    ],
+)
+def test_limits_are_read_with_their_units(text: str, limit: tuple[str, float]) -> None:
+    assert parse_limit(text) == pytest.approx(limit)
+
+
+@pytest.mark.skipif(not DATA.exists(), reason=f"no {DATA} (set HARNESS_DATA)")
+def test_reference_note10_becomes_a_front_in_one_command_after_its_import(tmp_path: Path) -> None:
+    imported = "tables import --device note10-published --source OFA --space ofa-mbv3-w1.2"
+    search = "search --device note10-published --space ofa-mbv3-w1.2 --front --quick"
+    for words in (
+        [*imported.split(), str(DATA / "note10")],
+        [*search.split(), "--accuracy", str(DATA / "acc_predictor.pth")],
+    ):
+        command = [sys.executable, "-m", "harness", *words]
+        ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert ended.returncode == 0, ended.stderr
+    assert "3.4 points" in " ".join(ended.stdout.split())
+    folder = tmp_path / "reports" / "note10-published.ofa-mbv3-w1.2"
+    assert "3.4 points" in (folder / "index.html").read_text()
+    assert (folder / "pareto.png").stat().st_size > 10_000
+    assert 75 < Front.load(folder / "front.json").points[0].accuracy < 76

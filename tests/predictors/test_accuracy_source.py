@@ -1,0 +1,107 @@
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.errors import CheckpointError, FileFormatError, PredictorError
+from harness.predictors.accuracy_source import OwnFunction, accuracy_source, read_csv
+from harness.search.archive import search_front
+from harness.search.objectives import Cost, Objectives
+from harness.spaces.arch import Arch
+from harness.spaces.cost import CostTable
+from harness.spaces.digits import DIGITS
+from harness.spaces.genome import decode, encode, sample
+
+
+def accuracy_of(arch: Arch) -> float:
+    """A made-up truth."""
+    return 60 + arch.resolution / 2 + 2 * sum(arch.depths) + sum(arch.expands) / 5
+
+
+def write(path: Path, count: int, **changed: str) -> Path:
+    genomes = sample(DIGITS, count, np.random.default_rng(3))
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["r", "d", "ks", "e", "accuracy"])
+        writer.writeheader()
+        for number, genome in enumerate(genomes):
+            arch = decode(DIGITS, genome)
+            row = {name: " ".join(map(str, arch.part(name))) for name in ("r", "d", "ks", "e")}
+            row["accuracy"] = f"{accuracy_of(arch):.3f}"
+            writer.writerow(row | changed if number == 4 else row)
+    return path
+
+
+def test_evaluated_networks_in_a_csv_become_a_predictor(tmp_path: Path) -> None:
+    path = write(tmp_path / "evaluated.csv", 300)
+    genomes, accuracies = read_csv(path, DIGITS)
+    assert len(genomes) == 300
+    source = accuracy_source(str(path), DIGITS)
+    assert source.rmse is not None
+    assert source.rmse < 2
+    predicted = source.accuracy(genomes)
+    assert np.corrcoef(predicted, accuracies)[0, 1] > 0.9
+    assert "held-out" in source.describe()
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"accuracy": "many"}, "could not convert"),
+        ({"accuracy": "101"}, "101.0 percent"),
+        ({"accuracy": "nan"}, "nan percent"),
+        ({"d": "1 2 9"}, "depths 9"),
+        ({"ks": "x"}, "could not convert"),
+        ({"r": ""}, "not an arch"),
+    ],
+)
+def test_a_wrong_row_is_named_by_its_line(
+    tmp_path: Path, changed: dict[str, str], said: str
+) -> None:
+    path = write(tmp_path / "evaluated.csv", 60, **changed)
+    with pytest.raises(FileFormatError, match=r"evaluated\.csv:6: ") as raised:
+        read_csv(path, DIGITS)
+    assert said in str(raised.value)
+
+
+def test_too_few_rows_and_no_file_are_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(FileFormatError, match="at least 50"):
+        read_csv(write(tmp_path / "few.csv", 10), DIGITS)
+    with pytest.raises(FileFormatError, match=r"none\.csv"):
+        read_csv(tmp_path / "none.csv", DIGITS)
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(FileFormatError, match=r"other\.csv:2: "):
+        read_csv(tmp_path / "other.csv", DIGITS)
+
+
+def test_a_users_own_function_is_asked_for_each_network() -> None:
+    source = accuracy_source(f"{__name__}:accuracy_of", DIGITS)
+    genomes = sample(DIGITS, 20, np.random.default_rng(1))
+    expected = [accuracy_of(decode(DIGITS, genome)) for genome in genomes]
+    assert source.accuracy(genomes).tolist() == expected
+    assert source.rmse is None
+    macs = CostTable.of(DIGITS, lambda block: block.macs)
+    cost = Cost("MACs", "", macs.total, *macs.cheapest())
+    found = search_front(Objectives(DIGITS, source.accuracy, cost), 2_000)
+    assert found.accuracy.max() > 90
+    assert encode(DIGITS, [decode(DIGITS, found.genomes[0])]).shape == (1, 22)
+
+
+def test_a_function_that_fails_is_named() -> None:
+    def fails(_arch: Arch) -> float:
+        raise RuntimeError("no such network")
+
+    source = OwnFunction(DIGITS, "mine:fails", fails)
+    with pytest.raises(PredictorError, match=r"mine:fails failed: .*no such network"):
+        source.accuracy(sample(DIGITS, 2, np.random.default_rng(1)))
+
+
+@pytest.mark.parametrize("text", ["accuracies", "no_such_module:f", f"{__name__}:nothing"])
+def test_what_is_no_source_is_one_clear_error(text: str) -> None:
+    with pytest.raises(PredictorError):
+        accuracy_source(text, DIGITS)
+
+
+def test_their_predictor_is_for_their_space(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="not for digits"):
+        accuracy_source(str(tmp_path / "acc_predictor.pth"), DIGITS)
