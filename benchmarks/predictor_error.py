@@ -101,6 +101,8 @@ def draw(rows: list[tuple[float, ...]], output: Path) -> None:
         errors, accuracies = ([row[index] for row in rows] for index in (1, column))
         axes.scatter(errors, accuracies, s=22, color=colour, label=f"within {limit:g}M MACs")
     axes.set_xscale("log")
+    axes.set_xticks([1, 1.5, 2, 3, 4], ["1", "1.5", "2", "3", "4"])
+    axes.minorticks_off()
     axes.set_xlabel("error of the accuracy predictor on unseen sub-networks, RMSE in points")
     axes.set_ylabel("validation accuracy of what its search found, %")
     axes.set_title("a better predictor finds better networks", loc="left", fontweight="bold")

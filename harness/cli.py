@@ -410,6 +410,7 @@ def _job(
         deadline_s,
         accuracy,
         space if space != chosen.name else None,
+        resolutions,
     )
 
 

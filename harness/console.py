@@ -88,8 +88,8 @@ class Terminal:
         for number, point in enumerate(front.points):
             table.add_row(
                 str(number),
-                f"{point.latency_ms:.4f}{_within(point.latency_ms_interval)}",
-                _number(point.latency_ms_measured, ".4f"),
+                f"{point.latency_ms:.4g}{_within(point.latency_ms_interval)}",
+                _number(point.latency_ms_measured, ".4g"),
                 f"{point.accuracy:.1f}",
                 _number(point.accuracy_measured, ".1f"),
                 f"{point.macs / 1e6:.2f}",
@@ -112,7 +112,7 @@ class Terminal:
 
 
 def _within(interval: tuple[float, float] | None) -> str:
-    return "" if interval is None else f" ({interval[0]:.4f} to {interval[1]:.4f})"
+    return "" if interval is None else f" ({interval[0]:.3g}..{interval[1]:.3g})"
 
 
 def _number(value: float | None, form: str) -> str:

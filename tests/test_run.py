@@ -198,7 +198,7 @@ def test_a_finished_job_is_not_done_again(killed_run: KilledRun) -> None:
 
 def test_an_infeasible_constraint_names_the_smallest_latency(killed_run: KilledRun) -> None:
     arguments = ("search", "--quick", "--device", DEVICE, "--max-latency-ms", "0.0001")
-    assert "smallest achievable latency is 0.0" in one_line(run(killed_run.root, *arguments), 5)
+    assert "smallest achievable one is 0.0" in one_line(run(killed_run.root, *arguments), 5)
 
 
 def test_a_feasible_constraint_gives_a_network_within_it(killed_run: KilledRun) -> None:
@@ -217,7 +217,7 @@ def test_a_point_of_the_front_is_extracted_to_a_file(killed_run: KilledRun, tmp_
     ended = run(killed_run.root, "extract", "front:99", str(output), "--device", DEVICE)
     assert f"0 to {len(front.points) - 1}" in one_line(ended, 2)
     ended = run(killed_run.root, "extract", "7", str(output), "--device", DEVICE)
-    assert "write front:7" in one_line(ended, 2)
+    assert "front:7 for the eighth" in one_line(ended, 2)
 
 
 def test_a_table_shows_its_error_and_its_floor(killed_run: KilledRun) -> None:

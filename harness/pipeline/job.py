@@ -38,6 +38,14 @@ class Run:
     deadline_s: float | None = None  # by time.monotonic(): measuring has to be done by then
     accuracy: str | None = None  # where accuracies come from; None: a supernet trained here
     space_text: str | None = None  # how the space was asked for, where that is not its name
+    resolutions_text: str | None = None  # which part of it was asked for
+
+    @property
+    def can_train(self) -> bool:
+        """Whether there is data for the space: grey images of ten digits."""
+        space = self.space
+        fits = (space.image_channels, space.classes) == (1, 10)
+        return isinstance(space, MobileSpace) and fits
 
     def recipe(self) -> Recipe:
         """How the supernet is trained.
@@ -46,7 +54,7 @@ class Run:
             UsageError: there is no data to train this space on.
         """
         space = self.space
-        if not isinstance(space, MobileSpace) or (space.image_channels, space.classes) != (1, 10):
+        if not self.can_train or not isinstance(space, MobileSpace):
             raise UsageError(
                 f"there is no data to train {space.name} on (what is here are digits, grey images "
                 "of 10 classes); --accuracy says where accuracies come from instead"

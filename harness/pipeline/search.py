@@ -172,6 +172,8 @@ def _settings(job: Run, table: Table, campaign: str, question: Question) -> dict
     words = [f"--device {table.device}", f"--seed {job.seed}"]
     if job.space.name != "digits":
         words.append(f"--space {job.space_text or job.space.name}")
+    if job.resolutions_text:
+        words.append(f"--resolutions {job.resolutions_text}")
     if job.accuracy:
         words.append(f"--accuracy {job.accuracy}")
     words += [f"--constraint {name}:{value:g}" for name, value in question.limits]
@@ -193,6 +195,7 @@ def _settings(job: Run, table: Table, campaign: str, question: Question) -> dict
         "recipe": job.recipe().settings if job.accuracy is None else None,
         "device": {"title": _title(job, table), "identity": table.identity},
         "table_campaign": campaign,
+        "resolutions": list(job.space.resolutions),
         "limits": [list(limit) for limit in question.limits],
         "second": question.second,
     }

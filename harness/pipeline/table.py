@@ -18,6 +18,11 @@ from harness.tables.table import Table
 def measure(job: Run, device: Device) -> Table:
     """The device's latency table for the space, at the resolutions that `job.space` has."""
     entries = table_entries(job.space, job.effort.table.anchors)
+    if job.accuracy is None and not job.can_train:
+        job.console.say(
+            f"no accuracies for {job.space.name} come from here: a search in this table will need "
+            "--accuracy (a released predictor, a CSV of evaluated networks, a function)"
+        )
     with device.open() as session:
         table = load_or_start(_path(job, device), device, job.space.name, device.identity(session))
         todo = work(job, device, session, entries, job.effort.table)

@@ -1,0 +1,87 @@
+"""Networks out of released supernets and published files, as a user takes them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from harness.networks.file import NetworkFile
+from harness.spaces.arch import Arch
+
+DATA = Path(os.environ.get("HARNESS_DATA", Path(__file__).parents[3] / "shared" / "data"))
+FILES = sorted(DATA.glob("ofa/reference/ofa_mbv3*.json"))
+
+
+def extract(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "harness", "extract", *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.skipif(not FILES, reason=f"no reference below {DATA} (set HARNESS_DATA)")
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_reference_supernet_gives_a_network_file_with_its_logits(
+    path: Path, tmp_path: Path
+) -> None:
+    recorded = json.loads(path.read_text())
+    width = recorded["constructor"]["width_mult"]
+    subnet = recorded["subnets"][0]
+    (tmp_path / "arch.json").write_text(json.dumps(subnet["arch"] | {"r": subnet["resolution"]}))
+    words = ["arch.json", "network.pt", "--space", f"ofa-mbv3-w{width}"]
+    ended = extract(tmp_path, *words, "--supernet", str(path.with_suffix(".pth")))
+    assert ended.returncode == 0, ended.stderr
+    assert "not recomputed" in ended.stdout
+    network = NetworkFile.load(tmp_path / "network.pt")
+    assert network.arch is not None
+    assert network.arch.depths == Arch.from_json(subnet["arch"] | {"r": 0}).depths
+    generator = torch.Generator().manual_seed(subnet["input_seed"])
+    size = subnet["resolution"]
+    images = torch.randn(subnet["batch"], 3, size, size, generator=generator)
+    with torch.no_grad():
+        logits = network.module()(images)
+    assert torch.allclose(logits, torch.tensor(subnet["logits"]), atol=1e-4)
+
+
+def test_an_arch_without_a_supernet_and_no_file_at_all_are_one_line(tmp_path: Path) -> None:
+    arch = {"r": 12, "d": [1, 1, 1], "ks": [3, 0, 0] * 3, "e": [3, 0, 0] * 3}
+    (tmp_path / "arch.json").write_text(json.dumps(arch))
+    for words, said in (
+        (("arch.json", "network.pt"), "--supernet says where"),
+        (("nothing.json", "network.pt"), "neither a point"),
+    ):
+        ended = extract(tmp_path, *words)
+        assert ended.returncode == 2
+        assert said in ended.stderr
+        assert len(ended.stderr.strip().splitlines()) == 1
+
+
+def test_a_net_config_becomes_a_network_file_that_says_its_weights_are_random(
+    tmp_path: Path,
+) -> None:
+    def layer(channels: int, out: int, kernel: int, stride: int) -> dict[str, object]:
+        fields = {"in_channels": channels, "out_channels": out, "kernel_size": kernel}
+        return fields | {"stride": stride, "act_func": "relu6", "use_bn": True}
+
+    inner = layer(8, 8, 5, 1) | {"name": "MBInvertedConvLayer", "expand_ratio": 3}
+    config = {
+        "first_conv": layer(3, 8, 3, 2),
+        "blocks": [
+            {"mobile_inverted_conv": inner, "shortcut": {"name": "IdentityLayer"}},
+            {"mobile_inverted_conv": {"name": "ZeroLayer"}, "shortcut": None},
+        ],
+        "feature_mix_layer": layer(8, 16, 1, 1),
+        "classifier": {"in_features": 16, "out_features": 5},
+    }
+    (tmp_path / "net.config").write_text(json.dumps(config))
+    ended = extract(tmp_path, "net.config", "network.pt")
+    assert "--resolution" in ended.stderr
+    ended = extract(tmp_path, "net.config", "network.pt", "--resolution", "32")
+    assert "weights are random" in ended.stdout
+    network = NetworkFile.load(tmp_path / "network.pt")
+    assert network.arch is None
+    kinds = [block.kind for block in network.blocks]
+    assert kinds == ["conv", "mbconv", "conv", "pool", "linear"]
+    assert network.blocks[1].residual
