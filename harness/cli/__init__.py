@@ -1,0 +1,40 @@
+"""The command line: expected errors become one line and their exit code."""
+
+import signal
+import sys
+from typing import NoReturn
+
+from harness.cli.catalogues import devices_app, tables_app
+from harness.cli.commands import app
+from harness.errors import HarnessError, Interrupted
+
+__all__ = ["app", "main"]
+
+app.add_typer(devices_app, name="devices")
+app.add_typer(tables_app, name="tables")
+
+
+def _interrupt(_signum: int, _frame: object) -> NoReturn:
+    raise Interrupted("stopped; start the same command again, without --fresh, to go on")
+
+
+def main() -> None:
+    """The entry point: expected errors become one line and their exit code."""
+    debug = "--debug" in sys.argv
+    signal.signal(signal.SIGINT, _interrupt)
+    try:
+        app(args=[argument for argument in sys.argv[1:] if argument != "--debug"])
+    except (HarnessError, Interrupted) as error:
+        if debug:
+            raise
+        _fail(str(error), error.exit_code)
+    except OSError as error:
+        if debug:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"{where}{error.strerror or error}", 6)
+
+
+def _fail(message: str, exit_code: int) -> NoReturn:
+    sys.stderr.write(f"harness: {' '.join(message.split())}\n")
+    raise SystemExit(exit_code)

@@ -1,0 +1,98 @@
+"""The commands about devices and tables that are there."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli.options import HERE, FailAbove, Root, SpaceName, devices_named, job_for, terminal
+from harness.errors import Regression
+
+devices_app = typer.Typer(help="The catalogue of devices.", no_args_is_help=True)
+tables_app = typer.Typer(help="Measured latency tables.", no_args_is_help=True)
+
+
+@devices_app.command("list")
+def devices_list(root: Root = HERE) -> None:
+    """All devices, and what stands behind their numbers."""
+    from harness.devices.profile import load_profile, profile_paths
+    from harness.tables.table import evidence
+
+    for name in sorted(profile_paths(root)):
+        title = load_profile(name, root).title
+        terminal().say(f"{name:<20} {title:<40} {evidence(name, root / 'tables')}")
+
+
+@devices_app.command("check")
+def devices_check(
+    device: Annotated[str, typer.Argument(help="Name of a device.")], root: Root = HERE
+) -> None:
+    """Open a device and show what it says of itself."""
+    (chosen,) = devices_named([device], root)
+    with chosen.open() as session:
+        facts = chosen.identity(session) | dict(session.environment) | session.conditions()
+    for name, value in facts.items():
+        terminal().say(f"{name:<22} {'unknown' if value is None else value}")
+
+
+@tables_app.command("show")
+def tables_show(
+    device: Annotated[str, typer.Argument(help="Name of a device.")],
+    space: SpaceName = "digits",
+    root: Root = HERE,
+) -> None:
+    """A table's campaigns, error and floor."""
+    from harness import pipeline
+    from harness.tables.table import Table
+
+    job = job_for(space, root)
+    table = Table.load(job.workspace.table(device, space))
+    terminal().say(pipeline.describe_table(job, table))
+
+
+@tables_app.command("import")
+def tables_import(
+    paths: Annotated[list[Path], typer.Argument(help="Published .yaml files, or their folder.")],
+    device: Annotated[
+        str, typer.Option("--device", help="Name to give, such as note10-published.")
+    ],
+    source: Annotated[str, typer.Option(help="Where the files come from.")],
+    space: SpaceName = "ofa-mbv3-w1.2",
+    root: Root = HERE,
+) -> None:
+    """Read a latency table that the OFA authors (or others, in their format) published."""
+    from harness import pipeline
+
+    terminal().say(pipeline.import_published(job_for(space, root), paths, device, source))
+
+
+@tables_app.command("export")
+def tables_export(
+    device: Annotated[str, typer.Argument(help="Name of a device.")],
+    folder: Annotated[Path, typer.Argument(help="Where the .yaml files go.")],
+    space: SpaceName = "ofa-mbv3-w1.2",
+    root: Root = HERE,
+) -> None:
+    """Write a table in the OFA authors' format, one file a resolution."""
+    from harness import pipeline
+
+    for path in pipeline.export_published(job_for(space, root), device, folder):
+        terminal().say(str(path))
+
+
+@tables_app.command("compare")
+def tables_compare(
+    old: Annotated[str, typer.Argument(help="A table, or git's REVISION:PATH.")],
+    new: Annotated[str, typer.Argument(help="A table, or git's REVISION:PATH.")],
+    fail_above: FailAbove = None,
+    root: Root = HERE,
+) -> None:
+    """What changed: everything together, and single blocks beyond noise."""
+    from harness import pipeline
+    from harness.quantities import parse_share
+
+    limit = parse_share(fail_above)
+    compared = pipeline.compare_tables(job_for("digits", root), old, new, limit)
+    terminal().say(compared.text)
+    if compared.regressed:
+        raise Regression(f"{new} is slower than {old} by more than {fail_above}")

@@ -1,0 +1,280 @@
+"""The commands of the main job. Each hands over to `pipeline` and imports what it needs then."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli.options import (
+    CPU,
+    HERE,
+    NO_LIMITS,
+    Accuracy,
+    DeviceName,
+    DeviceNames,
+    Distill,
+    FailAbove,
+    Fresh,
+    Quick,
+    Resolutions,
+    Root,
+    Seed,
+    SpaceName,
+    check_known,
+    devices_named,
+    job_for,
+    job_of_front,
+    terminal,
+)
+from harness.errors import Regression, UsageError
+
+app = typer.Typer(
+    name="harness",
+    help="Once-for-all networks on real devices: measure, search, verify, report.",
+    epilog="Add --debug to any command for tracebacks. Exit codes: docs/errors.md.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+accuracy_app = typer.Typer(help="The accuracy predictor.", no_args_is_help=True)
+app.add_typer(accuracy_app, name="accuracy")
+
+
+@app.command()
+def run(
+    device: DeviceNames = CPU,
+    space: SpaceName = "digits",
+    accuracy: Accuracy = None,
+    resolutions: Resolutions = None,
+    quick: Quick = False,
+    fresh: Fresh = False,
+    seed: Seed = 0,
+    distill: Distill = 0.0,
+    root: Root = HERE,
+) -> None:
+    """The main job: train, measure, search, verify on the device, report.
+
+    With --accuracy nothing is trained: networks are found and timed, not evaluated.
+    """
+    from harness import pipeline
+
+    job = job_for(space, root, quick, fresh, seed, distill, resolutions, accuracy=accuracy)
+    devices = devices_named(device, root)
+    fronts = pipeline.run(job, devices)
+    for front in fronts:
+        terminal().show_front(front)
+    for front in fronts:
+        page = job.workspace.report(front.device, front.space) / "index.html"
+        terminal().say(f"report of {front.device}: {page}")
+
+
+@app.command()
+def train(
+    space: SpaceName = "digits",
+    quick: Quick = False,
+    fresh: Fresh = False,
+    seed: Seed = 0,
+    distill: Distill = 0.0,
+    root: Root = HERE,
+) -> None:
+    """Train the supernet by progressive shrinking."""
+    from harness import pipeline
+
+    job = job_for(space, root, quick, fresh, seed, distill)
+    pipeline.train(job)
+    terminal().say(f"supernet: {job.supernet}")
+
+
+@accuracy_app.command("fit")
+def accuracy_fit(
+    space: SpaceName = "digits",
+    quick: Quick = False,
+    seed: Seed = 0,
+    distill: Distill = 0.0,
+    root: Root = HERE,
+) -> None:
+    """Evaluate random sub-networks and train the accuracy predictor on them."""
+    from harness import pipeline
+
+    job = job_for(space, root, quick, seed=seed, distill=distill)
+    terminal().say(pipeline.fit_accuracy(job, pipeline.train(job)).quality.describe())
+
+
+@app.command()
+def measure(
+    device: DeviceNames = CPU,
+    space: SpaceName = "digits",
+    resolutions: Resolutions = None,
+    budget: Annotated[
+        str | None, typer.Option(help="Be done by then, with fewer visits: 90s, 45m, 1h30m.")
+    ] = None,
+    baselines: Annotated[
+        bool, typer.Option("--baselines", help="Published networks instead, to compare with.")
+    ] = False,
+    refit: Annotated[
+        bool, typer.Option("--refit", help="Only calibrate a table anew, for today's machine.")
+    ] = False,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Measure again only what has changed.")
+    ] = False,
+    quick: Quick = False,
+    fresh: Fresh = False,
+    root: Root = HERE,
+) -> None:
+    """Measure a device's latency table; goes on where it was stopped."""
+    from harness import pipeline
+    from harness.quantities import deadline_s
+
+    if refit + refresh + fresh > 1 or (baselines and refit + refresh):
+        raise UsageError("--refit, --refresh, --fresh and --baselines exclude each other")
+    job = job_for(space, root, quick, fresh, resolutions=resolutions, deadline_s=deadline_s(budget))
+    step = pipeline.refit if refit else pipeline.refresh if refresh else pipeline.measure
+    chosen = devices_named(device, root)
+    if baselines:
+        for table in pipeline.on_each(chosen, lambda one: pipeline.measure_baselines(job, one)):
+            terminal().say(pipeline.describe_baselines(table))
+        return
+    for table in pipeline.on_each(chosen, lambda one: step(job, one)):
+        terminal().say(pipeline.describe_table(job, table))
+
+
+@app.command()
+def benchmark(
+    model: Annotated[Path, typer.Argument(help="A .onnx or .tflite file (or a network file).")],
+    device: DeviceName,
+    output: Annotated[Path | None, typer.Option(help="Keep the result in this file.")] = None,
+    baseline: Annotated[Path | None, typer.Option(help="A kept result to compare with.")] = None,
+    fail_above: FailAbove = None,
+    root: Root = HERE,
+) -> None:
+    """Time a model file of yours, and tell whether it became slower."""
+    from harness.files import write_json
+    from harness.pipeline import benchmark as step
+    from harness.quantities import parse_share
+
+    limit = parse_share(fail_above)
+    if limit is not None and baseline is None:
+        raise UsageError("--fail-above needs a --baseline to compare with")
+    old = None if baseline is None else step.load(baseline)
+    (chosen,) = devices_named([device], root)
+    result = step.benchmark(job_for("digits", root), chosen, model)
+    terminal().say(step.describe(result))
+    if output is not None:
+        write_json(output, result)
+    if old is not None:
+        compared = step.compare(old, result)
+        terminal().say(compared.describe())
+        if limit is not None and compared.surely > 1 + limit:
+            raise Regression(f"{model} became slower by more than {fail_above}")
+
+
+@app.command()
+def search(
+    device: DeviceName = "cpu",
+    constraint: Annotated[
+        list[str], typer.Option(help="Such as pixel-1:30ms, macs:300M, params:5M, memory:2MB.")
+    ] = NO_LIMITS,
+    max_latency_ms: Annotated[
+        float | None, typer.Option(min=0, help="The same for the latency of --device.")
+    ] = None,
+    complexity_weight: Annotated[
+        float | None, typer.Option(min=0, help="The network with least error + weight * latency.")
+    ] = None,
+    objective: Annotated[
+        str | None, typer.Option(help="A third objective: a device, macs, params or memory.")
+    ] = None,
+    front: Annotated[
+        bool, typer.Option("--front", help="A whole front and its page, also within limits.")
+    ] = False,
+    accuracy: Accuracy = None,
+    space: SpaceName = "digits",
+    resolutions: Resolutions = None,
+    quick: Quick = False,
+    fresh: Fresh = False,
+    seed: Seed = 0,
+    distill: Distill = 0.0,
+    root: Root = HERE,
+) -> None:
+    """Find the predicted front, or the best network within limits.
+
+    The device needs a latency table, measured or imported, and nothing else.
+    """
+    from harness import pipeline
+    from harness.quantities import parse_limit
+
+    job = job_for(space, root, quick, fresh, seed, distill, resolutions, accuracy=accuracy)
+    check_known(device, job)
+    limits = [parse_limit(text) for text in constraint]
+    if max_latency_ms is not None:
+        limits.append((device, max_latency_ms))
+    question = pipeline.Question(tuple(limits), objective)
+    one = bool(limits) or complexity_weight is not None
+    if one and not front:
+        terminal().say(pipeline.search_best(job, device, question, complexity_weight))
+        return
+    terminal().show_front(pipeline.search(job, device, question))
+    *_, path = pipeline.report(job, device)
+    terminal().say(f"page, plots and front: {path.parent}")
+
+
+@app.command()
+def verify(
+    device: DeviceName = "cpu",
+    space: SpaceName = "digits",
+    fresh: Fresh = False,
+    root: Root = HERE,
+) -> None:
+    """Extract the networks of a front, evaluate and time them on the device."""
+    from harness import pipeline
+
+    (chosen,) = devices_named([device], root)
+    job = job_of_front(device, space, root)
+    evaluator = None if job.accuracy else pipeline.train(job)
+    terminal().show_front(pipeline.verify(job, chosen, evaluator, again=fresh))
+    pipeline.report(job, device)
+
+
+@app.command()
+def extract(
+    network: Annotated[
+        str, typer.Argument(help="`front:7` (the eighth point), an arch file or a net.config.")
+    ],
+    output: Annotated[Path, typer.Argument(help="The network file to write.")],
+    device: DeviceName = "cpu",
+    space: SpaceName = "digits",
+    supernet: Annotated[
+        Path | None, typer.Option(help="A supernet as the OFA authors release them.")
+    ] = None,
+    weights: Annotated[Path | None, typer.Option(help="Of a net.config: its `init`.")] = None,
+    resolution: Annotated[int | None, typer.Option(min=1, help="Of a net.config, pixels.")] = None,
+    root: Root = HERE,
+) -> None:
+    """Take one network out of a front, a supernet or a published file, into a network file."""
+    from harness import pipeline
+
+    asked = pipeline.Asked(network, device, supernet, weights, resolution)
+    job = (
+        job_of_front(device, space, root) if network.startswith("front:") else job_for(space, root)
+    )
+    terminal().say(pipeline.extract_network(job, asked, output))
+
+
+@app.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help="ofa-mbv3-w1.2, acc-predictor, note10, ...")],
+    root: Root = HERE,
+) -> None:
+    """Download what the OFA authors published: weights, tables, predictor, networks."""
+    from harness import pipeline
+
+    terminal().say(pipeline.fetch(terminal(), name, root / "published"))
+
+
+@app.command()
+def report(device: DeviceName = "cpu", space: SpaceName = "digits", root: Root = HERE) -> None:
+    """Write the page and the plot of a front anew."""
+    from harness import pipeline
+
+    check_known(device, job_for(space, root))
+    for path in pipeline.report(job_of_front(device, space, root), device):
+        terminal().say(str(path))

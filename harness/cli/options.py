@@ -1,0 +1,101 @@
+"""What commands have in common: their options, and what these make."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from harness.console import Terminal
+    from harness.devices.device import Device
+    from harness.pipeline import Run
+
+Root = Annotated[Path, typer.Option(help="Folder with devices, tables, reports and runs.")]
+DeviceNames = Annotated[
+    list[str], typer.Option("--device", help="Name of a device; repeat for several.")
+]
+DeviceName = Annotated[str, typer.Option("--device", help="Name of a device.")]
+SpaceName = Annotated[
+    str, typer.Option("--space", help="Family of networks; your own as package.module:SPACE.")
+]
+Resolutions = Annotated[
+    str | None, typer.Option(help="Image sizes, such as 160,192,224 (default: all of the space).")
+]
+Quick = Annotated[bool, typer.Option("--quick", help="A first look in two minutes.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Start over instead of going on.")]
+Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same networks.")]
+Distill = Annotated[
+    float, typer.Option(min=0, help="Weight of the largest network's soft labels in training.")
+]
+FailAbove = Annotated[
+    str | None, typer.Option(help="Exit with 8 where it is slower by more than this, such as 5%.")
+]
+Accuracy = Annotated[
+    str | None,
+    typer.Option(help="Where accuracies come from: .npz, .pth, .csv or package.module:function."),
+]
+HERE, CPU = Path(), ["cpu"]
+NO_LIMITS: list[str] = []
+
+
+def job_for(
+    space: str,
+    root: Path,
+    quick: bool = False,
+    fresh: bool = False,
+    seed: int = 0,
+    distill: float = 0.0,
+    resolutions: str | None = None,
+    deadline_s: float | None = None,
+    accuracy: str | None = None,
+) -> "Run":
+    from harness.effort import FULL, QUICK
+    from harness.pipeline import Run
+    from harness.spaces.catalogue import find_space, part_of
+    from harness.workspace import Workspace
+
+    chosen = part_of(find_space(space), resolutions)
+    effort = QUICK if quick else FULL
+    return Run(
+        Workspace(root),
+        chosen,
+        effort,
+        seed,
+        distill,
+        fresh,
+        terminal(),
+        deadline_s,
+        accuracy,
+        space if space != chosen.name else None,
+        resolutions,
+    )
+
+
+def job_of_front(device: str, space: str, root: Path) -> "Run":
+    """The settings that made the front of the device."""
+    from harness.deploy.front import Front
+    from harness.workspace import Workspace
+
+    settings = Front.load(Workspace(root).front(device, space)).settings
+    quick = settings["effort"].get("name") == "quick"
+    source = (settings.get("accuracy") or {}).get("source")
+    seed, distill = settings["seed"], settings["distill"]
+    return job_for(space, root, quick, seed=seed, distill=distill, accuracy=source)
+
+
+def check_known(device: str, job: "Run") -> None:
+    """Raises ProfileError, naming the nearest, for what is neither a device nor has a table."""
+    if not job.workspace.table(device, job.space.name).exists():
+        devices_named([device], job.workspace.root)
+
+
+def devices_named(names: list[str], root: Path) -> "list[Device]":
+    from harness.devices.device import Device
+
+    return [Device.find(name, root) for name in dict.fromkeys(names)]
+
+
+def terminal() -> "Terminal":
+    from harness.console import Terminal
+
+    return Terminal()
