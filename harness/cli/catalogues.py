@@ -46,7 +46,7 @@ def tables_show(
     from harness.tables.table import Table
 
     job = job_for(space, root)
-    table = Table.load(job.workspace.table(device, space))
+    table = Table.load(job.workspace.table(device, job.space.name))
     terminal().say(pipeline.describe_table(job, table))
 
 

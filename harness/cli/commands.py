@@ -208,6 +208,8 @@ def search(
     if max_latency_ms is not None:
         limits.append((device, max_latency_ms))
     question = pipeline.Question(tuple(limits), objective)
+    if front and complexity_weight is not None:
+        raise UsageError("--complexity-weight takes one network, --front all of them: give one")
     one = bool(limits) or complexity_weight is not None
     if one and not front:
         terminal().say(pipeline.search_best(job, device, question, complexity_weight))

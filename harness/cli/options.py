@@ -74,13 +74,21 @@ def job_for(
 def job_of_front(device: str, space: str, root: Path) -> "Run":
     """The settings that made the front of the device."""
     from harness.deploy.front import Front
+    from harness.spaces.catalogue import find_space
     from harness.workspace import Workspace
 
-    settings = Front.load(Workspace(root).front(device, space)).settings
+    settings = Front.load(Workspace(root).front(device, find_space(space).name)).settings
     quick = settings["effort"].get("name") == "quick"
     source = (settings.get("accuracy") or {}).get("source")
-    seed, distill = settings["seed"], settings["distill"]
-    return job_for(space, root, quick, seed=seed, distill=distill, accuracy=source)
+    return job_for(
+        space,
+        root,
+        quick,
+        seed=settings["seed"],
+        distill=settings["distill"],
+        resolutions=",".join(str(pixels) for pixels in settings["resolutions"]),
+        accuracy=source,
+    )
 
 
 def check_known(device: str, job: "Run") -> None:

@@ -15,6 +15,7 @@ from harness.spaces.arch import Arch
 from harness.spaces.space import Space
 
 SCHEMA = 1
+_SETTINGS = ("effort", "seed", "distill", "supernet", "resolutions")  # needed to go on with it
 Interval = tuple[float, float]
 
 
@@ -75,7 +76,7 @@ class Front:
             )
             fields = {name: value[name] for name in cls.__dataclass_fields__}
             front = cls(**(fields | {"points": points, "cloud": tuple(value["cloud"])}))
-            made_by = [front.settings[name] for name in ("effort", "seed", "distill", "supernet")]
+            made_by = [front.settings[name] for name in _SETTINGS]
         except (KeyError, TypeError, FileFormatError) as error:
             raise FileFormatError(f"{path} is not a whole front: {error}") from error
         if not isinstance(made_by[0], dict) or not points:

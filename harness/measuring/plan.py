@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.errors import UsageError
 from harness.runtimes.session import Workload
 from harness.spaces.arch import Arch
 from harness.spaces.block import Block
@@ -17,6 +18,7 @@ from harness.spaces.genome import Genomes, decode, sample
 from harness.spaces.space import Space
 
 HOLDOUTS = 20
+FEWEST_ANCHORS = 3
 _ANCHOR_SEED, _HOLDOUT_SEED = 101, 202
 
 
@@ -83,7 +85,13 @@ def calibration_entries(space: Space, anchors: int) -> list[Entry]:
     drawn = _by_macs(space)
     drawn = drawn[(drawn != smallest).any(axis=1)]
     spread = drawn[np.linspace(0, len(drawn) - 1, anchors - 1).astype(int)]
-    return [sentinel(space), *_networks("anchor", space, [smallest, *spread])]
+    entries = _networks("anchor", space, [smallest, *spread])
+    if len(entries) < FEWEST_ANCHORS:
+        raise UsageError(
+            f"{space.name} has only {len(entries)} different networks: measure them one by one "
+            "with `harness benchmark`"
+        )
+    return [sentinel(space), *entries]
 
 
 def _by_macs(space: Space) -> Genomes:
@@ -96,6 +104,7 @@ def sentinel(space: Space) -> Entry:
     """The elastic block that a quarter of the space's have fewer MACs than."""
     kinds = ("mbconv", "bottleneck")
     blocks = [block for block in space.distinct_blocks() if block.kind in kinds]
+    blocks = blocks or list(space.distinct_blocks())
     chosen = sorted(blocks, key=lambda block: (block.macs, block))[len(blocks) // 4]
     return Entry("sentinel", (chosen,), (chosen,))
 

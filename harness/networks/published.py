@@ -3,6 +3,7 @@
 import json
 import warnings
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,14 @@ class PublishedNetwork:
             FileFormatError: the file is broken, or describes layers that we do not have.
         """
         try:
-            return _network(json.loads(path.read_text()), resolution)
+            network = _network(json.loads(path.read_text()), resolution)
+            _check(network.blocks)
+            return network
         except OSError as error:
             raise FileFormatError(f"cannot read {path}: {error.strerror or error}") from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except FileFormatError as error:
+            raise FileFormatError(f"{path}: {error}") from error
+        except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError) as error:
             raise FileFormatError(f"{path} is no net.config of a network: {error!r}") from error
 
     def weights(self, path: Path | None) -> dict[str, Tensor]:
@@ -52,11 +57,18 @@ class PublishedNetwork:
         wanted = network.state_dict()
         if path is None:
             return dict(wanted)
+        lacking = {name for name in wanted if not name.endswith("num_batches_tracked")}
         for name, value in read_state(path).items():
             ours = self._our_name(name)
             if ours not in wanted or wanted[ours].shape != value.shape:
                 raise CheckpointError(f"{path} is of another network: it has {name}")
             wanted[ours] = value
+            lacking.discard(ours)
+        if lacking:
+            raise CheckpointError(
+                f"{path} is of another network: nothing in it is {min(lacking)}, and "
+                f"{len(lacking) - 1} more are missing"
+            )
         network.load_state_dict(wanted)
         for module in network.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
@@ -118,6 +130,18 @@ def _network(config: Any, resolution: int) -> PublishedNetwork:
     return PublishedNetwork(
         tuple(blocks), tuple(prefixes), float(config.get("bn", {}).get("eps", BN_EPS))
     )
+
+
+def _check(blocks: tuple[Block, ...]) -> None:
+    """Raises ValueError where numbers make no sense, or a block does not fit the one before."""
+    for block in blocks:
+        Block.parse(block.key)  # whole numbers and known activations
+        sizes = (block.height, block.in_channels, block.out_channels, block.kernel, block.stride)
+        if min(sizes) < 1:
+            raise ValueError(f"a layer of {block.key}")
+    for block, following in pairwise(blocks):
+        if (block.out_height, block.out_channels) != (following.height, following.in_channels):
+            raise ValueError(f"{following.key} behind {block.key}")
 
 
 def _pool(blocks: list[Block], prefixes: list[str]) -> None:

@@ -1,8 +1,7 @@
 """What a table holds and what it is worth, in a line."""
 
-from harness.pipeline.first_look import known_tables
+from harness.pipeline.first_look import latency_of
 from harness.pipeline.job import Run
-from harness.predictors.choice import latency_predictor
 from harness.tables.end_to_end import end_to_end_error
 from harness.tables.table import Table
 
@@ -15,7 +14,7 @@ def describe_table(job: Run, table: Table) -> str:
     """
     path = job.workspace.table(table.device, table.space)
     if not table.has_blocks:
-        predictor = latency_predictor(table, job.space, known_tables(job, table))
+        predictor = latency_of(job, table)
         return (
             f"{path}: no blocks yet; {predictor.describe()}; "
             f"`harness measure --device {table.device}` measures the blocks"
@@ -34,8 +33,14 @@ def describe_table(job: Run, table: Table) -> str:
     since = table.campaigns[calibrating]["started_at"]
     calibrated = f"; calibrated anew {since}" if calibrating != name else ""
     unfinished = "" if campaign.get("finished", True) else ", unfinished: start again to go on"
+    holdouts = table.select("holdout", table.clock, calibrating)
+    judged = (
+        end_to_end_error(table, table.clock).describe()
+        if holdouts
+        else "the space is too small for holdout networks: its error is not known"
+    )
     return (
         f"{path}: {len(table.block_ns(table.clock))} blocks, "
         f"measured {campaign['started_at']} in at least {campaign['rounds']} visits{unfinished}; "
-        f"{end_to_end_error(table, table.clock).describe()}{calibrated}{doubts}"
+        f"{judged}{calibrated}{doubts}"
     )

@@ -31,6 +31,8 @@ def extract_network(job: Run, asked: Asked, output: Path) -> str:
         UsageError: what was asked for does not say which network, or which weights.
         FileFormatError: a file is broken, or does not fit.
     """
+    if asked.supernet is not None and asked.weights is not None:
+        raise UsageError("--weights are of a net.config, --supernet of an arch or point: give one")
     word, _, number = asked.network.partition(":")
     if word == "front" and number.isdecimal():
         front = found_front(job, asked.device)

@@ -1,6 +1,7 @@
 """`harness fetch`: what the OFA authors published, for those who have internet."""
 
 import hashlib
+import re
 import urllib.error
 import urllib.request
 from http.client import HTTPException
@@ -57,6 +58,8 @@ def addresses(name: str) -> tuple[str, ...]:
     """
     if name.startswith("specialized:"):
         network = name.removeprefix("specialized:")
+        if not re.fullmatch(r"[A-Za-z0-9_@.-]+", network) or ".." in network:
+            raise UsageError(f"{network!r} is no name of a specialised network")
         parts = ("net.config", "run.config", "init")
         return tuple(f"{SPECIALIZED}/{network}/{part}" for part in parts)
     if name not in PUBLISHED:

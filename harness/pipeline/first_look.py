@@ -4,8 +4,9 @@ from harness.devices.device import Device
 from harness.measuring.plan import first_look_entries
 from harness.pipeline.job import Run
 from harness.pipeline.table import is_begun, load_or_start, run_on_terminal, saved, work
-from harness.predictors.choice import alike
+from harness.predictors.choice import alike, latency_predictor
 from harness.predictors.few_shot import FEWEST
+from harness.predictors.latency import LatencyPredictor
 from harness.tables.table import Table
 
 
@@ -30,6 +31,16 @@ def first_look(job: Run, device: Device) -> Table:
         fresh = job.fresh and not is_begun(table, session, todo)
         campaign = run_on_terminal(job, device, session, todo, "first look", fresh)
     return saved(job, device, table, campaign)
+
+
+def latency_of(job: Run, table: Table, campaign: str | None = None) -> LatencyPredictor:
+    """The best predictor for a table, with what tables of other devices tell where it needs them.
+
+    Raises:
+        TableError: there is too little in it.
+    """
+    known = [] if table.has_blocks else known_tables(job, table)
+    return latency_predictor(table, job.space, known, campaign)
 
 
 def known_tables(job: Run, table: Table) -> list[Table]:

@@ -10,10 +10,9 @@ import numpy as np
 from harness.deploy.front import Front, gaps, verification_entries
 from harness.devices.device import Device
 from harness.errors import FileFormatError
-from harness.pipeline.first_look import known_tables
+from harness.pipeline.first_look import latency_of
 from harness.pipeline.job import Run
 from harness.pipeline.table import load_or_start, run_on_terminal, work
-from harness.predictors.choice import latency_predictor
 from harness.runtimes.session import Workload
 from harness.spaces.genome import encode
 
@@ -55,7 +54,7 @@ def verify(
                 judged = judge(session, files, evaluator.data.test, log, progress)
         table = table.with_campaign(campaign.id, campaign.facts, campaign.records)
         table.save(table_path)
-    restated = latency_predictor(table, job.space, known_tables(job, table), campaign.id)
+    restated = latency_of(job, table, campaign.id)
     points = verified(front, job.space, restated, device.clock, campaign.records, judged)
     facts: dict[str, Any] = {
         "campaign": campaign.facts,

@@ -63,7 +63,8 @@ class Run:
 
     def folder(self) -> Path:
         """Where the supernet and what hangs on it is kept."""
-        return self.workspace.training(self.space.name, self.recipe().settings)
+        settings = self.recipe().settings | {"resolutions": list(self.space.resolutions)}
+        return self.workspace.training(self.space.name, settings)
 
     @property
     def trained(self) -> str | None:

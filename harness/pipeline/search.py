@@ -4,6 +4,7 @@ import hashlib
 import json
 import platform
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,11 @@ from harness import __version__
 from harness.deploy.front import Front, Point
 from harness.devices.profile import load_profile, profile_paths
 from harness.errors import UsageError
-from harness.pipeline.first_look import known_tables
+from harness.pipeline.first_look import known_tables, latency_of
 from harness.pipeline.job import Run
 from harness.pipeline.supernet import read_evaluated
 from harness.predictors.accuracy import AccuracyPredictor
 from harness.predictors.accuracy_source import AccuracySource, accuracy_source
-from harness.predictors.choice import latency_predictor
 from harness.predictors.latency import LatencyPredictor, interval_ms
 from harness.search.archive import search_front
 from harness.search.objectives import Cost, Found, Limit, Objectives
@@ -113,7 +113,7 @@ def search_best(job: Run, device: str, question: Question, weight: float | None)
 
 
 def _twins(job: Run, table: Table) -> _Twins:
-    latency = latency_predictor(table, job.space, known_tables(job, table))
+    latency = latency_of(job, table)
     if job.accuracy is not None:
         return _Twins(table, latency, accuracy_source(job.accuracy, job.space))
     return _Twins(table, latency, AccuracyPredictor.load(job.predictor, job.space))
@@ -149,8 +149,7 @@ def _cost(job: Run, twins: _Twins, name: str) -> Cost:
                 f"{name!r} is no device with a table of {space.name} (no {path}), and none of "
                 "macs, params, memory"
             )
-        table = Table.load(path)
-        predictor = latency_predictor(table, space, known_tables(job, table))
+        predictor = latency_of(job, Table.load(path))
     return Cost(f"latency on {name}", "ms", predictor.latency_ms, *predictor.smallest())
 
 
@@ -176,7 +175,9 @@ def _settings(job: Run, table: Table, campaign: str, question: Question) -> dict
         words.append(f"--resolutions {job.resolutions_text}")
     if job.accuracy:
         words.append(f"--accuracy {job.accuracy}")
-    words += [f"--constraint {name}:{value:g}" for name, value in question.limits]
+    units = {"macs": "M", "params": "M", "memory": "MB"}
+    for name, value in question.limits:
+        words.append(f"--constraint {name}:{value!r}{units.get(name, 'ms')}")
     words += [f"--objective {question.second}"] if question.second else []
     words += [f"--distill {job.distill:g}"] if job.distill else []
     words += ["--quick"] if job.effort.name == "quick" else []
@@ -195,10 +196,24 @@ def _settings(job: Run, table: Table, campaign: str, question: Question) -> dict
         "recipe": job.recipe().settings if job.accuracy is None else None,
         "device": {"title": _title(job, table), "identity": table.identity},
         "table_campaign": campaign,
+        "tables": _tables(job, table, question),
         "resolutions": list(job.space.resolutions),
         "limits": [list(limit) for limit in question.limits],
         "second": question.second,
     }
+
+
+def _tables(job: Run, table: Table, question: Question) -> dict[str, str]:
+    """What was in every table that the search looks at, by device."""
+    names = {table.device, *(name for name, _ in question.limits), question.second or table.device}
+    if not table.has_blocks:
+        names |= {known.device for known in known_tables(job, table)}
+    paths = {name: job.workspace.table(name, job.space.name) for name in sorted(names)}
+    return {name: _digest(path) for name, path in paths.items() if path.exists()}
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _title(job: Run, table: Table) -> str:
@@ -213,8 +228,11 @@ def _named(accuracy: str | None) -> dict[str, str] | None:
     if accuracy is None:
         return None
     path = Path(accuracy)
-    content = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "no file"
-    return {"source": accuracy, "sha256": content}
+    module = accuracy.partition(":")[0]
+    if not path.is_file():
+        spec = find_spec(module) if module.replace(".", "").isidentifier() else None
+        path = Path(spec.origin) if spec and spec.origin else path
+    return {"source": accuracy, "sha256": _digest(path) if path.is_file() else "no file"}
 
 
 def _points(space: Space, found: Found, twins: _Twins) -> tuple[Point, ...]:

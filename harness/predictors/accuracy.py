@@ -92,6 +92,11 @@ class AccuracyPredictor:
                 if str(content["space"]) != space.name:
                     raise CheckpointError(f"{path} predicts for {content['space']}")
                 layers = range(len(HIDDEN) + 1)
+                features = one_hot(space, np.zeros((1, len(space.genes)), np.int16)).shape[1]
+                if content["weight0"].shape[0] != features:
+                    raise CheckpointError(
+                        f"{path} predicts for {space.name} as it was, with other choices"
+                    )
                 return cls(
                     space,
                     tuple(content[f"weight{i}"] for i in layers),

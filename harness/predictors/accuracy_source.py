@@ -89,8 +89,8 @@ def accuracy_source(text: str, space: Space) -> AccuracySource:
         sys.path.insert(0, "")
     try:
         function = getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise PredictorError(f"cannot import {text!r}: {error}") from error
+    except Exception as error:  # whatever a module of the user's raises
+        raise PredictorError(f"cannot import {text!r}: {error!r:.300}") from error
     return OwnFunction(space, text, function)
 
 
@@ -110,12 +110,12 @@ def read_csv(path: Path, space: Space) -> tuple[Genomes, Floats]:
                     archs.append(_arch(row))
                     space.check(archs[-1])
                     accuracies.append(float(row["accuracy"]))
-                except (KeyError, TypeError, ValueError, HarnessError) as error:
+                except (KeyError, TypeError, ValueError, AttributeError, HarnessError) as error:
                     what = f"no column {error}" if isinstance(error, KeyError) else error
                     raise FileFormatError(f"{where}: {what}") from error
                 if not 0 <= accuracies[-1] <= 100:
                     raise FileFormatError(f"{where}: an accuracy of {accuracies[-1]} percent")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise FileFormatError(f"cannot read {path}: {error}") from error
     if len(archs) < FEWEST:
         raise FileFormatError(f"{path} has {len(archs)} networks; at least {FEWEST} are needed")
@@ -129,4 +129,6 @@ def _arch(row: dict[str, str]) -> Arch:
         if part in row:
             words = row[part].split()
             value[part] = [int(word) if word.isdecimal() else float(word) for word in words]
+    if len(value.get("r", ())) > 1:
+        raise FileFormatError(f"not an arch: more than one resolution, {value['r']}")
     return Arch.from_json(value)

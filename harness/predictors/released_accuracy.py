@@ -13,6 +13,7 @@ from harness.predictors.accuracy import Floats32, forward
 from harness.spaces.genome import Genomes, one_hot
 from harness.spaces.space import Space
 
+FOR = "ofa-mbv3-w1.2"
 LAYERS, SLOTS = 120, 8  # features: kernels and expands of 20 layers; resolutions in steps of 16
 CAVEAT = (
     "the authors' predictor, for width 1.2: it sits about 3.4 points above the top-1 that networks "
@@ -58,8 +59,9 @@ def load_released_accuracy(path: Path, space: Space) -> ReleasedAccuracyPredicto
     from harness.networks.file import UNREADABLE
 
     layers = [gene for gene in space.genes if gene.part in ("ks", "e")]
-    if sum(len(gene.choices) for gene in layers) != LAYERS or space.resolutions[-1] >= 240:
-        raise CheckpointError(f"{path} predicts for OFA-MobileNetV3, not for {space.name}")
+    fits = sum(len(gene.choices) for gene in layers) == LAYERS and space.name == FOR
+    if not fits or space.resolutions[0] < 112 or space.resolutions[-1] >= 240:
+        raise CheckpointError(f"{path} predicts for {FOR}, not for {space.name}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -41,7 +41,11 @@ class _Grid:
         spans = ((cost.of(genomes), bins) for cost, bins in costs)
         return cls(
             objectives,
-            tuple(np.geomspace(values.min(), values.max(), bins - 1) for values, bins in spans),
+            # Where all cost about the same, rounding alone would let edges fall.
+            tuple(
+                np.maximum.accumulate(np.geomspace(values.min(), values.max(), bins - 1))
+                for values, bins in spans
+            ),
         )
 
     def bins(self, genomes: Genomes, cost: Floats) -> Bins:
@@ -97,7 +101,7 @@ class _Search:
         genes = len(objectives.space.genes)
         self._multipliers = self.rng.integers(1, 1 << 62, genes, dtype=np.int64) | 1
         self._seen = np.zeros(_SEEN, bool)
-        self.cheapest = objectives.start()
+        self.cheapest = objectives.start(self.rng)
         self.grid = _Grid.over(objectives, self.beginning())
 
     def beginning(self) -> Genomes:

@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import InfeasibleConstraint, PredictorError
-from harness.spaces.genome import Genomes
+from harness.spaces.genome import Genomes, sample
 from harness.spaces.space import Space
 
 Floats = npt.NDArray[np.float64]
+ATTEMPTS = 20_000  # random networks that are tried where the cheapest miss a limit
 
 
 @dataclass(frozen=True)
@@ -76,15 +77,17 @@ class Objectives:
     def allowed(self, genomes: Genomes) -> npt.NDArray[np.bool_]:
         """Which networks the costs are known of, and that meet all limits, [n]."""
         fits = np.isfinite(self.cost.of(genomes))
+        if self.second:
+            fits &= np.isfinite(self.second.of(genomes))
         for limit in self.limits:
             fits &= limit.cost.of(genomes) <= limit.at_most
         return fits
 
-    def start(self) -> Genomes:
-        """The cheapest networks that meet all limits: where a search begins.
+    def start(self, rng: np.random.Generator) -> Genomes:
+        """Networks that meet all limits, where a search begins: the cheapest that do, or random.
 
         Raises:
-            InfeasibleConstraint: no network can meet a limit, or these cannot meet all at once.
+            InfeasibleConstraint: no network can meet a limit, or none was found that meets all.
         """
         for limit in self.limits:
             limit.check(self.space)
@@ -93,12 +96,16 @@ class Objectives:
         rows = np.unique([cost.cheapest for cost in costs], axis=0)
         rows = rows[self.allowed(rows)]
         if not len(rows):
+            drawn = sample(self.space, ATTEMPTS, rng)
+            rows = drawn[self.allowed(drawn)][:1]
+        if not len(rows):
             wanted = ", ".join(
                 f"{limit.cost.name} {limit.at_most:g} {limit.cost.unit}" for limit in self.limits
             )
+            wanted = wanted or f"known {self.cost.name} and other objective"
             raise InfeasibleConstraint(
-                f"the networks of {self.space.name} that are cheapest in one way miss another of "
-                f"these limits: {wanted}; allow more of one"
+                f"found no network of {self.space.name} that meets all of these at once, among the "
+                f"cheapest and {ATTEMPTS} random ones: {wanted}; allow more of one"
             )
         return rows
 

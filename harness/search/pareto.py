@@ -1,4 +1,4 @@
-"""Pareto dominance for two objectives."""
+"""Pareto dominance for two objectives, or three."""
 
 import numpy as np
 import numpy.typing as npt
@@ -39,5 +39,7 @@ def spread(costs: Floats, count: int) -> npt.NDArray[np.int64]:
     position = np.log(costs)
     while len(chosen) < count:
         gaps = np.abs(position[:, None] - position[chosen]).max(axis=2).min(axis=1)
+        if gaps.max() <= 0:
+            break  # all that is left costs the same as what is there
         chosen.append(int(gaps.argmax()))
     return np.sort(np.array(chosen))

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from difflib import get_close_matches
 from importlib import import_module
+from itertools import pairwise
 
 from harness.errors import UsageError
 from harness.spaces.digits import DIGITS
@@ -39,7 +40,10 @@ def find_space(name: str) -> Space:
         return _imported(name)
     match = re.fullmatch(r"(ofa-[a-z0-9]+)-w(\d\.\d+(?:-\d\.\d+)*)", name)
     if match and match[1] in _FAMILIES:
-        return _FAMILIES[match[1]](tuple(float(width) for width in match[2].split("-")))
+        widths = tuple(float(width) for width in match[2].split("-"))
+        ascending = all(small < large for small, large in pairwise((0.0, *widths)))
+        if ascending and (len(widths) == 1 or match[1] == "ofa-resnet50"):
+            return _FAMILIES[match[1]](widths)
     near = get_close_matches(name, SPACES, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(SPACES)}"
     raise UsageError(f"no space called {name!r}; {hint}")
@@ -52,11 +56,12 @@ def _imported(name: str) -> Space:
         sys.path.insert(0, "")
     try:
         space = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UsageError(f"cannot import the space {name!r}: {error}") from error
+    except Exception as error:  # whatever a module of the user's raises
+        raise UsageError(f"cannot import the space {name!r}: {error!r:.300}") from error
     if not isinstance(space, Space):
         raise UsageError(f"{name!r} is no space but {type(space).__name__}")
-    if space.name in SPACES or not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", space.name):
+    taken = space.name in SPACES or space.name == "baselines" or space.name.startswith("ofa-")
+    if taken or not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", space.name):
         raise UsageError(
             f"the space {name!r} is named {space.name!r}; it needs a name of its own, of small "
             "letters, digits, dots and dashes: files are named after it"

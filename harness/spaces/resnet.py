@@ -5,7 +5,7 @@ from functools import cached_property
 
 from harness.spaces.block import Block
 from harness.spaces.mobile import conv, plain
-from harness.spaces.space import Gene, Number, Place, Space, make_divisible
+from harness.spaces.space import Gene, Number, Place, Space, make_divisible, width_name
 
 _STEM = 3  # convolutions: stride 2; the residual one that depth may leave out; to the stages' input
 
@@ -51,7 +51,7 @@ class ResNetSpace(Space):
         numbers = tuple(range(len(self.width_mults)))
         inside = Gene("w", 0, numbers)
         widths = [Gene("w", 1 + index, numbers) for index in range(1 + len(stages))]
-        stem = Gene("d", 0, (self.depths[0], self.depths[-1]))
+        stem = Gene("d", 0, tuple(sorted({self.depths[0], self.depths[-1]})))
         return (Gene("r", 0, self.resolutions), stem, *depths, *expands, inside, *widths)
 
     def _from_choice(self, stage: int, position: int) -> int:
@@ -144,7 +144,7 @@ class ResNetSpace(Space):
 def ofa_resnet50(width_mults: tuple[float, ...] = (0.65, 0.8, 1.0)) -> ResNetSpace:
     """The space of the released OFA-ResNet50: 18 bottlenecks at most, ImageNet classes."""
     released = width_mults == (0.65, 0.8, 1.0)
-    widths = "-".join(f"{mult:g}" for mult in width_mults)
+    widths = "-".join(width_name(mult) for mult in width_mults)
     return ResNetSpace(
         name="ofa-resnet50" if released else f"ofa-resnet50-w{widths}",
         title="OFA-ResNet50 (ImageNet)",

@@ -75,6 +75,12 @@ class Table:
                 ) from error
         if not lines:
             raise TableError(f"{name} is empty; delete it and measure again")
+        whole = json.loads(lines[0]).get("records", len(records))  # older tables do not tell
+        if whole != len(records):
+            raise TableError(
+                f"{name} has {len(records)} of its {whole} records; restore the file, or delete it "
+                "and measure again"
+            )
         return replace(table, records=tuple(records))
 
     @classmethod
@@ -112,6 +118,7 @@ class Table:
             "space": self.space,
             "identity": self.identity,
             "campaigns": self.campaigns,
+            "records": len(self.records),
         }
         if self.source is not None:
             header["source"] = self.source
@@ -140,7 +147,7 @@ class Table:
         return any(record.role == "block" for record in self.records)
 
     def first_look(self) -> str:
-        """The newest campaign that measured nothing but a few networks to predict others from.
+        """The campaign of nothing but networks to predict others from: with most, then the newest.
 
         Raises:
             TableError: there is none.
@@ -151,7 +158,8 @@ class Table:
         looks = [name for name, seen in roles.items() if seen == {"sentinel", "anchor"}]
         if not looks:
             raise TableError(f"the table of {self.device} for {self.space} has no blocks yet")
-        return max(looks, key=self._started)
+        sizes = Counter(record.campaign for record in self.records)
+        return max(looks, key=lambda name: (sizes[name], self._started(name)))
 
     def block_campaign(self) -> str:
         """The campaign that measured most blocks; of several the newest that was finished.

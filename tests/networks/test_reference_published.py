@@ -118,6 +118,9 @@ def test_reference_weights_in_their_names_become_ours(tmp_path: Path) -> None:
     assert torch.equal(ours["0.0.weight"], theirs["first_conv.conv.weight"])
     depthwise = theirs["blocks.3.mobile_inverted_conv.depth_conv.conv.weight"]
     assert any(torch.equal(v, depthwise) for v in ours.values() if v.shape == depthwise.shape)
+    torch.save({"state_dict": {}}, tmp_path / "empty")
+    with pytest.raises(CheckpointError, match="more are missing"):
+        loaded.weights(tmp_path / "empty")
     theirs["blocks.1.mobile_inverted_conv.unknown"] = torch.zeros(1)
     torch.save({"state_dict": theirs}, tmp_path / "init")
     with pytest.raises(CheckpointError, match="of another network"):

@@ -78,6 +78,18 @@ def test_a_net_config_becomes_a_network_file_that_says_its_weights_are_random(
     (tmp_path / "net.config").write_text(json.dumps(config))
     ended = extract(tmp_path, "net.config", "network.pt")
     assert "--resolution" in ended.stderr
+    for part, name, wrong in (
+        ("first_conv", "stride", 0),
+        ("first_conv", "out_channels", "8"),
+        ("feature_mix_layer", "in_channels", 9),
+        ("first_conv", "act_func", "unheard"),
+    ):
+        broken = config | {part: {**config[part], name: wrong}}  # type: ignore[dict-item]
+        (tmp_path / "broken.config").write_text(json.dumps(broken))
+        ended = extract(tmp_path, "broken.config", "network.pt", "--resolution", "32")
+        assert ended.returncode == 3, ended.stderr
+        assert "broken.config" in ended.stderr
+        assert len(ended.stderr.strip().splitlines()) == 1
     ended = extract(tmp_path, "net.config", "network.pt", "--resolution", "32")
     assert "weights are random" in ended.stdout
     network = NetworkFile.load(tmp_path / "network.pt")

@@ -77,6 +77,41 @@ def test_a_front_and_its_page_come_from_a_table_and_a_function(root: Path) -> No
     assert Front.load(root / "reports" / "fast.digits" / "front.json").points == front.points
 
 
+def test_a_front_is_searched_again_where_its_table_or_function_has_changed(root: Path) -> None:
+    front = root / "reports" / "fast.digits" / "front.json"
+    contents = []
+    for change in ("nothing", "function", "table", "limit"):
+        if change == "function":
+            module = root / "mine.py"
+            module.write_text(module.read_text().replace("60 +", "50 +"))
+        if change == "table":
+            path = root / "tables" / "fast.digits.jsonl"
+            table = Table.load(path)
+            slower = (replace(r, statistics=r.statistics.scaled(1.5)) for r in table.records)
+            replace(table, records=tuple(slower)).save(path)
+        words = ["--constraint", "slow:2ms"] if change == "limit" else []
+        assert run(root, *WORDS, "--front", *words).returncode == 0
+        contents.append(front.read_text())
+    assert len(set(contents)) == 4
+    assert run(root, *WORDS, "--front", "--constraint", "slow:2ms").returncode == 0
+    assert front.read_text() == contents[-1]
+
+
+def test_the_command_in_a_front_repeats_it(root: Path) -> None:
+    words = ["--constraint", "macs:0.31234567M", "--constraint", "slow:1.2345678ms"]
+    assert run(root, *WORDS, "--front", *words).returncode == 0
+    path = root / "reports" / "fast.digits" / "front.json"
+    first = Front.load(path)
+    command = [sys.executable, "-m", *first.settings["command"].split(), "--fresh"]
+    assert subprocess.run(command, cwd=root, capture_output=True, check=False).returncode == 0
+    assert Front.load(path).points == first.points
+
+
+def test_a_broken_table_of_another_device_stops_nobody(root: Path) -> None:
+    (root / "tables" / "broken.digits.jsonl").write_text("{")
+    assert run(root, *WORDS, "--front").returncode == 0
+
+
 def test_limits_on_several_devices_hold_at_once(root: Path) -> None:
     free = best(root, "--constraint", "fast:9ms")
     both = best(root, "--constraint", "fast:9ms", "--constraint", "slow:1.2ms")

@@ -69,6 +69,9 @@ def test_too_few_rows_and_no_file_are_one_clear_error(tmp_path: Path) -> None:
         read_csv(write(tmp_path / "few.csv", 10), DIGITS)
     with pytest.raises(FileFormatError, match=r"none\.csv"):
         read_csv(tmp_path / "none.csv", DIGITS)
+    (tmp_path / "short.csv").write_text("r,d,ks,e,accuracy\n16\n")
+    with pytest.raises(FileFormatError, match=r"short\.csv:2: "):
+        read_csv(tmp_path / "short.csv", DIGITS)
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
     with pytest.raises(FileFormatError, match=r"other\.csv:2: "):
         read_csv(tmp_path / "other.csv", DIGITS)

@@ -139,13 +139,35 @@ def test_an_infeasible_limit_names_what_can_be_met(least: float) -> None:
     Limit(cost, named).check(DIGITS)
 
 
+@pytest.mark.parametrize("scale", [0.0071, 0.31, 1.0, 3.3, 417.0])
+def test_a_limit_at_the_very_least_that_a_message_named_is_searched(scale: float) -> None:
+    macs = CostTable.of(DIGITS, lambda block: scale * block.macs / 1e6)
+    cost = Cost("latency", "ms", macs.total, *macs.cheapest())
+    with pytest.raises(InfeasibleConstraint) as raised:
+        search_front(within(cost.least / 2, cost), 2_000)
+    named = float(str(raised.value).split()[-2])
+    found = search_front(replace(objectives(), cost=cost, limits=(Limit(cost, named),)), 2_000)
+    assert len(found.genomes) >= 1
+    assert (found.cost <= named).all()
+
+
+def test_a_second_cost_that_is_unknown_at_some_resolutions_leaves_those_out() -> None:
+    known = CostTable.of(DIGITS, lambda block: block.params, DIGITS.resolutions[1:])
+    second = Cost("elsewhere", "ms", known.total, *known.cheapest())
+    found = search_front(replace(objectives(), second=second), 3_000)
+    assert (found.genomes[:, 0] > 0).all()
+    limits = (Limit(second, 10 * second.least),)
+    found = search_front(replace(objectives(), limits=limits), 3_000)
+    assert (found.genomes[:, 0] > 0).all()
+
+
 def test_limits_that_contradict_each_other_are_one_clear_error() -> None:
     params = CostTable.of(DIGITS, lambda block: -block.params)
     least, cheapest = params.cheapest()
     large = Cost("smallness", "", lambda rows: params.total(rows) - 2 * least, -least, cheapest)
     given_objectives = objectives()
     limits = (Limit(given_objectives.cost, given_objectives.cost.least), Limit(large, -least))
-    with pytest.raises(InfeasibleConstraint, match=r"latency.*smallness"):
+    with pytest.raises(InfeasibleConstraint, match=r"at once.*latency.*smallness"):
         search_front(replace(given_objectives, limits=limits), 2_000)
 
 

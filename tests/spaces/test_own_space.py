@@ -28,6 +28,7 @@ def folder(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) ->
     document = (repository / "docs" / "adding-a-space.md").read_text()
     (code,) = re.findall(r"```python\n(.*?)```", document, flags=re.DOTALL)
     (tmp_path / "my_spaces.py").write_text(code + ACCURACY)
+    (tmp_path / "broken.py").write_text("def (")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "my_spaces", raising=False)
@@ -67,6 +68,8 @@ def test_its_front_is_found_and_timed_with_the_users_own_accuracies(folder: Path
         ("no_such_module:TINY", "cannot import"),
         ("my_spaces:NOTHING", "cannot import"),
         ("my_spaces:accuracy", "no space but function"),
+        ("broken:TINY", "cannot import"),
+        (".x:Y", "cannot import"),
     ],
 )
 def test_what_is_no_space_is_one_clear_error(folder: Path, name: str, said: str) -> None:
@@ -76,7 +79,21 @@ def test_what_is_no_space_is_one_clear_error(folder: Path, name: str, said: str)
 
 
 @pytest.mark.parametrize(
-    "name", ["ofa-mbv3-w0.35", "ofa-proxyless-w1.0", "ofa-resnet50-w0.12-0.16"]
+    "name",
+    ["ofa-mbv3-w0.35", "ofa-proxyless-w1.0", "ofa-resnet50-w0.12-0.16", "ofa-resnet50-w0.5-1.0"],
 )
+def test_families_go_by_their_whole_name(name: str) -> None:
+    assert find_space(name).name == name
+
+
+@pytest.mark.parametrize(
+    "name", ["ofa-mbv3-w1.0-1.2", "ofa-mbv3-w0.0", "ofa-resnet50-w1.0-0.65", "ofa-none-w1.0"]
+)
+def test_widths_that_mean_nothing_are_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="no space called"):
+        find_space(name)
+
+
+@pytest.mark.parametrize("name", ["ofa-mbv3-w0.35"])
 def test_families_exist_at_any_width(name: str) -> None:
     assert find_space(name).name == name

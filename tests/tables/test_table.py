@@ -2,6 +2,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from harness.spaces.arch import Arch
 from harness.spaces.digits import DIGITS
 from harness.tables.record import CLOCKS, ROLES, Record, Statistics
 from harness.tables.table import Table, evidence
+from tests.tables.test_calibration import made_table
 
 ARCH = Arch(12, (1, 1, 1), (3, 0, 0) * 3, (3, 0, 0) * 3)
 BLOCKS = DIGITS.distinct_blocks()
@@ -179,3 +181,14 @@ def test_evidence_says_when_a_device_was_measured(tmp_path: Path, table: Table) 
     table.save(tmp_path / "cpu.digits.jsonl")
     assert "2026-01-01" in evidence("cpu", tmp_path)
     assert evidence("cpu-onnxruntime", tmp_path) == "never run on hardware"
+
+
+def test_a_table_that_lost_whole_lines_is_refused(tmp_path: Path, rng: np.random.Generator) -> None:
+    table = made_table(rng, 0)
+    facts = {name: campaign | {"environment": {}} for name, campaign in table.campaigns.items()}
+    path = tmp_path / "table.jsonl"
+    replace(table, campaigns=facts).save(path)
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:-3]))
+    with pytest.raises(TableError, match=rf"has {len(lines) - 4} of its {len(lines) - 1} records"):
+        Table.load(path)
