@@ -84,7 +84,7 @@ def calibration_entries(space: Space, anchors: int) -> list[Entry]:
     smallest = CostTable.of(space, lambda block: block.macs).cheapest()[1]
     drawn = _by_macs(space)
     drawn = drawn[(drawn != smallest).any(axis=1)]
-    spread = drawn[np.linspace(0, len(drawn) - 1, anchors - 1).astype(int)]
+    spread = drawn[np.linspace(0, len(drawn) - 1, anchors - 1).astype(int)] if len(drawn) else drawn
     entries = _networks("anchor", space, [smallest, *spread])
     if len(entries) < FEWEST_ANCHORS:
         raise UsageError(

@@ -203,7 +203,7 @@ BASELINES = (
         top1=74.6,
         params_m=4.1,
         macs_m=320,
-        source="Cai et al., ICLR 2019, table 2",
+        source="Cai et al., ICLR 2019, table 2; MACs as in Cai et al., ICLR 2020",
     ),
     replace(
         _MNASNET,
