@@ -12,6 +12,8 @@ import torch
 from harness.errors import CheckpointError, FileFormatError
 from harness.networks.build import build
 from harness.networks.published import PublishedNetwork
+from harness.runtimes.conversion.onnx import OnnxConverter
+from harness.runtimes.conversion.source import source_of
 from harness.spaces.mobile import MobileSpace
 from harness.spaces.ofa_mbv3 import ofa_mbv3
 from harness.spaces.ofa_proxyless import ofa_proxyless
@@ -88,6 +90,24 @@ def test_reference_network_loads_counts_and_runs(network: dict[str, Any], tmp_pa
     size = network["image_size"]
     with torch.no_grad():
         assert static(torch.zeros(1, 3, size, size)).shape == (1, 1000)
+
+
+@pytest.mark.parametrize("network", NETWORKS[::7], ids=lambda network: network["name"])
+def test_reference_network_is_exported_to_onnx_with_its_outputs(
+    network: dict[str, Any], tmp_path: Path
+) -> None:
+    import onnxruntime
+
+    loaded = published(network, tmp_path)
+    content = OnnxConverter(batch=1).make(loaded.blocks)
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    size = network["image_size"]
+    images = torch.randn(1, 3, size, size)
+    (given,) = session.get_inputs()
+    exported = torch.from_numpy(session.run(None, {given.name: images.numpy()})[0])
+    with torch.no_grad():
+        expected = source_of(loaded.blocks).network(images)
+    assert torch.allclose(exported, expected, rtol=1e-3, atol=1e-5)
 
 
 def test_reference_weights_in_their_names_become_ours(tmp_path: Path) -> None:
