@@ -186,6 +186,9 @@ def search(
     front: Annotated[
         bool, typer.Option("--front", help="A whole front and its page, also within limits.")
     ] = False,
+    further: Annotated[
+        bool, typer.Option("--further", help="Go on from the front that is there.")
+    ] = False,
     accuracy: Accuracy = None,
     space: SpaceName = "digits",
     resolutions: Resolutions = None,
@@ -214,7 +217,7 @@ def search(
     if one and not front:
         terminal().say(pipeline.search_best(job, device, question, complexity_weight))
         return
-    terminal().show_front(pipeline.search(job, device, question))
+    terminal().show_front(pipeline.search(job, device, question, further))
     *_, path = pipeline.report(job, device)
     terminal().say(f"page, plots and front: {path.parent}")
 

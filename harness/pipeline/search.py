@@ -25,7 +25,7 @@ from harness.search.archive import search_front
 from harness.search.objectives import Cost, Found, Limit, Objectives
 from harness.search.pareto import spread
 from harness.spaces.cost import CostTable
-from harness.spaces.genome import Genomes, decode, sample
+from harness.spaces.genome import Genomes, decode, encode, sample
 from harness.spaces.space import Space
 from harness.tables.table import Table
 
@@ -50,30 +50,39 @@ class _Twins:
     accuracy: AccuracySource
 
 
-def search(job: Run, device: str, question: Question = Question()) -> Front:
+def search(job: Run, device: str, question: Question | None = None, further: bool = False) -> Front:
     """The predicted front of a device's table, in `front.json`.
+
+    `further` goes on from the front that is there, as often as it is asked for.
 
     Raises:
         FileFormatError: there is no table or no source of accuracies yet, or one is broken.
         InfeasibleConstraint: no network meets the limits.
         PredictorError: the source of accuracies gives what is no number.
     """
+    question = question or Question()
     path = job.workspace.front(device, job.space.name)
     table = Table.load(job.workspace.table(device, job.space.name))
     campaign = table.block_campaign() if table.has_blocks else table.first_look()
     settings = _settings(job, table, campaign, question)
+    known, rounds = None, 1
     if path.exists() and not job.fresh:
         front = Front.load(path)
-        if front.settings == settings:
+        same = settings | {"rounds": front.settings.get("rounds")} == front.settings
+        if same and not further:
             return front
+        if same:
+            rounds += front.settings["rounds"]
+            known = encode(job.space, [point.arch for point in front.points])
     twins = _twins(job, table)
     objectives = _objectives(job, twins, question)
     with job.console.step(f"search the front of {device}") as progress:
-        found = search_front(objectives, job.effort.evaluations, job.seed, progress)
+        seed = [job.seed, rounds]
+        found = search_front(objectives, job.effort.evaluations, seed, progress, known)
     front = Front(
         device=device,
         space=job.space.name,
-        settings=settings,
+        settings=settings | {"rounds": rounds},
         table=twins.latency.facts()
         | {"campaign": table.campaigns[campaign], "clock": table.clock, "source": table.source},
         accuracy_predictor=twins.accuracy.facts() | {"describe": twins.accuracy.describe()},
@@ -96,7 +105,7 @@ def search_best(job: Run, device: str, question: Question, weight: float | None)
     """
     table = Table.load(job.workspace.table(device, job.space.name))
     twins = _twins(job, table)
-    found = search_front(_objectives(job, twins, question), job.effort.evaluations, job.seed)
+    found = search_front(_objectives(job, twins, question), job.effort.evaluations, [job.seed, 1])
     row = int(found.accuracy.argmax())
     if weight is not None:
         loss = 1 - found.accuracy / 100 + weight * found.cost / found.cost.max()

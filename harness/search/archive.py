@@ -1,6 +1,6 @@
 """One search for the whole front: an archive of the best networks by cost."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,7 +93,9 @@ class _Archive:
 class _Search:
     """The state of one search: what it has learned, and which networks it has judged."""
 
-    def __init__(self, objectives: Objectives, seed: int) -> None:
+    def __init__(
+        self, objectives: Objectives, seed: int | Sequence[int], known: Genomes | None
+    ) -> None:
         self.objectives = objectives
         self.rng = np.random.default_rng(seed)
         self.guide = Guide(objectives.space)
@@ -101,13 +103,16 @@ class _Search:
         genes = len(objectives.space.genes)
         self._multipliers = self.rng.integers(1, 1 << 62, genes, dtype=np.int64) | 1
         self._seen = np.zeros(_SEEN, bool)
-        self.cheapest = objectives.start(self.rng)
+        self.first = objectives.start(self.rng)
+        if known is not None:
+            rows = np.concatenate([self.first, known[objectives.allowed(known)]])
+            self.first = np.unique(rows, axis=0)
         self.grid = _Grid.over(objectives, self.beginning())
 
     def beginning(self) -> Genomes:
-        """The cheapest networks, and random ones that are allowed."""
-        drawn = sample(self.objectives.space, BATCH - len(self.cheapest), self.rng)
-        return np.concatenate([self.cheapest, drawn[self.objectives.allowed(drawn)]])
+        """The networks to start from, and random ones that are allowed."""
+        drawn = sample(self.objectives.space, BATCH - len(self.first), self.rng)
+        return np.concatenate([self.first, drawn[self.objectives.allowed(drawn)]])
 
     def judged(self, archive: _Archive, genomes: Genomes) -> _Archive:
         accuracy = self.objectives.accuracy(genomes)
@@ -117,7 +122,7 @@ class _Search:
         return archive.with_more(genomes, self.objectives.cost.of(genomes), accuracy)
 
     def empty(self) -> _Archive:
-        none = self.cheapest[:0]
+        none = self.first[:0]
         return _Archive(self.grid, np.empty(0, np.int64), Found(none, np.empty(0), np.empty(0)))
 
     def evolve(self, archive: _Archive, until: int, on_batch: Callable[[int], None]) -> _Archive:
@@ -148,20 +153,25 @@ class _Search:
 
 
 def search_front(
-    objectives: Objectives, evaluations: int, seed: int = 0, on_batch: Progress = silent
+    objectives: Objectives,
+    evaluations: int,
+    seed: int | Sequence[int] = 0,
+    on_batch: Progress = silent,
+    known: Genomes | None = None,
 ) -> Found:
     """The predicted Pareto front over the whole range of costs.
 
     Parents come from all bins alike, the second parent from the same or a neighbouring bin, so
     that every cost is searched at once and good networks wander along the front. A long search
     starts several times: what one start has settled on, another may not. The cheapest network is
-    always part of the front. `on_batch` gets evaluations done and wanted.
+    always part of a front of two objectives. `known` networks are started from, too. `on_batch`
+    gets evaluations done and wanted.
 
     Raises:
         InfeasibleConstraint: no network meets the limits.
         PredictorError: the accuracy predictor gives what is no number.
     """
-    search = _Search(objectives, seed)
+    search = _Search(objectives, seed, known)
     several = evaluations >= RESTARTS_FROM
     starts = RESTARTS if several else 1
     alone = ALONE * evaluations / starts if several else evaluations

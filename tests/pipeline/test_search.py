@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,19 @@ def test_a_front_is_searched_again_where_its_table_or_function_has_changed(root:
     assert len(set(contents)) == 4
     assert run(root, *WORDS, "--front", "--constraint", "slow:2ms").returncode == 0
     assert front.read_text() == contents[-1]
+
+
+def test_a_front_can_be_searched_further_and_gets_no_worse(root: Path) -> None:
+    fronts = []
+    for words in ([], ["--further"], ["--further"], []):
+        assert run(root, *WORDS, "--front", *words).returncode == 0
+        fronts.append(Front.load(root / "reports" / "fast.digits" / "front.json"))
+    assert [front.settings["rounds"] for front in fronts] == [1, 2, 3, 3]
+    assert fronts[2].points == fronts[3].points
+    for old, new in pairwise(fronts):
+        for point in old.points:
+            reached = [p.accuracy for p in new.points if p.latency_ms <= point.latency_ms * 1.2]
+            assert max(reached) >= point.accuracy - 1e-6
 
 
 def test_the_command_in_a_front_repeats_it(root: Path) -> None:
