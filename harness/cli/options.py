@@ -80,13 +80,14 @@ def job_of_front(device: str, space: str, root: Path) -> "Run":
     settings = Front.load(Workspace(root).front(device, find_space(space).name)).settings
     quick = settings["effort"].get("name") == "quick"
     source = (settings.get("accuracy") or {}).get("source")
+    pixels = settings.get("resolutions")  # older fronts do not tell: the whole space
     return job_for(
         space,
         root,
         quick,
         seed=settings["seed"],
         distill=settings["distill"],
-        resolutions=",".join(str(pixels) for pixels in settings["resolutions"]),
+        resolutions=",".join(map(str, pixels)) if pixels else None,
         accuracy=source,
     )
 

@@ -15,7 +15,7 @@ from harness.spaces.arch import Arch
 from harness.spaces.space import Space
 
 SCHEMA = 1
-_SETTINGS = ("effort", "seed", "distill", "supernet", "resolutions")  # needed to go on with it
+_SETTINGS = ("effort", "seed", "distill", "supernet")  # needed to go on with it
 Interval = tuple[float, float]
 
 

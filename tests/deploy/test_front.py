@@ -36,7 +36,6 @@ def measured(unmeasured: Point, latency_ms: float, accuracy: float) -> Point:
 
 def front(*points: Point) -> Front:
     settings = {"seed": 1, "distill": 0.0, "supernet": "x", "effort": {"name": "quick"}}
-    settings["resolutions"] = [12]
     return Front("cpu", "digits", settings, {"mape": 0.1}, {"rmse": 1.0}, points, ({"x": 1.0},))
 
 
