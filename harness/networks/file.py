@@ -19,7 +19,7 @@ from harness.spaces.block import Block
 SCHEMA = 1
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """Mean and standard deviation of its channels, as everybody uses them."""
-UNREADABLE = (
+_UNREADABLE = (
     RuntimeError,
     pickle.UnpicklingError,
     EOFError,
@@ -111,17 +111,7 @@ def load_tensors(path: Path, kind: str) -> dict[str, Any]:
     Raises:
         CheckpointError: the file is missing, broken, of another kind, or of a newer schema.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about foreign pickles, which are refused anyway
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
-    except UNREADABLE as error:
-        raise CheckpointError(
-            f"cannot read {path}: it is broken, or holds more than tensors and plain values; "
-            "delete it to have it made again"
-        ) from error
+    content = read_tensors(path, "; delete it to have it made again")
     if not isinstance(content, dict) or content.get("kind") != kind:
         raise CheckpointError(f"{path} is not a {kind} file of harness")
     if content.get("schema") != SCHEMA:
@@ -130,3 +120,22 @@ def load_tensors(path: Path, kind: str) -> dict[str, Any]:
             "make the file again or update harness"
         )
     return content
+
+
+def read_tensors(path: Path, what_to_do: str = "") -> Any:
+    """What anybody saved with torch; nothing in it is executed.
+
+    Raises:
+        CheckpointError: the file is missing, broken, or holds more than tensors and plain values.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about foreign pickles, which are refused anyway
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
+    except _UNREADABLE as error:
+        raise CheckpointError(
+            f"cannot read {path}: it is broken, or holds more than tensors and plain values"
+            f"{what_to_do}"
+        ) from error

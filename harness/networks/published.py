@@ -1,7 +1,6 @@
 """Specialised networks as the OFA authors published them: `net.config`, and `init` with weights."""
 
 import json
-import warnings
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from harness.errors import CheckpointError, FileFormatError
 from harness.networks.build import BN_EPS, build_random, fold_eps
-from harness.networks.file import UNREADABLE
+from harness.networks.file import read_tensors
 from harness.networks.released_names import our_name
 from harness.spaces.block import Block
 from harness.spaces.mobile import conv, plain
@@ -90,16 +89,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: the file is missing, broken, or holds something else.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about foreign pickles, which are refused anyway
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
-    except UNREADABLE as error:
-        raise CheckpointError(
-            f"cannot read {path}: it is broken, or holds more than tensors and plain values"
-        ) from error
+    content = read_tensors(path)
     weights = content.get("state_dict", content) if isinstance(content, dict) else None
     if not isinstance(weights, dict) or not all(isinstance(v, Tensor) for v in weights.values()):
         raise CheckpointError(f"{path} holds no weights as the OFA authors release them")

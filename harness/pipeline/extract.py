@@ -35,6 +35,7 @@ def extract_network(job: Run, asked: Asked, output: Path) -> str:
         raise UsageError("--weights are of a net.config, --supernet of an arch or point: give one")
     word, _, number = asked.network.partition(":")
     if word == "front" and number.isdecimal():
+        _only_of_a_config(asked)
         front = found_front(job, asked.device)
         arch = front.point(int(number)).arch
         if asked.supernet is not None:
@@ -49,6 +50,7 @@ def extract_network(job: Run, asked: Asked, output: Path) -> str:
     content = files.read_json(path)
     if isinstance(content, dict) and "blocks" in content:
         return _published(asked, path, output)
+    _only_of_a_config(asked)
     if asked.supernet is None:
         raise UsageError(f"{path} is an arch: --supernet says where its weights are")
     try:
@@ -56,6 +58,11 @@ def extract_network(job: Run, asked: Asked, output: Path) -> str:
     except FileFormatError as error:
         raise FileFormatError(f"{path}: {error}") from error
     return _from_supernet(job, arch, asked.supernet, output)
+
+
+def _only_of_a_config(asked: Asked) -> None:
+    if asked.weights is not None or asked.resolution is not None:
+        raise UsageError("--weights and --resolution are of a net.config")
 
 
 def _from_front(job: Run, front: Front, arch: Arch, output: Path) -> str:

@@ -1,10 +1,8 @@
 """Where accuracies come from: a predictor, evaluated networks in a CSV, a user's own function."""
 
 import csv
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import FileFormatError, HarnessError, PredictorError
+from harness.own_code import imported
 from harness.predictors.accuracy import AccuracyPredictor, fit
 from harness.predictors.released_accuracy import load_released_accuracy
 from harness.spaces.arch import PARTS, Arch
@@ -69,7 +68,8 @@ def accuracy_source(text: str, space: Space) -> AccuracySource:
     """The source that `text` means: a .npz or .pth predictor, a .csv, or `module:function`.
 
     Raises:
-        PredictorError: it means none of these, or the function is not there.
+        PredictorError: it means none of these.
+        UsageError: the function cannot be imported.
         FileFormatError: the file is broken, or for another space.
     """
     path = Path(text)
@@ -79,19 +79,12 @@ def accuracy_source(text: str, space: Space) -> AccuracySource:
         return load_released_accuracy(path, space)
     if path.suffix == ".csv":
         return fit(space, *read_csv(path, space))
-    module, colon, name = text.partition(":")
-    if not colon:
+    if ":" not in text:
         raise PredictorError(
             f"{text!r} is no source of accuracies: give a .npz or .pth predictor, a .csv of "
             "evaluated networks, or a function as package.module:name"
         )
-    if "" not in sys.path:
-        sys.path.insert(0, "")
-    try:
-        function = getattr(import_module(module), name)
-    except Exception as error:  # whatever a module of the user's raises
-        raise PredictorError(f"cannot import {text!r}: {error!r:.300}") from error
-    return OwnFunction(space, text, function)
+    return OwnFunction(space, text, imported(text))
 
 
 def read_csv(path: Path, space: Space) -> tuple[Genomes, Floats]:

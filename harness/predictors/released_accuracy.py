@@ -1,6 +1,5 @@
 """The accuracy predictor that the OFA authors released for OFA-MBv3 (`acc_predictor.pth`)."""
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,24 +53,18 @@ def load_released_accuracy(path: Path, space: Space) -> ReleasedAccuracyPredicto
     Raises:
         CheckpointError: the file is broken, or is no predictor for this space.
     """
-    import torch
-
-    from harness.networks.file import UNREADABLE
+    from harness.networks.file import read_tensors
 
     layers = [gene for gene in space.genes if gene.part in ("ks", "e")]
     fits = sum(len(gene.choices) for gene in layers) == LAYERS and space.name == FOR
     if not fits or space.resolutions[0] < 112 or space.resolutions[-1] >= 240:
         raise CheckpointError(f"{path} predicts for {FOR}, not for {space.name}")
+    content = read_tensors(path)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            content = torch.load(path, map_location="cpu", weights_only=True)
         state = content.get("state_dict", content)
         weights = tuple(state[f"{i}.weight"].float().numpy().T.copy() for i in (0, 2, 4, 6))
         biases = tuple(state[f"{i}.bias"].float().numpy().copy() for i in (0, 2, 4, 6))
-    except OSError as error:
-        raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
-    except UNREADABLE as error:
+    except (AttributeError, LookupError, TypeError) as error:
         raise CheckpointError(f"{path} is no accuracy predictor of the OFA authors") from error
     if weights[0].shape[0] != LAYERS + SLOTS:
         raise CheckpointError(f"{path} is no accuracy predictor of the OFA authors")

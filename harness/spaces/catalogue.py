@@ -1,13 +1,12 @@
 """The spaces that a name on the command line can mean."""
 
 import re
-import sys
 from collections.abc import Callable
 from difflib import get_close_matches
-from importlib import import_module
 from itertools import pairwise
 
 from harness.errors import UsageError
+from harness.own_code import imported
 from harness.spaces.digits import DIGITS
 from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_0, OFA_MBV3_W1_2, ofa_mbv3
 from harness.spaces.ofa_proxyless import OFA_PROXYLESS_W1_3, ofa_proxyless
@@ -50,14 +49,8 @@ def find_space(name: str) -> Space:
 
 
 def _imported(name: str) -> Space:
-    """A space of the user's; the current folder is searched too."""
-    module, _, attribute = name.partition(":")
-    if "" not in sys.path:
-        sys.path.insert(0, "")
-    try:
-        space = getattr(import_module(module), attribute)
-    except Exception as error:  # whatever a module of the user's raises
-        raise UsageError(f"cannot import the space {name!r}: {error!r:.300}") from error
+    """A space of the user's."""
+    space = imported(name)
     if not isinstance(space, Space):
         raise UsageError(f"{name!r} is no space but {type(space).__name__}")
     taken = space.name in SPACES or space.name == "baselines" or space.name.startswith("ofa-")

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.errors import CheckpointError, FileFormatError, PredictorError
+from harness.errors import CheckpointError, FileFormatError, PredictorError, UsageError
 from harness.predictors.accuracy_source import OwnFunction, accuracy_source, read_csv
 from harness.search.archive import search_front
 from harness.search.objectives import Cost, Objectives
@@ -101,7 +101,7 @@ def test_a_function_that_fails_is_named() -> None:
 
 @pytest.mark.parametrize("text", ["accuracies", "no_such_module:f", f"{__name__}:nothing"])
 def test_what_is_no_source_is_one_clear_error(text: str) -> None:
-    with pytest.raises(PredictorError):
+    with pytest.raises((PredictorError, UsageError)):
         accuracy_source(text, DIGITS)
 
 
