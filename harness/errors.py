@@ -46,7 +46,23 @@ class DeviceError(HarnessError):
 
 
 class DeviceBusy(DeviceError):
-    """Another measurement holds the device."""
+    """Another measurement, or another program, holds the device."""
+
+
+class DeviceNotFound(DeviceError):
+    """No device answers to the profile, or more than one does."""
+
+
+class DeviceUnauthorized(DeviceError):
+    """The device does not trust this computer yet."""
+
+
+class DeviceOffline(DeviceError):
+    """The device is attached but does not answer."""
+
+
+class DeviceFull(DeviceError):
+    """There is no room left on the device."""
 
 
 class TargetLost(DeviceError):

@@ -5,7 +5,16 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import HERE, FailAbove, Root, SpaceName, devices_named, job_for, terminal
+from harness.cli.options import (
+    HERE,
+    BenchmarkModel,
+    FailAbove,
+    Root,
+    SpaceName,
+    devices_named,
+    job_for,
+    terminal,
+)
 from harness.errors import Regression
 
 devices_app = typer.Typer(help="The catalogue of devices.", no_args_is_help=True)
@@ -25,14 +34,30 @@ def devices_list(root: Root = HERE) -> None:
 
 @devices_app.command("check")
 def devices_check(
-    device: Annotated[str, typer.Argument(help="Name of a device.")], root: Root = HERE
+    device: Annotated[str, typer.Argument(help="Name of a device.")],
+    benchmark_model: BenchmarkModel = None,
+    root: Root = HERE,
 ) -> None:
-    """Open a device and show what it says of itself."""
-    (chosen,) = devices_named([device], root)
-    with chosen.open() as session:
-        facts = chosen.identity(session) | dict(session.environment) | session.conditions()
-    for name, value in facts.items():
-        terminal().say(f"{name:<22} {'unknown' if value is None else value}")
+    """Walk the whole way to a device, up to a model that runs there."""
+    from harness.pipeline.check import check
+
+    (chosen,) = devices_named([device], root, benchmark_model)
+    for step, found in check(chosen):
+        terminal().say(f"{step:<22} {found}")
+
+
+@devices_app.command("add")
+def devices_add(
+    name: Annotated[str, typer.Argument(help="Name to give: small letters, digits, - and _.")],
+    serial: Annotated[
+        str | None, typer.Option(help="Which phone, where several are attached; or HOST:PORT.")
+    ] = None,
+    root: Root = HERE,
+) -> None:
+    """Write a profile of the attached phone."""
+    from harness.pipeline.check import add_phone
+
+    terminal().say(f"{add_phone(name, serial, root)}; try it: harness devices check {name}")
 
 
 @tables_app.command("show")

@@ -10,12 +10,14 @@ from harness.cli.options import (
     HERE,
     NO_LIMITS,
     Accuracy,
+    BenchmarkModel,
     DeviceName,
     DeviceNames,
     Distill,
     FailAbove,
     Fresh,
     Quick,
+    RangeImages,
     Resolutions,
     Root,
     Seed,
@@ -46,6 +48,8 @@ def run(
     space: SpaceName = "digits",
     accuracy: Accuracy = None,
     resolutions: Resolutions = None,
+    benchmark_model: BenchmarkModel = None,
+    images: RangeImages = None,
     quick: Quick = False,
     fresh: Fresh = False,
     seed: Seed = 0,
@@ -59,7 +63,7 @@ def run(
     from harness import pipeline
 
     job = job_for(space, root, quick, fresh, seed, distill, resolutions, accuracy=accuracy)
-    devices = devices_named(device, root)
+    devices = devices_named(device, root, benchmark_model, images)
     fronts = pipeline.run(job, devices)
     for front in fronts:
         terminal().show_front(front)
@@ -117,6 +121,7 @@ def measure(
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Measure again only what has changed.")
     ] = False,
+    benchmark_model: BenchmarkModel = None,
     quick: Quick = False,
     fresh: Fresh = False,
     root: Root = HERE,
@@ -129,7 +134,7 @@ def measure(
         raise UsageError("--refit, --refresh, --fresh and --baselines exclude each other")
     job = job_for(space, root, quick, fresh, resolutions=resolutions, deadline_s=deadline_s(budget))
     step = pipeline.refit if refit else pipeline.refresh if refresh else pipeline.measure
-    chosen = devices_named(device, root)
+    chosen = devices_named(device, root, benchmark_model)
     if baselines:
         for table in pipeline.on_each(chosen, lambda one: pipeline.measure_baselines(job, one)):
             terminal().say(pipeline.describe_baselines(table))
@@ -145,6 +150,11 @@ def benchmark(
     output: Annotated[Path | None, typer.Option(help="Keep the result in this file.")] = None,
     baseline: Annotated[Path | None, typer.Option(help="A kept result to compare with.")] = None,
     fail_above: FailAbove = None,
+    ops: Annotated[
+        bool, typer.Option("--ops", help="Where the time goes, by type of operator (phones).")
+    ] = False,
+    benchmark_model: BenchmarkModel = None,
+    images: RangeImages = None,
     root: Root = HERE,
 ) -> None:
     """Time a model file of yours, and tell whether it became slower."""
@@ -156,9 +166,12 @@ def benchmark(
     if limit is not None and baseline is None:
         raise UsageError("--fail-above needs a --baseline to compare with")
     old = None if baseline is None else step.load(baseline)
-    (chosen,) = devices_named([device], root)
+    (chosen,) = devices_named([device], root, benchmark_model, images)
     result = step.benchmark(job_for("digits", root), chosen, model)
     terminal().say(step.describe(result))
+    if ops:
+        for each in step.profile_ops(chosen, model):
+            terminal().say(f"{each.op:<28} {each.count:>4}  {each.mean_ms:10.4f} ms")
     if output is not None:
         write_json(output, result)
     if old is not None:
@@ -226,17 +239,19 @@ def search(
 def verify(
     device: DeviceName = "cpu",
     space: SpaceName = "digits",
+    benchmark_model: BenchmarkModel = None,
+    images: RangeImages = None,
     fresh: Fresh = False,
     root: Root = HERE,
 ) -> None:
     """Extract the networks of a front, evaluate and time them on the device."""
     from harness import pipeline
 
-    (chosen,) = devices_named([device], root)
-    job = job_of_front(device, space, root)
+    (chosen,) = devices_named([device], root, benchmark_model, images)
+    job = job_of_front(chosen.name, space, root)
     evaluator = None if job.accuracy else pipeline.train(job)
     terminal().show_front(pipeline.verify(job, chosen, evaluator, again=fresh))
-    pipeline.report(job, device)
+    pipeline.report(job, chosen.name)
 
 
 @app.command()

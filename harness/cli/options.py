@@ -1,5 +1,6 @@
 """What commands have in common: their options, and what these make."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,6 +34,14 @@ FailAbove = Annotated[
 Accuracy = Annotated[
     str | None,
     typer.Option(help="Where accuracies come from: .npz, .pth, .csv or package.module:function."),
+]
+BenchmarkModel = Annotated[
+    Path | None,
+    typer.Option("--benchmark-model", help="The runner for phones, where it is not in its place."),
+]
+RangeImages = Annotated[
+    Path | None,
+    typer.Option("--images", help="Folder of images from which int8 ranges are collected."),
 ]
 HERE, CPU = Path(), ["cpu"]
 NO_LIMITS: list[str] = []
@@ -98,10 +107,20 @@ def check_known(device: str, job: "Run") -> None:
         devices_named([device], job.workspace.root)
 
 
-def devices_named(names: list[str], root: Path) -> "list[Device]":
+def devices_named(
+    names: list[str],
+    root: Path,
+    benchmark_model: Path | None = None,
+    range_images: Path | None = None,
+) -> "list[Device]":
     from harness.devices.device import Device
 
-    return [Device.find(name, root) for name in dict.fromkeys(names)]
+    found = [Device.find(name, root) for name in names]
+    chosen = {device.name: device for device in found}
+    return [
+        replace(device, benchmark_model=benchmark_model, range_images=range_images)
+        for device in chosen.values()
+    ]
 
 
 def terminal() -> "Terminal":

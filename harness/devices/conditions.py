@@ -9,6 +9,7 @@ OTHER_CPUS = 0.25  # processors that other programs may use while wall time is r
 SLOWED_DOWN = 0.9  # of the highest frequency seen
 LITTLE_MEMORY_MB = 256
 WALL_OVER_CPU = 1.1
+THROTTLING = 2  # Android's thermal status "moderate"
 CLOCKS_COST_NS = 2_000  # reading both clocks, a tenth of a very short block
 
 
@@ -20,9 +21,13 @@ class Limits:
     pause_s: float = 0.0  # after each round, to cool down
 
     def too_hot(self, conditions: Conditions) -> bool:
+        """Hotter than the profile allows, or so hot that a phone holds itself back."""
         temperature_c = _number(conditions, "temperature_c")
         limit = self.max_temperature_c
-        return limit is not None and temperature_c is not None and temperature_c > limit
+        if limit is not None and temperature_c is not None and temperature_c > limit:
+            return True
+        status = _number(conditions, "thermal_status")
+        return status is not None and status >= THROTTLING
 
 
 def round_doubts(
@@ -35,10 +40,13 @@ def round_doubts(
     found = []
     for reading in readings:
         if limits.too_hot(reading):
-            found.append(f"hotter than {limits.max_temperature_c:g} degrees Celsius")
+            found.append("too hot")
         frequency = _number(reading, "frequency_mhz")
         if frequency and top_frequency_mhz and frequency < SLOWED_DOWN * top_frequency_mhz:
             found.append(f"processor slowed down below {SLOWED_DOWN:.0%} of its frequency")
+        share = _number(reading, "frequency_share")
+        if share is not None and share < SLOWED_DOWN:
+            found.append(f"processor held below {SLOWED_DOWN:.0%} of its frequency")
         memory_mb = _number(reading, "memory_available_mb")
         if memory_mb is not None and memory_mb < LITTLE_MEMORY_MB:
             found.append(f"less than {LITTLE_MEMORY_MB} MB of memory left")

@@ -1,8 +1,9 @@
 """A device: its profile made usable."""
 
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,14 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from harness.devices.conditions import Limits
-from harness.devices.profile import Profile, load_profile
+from harness.devices.profile import Profile, full_name, load_profile
 from harness.errors import DeviceBusy
 from harness.runtimes.conversion.cache import cache_folder
-from harness.runtimes.session import RuntimeOptions, Session
+from harness.runtimes.session import BenchmarkModelOptions, RuntimeOptions, Session
+from harness.transports.adb.choice import Wanted
+from harness.transports.adb.transport import AdbTransport
 from harness.transports.local import LocalTransport
+from harness.transports.transport import Transport
 
 
 @dataclass(frozen=True)
@@ -23,19 +27,27 @@ class Device:
 
     name: str
     profile: Profile
+    benchmark_model: Path | None = None  # the runner on a phone, instead of the profile's
+    range_images: Path | None = None  # from which int8 ranges are collected
 
     @classmethod
     def find(cls, name: str, root: Path) -> "Device":
-        """The device called `name`.
+        """The device called `name`, or with that alias.
 
         Raises:
             ProfileError: there is none, or its profile is wrong.
         """
+        name = full_name(name, root)
         return cls(name, load_profile(name, root))
 
     @property
     def options(self) -> RuntimeOptions:
-        return RuntimeOptions(**self.profile.runtime_options.model_dump())
+        runner = BenchmarkModelOptions(**self.profile.benchmark_model.model_dump())
+        return RuntimeOptions(
+            **self.profile.runtime_options.model_dump(),
+            range_images=self.range_images,
+            benchmark_model=replace(runner, path=self.benchmark_model or runner.path),
+        )
 
     @property
     def limits(self) -> Limits:
@@ -48,12 +60,19 @@ class Device:
         One thread in our own process: CPU time of that thread, which other load on the machine
         does not lengthen. Everything else: wall time.
         """
-        return "thread" if self.options.num_threads == 1 else "wall"
+        ours = self.profile.runtime != "benchmark_model"
+        return "thread" if ours and self.options.num_threads == 1 else "wall"
 
     @property
     def hardware(self) -> str:
-        """The physical device: those with the same name cannot be measured at the same time."""
-        return self.profile.transport
+        """What is measured, as far as the profile tells: equal names have to wait for each other.
+
+        What is really at the other end says its own name once it is reached.
+        """
+        profile = self.profile
+        if profile.transport == "local":
+            return "local"
+        return f"adb-{profile.adb.serial or profile.match.model_dump_json(exclude_defaults=True)}"
 
     @contextmanager
     def open(self) -> Iterator[Session]:
@@ -63,23 +82,51 @@ class Device:
             DeviceBusy: another measurement holds it.
             DeviceError, MissingExtra: it cannot be used.
         """
-        with self._lock():
-            runtime = import_module(f"harness.runtimes.{self.profile.runtime}")
-            transport = LocalTransport()
-            session: Session = runtime.open_session(transport, self.options)
-            try:
-                yield session
-            finally:
-                session.close()
-                transport.close()
+        with self.reach() as transport, self.session(transport) as session:
+            yield session
 
     @contextmanager
-    def _lock(self) -> Iterator[None]:
+    def reach(self) -> Iterator[Transport]:
+        """A link to the device, held for us alone.
+
+        Raises:
+            DeviceBusy: another measurement holds it.
+            DeviceError, MissingExtra: it cannot be reached.
+        """
+        with closing(self._transport()) as transport, self._lock(transport.hardware):
+            yield transport
+
+    @contextmanager
+    def session(self, transport: Transport) -> Iterator[Session]:
+        """The runtime on the device at the other end.
+
+        Raises:
+            DeviceError, MissingExtra: it cannot be started there.
+        """
+        runtime = import_module(f"harness.runtimes.{self.profile.runtime}")
+        with closing(runtime.open_session(transport, self.options)) as session:
+            yield session
+
+    def _transport(self) -> Transport:
+        if self.profile.transport == "local":
+            return LocalTransport()
+        return AdbTransport(self.wanted, self.profile.adb.wait_s)
+
+    @property
+    def wanted(self) -> Wanted:
+        """Which phone it must be."""
+        adb = self.profile.adb
+        match = self.profile.match.model_dump(exclude_defaults=True)
+        return Wanted(match, adb.serial, adb.backend)
+
+    @contextmanager
+    def _lock(self, hardware: str) -> Iterator[None]:
         """One measurement at a time on each physical device."""
         folder = cache_folder() / "locks"
         folder.mkdir(parents=True, exist_ok=True)
+        name = re.sub(r"[^\w.-]", "_", hardware)
         try:
-            with FileLock(folder / f"{self.hardware}.lock", timeout=0):
+            with FileLock(folder / f"{name}.lock", timeout=0):
                 yield
         except Timeout as error:
             raise DeviceBusy(
@@ -89,9 +136,17 @@ class Device:
     def identity(self, session: Session) -> dict[str, Any]:
         """What must be equal for two measurements to be compared or merged."""
         profile = self.profile
-        return {
+        identity = {
             "processor": session.environment["processor"],
             "runtime": profile.runtime,
             "clock": self.clock,
             "conditions": profile.conditions.model_dump(),
         } | profile.runtime_options.model_dump()
+        if identity["converter"] == "litert-torch":
+            del identity["converter"]  # tables older than the choice do not have it
+        if profile.runtime == "benchmark_model":
+            identity["benchmark_model"] = profile.benchmark_model.model_dump(
+                mode="json", exclude={"path"}
+            )
+            identity["battery_saver"] = session.environment["battery_saver"]
+        return identity

@@ -6,7 +6,14 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from harness.errors import ProfileError
 
@@ -14,7 +21,20 @@ _PACKAGE = Path(__file__).parent
 SHIPPED = (_PACKAGE / "catalogue", _PACKAGE.parents[1] / "devices")
 """Where the catalogue lies in an installed package, and in a checkout."""
 
-PRECISIONS = {"torch": ("float32",), "onnxruntime": ("float32",), "litert": ("float32", "int8")}
+TFLITE = ("float32", "float16", "int8")
+PRECISIONS = {
+    "torch": ("float32",),
+    "onnxruntime": ("float32",),
+    "litert": TFLITE,
+    "benchmark_model": TFLITE,
+}
+TFLITE_RUNTIMES = ("litert", "benchmark_model")
+TRANSPORTS = {  # of each runtime
+    "torch": ("local",),
+    "onnxruntime": ("local",),
+    "litert": ("local",),
+    "benchmark_model": ("adb",),
+}
 
 
 class _Strict(BaseModel):
@@ -25,9 +45,44 @@ class RuntimeSection(_Strict):
     """`[runtime_options]`: the settings that change a device's numbers."""
 
     num_threads: Annotated[int, Field(ge=1, le=1024)] = 1
-    cpus: Annotated[str, Field(pattern=r"^(any|one|0x[0-9a-fA-F]+)$")] = "any"
-    precision: Literal["float32", "int8"] = "float32"
+    cpus: Annotated[str, Field(pattern=r"^(any|one|big|little|0x[0-9a-fA-F]+)$")] = "any"
+    precision: Literal["float32", "float16", "int8"] = "float32"
     batch: Annotated[int, Field(ge=1, le=4096)] = 1
+    converter: Literal["litert-torch", "onnx-tf"] = "litert-torch"
+
+
+class BenchmarkModelSection(_Strict):
+    """`[benchmark_model]`: the runner on a phone."""
+
+    path: Path | None = None
+    delegate: Literal["default", "none", "xnnpack", "gpu", "nnapi"] = "default"
+    warmup_runs: Annotated[int, Field(ge=1, le=10_000)] = 1
+    warmup_s: Annotated[float, Field(ge=0, le=60)] = 0.2
+    runs: Annotated[int, Field(ge=1, le=10_000)] = 10
+    seconds: Annotated[float, Field(ge=0, le=20)] = 0.1
+    extra_args: tuple[Annotated[str, Field(pattern=r"^--\w+(=.*)?$")], ...] = ()
+
+
+class AdbSection(_Strict):
+    """`[adb]`: how a phone is reached."""
+
+    backend: Literal["auto", "server", "direct"] = "auto"
+    serial: Annotated[str, Field(min_length=1)] | None = None  # of its USB, or HOST:PORT
+    wait_s: Annotated[float, Field(ge=0, le=86_400)] = 300.0  # for a phone that went away
+
+
+class MatchSection(_Strict):
+    """`[match]`: which phone it must be; patterns as of file names, any of several."""
+
+    model: tuple[str, ...] = ()
+    device: tuple[str, ...] = ()
+    manufacturer: tuple[str, ...] = ()
+    soc: tuple[str, ...] = ()
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
 
 
 class ConditionsSection(_Strict):
@@ -41,10 +96,31 @@ class Profile(_Strict):
     """A device profile."""
 
     title: str
-    transport: Literal["local"]
-    runtime: Literal["torch", "onnxruntime", "litert"]
+    aliases: tuple[str, ...] = ()
+    transport: Literal["local", "adb"]
+    runtime: Literal["torch", "onnxruntime", "litert", "benchmark_model"]
+    match: MatchSection = MatchSection()
+    adb: AdbSection = AdbSection()
+    benchmark_model: BenchmarkModelSection = BenchmarkModelSection()
     runtime_options: RuntimeSection = RuntimeSection()
     conditions: ConditionsSection = ConditionsSection()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.transport not in TRANSPORTS[self.runtime]:
+            raise ValueError(
+                f"the runtime {self.runtime} needs the transport "
+                f"{' or '.join(TRANSPORTS[self.runtime])}, not {self.transport}"
+            )
+        if self.transport == "adb" and not (any(self.match.model_dump().values())):
+            raise ValueError("match: says which phone it must be, such as { model = 'Pixel 2' }")
+        if self.transport == "local" and self.runtime_options.cpus in ("big", "little"):
+            raise ValueError("runtime_options.cpus: big and little are for phones; use a mask")
+        if self.runtime_options.converter != "litert-torch" and (
+            self.runtime_options.precision != "float32" or self.runtime not in TFLITE_RUNTIMES
+        ):
+            raise ValueError("runtime_options.converter: onnx-tf makes only float32 .tflite files")
+        return self
 
     @model_validator(mode="after")
     def _runs_in_this_precision(self) -> Self:
@@ -74,6 +150,21 @@ def load_profile(name: str, root: Path) -> Profile:
         raise ProfileError(f"{known[name]}: {_explain(error)}") from error
 
 
+def full_name(name: str, root: Path) -> str:
+    """The device that is called so, or has this alias; the name itself where none has."""
+    known = profile_paths(root)
+    if name in known:
+        return name
+    for each, path in known.items():
+        try:
+            aliases = tomllib.loads(path.read_text()).get("aliases", ())
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+            continue  # whoever asks for it is told
+        if name in aliases:
+            return each
+    return name
+
+
 def _settings(name: str, known: dict[str, Path], heirs: tuple[str, ...]) -> dict[str, Any]:
     """The keys of a profile on top of those that it extends."""
     path = known[name]
@@ -81,6 +172,8 @@ def _settings(name: str, known: dict[str, Path], heirs: tuple[str, ...]) -> dict
         own = tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ProfileError(f"cannot read {path}: {error}") from error
+    if heirs:
+        own.pop("aliases", None)
     parent = own.pop("extends", None)
     if parent is None:
         return own
@@ -115,6 +208,9 @@ def _explain(error: ValidationError) -> str:
     sections: dict[str, type[_Strict]] = {
         "runtime_options": RuntimeSection,
         "conditions": ConditionsSection,
+        "benchmark_model": BenchmarkModelSection,
+        "adb": AdbSection,
+        "match": MatchSection,
     }
     section = sections.get(str(first["loc"][0]), Profile) if len(first["loc"]) > 1 else Profile
     near = get_close_matches(str(first["loc"][-1]), section.model_fields, n=1)

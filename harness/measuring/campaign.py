@@ -17,7 +17,7 @@ from harness.measuring.statistics import summarise
 from harness.progress import Progress, silent
 from harness.runtimes.session import Session
 from harness.tables.journal import Journal, Visit
-from harness.tables.record import Record
+from harness.tables.record import Record, Statistics
 
 
 @dataclass(frozen=True)
@@ -128,11 +128,17 @@ def records_of(visits: Visits, campaign: str) -> list[Record]:
                     quantity="latency",
                     clock=clock,
                     campaign=campaign,
-                    statistics=summarise(samples(chosen.visits, clock)),
+                    statistics=_statistics(chosen.visits, clock),
                     suspect=chosen.suspect,
                 )
             )
     return records
+
+
+def _statistics(visits: Sequence[Visit], clock: str) -> Statistics:
+    runs = [visit.runs for visit in visits if visit.runs is not None]
+    memory_mb = [visit.memory_mb for visit in visits if visit.memory_mb is not None]
+    return summarise(samples(visits, clock), sum(runs) or None, max(memory_mb, default=None))
 
 
 def wall_over_cpu(visits: Sequence[Visit]) -> float | None:

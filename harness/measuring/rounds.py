@@ -17,8 +17,9 @@ from harness.tables.journal import Journal, Reading, Visit
 
 SENTINEL_EVERY_S = 0.05
 FEWEST_VISITS = 3  # no table is made from less
-VISIT_COST_NS = 400_000  # asking, answering and journalling, here
+SENTINEL_SHARE = 0.05  # of the visits, at most
 PILOT_VISITS, PILOT_PAUSE_S = 40, 0.01  # of the sentinel, to see how steady the machine is
+PILOT_S, FEWEST_PILOT_VISITS = 5.0, 8  # where a visit takes long
 COOL_DOWN_TIMEOUT_S, COOL_DOWN_POLL_S = 900.0, 2.0
 
 
@@ -32,6 +33,7 @@ class Visits:
     clock: str
     journal: Journal
     run_ns: list[int] = field(default_factory=list)  # a warm run of each entry, once loaded
+    visit_cost_ns: int = 0  # besides its runs
     by_entry: dict[int, list[Visit]] = field(default_factory=lambda: defaultdict(list))
 
     def __post_init__(self) -> None:
@@ -64,9 +66,15 @@ class Visits:
     def round_s(self) -> float:
         """How long a round over all entries takes, the sentinel's visits included."""
         runs = self.plan.runs + 1  # one is not timed
-        visits_ns = sum(runs * ns + VISIT_COST_NS for ns in self.run_ns[1:])
-        sentinel_share = (runs * self.run_ns[0] + VISIT_COST_NS) / (SENTINEL_EVERY_S * 1e9)
+        visits_ns = sum(runs * ns + self.visit_cost_ns for ns in self.run_ns[1:])
+        sentinel_share = self.sentinel_visit_s() / self.sentinel_every_s()
         return visits_ns / 1e9 * (1 + sentinel_share) + self.limits.pause_s
+
+    def sentinel_visit_s(self) -> float:
+        return ((self.plan.runs + 1) * self.run_ns[0] + self.visit_cost_ns) / 1e9
+
+    def sentinel_every_s(self) -> float:
+        return max(SENTINEL_EVERY_S, self.visit_cost_ns / 1e9 / SENTINEL_SHARE)
 
     def shortest_s(self) -> float:
         """How long the rounds that every entry needs will take from now."""
@@ -90,15 +98,17 @@ def go_round(
 ) -> None:
     """Make the visits that the journal does not have yet; each is journalled as it is made.
 
-    The sentinel is visited every 50 ms instead of once a round. `on_visit` gets the visits done
-    and the fewest wanted in all, without the sentinel's.
+    The sentinel is visited every 50 ms (seldomer where visits take long) instead of once a round.
+    `on_visit` gets the visits done and the fewest wanted in all, without the sentinel's.
     """
     if visits.finished:
         return
-    visits.run_ns = [session.load(entry.workload) for entry in visits.entries]
+    visits.run_ns = [_run_ns(session, visits, index) for index in range(len(visits.entries))]
+    visits.visit_cost_ns = session.visit_cost_ns
     _check_time(visits, deadline_s)
     number = visits.next_round()
-    for _ in range(len(visits.by_entry[0]), PILOT_VISITS):
+    pilots = max(FEWEST_PILOT_VISITS, min(PILOT_VISITS, int(PILOT_S / visits.sentinel_visit_s())))
+    for _ in range(len(visits.by_entry[0]), pilots):
         _visit(session, visits, 0, number)
         time.sleep(PILOT_PAUSE_S)
     on_plan(visits)
@@ -134,7 +144,7 @@ def _one_round(
             continue
         if time.monotonic() >= sentinel_due:
             _visit(session, visits, 0, number)
-            sentinel_due = time.monotonic() + SENTINEL_EVERY_S
+            sentinel_due = time.monotonic() + visits.sentinel_every_s()
         _visit(session, visits, entry, number)
         done += 1
         on_visit(done, wanted)
@@ -142,9 +152,23 @@ def _one_round(
     journal.append_reading(Reading(number, session.conditions()))
 
 
+def _run_ns(session: Session, visits: Visits, entry: int) -> int:
+    """How long a warm run takes: by visits that were made before, else by loading it."""
+    before = [min(visit.wall_ns) for visit in visits.by_entry[entry]]
+    return min(before) if before else session.load(visits.entries[entry].workload)
+
+
 def _visit(session: Session, visits: Visits, entry: int, number: int) -> None:
     samples = session.visit(visits.entries[entry].workload, visits.plan.runs)
-    visit = Visit(entry, number, samples.at_ns, samples.wall_ns, samples.thread_ns)
+    visit = Visit(
+        entry,
+        number,
+        samples.at_ns,
+        samples.wall_ns,
+        samples.thread_ns,
+        samples.runs,
+        samples.memory_mb,
+    )
     visits.journal.append(visit)
     visits.by_entry[entry].append(visit)
 
@@ -172,8 +196,10 @@ def _wait_until_cool(session: Session, visits: Visits) -> None:
     end = time.monotonic() + COOL_DOWN_TIMEOUT_S
     while visits.limits.too_hot(session.conditions()):
         if time.monotonic() > end:
+            limit = visits.limits.max_temperature_c
+            hot = "so hot that it slows down" if limit is None else f"hotter than {limit:g} degrees"
             raise DeviceError(
-                f"the device stays hotter than {visits.limits.max_temperature_c:g} degrees Celsius "
-                f"for {COOL_DOWN_TIMEOUT_S / 60:.0f} minutes; cool it and start again to go on"
+                f"the device stays {hot} for {COOL_DOWN_TIMEOUT_S / 60:.0f} minutes; cool it and "
+                "start again to go on"
             )
         time.sleep(COOL_DOWN_POLL_S)

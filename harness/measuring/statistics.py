@@ -19,8 +19,13 @@ from harness.tables.record import Statistics
 Samples = npt.NDArray[np.int64]  # [visits, runs], ns
 
 
-def summarise(samples_ns: Samples) -> Statistics:
-    """Statistics of one workload from [visits, runs] samples, in the order they were made."""
+def summarise(
+    samples_ns: Samples, runs: int | None = None, memory_mb: float | None = None
+) -> Statistics:
+    """Statistics of one workload from [visits, runs] samples, in the order they were made.
+
+    `runs`: how many are behind them, where a sample is the typical time of several.
+    """
     fastest = samples_ns.min(axis=1)
     typical = np.median(samples_ns, axis=1)
     half = max(1, len(fastest) // 2)
@@ -36,7 +41,8 @@ def summarise(samples_ns: Samples) -> Statistics:
         "max_ns": typical.max(),
     }
     whole = {name: max(1, round(float(value))) for name, value in quantities.items()}
-    return Statistics(**whole, visits=len(samples_ns), runs=samples_ns.size)
+    runs = samples_ns.size if runs is None else runs
+    return Statistics(**whole, visits=len(samples_ns), runs=runs, memory_mb=memory_mb)
 
 
 def interval(fastest_ns: npt.NDArray[np.int64]) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,18 @@ from harness.errors import FileFormatError, UsageError
 from harness.measuring.campaign import Campaign, Work, run_campaign
 from harness.measuring.plan import Entry, Plan, sentinel
 from harness.pipeline.job import Run
+from harness.runtimes.benchmark_log import OpTime
+from harness.runtimes.benchmark_model import BenchmarkModelSession
 from harness.spaces.digits import DIGITS
 
 SCHEMA = 1
 PLAN = Plan(min_visits=30, max_visits=120, runs=5, interval=0.02, duration_s=10.0, anchors=0)
-SUFFIXES = {"onnxruntime": ".onnx", "litert": ".tflite", "torch": ".pt"}
+SUFFIXES = {
+    "onnxruntime": ".onnx",
+    "litert": ".tflite",
+    "benchmark_model": ".tflite",
+    "torch": ".pt",
+}
 _ALIKE = ("kind", "schema", "identity")  # what two results must have in common
 
 
@@ -77,19 +85,33 @@ def benchmark(job: Run, device: Device, model: Path) -> dict[str, Any]:
     }
 
 
-def _times(campaign: Campaign, role: str) -> dict[str, dict[str, int | None]]:
+def profile_ops(device: Device, model: Path) -> Sequence[OpTime]:
+    """Times by type of operator in one run of the model.
+
+    Raises:
+        UsageError: the device's runtime does not tell.
+    """
+    with device.open() as session:
+        if not isinstance(session, BenchmarkModelSession):
+            raise UsageError(f"the runtime {device.profile.runtime} gives no times of operators")
+        return session.profile_ops(model.resolve())
+
+
+def _times(campaign: Campaign, role: str) -> dict[str, dict[str, float | None]]:
     return {r.clock: asdict(r.statistics) for r in campaign.records if r.role == role}
 
 
 def describe(result: dict[str, Any]) -> str:
     clock = result["identity"]["clock"]
     times, wall = result["statistics"][clock], result["statistics"]["wall"]
+    memory_mb = wall.get("memory_mb")
+    memory = "" if memory_mb is None else f", memory grows by {memory_mb:.1f} MB"
     doubts = "".join(f"; suspect: {why}" for why in result["suspect"])
     return (
         f"{result['model']['name']} on {result['device']}: {times['value_ns'] / 1e6:.4f} ms at "
         f"full speed ({clock} clock, up to {times['high_ns'] / 1e6:.4f}), "
         f"{wall['median_ns'] / 1e6:.4f} ms median on the wall clock, "
-        f"{times['visits']} visits of {times['runs'] // times['visits']} runs{doubts}"
+        f"{times['visits']} visits of {times['runs'] // times['visits']} runs{memory}{doubts}"
     )
 
 

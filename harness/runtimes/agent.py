@@ -153,7 +153,7 @@ class LitertRuntime(object):
         numpy = self.numpy
         given, wanted = model.get_input_details()[0], model.get_output_details()[0]
         pixels = numpy.frombuffer(images, dtype=numpy.float32).reshape(shape)
-        if len(shape) == 4:
+        if list(given["shape"]) != list(shape):  # channels last, as nearly all .tflite files are
             pixels = pixels.transpose(0, 2, 3, 1)
         if given["dtype"] != numpy.float32:
             scale, zero = given["quantization"]

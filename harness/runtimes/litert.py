@@ -3,13 +3,13 @@
 from importlib.util import find_spec
 
 from harness.errors import MissingExtra
-from harness.runtimes.conversion.tflite import TfliteConverter
+from harness.runtimes.conversion.choice import tflite_converter
 from harness.runtimes.resident import model_file_session
 from harness.runtimes.session import RuntimeOptions, Session
-from harness.transports.transport import Transport
+from harness.transports.transport import ResidentTransport
 
 
-def open_session(transport: Transport, options: RuntimeOptions) -> Session:
+def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Session:
     """Start the agent with LiteRT.
 
     Raises:
@@ -17,5 +17,4 @@ def open_session(transport: Transport, options: RuntimeOptions) -> Session:
     """
     if find_spec("ai_edge_litert") is None:
         raise MissingExtra("the runtime litert is not installed: pip install '.[litert]'")
-    converter = TfliteConverter(options.batch, options.precision)
-    return model_file_session(transport, "litert", options, converter)
+    return model_file_session(transport, "litert", options, tflite_converter(options))

@@ -6,10 +6,10 @@ from harness.errors import MissingExtra
 from harness.runtimes.conversion.onnx import OnnxConverter
 from harness.runtimes.resident import model_file_session
 from harness.runtimes.session import RuntimeOptions, Session
-from harness.transports.transport import Transport
+from harness.transports.transport import ResidentTransport
 
 
-def open_session(transport: Transport, options: RuntimeOptions) -> Session:
+def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Session:
     """Start the agent with onnxruntime.
 
     Raises:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -24,22 +24,44 @@ def seed_of(workload: Workload) -> int:
 
 
 @dataclass(frozen=True)
+class BenchmarkModelOptions:
+    """Settings of the command-line runner on phones."""
+
+    path: Path | None = None  # of the runner, on this computer; None: where it usually lies
+    delegate: str = "default"  # "default", "none", "xnnpack", "gpu" or "nnapi"
+    warmup_runs: int = 1  # at least
+    warmup_s: float = 0.2  # at least
+    runs: int = 10  # timed in one invocation, at least
+    seconds: float = 0.1  # of timed runs, at least
+    extra_args: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class RuntimeOptions:
     """The settings of a device that change its numbers."""
 
     num_threads: int = 1
-    cpus: str = "any"  # "any", "one" (the last processor we may use), or a mask such as "0x2"
+    cpus: str = "any"  # "any", "one" (the last we may use), "big", "little", or a mask: "0x2"
     precision: str = "float32"
     batch: int = 1
+    converter: str = "litert-torch"  # of .tflite files
+    range_images: Path | None = None  # from which int8 ranges of network files are collected
+    benchmark_model: BenchmarkModelOptions = BenchmarkModelOptions()
+
+    def here(self) -> "RuntimeOptions":
+        """The same for this computer, whose cores have other names."""
+        return replace(self, cpus="any")
 
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """One visit: consecutive runs of one workload, each timed."""
+    """One visit: consecutive runs of one workload, each timed, or their typical time."""
 
     at_ns: int  # when the visit began, Unix time
     wall_ns: tuple[int, ...]
     thread_ns: tuple[int, ...] | None  # CPU time of the running thread; None where there is none
+    runs: int | None = None  # behind `wall_ns` where that is not one time a run
+    memory_mb: float | None = None  # growth of resident memory; None where the runtime is silent
 
 
 class Session(Protocol):
@@ -47,6 +69,9 @@ class Session(Protocol):
 
     environment: Mapping[str, str]
     """Versions and facts of the target that may change between campaigns."""
+
+    visit_cost_ns: int
+    """What a visit takes beside its runs: asking, starting, answering."""
 
     def prepare(self, workloads: Sequence[Workload], on_progress: Progress = silent) -> None:
         """Make the files that loading these needs, where the cache does not have them yet."""

@@ -9,10 +9,10 @@ from harness.errors import MissingExtra
 from harness.runtimes.conversion.weights import to_weights
 from harness.runtimes.resident import ResidentSession
 from harness.runtimes.session import RuntimeOptions, Session, Workload
-from harness.transports.transport import Transport
+from harness.transports.transport import ResidentTransport
 
 
-def open_session(transport: Transport, options: RuntimeOptions) -> Session:
+def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Session:
     """Start the agent with torch.
 
     Raises:

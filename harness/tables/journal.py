@@ -19,8 +19,10 @@ class Visit:
     entry: int  # position in the campaign's list
     round: int
     at_ns: int  # Unix time
-    wall_ns: tuple[int, ...]  # one value a run
+    wall_ns: tuple[int, ...]  # one value a run, or one for all `runs`
     thread_ns: tuple[int, ...] | None
+    runs: int | None = None
+    memory_mb: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +59,9 @@ class Journal:
                 if isinstance(line, dict):
                     self.readings.append(Reading(line["round"], line["conditions"]))
                     continue
-                entry, round_number, at_ns, wall_ns, thread_ns = line
+                entry, round_number, at_ns, wall_ns, thread_ns, *more = line
                 thread = tuple(thread_ns) if thread_ns is not None else None
-                yield Visit(entry, round_number, at_ns, tuple(wall_ns), thread)
+                yield Visit(entry, round_number, at_ns, tuple(wall_ns), thread, *more)
             except (KeyError, TypeError, ValueError) as error:
                 raise TableError(
                     f"{self.path}:{number}: not a visit; delete the file to measure again"
@@ -75,7 +77,8 @@ class Journal:
 
     def append(self, visit: Visit) -> None:
         thread = list(visit.thread_ns) if visit.thread_ns is not None else None
-        self._append([visit.entry, visit.round, visit.at_ns, list(visit.wall_ns), thread])
+        more = [] if visit.runs is None else [visit.runs, visit.memory_mb]
+        self._append([visit.entry, visit.round, visit.at_ns, list(visit.wall_ns), thread, *more])
         self.visits.append(visit)
 
     def _append(self, line: object) -> None:

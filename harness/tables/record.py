@@ -1,5 +1,6 @@
 """One line of a table: what was timed, in which campaign, and the statistics over its visits."""
 
+import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -25,6 +26,7 @@ class Statistics:
     max_ns: int | None
     visits: int
     runs: int
+    memory_mb: float | None = None  # the most that the runtime grew by, where it tells
 
     def scaled(self, factor: float) -> "Statistics":
         """The same on a machine that takes `factor` times as long."""
@@ -87,11 +89,14 @@ class Record:
                 statistics=statistics,
                 suspect=tuple(value["suspect"]),
             )
-            numbers = [number for number in asdict(statistics).values() if number is not None]
+            told = {name: n for name, n in asdict(statistics).items() if n is not None}
         except (KeyError, TypeError, FileFormatError) as error:
             raise TableError(f"not a record: {error}") from error
         if record.role not in ROLES or record.clock not in CLOCKS or not record.blocks:
             raise TableError(f"not a record: role {record.role!r}, clock {record.clock!r}")
-        if not all(isinstance(number, int) and number > 0 for number in numbers):
+        memory_mb = told.pop("memory_mb", 1)
+        if not all(isinstance(number, int) and number > 0 for number in told.values()):
             raise TableError("not a record: statistics must be whole numbers above 0")
+        if not isinstance(memory_mb, int | float) or not 0 < memory_mb < math.inf:
+            raise TableError("not a record: memory_mb must be a number above 0")
         return record

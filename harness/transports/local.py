@@ -2,13 +2,20 @@
 
 import os
 import selectors
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
+from subprocess import PIPE
 
-from harness.errors import TargetLost, TargetStalled
+from harness.errors import TargetFailed, TargetLost, TargetStalled
+from harness.transports.transport import Finished, Patience
+
+PIPE_BUFFER = 1 << 16
 
 
 class LocalProcess:
@@ -70,6 +77,27 @@ class LocalTransport:
     """Programs as child processes, files where they are."""
 
     python = sys.executable
+    hardware = "local"
+
+    def run(
+        self,
+        argv: Sequence[str],
+        stdin: bytes = b"",
+        *,
+        idle_timeout_s: float,
+        deadline_s: float,
+    ) -> Finished:
+        patience = Patience(argv[0], idle_timeout_s, deadline_s)
+        try:
+            child = subprocess.Popen(argv, stdin=PIPE, stdout=PIPE, stderr=PIPE, process_group=0)
+        except OSError as error:
+            return Finished(127, b"", f"{argv[0]}: {error.strerror}".encode())
+        try:
+            return _talk(child, stdin, patience)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)  # and what it has started
+            child.wait()
 
     def start(self, argv: Sequence[str]) -> LocalProcess:
         return LocalProcess(argv)
@@ -77,5 +105,48 @@ class LocalTransport:
     def push(self, local: Path) -> PurePosixPath:
         return PurePosixPath(local.resolve())
 
+    def pull(self, remote: PurePosixPath, local: Path) -> None:
+        try:
+            shutil.copyfile(remote, local)
+        except OSError as error:
+            raise TargetFailed(f"cannot read {remote}: {error.strerror}") from error
+
     def close(self) -> None:
         pass
+
+
+def _talk(child: "subprocess.Popen[bytes]", stdin: bytes, patience: Patience) -> Finished:
+    """Give a program its input and collect what it says, until it ends."""
+    assert child.stdin is not None
+    assert child.stdout is not None
+    assert child.stderr is not None
+    said = {child.stdout: bytearray(), child.stderr: bytearray()}
+    left = memoryview(stdin)
+    with selectors.DefaultSelector() as selector, child.stdin, child.stdout, child.stderr:
+        for stream in said:
+            selector.register(stream, selectors.EVENT_READ)
+        os.set_blocking(child.stdin.fileno(), False)
+        selector.register(child.stdin, selectors.EVENT_WRITE)
+        while selector.get_map():
+            with patience.waiting() as timeout_s:
+                ready = selector.select(timeout_s)
+                if not ready:
+                    raise TimeoutError
+            for key, _ in ready:
+                if key.fileobj is child.stdin:
+                    with suppress(BrokenPipeError):
+                        left = left[os.write(key.fd, left[:PIPE_BUFFER]) :] if left else left
+                        if left:
+                            continue
+                    selector.unregister(child.stdin)
+                    child.stdin.close()
+                elif chunk := os.read(key.fd, PIPE_BUFFER):
+                    said[key.fileobj] += chunk  # type: ignore[index]
+                else:
+                    selector.unregister(key.fileobj)
+        with patience.waiting() as timeout_s:
+            try:
+                status = child.wait(timeout_s)
+            except subprocess.TimeoutExpired as error:
+                raise TimeoutError from error
+    return Finished(status, bytes(said[child.stdout]), bytes(said[child.stderr]))

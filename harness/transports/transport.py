@@ -1,8 +1,62 @@
-"""What every transport offers; a new one is one file with these methods."""
+"""What every transport offers; a new one is one file, or one folder, with these methods."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
+
+from harness.errors import TargetStalled
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A program on the device that has ended by itself."""
+
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def text(self) -> str:
+        return self.stdout.decode(errors="replace")
+
+    def complaint(self) -> str:
+        """The last lines it wrote to standard error, else to standard output."""
+        said = self.stderr.decode(errors="replace").strip() or self.text.strip()
+        return " | ".join(said.splitlines()[-3:]) or "no message"
+
+
+class Patience:
+    """How long something may be silent, and how long it may take in all."""
+
+    def __init__(self, what: str, idle_timeout_s: float, deadline_s: float) -> None:
+        self._what = what
+        self._idle_timeout_s = idle_timeout_s
+        self._deadline_s = deadline_s
+        self._end = time.monotonic() + deadline_s
+
+    @contextmanager
+    def waiting(self) -> Iterator[float]:
+        """The longest that the next step may wait, seconds; its TimeoutError is made our own.
+
+        Raises:
+            TargetStalled: it was silent for too long, or the deadline has come.
+        """
+        left_s = self._end - time.monotonic()
+        if left_s <= 0:
+            raise TargetStalled(f"{self._what} was not done within {self._deadline_s:g} s")
+        try:
+            yield min(self._idle_timeout_s, left_s)
+        except TimeoutError as error:
+            if left_s < self._idle_timeout_s:
+                raise TargetStalled(
+                    f"{self._what} was not done within {self._deadline_s:g} s"
+                ) from error
+            raise TargetStalled(
+                f"{self._what} said nothing for {self._idle_timeout_s:g} s"
+            ) from error
 
 
 class Process(Protocol):
@@ -30,7 +84,45 @@ class Process(Protocol):
 
 
 class Transport(Protocol):
-    """A link to a device."""
+    """A link to a device: programs run there to their end, files go there and back."""
+
+    hardware: str
+    """The physical device at the other end: one measurement at a time."""
+
+    def run(
+        self,
+        argv: Sequence[str],
+        stdin: bytes = b"",
+        *,
+        idle_timeout_s: float,
+        deadline_s: float,
+    ) -> Finished:
+        """Run a program to its end; arguments reach it as they are.
+
+        Raises:
+            TargetLost: it cannot be started or the link broke.
+            TargetStalled: it was silent, or ran, for too long; it is killed.
+        """
+
+    def push(self, local: Path) -> PurePosixPath:
+        """Make a local file available on the device and return its path there.
+
+        Raises:
+            DeviceFull: there is no room for it.
+        """
+
+    def pull(self, remote: PurePosixPath, local: Path) -> None:
+        """Copy a file of the device.
+
+        Raises:
+            TargetFailed: it cannot be read there.
+        """
+
+    def close(self) -> None: ...
+
+
+class ResidentTransport(Transport, Protocol):
+    """A transport over which a program can be kept running and spoken to."""
 
     python: str
     """The Python interpreter there."""
@@ -41,8 +133,3 @@ class Transport(Protocol):
         Raises:
             TargetLost: it cannot be started.
         """
-
-    def push(self, local: Path) -> PurePosixPath:
-        """Make a local file available on the device and return its path there."""
-
-    def close(self) -> None: ...

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.devices.device import Device
 from harness.devices.profile import load_profile, profile_paths
 from harness.errors import ProfileError
 
@@ -68,3 +69,43 @@ def test_a_wrong_profile_names_the_file_and_the_key(tmp_path: Path, text: str, n
     with pytest.raises(ProfileError, match=named) as raised:
         load_profile("mine", written(tmp_path, text))
     assert "mine.toml" in str(raised.value)
+
+
+PHONE = 'title = "x"\ntransport = "adb"\nruntime = "benchmark_model"\n[match]\nmodel = "P"\n'
+
+
+def test_a_phones_profile_takes_one_pattern_or_several(tmp_path: Path) -> None:
+    assert load_profile("mine", written(tmp_path, PHONE)).match.model == ("P",)
+    several = PHONE.replace('"P"', '["P", "Q*"]')
+    assert load_profile("mine", written(tmp_path, several)).match.model == ("P", "Q*")
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        (PHONE.replace('[match]\nmodel = "P"\n', ""), "says which phone"),
+        (PHONE.replace('"adb"', '"local"'), "benchmark_model needs the transport adb"),
+        (PHONE.replace('"benchmark_model"', '"torch"'), "torch needs the transport local"),
+        (PHONE + "[adb]\nserail = 'x'\n", "did you mean 'serial'"),
+        (
+            PHONE + "[benchmark_model]\nextra_args = ['; rm -rf /']\n",
+            r"benchmark_model\.extra_args",
+        ),
+        (PHONE + "[benchmark_model]\ndelegate = 'npu'\n", r"benchmark_model\.delegate"),
+        (PHONE + "[match]\nmodell = 'x'\n", "mine.toml"),
+        (GOOD + "[runtime_options]\ncpus = 'big'\n", "big and little are for phones"),
+    ],
+)
+def test_a_wrong_phone_profile_names_the_key(tmp_path: Path, text: str, named: str) -> None:
+    with pytest.raises(ProfileError, match=named):
+        load_profile("mine", written(tmp_path, text))
+
+
+def test_an_alias_is_the_device_itself(tmp_path: Path) -> None:
+    assert Device.find("pixel", tmp_path).name == "pixel-1"
+    assert "pixel" not in profile_paths(tmp_path)
+
+
+def test_the_phones_of_the_paper_are_there(tmp_path: Path) -> None:
+    for name in ("galaxy-s7-edge", "galaxy-note8", "galaxy-note10", "pixel-1", "pixel-2", "lg-g8"):
+        assert Device.find(name, tmp_path).profile.match.model

@@ -23,31 +23,45 @@ class OnnxConverter:
 
     def path(self, workload: Workload) -> Path:
         """Raises MissingExtra where torch or onnx is not installed."""
-        try:
-            import onnx
-            import torch
-        except ImportError as error:
-            raise MissingExtra(f"making ONNX files: {error}; pip install '.[onnx]'") from error
-        versions = {"onnx": onnx.__version__, "torch": torch.__version__, "opset": OPSET}
-        return content_path(self.suffix, versions | {"batch": self.batch}, workload)
+        settings = exporter_versions() | {"opset": OPSET, "batch": self.batch}
+        return content_path(self.suffix, settings, workload)
 
     def make(self, workload: Workload) -> bytes:
+        return export(workload, self.batch, OPSET)
+
+
+def exporter_versions() -> dict[str, str | int]:
+    """What decides the files of `export`.
+
+    Raises:
+        MissingExtra: torch or onnx is not installed.
+    """
+    try:
+        import onnx
         import torch
+    except ImportError as error:
+        raise MissingExtra(f"making ONNX files: {error}; pip install '.[onnx]'") from error
+    return {"onnx": onnx.__version__, "torch": torch.__version__}
 
-        from harness.networks.build import input_shape
-        from harness.runtimes.conversion.source import source_of
 
-        source = source_of(workload)
-        example = torch.zeros(input_shape(source.blocks, self.batch))
-        with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
-            warnings.filterwarnings("ignore", category=DeprecationWarning)
-            torch.onnx.export(
-                source.network,
-                (example,),
-                Path(folder, "model.onnx"),
-                dynamo=False,
-                opset_version=OPSET,
-                input_names=["images"],
-                output_names=["output"],
-            )
-            return Path(folder, "model.onnx").read_bytes()
+def export(workload: Workload, batch: int, opset: int) -> bytes:
+    """An .onnx file that takes `images` [batch, channels, height, width]."""
+    import torch
+
+    from harness.networks.build import input_shape
+    from harness.runtimes.conversion.source import source_of
+
+    source = source_of(workload)
+    example = torch.zeros(input_shape(source.blocks, batch))
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        torch.onnx.export(
+            source.network,
+            (example,),
+            Path(folder, "model.onnx"),
+            dynamo=False,
+            opset_version=opset,
+            input_names=["images"],
+            output_names=["output"],
+        )
+        return Path(folder, "model.onnx").read_bytes()

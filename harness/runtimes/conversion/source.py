@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import nn
 
 from harness.networks.build import build_random
-from harness.networks.file import NetworkFile
+from harness.networks.file import NetworkFile, Preprocessing
 from harness.runtimes.session import Workload, seed_of
 from harness.spaces.block import Block
 
@@ -16,11 +16,12 @@ from harness.spaces.block import Block
 class Source:
     network: nn.Module
     blocks: Sequence[Block]
+    preprocessing: Preprocessing | None = None  # where it is a network file's
 
 
 def source_of(workload: Workload) -> Source:
     """A network file's network, or blocks with random weights that are always the same."""
     if isinstance(workload, Path):
         network_file = NetworkFile.load(workload)
-        return Source(network_file.module(), network_file.blocks)
+        return Source(network_file.module(), network_file.blocks, network_file.preprocessing)
     return Source(build_random(workload, seed_of(workload)), workload)

@@ -1,51 +1,107 @@
-"""Workloads as .tflite files, channels last, by litert-torch; int8 by ai-edge-quantizer."""
+"""Workloads as .tflite files, channels last, by litert-torch; smaller ones by ai-edge-quantizer."""
 
 import tempfile
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
-from harness.errors import MissingExtra
-from harness.runtimes.conversion.cache import content_path, converted
+from harness.errors import ConversionFailed, MissingExtra
+from harness.runtimes.conversion import images
+from harness.runtimes.conversion.cache import content_path, converted, named
+from harness.runtimes.conversion.graph import complaints, read_graph
 from harness.runtimes.session import Workload, seed_of
 
 if TYPE_CHECKING:
     from harness.runtimes.conversion.source import Source
 
-RANGE_INPUTS = 8  # random inputs from which a block's int8 ranges are collected
+Floats = npt.NDArray[np.float32]
+
+ROUTE = 2  # one more whenever other files come out of the same packages
+RANGE_INPUTS = 8  # random inputs from which int8 ranges are collected where there are no images
 
 
 @dataclass(frozen=True)
 class TfliteConverter:
-    """About 1.3 s a block, after 3 s for the import."""
+    """About 1.3 s a block, after 3 s for the import.
+
+    In "float32"; in "float16" with weights stored as such (arithmetic is the runtime's choice:
+    float32 on a CPU unless it is told otherwise, float16 on most GPUs); in "int8" with weights,
+    activations, input and output in 8 bits.
+    """
 
     batch: int
-    precision: str  # "float32" or "int8"
+    precision: str  # "float32", "float16" or "int8"
+    images: Path | None = None
+    """Folder or .npy file on which the int8 ranges of network files are collected. Without them,
+    and for blocks, it is normally distributed inputs: right for timing, not for accuracy."""
     suffix: ClassVar[str] = ".tflite"
     slow: ClassVar[bool] = True
 
     def path(self, workload: Workload) -> Path:
         """Raises MissingExtra where a part of the converter is not installed."""
         packages = ["litert-torch", "torch"]
-        if self.precision == "int8":
+        if self.precision != "float32":
             packages.append("ai-edge-quantizer")
         try:
             versions = {name: version(name) for name in packages}
         except PackageNotFoundError as error:
             raise MissingExtra(f"making TFLite files: {error}; pip install '.[litert]'") from error
-        settings = {"batch": self.batch, "precision": self.precision}
+        settings: dict[str, Any] = {
+            "route": ROUTE,
+            "batch": self.batch,
+            "precision": self.precision,
+        }
+        if (source := self._ranges_from(workload)) is not None:
+            settings["images"] = images.digest(source)
         return content_path(self.suffix, versions | settings, workload)
 
     def make(self, workload: Workload) -> bytes:
+        """The file; it has none of the operators that only a conversion brings in.
+
+        Raises:
+            ConversionFailed: it has; timing it would not be timing the network.
+            FileFormatError: the images cannot be used.
+        """
         from harness.runtimes.conversion.source import source_of
 
+        source = source_of(workload)
         if self.precision == "float32":
-            return _to_float32(source_of(workload), self.batch)
-        path = converted(replace(self, precision="float32"), workload)
-        return _to_int8(path, seed_of(workload))
+            content = _to_float32(source, self.batch)
+        else:
+            path = converted(replace(self, precision="float32", images=None), workload)
+            if self.precision == "float16":
+                content = _to_float16(path)
+            else:
+                content = _to_int8(path, self._inputs(workload, source))
+        if found := complaints(read_graph(content), source.blocks, self.precision):
+            raise ConversionFailed(
+                f"{named(workload)} in {self.precision} became a .tflite file with "
+                f"{', '.join(found)}; take the versions in constraints.txt"
+            )
+        return content
+
+    def _ranges_from(self, workload: Workload) -> Path | None:
+        """The images that decide the content of the file, where some do."""
+        return self.images if self.precision == "int8" and isinstance(workload, Path) else None
+
+    def _inputs(self, workload: Workload, source: "Source") -> Floats:
+        """Batches on which int8 ranges are collected, [n, batch, height, width, channels]."""
+        from harness.networks.build import input_shape
+
+        _, channels, height, width = input_shape(source.blocks, self.batch)
+        folder = self._ranges_from(workload)
+        if folder is None or source.preprocessing is None:
+            shape = (RANGE_INPUTS, self.batch, height, width, channels)
+            rng = np.random.default_rng(seed_of(workload))
+            return rng.standard_normal(shape).astype(np.float32)
+        inputs = images.network_inputs(folder, channels, source.preprocessing)
+        batches = -(-len(inputs) // self.batch)  # the last one is filled up from the first
+        inputs = inputs[np.arange(batches * self.batch) % len(inputs)].transpose(0, 2, 3, 1)
+        return inputs.reshape(batches, self.batch, *inputs.shape[1:])
 
 
 def _to_float32(source: "Source", batch: int) -> bytes:
@@ -53,42 +109,49 @@ def _to_float32(source: "Source", batch: int) -> bytes:
     import torch
 
     from harness.networks.build import input_shape
+    from harness.runtimes.conversion.channels_last import channels_last
 
-    shape = input_shape(source.blocks, batch)
-    with torch.no_grad():
-        pictures_out = source.network(torch.zeros(shape)).ndim == 4
-    outputs = {"outputs": [0]} if pictures_out else {}
-    network = litert_torch.to_channel_last_io(source.network, args=[0], **outputs).eval()
-    example = torch.zeros(shape).permute(0, 2, 3, 1).contiguous()
+    example = torch.zeros(input_shape(source.blocks, batch))
+    network = channels_last(source, example)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.tflite")
+        example = example.permute(0, 2, 3, 1).contiguous()
         litert_torch.convert(network, (example,)).export(str(path))
         return path.read_bytes()
 
 
-def _to_int8(path: Path, seed: int) -> bytes:
-    """8-bit weights and activations, input and output too.
+def _to_float16(path: Path) -> bytes:
+    from ai_edge_quantizer import algorithm_manager, qtyping, quantizer
 
-    Ranges are collected on normally distributed inputs: right for timing, not for accuracy.
-    """
+    half = qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT)
+    stored = qtyping.OpQuantizationConfig(
+        weight_tensor_config=half,
+        compute_precision=qtyping.ComputePrecision.FLOAT,
+        explicit_dequantize=True,
+    )
+    quantize = quantizer.Quantizer(str(path))
+    for operation in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):  # all that have weights
+        quantize.update_quantization_recipe(
+            regex=".*",
+            operation_name=qtyping.TFLOperationName(operation),
+            op_config=stored,
+            algorithm_key=algorithm_manager.AlgorithmName.FLOAT_CASTING,
+        )
+    return bytes(quantize.quantize(enable_progress_report=False).quantized_model)
+
+
+def _to_int8(path: Path, inputs: Floats) -> bytes:
+    """8-bit weights and activations, input and output too; ranges from inputs of whole batches."""
     from ai_edge_litert.interpreter import Interpreter
     from ai_edge_quantizer import calibrator, quantizer, recipe, recipe_manager
     from ai_edge_quantizer.utils.qsv_utils import min_max_update
 
-    signature = Interpreter(model_path=str(path)).get_signature_runner()
-    rng = np.random.default_rng(seed)
-    samples = [
-        {
-            name: rng.standard_normal(given["shape"]).astype(np.float32)
-            for name, given in signature.get_input_details().items()
-        }
-        for _ in range(RANGE_INPUTS)
-    ]
+    (name,) = Interpreter(model_path=str(path)).get_signature_runner().get_input_details()
     recipes = recipe_manager.RecipeManager()
     recipes.load_quantization_recipe(recipe.static_wi8_ai8())
     # Its default, a moving average, would clip what only some inputs reach.
     ranges = calibrator.Calibrator(str(path), 1, qsv_update_func=min_max_update)
-    ranges.calibrate({"serving_default": samples}, recipes)
+    ranges.calibrate({"serving_default": [{name: each} for each in inputs]}, recipes)
     quantize = quantizer.Quantizer(str(path), recipe.static_wi8_ai8())
     result = quantize.quantize(ranges.get_model_qsvs(), enable_progress_report=False)
     return bytes(result.quantized_model)

@@ -1,0 +1,180 @@
+"""TFLite on a phone through `benchmark_model`, the runner of its authors.
+
+Each visit is one short invocation. It prints no single runs, so that a visit is one time: the mean
+of its runs without the slowest.
+"""
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import platformdirs
+
+from harness.errors import MissingExtra, TargetFailed, TargetStalled
+from harness.progress import Progress, silent
+from harness.runtimes import litert
+from harness.runtimes.benchmark_log import BenchmarkLog, OpTime, parse_log, parse_ops
+from harness.runtimes.conversion.cache import convert_all, converted, named
+from harness.runtimes.conversion.choice import tflite_converter
+from harness.runtimes.phone import Conditions, core_mask, read_conditions, read_facts
+from harness.runtimes.session import RuntimeOptions, Samples, Session, Workload
+from harness.transports.local import LocalTransport
+from harness.transports.transport import Finished, Transport
+
+DEFAULT_BINARY = Path(platformdirs.user_data_dir("harness"), "android_aarch64_benchmark_model")
+DOWNLOAD = (
+    "https://storage.googleapis.com/tensorflow-nightly-public/prod/tensorflow/release/lite/tools/"
+    "nightly/latest/android_aarch64_benchmark_model"
+)
+DELEGATES = {
+    "default": (),
+    "none": ("--use_xnnpack=false",),
+    "xnnpack": ("--use_xnnpack=true",),
+    "gpu": ("--use_gpu=true", "--require_full_delegation=true"),
+    "nnapi": ("--use_nnapi=true", "--require_full_delegation=true"),
+}
+STRICT = {"gpu": "GPU", "nnapi": "NNAPI"}  # running elsewhere is a failure
+LONGEST_S = 30.0  # of the timed runs
+DEADLINE_S = 60.0  # to start, load and warm up
+
+
+def open_session(transport: Transport, options: RuntimeOptions) -> "BenchmarkModelSession":
+    """Send the runner to the phone.
+
+    Raises:
+        MissingExtra: there is no runner to send, or no converter.
+    """
+    return BenchmarkModelSession(transport, options, find_binary(options))
+
+
+def find_binary(options: RuntimeOptions) -> Path:
+    """The runner for the phone, which is in no package index.
+
+    Raises:
+        MissingExtra: it is not where it should be.
+    """
+    path = options.benchmark_model.path or DEFAULT_BINARY
+    if not path.is_file():
+        raise MissingExtra(
+            f"there is no benchmark_model at {path}: download {DOWNLOAD} to there, or say where it "
+            "is by --benchmark-model PATH, or path under [benchmark_model] in the device's profile"
+        )
+    return path
+
+
+class BenchmarkModelSession:
+    """A phone with the runner on it."""
+
+    def __init__(self, transport: Transport, options: RuntimeOptions, binary: Path) -> None:
+        self._transport = transport
+        self._options = options
+        self._converter = tflite_converter(options)
+        self._binary = str(transport.push(binary))
+        self._mask = core_mask(transport, options.cpus)
+        self._run_ns: dict[Workload, int] = {}
+        self._here: Session | None = None  # LiteRT on this computer, for accuracies
+        self.visit_cost_ns = int((options.benchmark_model.warmup_s + 0.3) * 1e9)
+        digest = hashlib.sha256(binary.read_bytes()).hexdigest()
+        self.environment: Mapping[str, str] = read_facts(transport) | {
+            "benchmark_model": digest[:16],
+            "cores": self._mask or "any",
+        }
+
+    def prepare(self, workloads: Sequence[Workload], on_progress: Progress = silent) -> None:
+        given = [each for each in workloads if not _is_model_file(each)]
+        convert_all(self._converter, given, on_progress)
+        for workload in workloads:
+            self._transport.push(self._model(workload))
+
+    def load(self, workload: Workload) -> int:
+        if workload not in self._run_ns:
+            self._run_ns[workload] = round(self._invoke(workload, 1).typical_us * 1e3)
+        return self._run_ns[workload]
+
+    def visit(self, workload: Workload, runs: int) -> Samples:
+        at_ns = time.time_ns()
+        log = self._invoke(workload, runs)
+        took_ns = time.time_ns() - at_ns
+        typical_ns = max(1, round(log.typical_us * 1e3))
+        self.visit_cost_ns = max(0, took_ns - runs * typical_ns)
+        return Samples(at_ns, (typical_ns,), None, log.runs, log.memory_mb)
+
+    def profile_ops(self, workload: Workload) -> Sequence[OpTime]:
+        """Times by type of operator; profiling itself takes time, so that they sum up to more."""
+        return parse_ops(_output(self._run(workload, 1, ["--enable_op_profiling=true"])))
+
+    def infer(self, workload: Workload, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """By the same file in LiteRT on this computer: the runner does not give outputs."""
+        if self._here is None:
+            self._here = litert.open_session(LocalTransport(), self._options.here())
+        return self._here.infer(self._model(workload), images)
+
+    def unload(self, workload: Workload) -> None:
+        self._run_ns.pop(workload, None)
+        if self._here is not None:
+            self._here.unload(self._model(workload))
+
+    def conditions(self) -> Conditions:
+        return read_conditions(self._transport, self._mask)
+
+    def close(self) -> None:
+        if self._here is not None:
+            self._here.close()
+
+    def _model(self, workload: Workload) -> Path:
+        if isinstance(workload, Path) and _is_model_file(workload):
+            return workload
+        return converted(self._converter, workload)
+
+    def _invoke(self, workload: Workload, runs: int) -> BenchmarkLog:
+        try:
+            finished = self._run(workload, runs)
+        except TargetStalled:  # hung once is bad luck; adbd has killed it
+            finished = self._run(workload, runs)
+        strict = STRICT.get(self._options.benchmark_model.delegate)
+        try:
+            log = parse_log(_output(finished), strict)
+            if finished.status:
+                raise TargetFailed(f"benchmark_model failed: {finished.complaint():.300}")
+        except TargetFailed as error:
+            raise TargetFailed(f"{named(workload)}: {error}") from error
+        return log
+
+    def _run(self, workload: Workload, runs: int, more: Sequence[str] = ()) -> Finished:
+        graph = self._transport.push(self._model(workload))
+        argv = [*command(self._options, self._binary, str(graph), runs, self._mask), *more]
+        deadline_s = DEADLINE_S + self._options.benchmark_model.warmup_s + LONGEST_S
+        return self._transport.run(argv, idle_timeout_s=deadline_s, deadline_s=deadline_s)
+
+
+def command(
+    options: RuntimeOptions, binary: str, graph: str, runs: int, mask: str | None
+) -> list[str]:
+    """The command line of one invocation."""
+    chosen = options.benchmark_model
+    pinned = ["taskset", mask] if mask else []
+    return [
+        *pinned,
+        binary,
+        f"--graph={graph}",
+        f"--num_threads={options.num_threads}",
+        f"--warmup_runs={chosen.warmup_runs}",
+        f"--warmup_min_secs={chosen.warmup_s:g}",
+        f"--num_runs={max(runs, chosen.runs)}",
+        f"--min_secs={chosen.seconds:g}",
+        f"--max_secs={LONGEST_S:g}",
+        *DELEGATES[chosen.delegate],
+        *chosen.extra_args,
+    ]
+
+
+def _output(finished: Finished) -> str:
+    """Older runners print to standard error, newer ones errors only."""
+    return f"{finished.text}\n{finished.stderr.decode(errors='replace')}"
+
+
+def _is_model_file(workload: Workload) -> bool:
+    return isinstance(workload, Path) and workload.suffix == ".tflite"

@@ -1,0 +1,169 @@
+"""What an Android phone says of itself: facts, conditions, and which cores are the big ones."""
+
+import re
+import shlex
+from collections.abc import Mapping
+
+from harness.errors import DeviceError, TargetFailed
+from harness.transports.transport import Transport
+
+IDLE_S, DEADLINE_S = 30.0, 60.0
+SECTION = "=== "
+COLDEST_C = -40.0
+BATTERY_TEMPERATURE, SKIN, CPU = 10, "3", "0"  # tenths of a degree; types of the thermal HAL
+
+FACTS = {
+    "manufacturer": "getprop ro.product.manufacturer",
+    "model": "getprop ro.product.model",
+    "soc": "getprop ro.soc.model",
+    "platform": "getprop ro.board.platform",
+    "android": "getprop ro.build.version.release",
+    "build": "getprop ro.build.fingerprint",
+    "abi": "getprop ro.product.cpu.abi",
+    "serial": "getprop ro.serialno",
+    "battery_saver": "settings get global low_power",
+}
+CONDITIONS = {
+    "battery": "dumpsys battery",
+    "thermal": "dumpsys thermalservice",
+    "screen": "dumpsys power | grep mWakefulness=",
+    "load": "cat /proc/loadavg",
+    "memory": "grep MemAvailable /proc/meminfo",
+    "frequencies": "for c in /sys/devices/system/cpu/cpu[0-9]*; do "
+    'echo "${c##*/cpu} $(cat $c/cpufreq/cpuinfo_max_freq) $(cat $c/cpufreq/scaling_max_freq) '
+    '$(cat $c/cpufreq/scaling_governor)"; done',
+}
+Conditions = dict[str, float | str | None]
+
+
+def ask(transport: Transport, commands: Mapping[str, str]) -> dict[str, str]:
+    """What each command prints, all in one call; nothing where the phone does not know it."""
+    script = "; ".join(
+        f"echo {shlex.quote(SECTION + name)}; {command} 2>/dev/null"
+        for name, command in commands.items()
+    )
+    finished = transport.run(["sh", "-c", script], idle_timeout_s=IDLE_S, deadline_s=DEADLINE_S)
+    answers = dict.fromkeys(commands, "")
+    for part in f"\n{finished.text}".split(f"\n{SECTION}")[1:]:
+        name, _, answer = part.partition("\n")
+        if name in answers:
+            answers[name] = answer.strip()
+    return answers
+
+
+def read_facts(transport: Transport) -> dict[str, str]:
+    """What may change between campaigns, and `processor`, which may not.
+
+    Raises:
+        TargetFailed: it does not say what it is.
+    """
+    facts = {name: answer for name, answer in ask(transport, FACTS).items() if answer}
+    if "model" not in facts:
+        raise TargetFailed("the phone does not say what model it is")
+    facts["battery_saver"] = "on" if facts.get("battery_saver") == "1" else "off"
+    chip = facts.get("soc") or facts.get("platform") or "unknown chip"
+    facts["processor"] = f"{facts.get('manufacturer', '')} {facts['model']}, {chip}".strip()
+    return facts
+
+
+def core_mask(transport: Transport, cpus: str) -> str | None:
+    """The mask for `taskset`, hexadecimal; None for all cores.
+
+    Args:
+        cpus: "any", "big" and "little" (the cores with the highest and the lowest top frequency),
+            "one" (the last big one), or a mask.
+
+    Raises:
+        DeviceError: the phone does not tell its cores' frequencies.
+    """
+    if cpus == "any":
+        return None
+    if cpus.startswith("0x"):
+        return cpus[2:]
+    cores = ask(transport, {"cores": CONDITIONS["frequencies"]})["cores"]
+    return choose_cores(cores, cpus)
+
+
+def choose_cores(answer: str, cpus: str) -> str:
+    top_khz = {core: top for core, top, _, _ in _frequencies(answer)}
+    if not top_khz:
+        raise DeviceError(
+            f"the phone does not tell its cores' frequencies: name them by a mask, such as "
+            f'"0xf0", instead of cpus = "{cpus}"'
+        )
+    wanted = min(top_khz.values()) if cpus == "little" else max(top_khz.values())
+    chosen = [core for core, top in top_khz.items() if top == wanted]
+    if cpus == "one":
+        chosen = [max(chosen)]
+    return format(sum(1 << core for core in chosen), "x")
+
+
+def _frequencies(answer: str) -> list[tuple[int, int, int, str]]:
+    """Core, its top frequency, the highest it may take now, kHz, and its governor."""
+    rows = [line.split() for line in answer.splitlines()]
+    return [
+        (int(row[0]), int(row[1]), int(row[2]), row[3])
+        for row in rows
+        if len(row) == 4 and all(word.isdigit() for word in row[:3])
+    ]
+
+
+def read_conditions(transport: Transport, mask: str | None) -> Conditions:
+    """Temperatures, thermal status, battery, screen, load, and how fast the cores may run."""
+    answers = ask(transport, CONDITIONS)
+    return describe_conditions(answers, mask)
+
+
+def describe_conditions(answers: Mapping[str, str], mask: str | None) -> Conditions:
+    battery = dict(re.findall(r"^\s*([\w ]+): (\S+)$", answers["battery"], re.MULTILINE))
+    battery_c = _number(battery.get("temperature"))
+    skin_c, cpu_c = _temperatures(answers["thermal"])
+    status = re.search(r"Thermal Status: (\d+)", answers["thermal"])
+    sources = [name for name in battery if name.endswith("powered")]
+    plugged = [name.removesuffix(" powered") for name in sources if battery[name] == "true"]
+    memory_kb = _number((answers["memory"].split() or ["", ""])[1:2])
+    cores = [row for row in _frequencies(answers["frequencies"]) if _in_mask(row[0], mask)]
+    wakefulness = re.search(r"mWakefulness=(\w+)", answers["screen"])
+    return {
+        "temperature_c": skin_c or (battery_c and battery_c / BATTERY_TEMPERATURE),
+        "cpu_temperature_c": cpu_c,
+        "thermal_status": float(status[1]) if status else None,
+        "battery_percent": _number(battery.get("level")),
+        "charging": ", ".join(plugged) or "no" if battery else None,
+        "screen": wakefulness[1].lower() if wakefulness else None,
+        "load_1m": _number(answers["load"].split()[:1]),
+        "memory_available_mb": memory_kb and memory_kb / 1024,
+        "frequency_share": min((now / top for _, top, now, _ in cores if top), default=None),
+        "governor": ", ".join(sorted({governor for *_, governor in cores})) or None,
+    }
+
+
+def _temperatures(thermal: str) -> tuple[float | None, float | None]:
+    """The hottest of the skin's and of the processors' sensors.
+
+    Only "current" ones: "cached" ones may be hours old. Some makers number the types otherwise than
+    Android does, so that a sensor's name counts before its type; absent ones say -99.9 or the like.
+    """
+    _, _, current = thermal.partition("Current temperatures from HAL")
+    current = current.partition("Current cooling devices")[0]
+    found: dict[str, list[float]] = {"skin": [], "cpu": []}
+    sensors = re.findall(r"mValue=(-?[\d.]+), mType=(-?\d+), mName=([^,}]*)", current)
+    for value, kind, name in sensors:
+        words = [word for word in ("skin", "cpu", "battery", "gpu", "usb") if word in name.lower()]
+        place = words[0] if words else {SKIN: "skin", CPU: "cpu"}.get(kind)
+        if place in found and float(value) > COLDEST_C:
+            found[place].append(float(value))
+    return max(found["skin"], default=None), max(found["cpu"], default=None)
+
+
+def _in_mask(core: int, mask: str | None) -> bool:
+    return mask is None or bool(int(mask, 16) >> core & 1)
+
+
+def _number(text: str | list[str] | None) -> float | None:
+    if isinstance(text, list):
+        text = text[0] if text else None
+    try:
+        return float(text) if text is not None else None
+    except ValueError:
+        return None

@@ -1,0 +1,62 @@
+"""The two ways to phones, and which of them is taken."""
+
+from collections.abc import Sequence
+
+from harness.errors import DeviceNotFound, MissingExtra, UsageError
+from harness.transports.adb.direct import DirectLink, TcpWire
+from harness.transports.adb.keys import signers
+from harness.transports.adb.link import Attached, Backend
+from harness.transports.adb.server import ServerBackend, server_runs
+from harness.transports.adb.usb import UsbWire, usb_serials
+
+DIALOG_S = 30.0  # for the user to find and accept the phone's dialog
+
+
+class DirectBackend:
+    """Phones on USB, and at addresses that are named."""
+
+    name = "no adb server"
+
+    def __init__(self) -> None:
+        """Raises MissingExtra where adb-shell is not installed."""
+        try:
+            import adb_shell  # noqa: F401
+        except ImportError as error:
+            raise MissingExtra("phones without an adb server: pip install '.[android]'") from error
+
+    def attached(self) -> Sequence[Attached]:
+        return [Attached(serial) for serial in usb_serials()]
+
+    def link(self, serial: str) -> DirectLink:
+        wire = TcpWire(serial) if ":" in serial else UsbWire(serial)
+        return DirectLink(wire, signers(), serial, DIALOG_S)
+
+
+def backend_named(name: str) -> Backend:
+    """`server`, `direct`, or `auto`: the server where one runs.
+
+    Raises:
+        MissingExtra: its library is not installed.
+    """
+    if name == "auto":
+        name = "server" if server_runs() else "direct"
+    if name not in ("server", "direct"):
+        raise UsageError(f"no adb backend {name!r}; there are auto, server, direct")
+    return ServerBackend() if name == "server" else DirectBackend()
+
+
+def candidates(backend: Backend, serial: str | None) -> Sequence[Attached]:
+    """The phone of that serial number alone, or all that are attached.
+
+    Raises:
+        DeviceNotFound: none is attached.
+    """
+    if serial is not None:
+        return [Attached(serial)]
+    found = backend.attached()
+    if not found:
+        raise DeviceNotFound(
+            f"no phone is attached ({backend.name} sees none): plug it in, switch on 'USB "
+            "debugging' in its developer options, or give HOST:PORT as serial under [adb]"
+        )
+    return found

@@ -1,0 +1,69 @@
+"""Daemons that several tests share, and the profile by which harness reaches them."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.real.real_adbd import RealAdbd
+
+STAND_IN = Path(__file__).with_name("benchmark_model")
+BACKENDS = ("direct", "server")
+
+
+@pytest.fixture(scope="session")
+def phone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealAdbd]:
+    """This computer behind a real adbd."""
+    adbd = RealAdbd(tmp_path_factory.mktemp("phone"))
+    adbd.start()
+    yield adbd
+    adbd.stop()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_adb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """An adb server on a port and with keys of its own; it is started by whoever needs it."""
+    import adbutils
+
+    home = tmp_path_factory.mktemp("android")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ANDROID_ADB_SERVER_PORT", str(20_000 + os.getpid() % 10_000))
+        patch.setenv("ANDROID_USER_HOME", str(home))
+        patch.setenv("XDG_CONFIG_HOME", str(home))
+        patch.delenv("ANDROID_SERIAL", raising=False)
+        yield
+        subprocess.run([adbutils.adb_path(), "kill-server"], capture_output=True, check=False)
+
+
+def write_profile(
+    root: Path, phone: RealAdbd, backend: str, wait_s: float = 60, delegate: str = "default"
+) -> None:
+    """The device `loopback-phone`: one thread on the last processor, short invocations."""
+    folder = root / "devices"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "loopback-phone.toml").write_text(
+        f"""
+title = "This computer behind a real adbd"
+transport = "adb"
+runtime = "benchmark_model"
+
+[match]
+model = "Loopback"
+
+[adb]
+serial = "{phone.serial}"
+backend = "{backend}"
+wait_s = {wait_s}
+
+[benchmark_model]
+path = "{STAND_IN}"
+warmup_s = 0.01
+seconds = 0.01
+delegate = "{delegate}"
+
+[runtime_options]
+cpus = "{1 << max(os.sched_getaffinity(0)):#x}"
+"""
+    )

@@ -1,0 +1,242 @@
+"""A latency table made through a real adbd, and campaigns on bad days."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+from harness.devices.conditions import Limits
+from harness.devices.device import Device
+from harness.errors import DeviceOffline, TargetFailed, TargetLost
+from harness.measuring.campaign import Campaign, Work, run_campaign
+from harness.measuring.plan import Entry, Plan, block_entries, calibration_entries
+from harness.progress import Progress, silent
+from harness.runtimes import benchmark_model
+from harness.runtimes.session import Session
+from harness.spaces.digits import DIGITS
+from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_0
+from harness.tables.journal import Journal, Visit
+from tests.real.conftest import BACKENDS, write_profile
+from tests.real.real_adbd import RealAdbd
+
+PLAN = Plan(min_visits=3, max_visits=3, runs=2, interval=0.05, duration_s=0.0, anchors=3)
+BLOCKS = DIGITS.distinct_blocks()[:4]
+
+
+@contextmanager
+def session(root: Path, phone: RealAdbd, backend: str) -> Iterator[Session]:
+    write_profile(root, phone, backend)
+    with Device.find("loopback-phone", root).open() as opened:
+        yield opened
+
+
+def entries() -> list[Entry]:
+    return [*calibration_entries(DIGITS, 3), *block_entries(BLOCKS)]
+
+
+def measured(
+    opened: Session, folder: Path, limits: Limits | None = None, on_visit: Progress = silent
+) -> Campaign:
+    chosen = entries()
+    opened.prepare([entry.workload for entry in chosen])
+    path = lambda name: folder / f"{name}.jsonl"  # noqa: E731
+    work = Work({"runtime": "x"}, "wall", limits or Limits(), chosen, PLAN, path)
+    return run_campaign(opened, work, on_visit=on_visit)
+
+
+def visits(folder: Path) -> list[Visit]:
+    (path,) = folder.glob("*.jsonl*")
+    journal = Journal(path.with_name(path.name.removesuffix(".gz")))
+    journal.close()
+    return journal.visits
+
+
+def test_blocks_take_as_long_through_the_phone_as_directly(tmp_path: Path, phone: RealAdbd) -> None:
+    """The same files in the same interpreter: what differs is the way there."""
+    blocks = OFA_MBV3_W1_0.at((128, 160)).distinct_blocks()
+    chosen = [(block,) for block in sorted(blocks, key=lambda block: block.macs)[::33]]
+    folder = tmp_path / "devices"
+    folder.mkdir()
+    cpus = f"{1 << max(os.sched_getaffinity(0)):#x}"
+    (folder / "here.toml").write_text(
+        f'title = "x"\nextends = "cpu-litert"\n[runtime_options]\ncpus = "{cpus}"\n'
+    )
+    times: dict[str, list[list[int]]] = {"direct": [], "server": [], "here": []}
+    with (
+        session(tmp_path, phone, "direct") as direct,
+        Device.find("here", tmp_path).open() as here,
+    ):
+        direct.prepare(chosen)
+        for _ in range(4):
+            for name, opened in (("direct", direct), ("here", here)):
+                times[name].append([min(opened.visit(each, 20).wall_ns) for each in chosen])
+    with session(tmp_path, phone, "server") as server:
+        times["server"] = [[min(server.visit(each, 20).wall_ns) for each in chosen] for _ in "12"]
+    fastest = {name: np.min(rows, axis=0) for name, rows in times.items()}
+    for name in ("direct", "server"):
+        ratios = fastest[name] / fastest["here"]
+        assert 0.9 < np.median(ratios) < 1.25, ratios  # what is claimed comes from a benchmark
+        assert spearmanr(fastest[name], fastest["here"]).statistic > 0.95
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_phone_says_what_it_is_and_how_it_feels(
+    tmp_path: Path, phone: RealAdbd, backend: str
+) -> None:
+    with session(tmp_path, phone, backend) as opened:
+        assert opened.environment["model"] == "Loopback"
+        assert opened.environment["serial"] == "LOOPBACK1"
+        assert opened.environment["battery_saver"] == "off"
+        felt = opened.conditions()
+    assert felt["temperature_c"] == 30.5
+    assert felt["cpu_temperature_c"] == 44.1
+    assert felt["battery_percent"] == 83
+    assert felt["screen"] == "awake"
+    assert felt["load_1m"] is not None
+
+
+def test_runs_and_memory_are_recorded_as_the_runner_tells_them(
+    tmp_path: Path, phone: RealAdbd
+) -> None:
+    with session(tmp_path, phone, "direct") as opened:
+        campaign = measured(opened, tmp_path / "runs")
+    for record in campaign.records:
+        statistics = record.statistics
+        assert statistics.runs >= 10 * statistics.visits  # the profile's fewest, not the plan's
+        assert statistics.memory_mb is None or statistics.memory_mb > 0
+    assert any(record.statistics.memory_mb for record in campaign.records)
+    assert {record.clock for record in campaign.records} == {"wall"}
+
+
+def test_a_killed_measurement_goes_on_through_the_other_backend(
+    tmp_path: Path, phone: RealAdbd
+) -> None:
+    command = [sys.executable, "-m", "harness", "measure", "--device", "loopback-phone"]
+    command += ["--quick", "--resolutions", "12", "--root", str(tmp_path)]
+    write_profile(tmp_path, phone, "direct")
+    journals = tmp_path / "runs" / "loopback-phone.digits"
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as killed:
+        for _ in range(3000):
+            if journals.exists() and sum(map(_lines, journals.glob("*.jsonl"))) > 150:
+                break
+            time.sleep(0.1)
+        killed.send_signal(signal.SIGKILL)
+    before = sum(map(_lines, journals.glob("*.jsonl")))
+    assert before > 100
+    write_profile(tmp_path, phone, "server")
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    header, *records = (tmp_path / "tables/loopback-phone.digits.jsonl").read_text().splitlines()
+    (campaign,) = json.loads(header)["campaigns"].values()
+    assert campaign["finished"]
+    assert len(list(journals.glob("*.jsonl.gz"))) == 1
+    blocks = {json.loads(r)["blocks"][0] for r in records if json.loads(r)["role"] == "block"}
+    assert blocks == {block.key for block in DIGITS.at((12,)).distinct_blocks()}
+
+
+def _lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n")
+
+
+@pytest.fixture
+def own_phone(tmp_path: Path) -> Iterator[RealAdbd]:
+    """One that a test may unplug."""
+    adbd = RealAdbd(tmp_path / "phone")
+    adbd.start()
+    yield adbd
+    adbd.stop()
+
+
+def test_a_phone_that_is_unplugged_in_a_campaign_is_waited_for(
+    tmp_path: Path, own_phone: RealAdbd
+) -> None:
+    def unplug(done: int, _total: int) -> None:
+        if done in (3, 8, 15):
+            own_phone.stop()
+            threading.Timer(1.5, own_phone.start).start()
+
+    with session(tmp_path, own_phone, "direct") as opened:
+        campaign = measured(opened, tmp_path / "runs", on_visit=unplug)
+    assert campaign.facts["finished"]
+    assert campaign.facts["rounds"] == PLAN.min_visits
+
+
+def test_a_phone_that_stays_away_loses_nothing(tmp_path: Path, own_phone: RealAdbd) -> None:
+    folder = tmp_path / "runs"
+
+    def unplug(done: int, _total: int) -> None:
+        if done == 10:
+            own_phone.stop()
+
+    write_profile(tmp_path, own_phone, "direct", wait_s=0)
+    device = Device.find("loopback-phone", tmp_path)
+    with device.open() as opened, pytest.raises((TargetLost, DeviceOffline)):
+        measured(opened, folder, on_visit=unplug)
+    kept = visits(folder)
+    assert len(kept) >= 10
+    own_phone.start()
+    with device.open() as opened:
+        assert measured(opened, folder).facts["finished"]
+    assert visits(folder)[: len(kept)] == kept
+
+
+def test_a_hot_phone_is_given_time_to_cool_down(tmp_path: Path, phone: RealAdbd) -> None:
+    thermal = phone.scripts / "dumpsys-thermalservice"
+    cool = thermal.read_text()
+    thermal.write_text(cool.replace("mValue=30.5", "mValue=55.0"))
+    threading.Timer(6, thermal.write_text, [cool]).start()
+    started = time.monotonic()
+    with session(tmp_path, phone, "direct") as opened:
+        campaign = measured(opened, tmp_path / "runs", Limits(max_temperature_c=40))
+    assert time.monotonic() - started > 5
+    assert not any(record.suspect for record in campaign.records)
+
+
+def test_a_runner_that_hangs_is_killed_and_tried_once_more(
+    tmp_path: Path, phone: RealAdbd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(benchmark_model, "DEADLINE_S", 2.0)
+    monkeypatch.setattr(benchmark_model, "LONGEST_S", 1.0)
+    runner = tmp_path / "runner"
+    hung = phone.files / "hung"
+    runner.write_text(
+        f"#!/bin/sh\n[ -e {hung} ] || {{ touch {hung}; exec sleep 4713; }}\n"
+        'exec "$PHONE_PYTHON" - "$@" <<"END"\n'
+        f"{Path(__file__).with_name('benchmark_model').read_text()}\nEND\n"
+    )
+    hung.unlink(missing_ok=True)
+    write_profile(tmp_path, phone, "direct")
+    device = Device.find("loopback-phone", tmp_path)
+    with Device(device.name, device.profile, runner).open() as opened:
+        opened.prepare([(BLOCKS[0],)])
+        started = time.monotonic()
+        assert opened.load((BLOCKS[0],)) > 0
+    assert 2.5 < time.monotonic() - started < 20
+
+
+def test_a_delegate_that_falls_back_is_a_failure(tmp_path: Path, phone: RealAdbd) -> None:
+    write_profile(tmp_path, phone, "direct", delegate="gpu")
+    with Device.find("loopback-phone", tmp_path).open() as opened:
+        opened.prepare([(BLOCKS[0],)])
+        with pytest.raises(TargetFailed, match="GPU delegate takes nothing"):
+            opened.load((BLOCKS[0],))
+
+
+def test_a_model_that_the_phone_cannot_load_is_named(tmp_path: Path, phone: RealAdbd) -> None:
+    broken = tmp_path / "broken.tflite"
+    broken.write_bytes(b"not a model")
+    with (
+        session(tmp_path, phone, "direct") as opened,
+        pytest.raises(TargetFailed, match=r"broken\.tflite: .*Failed to load model"),
+    ):
+        opened.load(broken)

@@ -1,0 +1,160 @@
+"""The parser of benchmark_model's output, on logs that others recorded (see their README)."""
+
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.errors import TargetFailed
+from harness.runtimes.benchmark_log import BenchmarkLog, parse_log, parse_ops
+
+LOGS = Path(__file__).with_name("benchmark_logs")
+GENERATIONS = ("tf-1.12", "tf-1.15", "tf-2.4", "tf-2.4-gpu", "tf-2.x-info", "litert")
+
+
+def recorded(name: str) -> str:
+    return (LOGS / f"{name}.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("tf-1.12", BenchmarkLog(50, 137722, 137079, 143416, 4452, None)),
+        ("tf-1.15", BenchmarkLog(15, 66767.6, 66699, 66838, 9933, None)),
+        ("tf-2.4", BenchmarkLog(50, 33209.4, 32641, 34005, 855, 12.8672)),
+        ("tf-2.4-gpu", BenchmarkLog(50, 119375, 113737, 124776, 870557, None)),
+        ("tf-2.x-info", BenchmarkLog(50, 971535, 911877, 1112273, 6418, 109.848)),
+        ("litert", BenchmarkLog(50, 1.24027e6, 1238588, 1252566, 5579, 109.832)),
+    ],
+)
+def test_every_generation_is_read(name: str, expected: BenchmarkLog) -> None:
+    assert parse_log(recorded(name)) == expected
+
+
+def test_what_logcat_puts_in_front_of_lines_does_not_matter() -> None:
+    lines = recorded("litert").replace("INFO: ", "07-08 15:33:55.768 I/tflite  ( 5395): ")
+    assert parse_log(lines) == parse_log(recorded("litert"))
+
+
+@pytest.mark.parametrize("name", GENERATIONS)
+def test_a_log_that_was_cut_off_is_never_a_result(name: str) -> None:
+    text = recorded(name)
+    results_end = text.index("nit: ", text.rindex("count=")) + 5
+    for end in range(0, results_end, 7):
+        with pytest.raises(TargetFailed, match="ended before its results"):
+            parse_log(text[:end])
+
+
+@given(st.text() | st.sampled_from([recorded(name) for name in GENERATIONS]), st.data())
+def test_no_text_does_more_than_fail(text: str, data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, len(text)))
+    end = data.draw(st.integers(start, len(text)))
+    hostile = text[:start] + data.draw(st.text(max_size=30)) + text[end:]
+    try:
+        log = parse_log(hostile)
+    except TargetFailed:
+        return
+    assert log.runs >= 1
+    assert 0 <= log.typical_us < math.inf
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("avg=1.24027e+06", "avg=nan"),
+        ("avg=1.24027e+06", "avg=-3"),
+        ("avg=1.24027e+06", "avg=1e999"),
+        ("avg=1.24027e+06", "avg=12"),
+        ("min=1238588 ", ""),
+        ("max=1252566", "max=x"),
+        ("count=50", "count=0"),
+        ("overall=109.832", "overall=many"),
+    ],
+)
+def test_numbers_that_cannot_be_are_no_result(old: str, new: str) -> None:
+    assert old in recorded("litert")
+    with pytest.raises(TargetFailed, match="no plausible result"):
+        parse_log(recorded("litert").replace(old, new))
+
+
+@given(st.lists(st.integers(1, 10**7), min_size=1, max_size=50))
+def test_what_the_runner_says_of_any_runs_is_read_back(times_us: list[int]) -> None:
+    """By the rules of Stat::OutputToStream: one value, all the same, or six significant digits."""
+    mean = sum(times_us) / len(times_us)
+    if len(set(times_us)) == 1:
+        said = f"count={len(times_us)} curr={times_us[0]}" + "(all same)" * (len(times_us) > 1)
+    else:
+        said = (
+            f"count={len(times_us)} first={times_us[0]} curr={times_us[-1]} min={min(times_us)} "
+            f"max={max(times_us)} avg={mean:.6g} std=1"
+        )
+    text = (
+        "INFO: Running benchmark for at least 1 iterations\nINFO: count=1 curr=9\n\n"
+        f"INFO: Running benchmark for at least 1 iterations\nINFO: {said}\n\n"
+        "INFO: Inference timings in us: Init: 9, First inference: 9\n"
+    )
+    log = parse_log(text)
+    assert log.runs == len(times_us)
+    assert (log.min_us, log.max_us) == (min(times_us), max(times_us))
+    assert log.mean_us == pytest.approx(mean, rel=1e-5)
+    assert log.min_us <= log.typical_us <= log.mean_us
+    if len(times_us) > 2:
+        rest = (sum(times_us) - max(times_us)) / (len(times_us) - 1)
+        assert log.typical_us == pytest.approx(rest, rel=1e-5 * max(times_us) / rest, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ERROR: Failed to load model /data/local/tmp/x.tflite",
+        "Failed to apply GPU delegate.",
+        "Failed to allocate tensors!",
+        "ERROR: Benchmarking failed.",
+        "ERROR: Disallowed CPU fallback detected.",
+        "/system/bin/sh: /data/local/tmp/harness/x: not executable: 64-bit ELF file",
+    ],
+)
+def test_what_the_runner_complains_of_is_passed_on(line: str) -> None:
+    with pytest.raises(TargetFailed) as raised:
+        parse_log(f"INFO: STARTING!\n{line}\n")
+    assert line.removeprefix("ERROR: ") in str(raised.value)
+
+
+# github.com/tensorflow/tensorflow issue 56482, comment of francescoyou97: the run then went on, on
+# the CPU, and ended with status 0
+FALLEN_BACK = (
+    "Though NNAPI delegate is explicitly applied, the model graph will not be executed by the "
+    "delegate.\n"
+)
+
+
+def test_a_delegate_that_silently_does_nothing_is_a_failure() -> None:
+    for delegate in ("NNAPI", None):
+        with pytest.raises(TargetFailed, match="NNAPI delegate takes nothing"):
+            parse_log(FALLEN_BACK + recorded("litert"), delegate)
+
+
+def test_a_delegate_must_take_the_whole_network() -> None:
+    assert parse_log(recorded("tf-2.4-gpu"), "GPU").runs == 50
+    partly = recorded("tf-2.4-gpu").replace("completely executed", "partially executed")
+    with pytest.raises(TargetFailed, match="only parts"):
+        parse_log(partly, "GPU")
+    with pytest.raises(TargetFailed, match="was not applied"):
+        parse_log(recorded("litert"), "GPU")
+
+
+def test_times_by_type_of_operator_are_read() -> None:
+    ops = parse_ops(recorded("profile"))
+    assert [(op.op, op.count, op.mean_ms) for op in ops][:2] == [
+        ("CONV_2D", 15, 1.406),
+        ("DEPTHWISE_CONV_2D", 13, 0.169),
+    ]
+    assert len(ops) == 5
+    assert parse_ops(recorded("profile").replace("\n\t", "\nINFO: \t")) == ops
+
+
+def test_an_output_without_a_profile_says_so() -> None:
+    with pytest.raises(TargetFailed, match="no profile"):
+        parse_ops(recorded("litert"))

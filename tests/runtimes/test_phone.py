@@ -1,0 +1,110 @@
+"""What a phone's answers mean. They are written by the form of AOSP's ThermalManagerService and
+BatteryService, not recorded; that of Samsung's sensors as quoted by others."""
+
+import pytest
+
+from harness.devices.conditions import Limits, round_doubts
+from harness.errors import DeviceError
+from harness.runtimes.phone import CONDITIONS, Conditions, choose_cores, describe_conditions
+
+# A Snapdragon 821's cores (Pixel 1): two clusters of two; the fast one held back.
+FREQUENCIES = """
+0 1593600 1593600 sched
+1 1593600 1593600 sched
+2 2150400 1075200 sched
+3 2150400 2150400 sched
+"""
+BATTERY = """
+Current Battery Service state:
+  AC powered: false
+  USB powered: true
+  status: 2
+  level: 83
+  temperature: 281
+"""
+THERMAL = """
+Thermal Status: 1
+Cached temperatures:
+	Temperature{mValue=61.0, mType=3, mName=skin, mStatus=0}
+HAL Ready: true
+Current temperatures from HAL:
+	Temperature{mValue=44.1, mType=0, mName=CPU0, mStatus=0}
+	Temperature{mValue=47.9, mType=0, mName=CPU1, mStatus=0}
+	Temperature{mValue=31.5, mType=3, mName=skin, mStatus=0}
+Current cooling devices from HAL:
+	CoolingDevice{mValue=0, mType=2, mName=TYPE_CPU}
+"""
+SAMSUNG = """
+Thermal Status: 0
+Current temperatures from HAL:
+	Temperature{mValue=24.0, mType=1, mName=TYPE_CPU, mStatus=0}
+	Temperature{mValue=24.4, mType=3, mName=TYPE_BATTERY, mStatus=0}
+	Temperature{mValue=25.3, mType=4, mName=TYPE_SKIN, mStatus=0}
+	Temperature{mValue=-99.9, mType=6, mName=TYPE_POWER_AMPLIFIER, mStatus=0}
+"""
+
+
+def conditions(mask: str | None = None, **answers: str) -> Conditions:
+    return describe_conditions(dict.fromkeys(CONDITIONS, "") | answers, mask)
+
+
+def test_a_silent_phone_tells_nothing_and_raises_no_doubt() -> None:
+    silent = conditions()
+    assert set(silent.values()) == {None}
+    assert not Limits(max_temperature_c=40).too_hot(silent)
+    assert round_doubts([silent], None, Limits(), "wall") == ()
+
+
+def test_battery_screen_load_and_memory_are_read() -> None:
+    seen = conditions(
+        battery=BATTERY,
+        screen="  mWakefulness=Dozing",
+        load="1.52 1.20 0.99 2/1034 7",
+        memory="MemAvailable:    2048000 kB",
+    )
+    assert seen["battery_percent"] == 83
+    assert seen["temperature_c"] == pytest.approx(28.1)
+    assert seen["charging"] == "USB"
+    assert seen["screen"] == "dozing"
+    assert seen["load_1m"] == 1.52
+    assert seen["memory_available_mb"] == 2000
+
+
+def test_current_temperatures_count_not_cached_ones() -> None:
+    seen = conditions(battery=BATTERY, thermal=THERMAL)
+    assert seen["temperature_c"] == 31.5
+    assert seen["cpu_temperature_c"] == 47.9
+    assert seen["thermal_status"] == 1
+
+
+def test_a_sensors_name_counts_before_its_type() -> None:
+    seen = conditions(thermal=SAMSUNG)
+    assert seen["temperature_c"] == 25.3
+    assert seen["cpu_temperature_c"] == 24.0
+
+
+def test_a_phone_that_throttles_is_too_hot_whatever_its_temperature() -> None:
+    hot = conditions(thermal=THERMAL.replace("Status: 1", "Status: 2"))
+    assert Limits().too_hot(hot)
+    assert round_doubts([hot], None, Limits(), "wall") == ("too hot",)
+
+
+def test_cores_that_are_held_back_make_a_round_doubtful() -> None:
+    fast = conditions(mask="c", frequencies=FREQUENCIES)
+    assert fast["frequency_share"] == 0.5
+    (doubt,) = round_doubts([fast], None, Limits(), "wall")
+    assert "held below 90%" in doubt
+    slow = conditions(mask="3", frequencies=FREQUENCIES)
+    assert slow["frequency_share"] == 1
+    assert slow["governor"] == "sched"
+
+
+@pytest.mark.parametrize(("cpus", "mask"), [("big", "c"), ("little", "3"), ("one", "8")])
+def test_cores_are_chosen_by_their_top_frequency(cpus: str, mask: str) -> None:
+    assert choose_cores(FREQUENCIES, cpus) == mask
+
+
+@pytest.mark.parametrize("answer", ["", "0   \n1   ", "cpu0 x y z", "0 1 2"])
+def test_cores_without_frequencies_have_to_be_named(answer: str) -> None:
+    with pytest.raises(DeviceError, match="by a mask"):
+        choose_cores(answer, "big")
