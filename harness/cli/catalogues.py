@@ -29,7 +29,7 @@ def devices_list(root: Root = HERE) -> None:
 
     for name in sorted(profile_paths(root)):
         title = load_profile(name, root).title
-        terminal().say(f"{name:<20} {title:<40} {evidence(name, root / 'tables')}")
+        terminal().say(f"{name:<20} {title:<48} {evidence(name, root / 'tables')}")
 
 
 @devices_app.command("check")

@@ -49,7 +49,8 @@ def check(device: Device) -> Iterator[tuple[str, str]]:
             with _step("space"):
                 yield "space", f"{_free_mb(transport):.0f} MB free on the phone"
         with _step(device.profile.runtime), device.session(transport) as session:
-            yield from session.environment.items()
+            for name, value in (device.identity(session) | dict(session.environment)).items():
+                yield name, str(value)
             entry = sentinel(DIGITS)
             with _step("a model that runs"):
                 session.prepare([entry.workload])

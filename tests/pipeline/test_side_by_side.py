@@ -15,6 +15,8 @@ from harness.pipeline import describe_table, measure, on_each
 from harness.pipeline.job import Run
 from harness.spaces.digits import DIGITS
 from harness.tables.table import Table
+from harness.transports.local import LocalTransport
+from harness.transports.transport import Transport
 from harness.workspace import Workspace
 
 SHORT = Plan(min_visits=4, max_visits=6, runs=2, interval=0.2, duration_s=4.0, anchors=10)
@@ -26,6 +28,11 @@ class Elsewhere(Device):
     @property
     def hardware(self) -> str:
         return "elsewhere"
+
+    def _transport(self) -> Transport:
+        transport = LocalTransport()
+        transport.hardware = self.hardware
+        return transport
 
 
 def span_s(table: Table) -> tuple[float, float]:

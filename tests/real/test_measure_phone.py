@@ -28,6 +28,7 @@ from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_0
 from harness.tables.journal import Journal, Visit
 from tests.real.conftest import BACKENDS, write_profile
 from tests.real.real_adbd import RealAdbd
+from tests.real.small_space import SMALL
 
 PLAN = Plan(min_visits=3, max_visits=3, runs=2, interval=0.05, duration_s=0.0, anchors=3)
 BLOCKS = DIGITS.distinct_blocks()[:4]
@@ -122,26 +123,26 @@ def test_a_killed_measurement_goes_on_through_the_other_backend(
     tmp_path: Path, phone: RealAdbd
 ) -> None:
     command = [sys.executable, "-m", "harness", "measure", "--device", "loopback-phone"]
-    command += ["--quick", "--resolutions", "12", "--root", str(tmp_path)]
+    command += ["--quick", "--space", "tests.real.small_space:SMALL", "--root", str(tmp_path)]
     write_profile(tmp_path, phone, "direct")
-    journals = tmp_path / "runs" / "loopback-phone.digits"
+    journals = tmp_path / "runs" / "loopback-phone.small"
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as killed:
         for _ in range(3000):
-            if journals.exists() and sum(map(_lines, journals.glob("*.jsonl"))) > 150:
+            if journals.exists() and sum(map(_lines, journals.glob("*.jsonl"))) > 80:
                 break
             time.sleep(0.1)
         killed.send_signal(signal.SIGKILL)
     before = sum(map(_lines, journals.glob("*.jsonl")))
-    assert before > 100
+    assert before > 80
     write_profile(tmp_path, phone, "server")
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
-    header, *records = (tmp_path / "tables/loopback-phone.digits.jsonl").read_text().splitlines()
+    header, *records = (tmp_path / "tables/loopback-phone.small.jsonl").read_text().splitlines()
     (campaign,) = json.loads(header)["campaigns"].values()
     assert campaign["finished"]
     assert len(list(journals.glob("*.jsonl.gz"))) == 1
     blocks = {json.loads(r)["blocks"][0] for r in records if json.loads(r)["role"] == "block"}
-    assert blocks == {block.key for block in DIGITS.at((12,)).distinct_blocks()}
+    assert blocks == {block.key for block in SMALL.distinct_blocks()}
 
 
 def _lines(path: Path) -> int:

@@ -15,7 +15,7 @@ DIALOG_S = 30.0  # for the user to find and accept the phone's dialog
 class DirectBackend:
     """Phones on USB, and at addresses that are named."""
 
-    name = "no adb server"
+    name = "USB, without an adb server"
 
     def __init__(self) -> None:
         """Raises MissingExtra where adb-shell is not installed."""
@@ -56,7 +56,7 @@ def candidates(backend: Backend, serial: str | None) -> Sequence[Attached]:
     found = backend.attached()
     if not found:
         raise DeviceNotFound(
-            f"no phone is attached ({backend.name} sees none): plug it in, switch on 'USB "
+            f"no phone is attached, by {backend.name}: plug it in, switch on 'USB "
             "debugging' in its developer options, or give HOST:PORT as serial under [adb]"
         )
     return found
