@@ -36,6 +36,7 @@ class Point:
     latency_ms_wall_median: float | None = None  # what a clock on the wall showed, in the middle
     accuracy_measured: float | None = None  # top-1 on test images through the device's runtime
     accuracy_measured_interval: Interval | None = None  # 95 %, resampled over originals
+    memory_mb_measured: float | None = None  # growth of the runtime's memory, where it tells
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ class Front:
                 latency_ms_wall_median=None,
                 accuracy_measured=None,
                 accuracy_measured_interval=None,
+                memory_mb_measured=None,
             )
             for point in self.points
         )

@@ -122,6 +122,7 @@ def verified(
                 latency_ms_wall_median=wall.median_ns / 1e6,
                 accuracy_measured=seen.accuracy if seen else None,
                 accuracy_measured_interval=seen.interval if seen else None,
+                memory_mb_measured=wall.memory_mb,
             )
         )
     return tuple(points)

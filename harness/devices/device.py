@@ -29,6 +29,10 @@ class Device:
     profile: Profile
     benchmark_model: Path | None = None  # the runner on a phone, instead of the profile's
     range_images: Path | None = None  # from which int8 ranges are collected
+    serial: str | None = None  # of several phones of one model
+
+    def __str__(self) -> str:
+        return self.name if self.serial is None else f"{self.name} ({self.serial})"
 
     @classmethod
     def find(cls, name: str, root: Path) -> "Device":
@@ -72,7 +76,8 @@ class Device:
         profile = self.profile
         if profile.transport == "local":
             return "local"
-        return f"adb-{profile.adb.serial or profile.match.model_dump_json(exclude_defaults=True)}"
+        match = profile.match.model_dump_json(exclude_defaults=True)
+        return f"adb-{self.wanted.serial or match}"
 
     @contextmanager
     def open(self) -> Iterator[Session]:
@@ -117,7 +122,14 @@ class Device:
         """Which phone it must be."""
         adb = self.profile.adb
         match = self.profile.match.model_dump(exclude_defaults=True)
-        return Wanted(match, adb.serial, adb.backend)
+        serial = self.serial or next(iter(adb.serial), None)
+        return Wanted(match, serial, adb.backend)
+
+    @property
+    def units(self) -> "tuple[Device, ...]":
+        """A device for each phone that the profile names; itself where that is at most one."""
+        serials = self.profile.adb.serial
+        return tuple(replace(self, serial=serial) for serial in serials) or (self,)
 
     @contextmanager
     def _lock(self, hardware: str) -> Iterator[None]:

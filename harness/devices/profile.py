@@ -63,12 +63,19 @@ class BenchmarkModelSection(_Strict):
     extra_args: tuple[Annotated[str, Field(pattern=r"^--\w+(=.*)?$")], ...] = ()
 
 
+def _as_tuple(value: object) -> object:
+    """One where several are possible."""
+    return (value,) if isinstance(value, str) else value
+
+
 class AdbSection(_Strict):
     """`[adb]`: how a phone is reached."""
 
     backend: Literal["auto", "server", "direct"] = "auto"
-    serial: Annotated[str, Field(min_length=1)] | None = None  # of its USB, or HOST:PORT
+    serial: tuple[Annotated[str, Field(min_length=1)], ...] = ()  # of its USB, or HOST:PORT
     wait_s: Annotated[float, Field(ge=0, le=86_400)] = 300.0  # for a phone that went away
+
+    _one_or_several = field_validator("serial", mode="before")(_as_tuple)
 
 
 class MatchSection(_Strict):
@@ -79,10 +86,7 @@ class MatchSection(_Strict):
     manufacturer: tuple[str, ...] = ()
     soc: tuple[str, ...] = ()
 
-    @field_validator("*", mode="before")
-    @classmethod
-    def _one_or_several(cls, value: object) -> object:
-        return (value,) if isinstance(value, str) else value
+    _one_or_several = field_validator("*", mode="before")(_as_tuple)
 
 
 class ConditionsSection(_Strict):

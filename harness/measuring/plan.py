@@ -49,9 +49,13 @@ class Entry:
     arch: Arch | None = None
 
 
-def table_entries(space: Space, anchors: int) -> list[Entry]:
-    """What a latency table is measured from: sentinel, all blocks, anchors, holdouts."""
-    return [*refit_entries(space, anchors), *block_entries(space.distinct_blocks())]
+def table_entries(space: Space, anchors: int, share: tuple[int, int] = (0, 1)) -> list[Entry]:
+    """What a latency table is measured from: sentinel, anchors, holdouts, and all blocks.
+
+    `share`: only every so many-th block, from the given one on; others measure the others.
+    """
+    first, of = share
+    return [*refit_entries(space, anchors), *block_entries(space.distinct_blocks()[first::of])]
 
 
 def block_entries(blocks: Sequence[Block]) -> list[Entry]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,14 @@ import numpy as np
 from harness.deploy.front import Front, gaps, verification_entries
 from harness.devices.device import Device
 from harness.errors import FileFormatError
+from harness.files import replace_atomically
 from harness.pipeline.first_look import latency_of
 from harness.pipeline.job import Run
 from harness.pipeline.table import load_or_start, run_on_terminal, work
 from harness.runtimes.session import Workload
 from harness.spaces.genome import encode
+
+RANGE_IMAGES = 64
 
 if TYPE_CHECKING:  # torch is imported where it is needed
     from harness.training.evaluate import SubnetEvaluator
@@ -40,6 +44,8 @@ def verify(
     networks: list[Workload] = [job.space.blocks(point.arch) for point in front.points]
     files = extract_front(job, evaluator, front) if evaluator else []
     networks = list(files) or networks
+    if evaluator and device.range_images is None and device.options.precision == "int8":
+        device = replace(device, range_images=training_images(job, evaluator))
     plan = job.effort.verification
     entries = verification_entries(front, job.space, networks, plan.anchors)
     table_path = job.workspace.table(device.name, job.space.name)
@@ -66,6 +72,19 @@ def verify(
     front = replace(front, points=points, verification=facts | gaps(points))
     front.save(path)
     return front
+
+
+def training_images(job: Run, evaluator: "SubnetEvaluator") -> Path:
+    """A file of images as the supernet was trained on, from which int8 ranges are collected."""
+    import torch
+
+    path = job.folder() / "range_images.npy"
+    if not path.exists():
+        pixels, _ = evaluator.data.batch(RANGE_IMAGES, torch.Generator().manual_seed(job.seed))
+        content = BytesIO()
+        np.save(content, pixels.numpy())
+        replace_atomically(path, content.getvalue())
+    return path
 
 
 def found_front(job: Run, device: str) -> Front:

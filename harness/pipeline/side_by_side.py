@@ -16,20 +16,20 @@ def on_each(devices: Sequence[Device], task: Callable[[Device], Result]) -> list
     A device that fails does not stop the others; what the first of them raised is raised in the
     end. Threads do not outlive the process: what was measured by then is in the journals.
     """
-    by_hardware: dict[str, list[Device]] = defaultdict(list)
-    for device in devices:
-        by_hardware[device.hardware].append(device)
+    by_hardware: dict[str, list[int]] = defaultdict(list)
+    for number, device in enumerate(devices):
+        by_hardware[device.hardware].append(number)
     if len(by_hardware) == 1:
         return [task(device) for device in devices]
-    done: dict[str, Result] = {}
-    failed: dict[str, BaseException] = {}
+    done: dict[int, Result] = {}
+    failed: dict[int, BaseException] = {}
 
-    def work(queue: Sequence[Device]) -> None:
-        for device in queue:
+    def work(queue: Sequence[int]) -> None:
+        for number in queue:
             try:
-                done[device.name] = task(device)
+                done[number] = task(devices[number])
             except BaseException as error:  # noqa: BLE001 - raised in the main thread
-                failed[device.name] = error
+                failed[number] = error
 
     threads = [
         Thread(target=work, args=(queue,), daemon=True, name=hardware)
@@ -39,7 +39,6 @@ def on_each(devices: Sequence[Device], task: Callable[[Device], Result]) -> list
         thread.start()
     for thread in threads:
         thread.join()
-    for device in devices:
-        if device.name in failed:
-            raise failed[device.name]
-    return [done[device.name] for device in devices]
+    if failed:
+        raise failed[min(failed)]
+    return [done[number] for number in range(len(devices))]

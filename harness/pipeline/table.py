@@ -1,5 +1,6 @@
 """Measuring a device's latency table, and keeping it up to date."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from harness.measuring.campaign import Campaign, Work, latest_campaign, run_camp
 from harness.measuring.forecast import forecast
 from harness.measuring.plan import Entry, Plan, refit_entries, table_entries
 from harness.pipeline.job import Run
+from harness.pipeline.side_by_side import on_each
 from harness.predictors.block_table import BlockTablePredictor
 from harness.runtimes.session import Session
 from harness.spaces.space import Space
@@ -16,27 +18,41 @@ from harness.tables.table import Table
 
 
 def measure(job: Run, device: Device) -> Table:
-    """The device's latency table for the space, at the resolutions that `job.space` has."""
-    entries = table_entries(job.space, job.effort.table.anchors)
+    """The device's latency table for the space, at the resolutions that `job.space` has.
+
+    Several phones of one model share its blocks; all of them measure the networks and the sentinel,
+    by which the table brings them to one level.
+    """
     if job.accuracy is None and not job.can_train:
         job.console.say(
             f"no accuracies for {job.space.name} come from here: a search in this table will need "
             "--accuracy (a released predictor, a CSV of evaluated networks, a function)"
         )
-    with device.open() as session:
-        table = load_or_start(_path(job, device), device, job.space.name, device.identity(session))
-        todo = work(job, device, session, entries, job.effort.table)
+    units = device.units
+    shares = {unit: (number, len(units)) for number, unit in enumerate(units)}
+    measured = on_each(units, lambda unit: _measure_share(job, unit, shares[unit]))
+    table = measured[0][0]
+    for _, campaign in measured:
+        if campaign is not None:
+            table = saved(job, device, table, campaign)
+    return table
+
+
+def _measure_share(job: Run, unit: Device, share: tuple[int, int]) -> tuple[Table, Campaign | None]:
+    """The table as it was, and what one phone (or the only device) has to add to it."""
+    entries = table_entries(job.space, job.effort.table.anchors, share)
+    with unit.open() as session:
+        table = load_or_start(_path(job, unit), unit, job.space.name, unit.identity(session))
+        todo = work(job, unit, session, entries, job.effort.table)
         begun = is_begun(table, session, todo)
-        if not job.fresh and not begun and _is_measured(table, session, job):
+        if not job.fresh and not begun and _is_measured(table, session, job, entries):
             job.console.say(
-                f"{device.name} is measured for {job.space.name} already; --fresh measures anew, "
+                f"{unit} is measured for {job.space.name} already; --fresh measures anew, "
                 "--refit only calibrates anew, --refresh looks for what has changed"
             )
-            return table
-        campaign = run_on_terminal(
-            job, device, session, todo, "measure blocks", job.fresh and not begun
-        )
-    return saved(job, device, table, campaign)
+            return table, None
+        fresh = job.fresh and not begun
+        return table, run_on_terminal(job, unit, session, todo, "measure blocks", fresh)
 
 
 def refit(job: Run, device: Device) -> Table:
@@ -65,15 +81,15 @@ def run_on_terminal(
     job: Run, device: Device, session: Session, todo: Work, title: str, fresh: bool
 ) -> Campaign:
     """A campaign on the terminal: files first, then the plan, then the visits."""
-    with job.console.step(f"prepare {device.name}") as progress:
+    with job.console.step(f"prepare {device}") as progress:
         session.prepare([entry.workload for entry in todo.entries], progress)
-    with job.console.step(f"{title} on {device.name}") as progress:
+    with job.console.step(f"{title} on {device}") as progress:
         return run_campaign(
             session,
             todo,
             fresh,
             progress,
-            lambda visits: job.console.say(f"{device.name}: {forecast(visits, job.deadline_s)}"),
+            lambda visits: job.console.say(f"{device}: {forecast(visits, job.deadline_s)}"),
         )
 
 
@@ -111,9 +127,9 @@ def is_begun(table: Table, session: Session, todo: Work) -> bool:
     return latest is not None and not table.campaigns.get(latest, {}).get("finished")
 
 
-def _is_measured(table: Table, session: Session, job: Run) -> bool:
-    """Whether all blocks were measured at least this thoroughly in this environment."""
-    wanted = set(job.space.distinct_blocks())
+def _is_measured(table: Table, session: Session, job: Run, entries: Sequence[Entry]) -> bool:
+    """Whether its blocks were measured at least this thoroughly in this environment."""
+    wanted = {entry.blocks[0] for entry in entries if entry.role == "block"}
     return any(
         wanted <= {r.blocks[0] for r in table.records if (r.role, r.campaign) == ("block", name)}
         and facts.get("finished", True)

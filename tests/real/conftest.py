@@ -38,9 +38,15 @@ def _own_adb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def write_profile(
-    root: Path, phone: RealAdbd, backend: str, wait_s: float = 60, delegate: str = "default"
+    root: Path,
+    phone: RealAdbd,
+    backend: str,
+    wait_s: float = 60,
+    delegate: str = "default",
+    second: RealAdbd | None = None,
 ) -> None:
     """The device `loopback-phone`: one thread on the last processor, short invocations."""
+    serials = [phone.serial] if second is None else [phone.serial, second.serial]
     folder = root / "devices"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "loopback-phone.toml").write_text(
@@ -53,7 +59,7 @@ runtime = "benchmark_model"
 model = "Loopback"
 
 [adb]
-serial = "{phone.serial}"
+serial = {serials}
 backend = "{backend}"
 wait_s = {wait_s}
 

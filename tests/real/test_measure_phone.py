@@ -9,23 +9,28 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
+from harness.console import Terminal
 from harness.devices.conditions import Limits
 from harness.devices.device import Device
+from harness.effort import QUICK
 from harness.errors import DeviceOffline, TargetFailed, TargetLost
 from harness.measuring.campaign import Campaign, Work, run_campaign
 from harness.measuring.plan import Entry, Plan, block_entries, calibration_entries
+from harness.pipeline import Run, measure
 from harness.progress import Progress, silent
 from harness.runtimes import benchmark_model
 from harness.runtimes.session import Session
 from harness.spaces.digits import DIGITS
 from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_0
 from harness.tables.journal import Journal, Visit
+from harness.workspace import Workspace
 from tests.real.conftest import BACKENDS, write_profile
 from tests.real.real_adbd import RealAdbd
 from tests.real.small_space import SMALL
@@ -189,6 +194,27 @@ def test_a_phone_that_stays_away_loses_nothing(tmp_path: Path, own_phone: RealAd
     with device.open() as opened:
         assert measured(opened, folder).facts["finished"]
     assert visits(folder)[: len(kept)] == kept
+
+
+def test_two_phones_of_one_model_share_a_campaign(
+    tmp_path: Path, phone: RealAdbd, own_phone: RealAdbd
+) -> None:
+    properties = own_phone.scripts / "properties"
+    properties.write_text(properties.read_text().replace("LOOPBACK1", "LOOPBACK2"))
+    write_profile(tmp_path, phone, "direct", second=own_phone)
+    plan = Plan(min_visits=3, max_visits=4, runs=2, interval=0.2, duration_s=0.0, anchors=10)
+    job = Run(Workspace(tmp_path), SMALL, replace(QUICK, table=plan), 0, 0.0, False, Terminal())
+    device = Device.find("loopback-phone", tmp_path)
+    table = measure(job, device)
+    shares = {
+        facts["environment"]["serial"]: {r.blocks[0] for r in table.select("block", "wall", name)}
+        for name, facts in table.campaigns.items()
+    }
+    assert not shares["LOOPBACK1"] & shares["LOOPBACK2"]
+    assert shares["LOOPBACK1"] | shares["LOOPBACK2"] == set(SMALL.distinct_blocks())
+    assert set(table.block_ns("wall")) == set(SMALL.distinct_blocks())
+    again = measure(job, device)  # nothing is left to do
+    assert set(again.records) == set(table.records)
 
 
 def test_a_hot_phone_is_given_time_to_cool_down(tmp_path: Path, phone: RealAdbd) -> None:
