@@ -58,6 +58,7 @@ def verify(
             log = job.workspace.labels(device.name, job.space.name, campaign.id)
             with job.console.step(f"evaluate the front on {device.name}") as progress:
                 judged = judge(session, files, evaluator.data.test, log, progress)
+        infers_on = session.infers_on
         table = table.with_campaign(campaign.id, campaign.facts, campaign.records)
         table.save(table_path)
     restated = latency_of(job, table, campaign.id)
@@ -68,6 +69,7 @@ def verify(
     }
     if evaluator:
         facts["test_images"] = len(evaluator.data.test.labels)
+        facts["evaluated_on"] = infers_on
         facts["test_originals"] = len(evaluator.data.test.originals.unique())
     front = replace(front, points=points, verification=facts | gaps(points))
     front.save(path)

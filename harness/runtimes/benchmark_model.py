@@ -68,6 +68,8 @@ def find_binary(options: RuntimeOptions) -> Path:
 class BenchmarkModelSession:
     """A phone with the runner on it."""
 
+    infers_on = "this computer, the same files in LiteRT"
+
     def __init__(self, transport: Transport, options: RuntimeOptions, binary: Path) -> None:
         self._transport = transport
         self._options = options
@@ -75,6 +77,7 @@ class BenchmarkModelSession:
         self._binary = str(transport.push(binary))
         self._mask = core_mask(transport, options.cpus)
         self._run_ns: dict[Workload, int] = {}
+        self._models: dict[Workload, Path] = {}
         self._here: Session | None = None  # LiteRT on this computer, for accuracies
         self.visit_cost_ns = int((options.benchmark_model.warmup_s + 0.3) * 1e9)
         digest = hashlib.sha256(binary.read_bytes()).hexdigest()
@@ -127,7 +130,9 @@ class BenchmarkModelSession:
     def _model(self, workload: Workload) -> Path:
         if isinstance(workload, Path) and _is_model_file(workload):
             return workload
-        return converted(self._converter, workload)
+        if workload not in self._models:
+            self._models[workload] = converted(self._converter, workload)
+        return self._models[workload]
 
     def _invoke(self, workload: Workload, runs: int) -> BenchmarkLog:
         try:

@@ -70,6 +70,9 @@ class Session(Protocol):
     environment: Mapping[str, str]
     """Versions and facts of the target that may change between campaigns."""
 
+    infers_on: str
+    """Where `infer` runs networks, for people."""
+
     visit_cost_ns: int
     """What a visit takes beside its runs: asking, starting, answering."""
 

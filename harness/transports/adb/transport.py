@@ -46,6 +46,7 @@ class AdbTransport:
         self._wait_s = wait_s
         self._phone: Phone | None = None
         self._there: dict[str, str] | None = None  # names and SHA-256 of our files on the phone
+        self._digests: dict[tuple[Path, int, int], str] = {}
         first = self._connect()
         self._wanted = replace(wanted, serial=first.serial)  # no other one, once it was found
         self.serial = first.serial
@@ -71,7 +72,7 @@ class AdbTransport:
 
         Its name there has its content in it: what is there already is not sent again.
         """
-        digest = hashlib.sha256(local.read_bytes()).hexdigest()
+        digest = self._digest(local)
         remote = FOLDER / f"{digest[:16]}{local.suffix}"
 
         def once(phone: Phone) -> None:
@@ -116,6 +117,14 @@ class AdbTransport:
                     raise
                 if not isinstance(error, TargetLost):
                     time.sleep(AGAIN_EVERY_S)
+
+    def _digest(self, local: Path) -> str:
+        """The file's SHA-256; read again only where the file has changed."""
+        state = local.stat()
+        key = (local, state.st_mtime_ns, state.st_size)
+        if key not in self._digests:
+            self._digests[key] = hashlib.sha256(local.read_bytes()).hexdigest()
+        return self._digests[key]
 
     def _files(self, phone: Phone) -> dict[str, str]:
         """Our files on the phone, whole or not, with their SHA-256."""
