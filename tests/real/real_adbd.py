@@ -28,7 +28,9 @@ def unpacked_adbd() -> Path:
 class RealAdbd:
     """A running adbd whose /data/local/tmp is a scratch folder; `stop` and `start` unplug it."""
 
-    def __init__(self, scratch: Path) -> None:
+    def __init__(self, scratch: Path, room_mb: int | None = None) -> None:
+        """`room_mb`: a disk of that size instead of the folder."""
+        self._room_mb = room_mb
         self._adbd = unpacked_adbd()
         self.files = scratch / "files"
         self.files.mkdir(parents=True)
@@ -49,7 +51,10 @@ class RealAdbd:
         (libraries,) = (self._adbd / "root/usr/lib").glob("*-linux-gnu")
         (loader,) = libraries.glob("ld-linux-*.so.*")
         adbd = self._adbd / "root/usr/lib/android-sdk/platform-tools/adbd"
-        bind = f'mount --bind "{self.files}" {SERVICE} && exec "$@"'
+        what = f'--bind "{self.files}"'
+        if self._room_mb is not None:
+            what = f"-t tmpfs -o size={self._room_mb}m scratch"
+        bind = f'mount {what} {SERVICE} && exec "$@"'
         adbd_argv = [str(loader), "--library-path", f"{libraries}/android:{libraries}", str(adbd)]
         environment = os.environ | {
             "ADBD_PORT": str(self.port),
