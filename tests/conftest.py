@@ -28,7 +28,9 @@ def rng() -> np.random.Generator:
 def lively_supernet(space: Space = DIGITS) -> Supernet:
     """A supernet whose BN statistics, scales and transforms are all different from the default.
 
-    With fresh ones a layer that is left out or mixed up could go unnoticed.
+    With fresh ones a layer that is left out or mixed up could go unnoticed. Weights keep the size
+    of what passes through (He et al. 2015): with torch's own the answer would not depend on the
+    image.
     """
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(3)
@@ -44,6 +46,8 @@ def lively_supernet(space: Space = DIGITS) -> Supernet:
         for name, parameter in supernet.named_parameters():
             if "matrices" in name:
                 parameter.add_(0.1 * torch.randn_like(parameter))
+            elif parameter.ndim == 4:
+                torch.nn.init.kaiming_normal_(parameter)
     return supernet.eval()
 
 

@@ -65,7 +65,7 @@ def test_a_network_file_gives_the_logits_that_torch_gives_here(
     expected = predict(NetworkFile.load(network_path).module(), images(9)).numpy()
     logits = session.infer(network_path, images(9).numpy())
     assert logits.shape == (9, 10)
-    assert expected.std() > 1e-2
+    assert expected.std(axis=0).mean() > 0.1  # between images
     assert np.allclose(logits, expected, rtol=1e-3, atol=1e-4)
 
 
@@ -177,7 +177,7 @@ def test_int8_answers_as_float32_does_but_for_rounding(network_path: Path) -> No
     session = open_session("litert", RuntimeOptions(precision="int8"))
     logits = session.infer(network_path, images(40).numpy())
     session.close()
-    assert expected.std() > 1e-2
+    assert expected.std(axis=0).mean() > 0.1  # between images
     assert not np.allclose(logits, expected, rtol=1e-3, atol=1e-4)
     assert np.corrcoef(logits.ravel(), expected.ravel())[0, 1] > 0.95
 
