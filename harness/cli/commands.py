@@ -167,13 +167,15 @@ def benchmark(
         raise UsageError("--fail-above needs a --baseline to compare with")
     old = None if baseline is None else step.load(baseline)
     (chosen,) = devices_named([device], root, benchmark_model, images)
+    if ops:
+        step.check_profiles(chosen)
     result = step.benchmark(job_for("digits", root), chosen, model)
     terminal().say(step.describe(result))
+    if output is not None:
+        write_json(output, result)
     if ops:
         for each in step.profile_ops(chosen, model):
             terminal().say(f"{each.op:<28} {each.count:>4}  {each.mean_ms:10.4f} ms")
-    if output is not None:
-        write_json(output, result)
     if old is not None:
         compared = step.compare(old, result)
         terminal().say(compared.describe())

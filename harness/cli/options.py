@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.errors import UsageError
+
 if TYPE_CHECKING:
     from harness.console import Terminal
     from harness.devices.device import Device
@@ -117,6 +119,14 @@ def devices_named(
 
     found = [Device.find(name, root) for name in names]
     chosen = {device.name: device for device in found}
+    for device in chosen.values():
+        if range_images and device.options.precision != "int8":
+            raise UsageError(f"--images is for int8, {device.name} is {device.options.precision}")
+        if benchmark_model and device.profile.runtime != "benchmark_model":
+            raise UsageError(f"--benchmark-model is for phones, {device.name} is none")
+    for path in (range_images, benchmark_model):
+        if path and not path.exists():
+            raise UsageError(f"there is no {path}")
     return [
         replace(device, benchmark_model=benchmark_model, range_images=range_images)
         for device in chosen.values()

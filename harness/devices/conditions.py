@@ -30,8 +30,20 @@ class Limits:
         return status is not None and status >= THROTTLING
 
 
-def round_doubts(
-    readings: Sequence[Conditions], top_frequency_mhz: float | None, limits: Limits, clock: str
+@dataclass(frozen=True)
+class Fastest:
+    """How fast the processor was seen to be allowed to run; None where nothing tells."""
+
+    frequency_mhz: float | None = None
+    frequency_share: float | None = None  # of what it can
+
+    @classmethod
+    def of(cls, readings: Sequence[Conditions]) -> "Fastest":
+        return cls(_highest(readings, "frequency_mhz"), _highest(readings, "frequency_share"))
+
+
+def doubts_between(
+    readings: Sequence[Conditions], fastest: Fastest, limits: Limits, clock: str
 ) -> tuple[str, ...]:
     """Reasons to doubt all that was measured between these readings.
 
@@ -41,12 +53,10 @@ def round_doubts(
     for reading in readings:
         if limits.too_hot(reading):
             found.append("too hot")
-        frequency = _number(reading, "frequency_mhz")
-        if frequency and top_frequency_mhz and frequency < SLOWED_DOWN * top_frequency_mhz:
-            found.append(f"processor slowed down below {SLOWED_DOWN:.0%} of its frequency")
+        frequency_mhz = _number(reading, "frequency_mhz")
         share = _number(reading, "frequency_share")
-        if share is not None and share < SLOWED_DOWN:
-            found.append(f"processor held below {SLOWED_DOWN:.0%} of its frequency")
+        if _below(frequency_mhz, fastest.frequency_mhz) or _below(share, fastest.frequency_share):
+            found.append(f"processor slowed down below {SLOWED_DOWN:.0%} of its frequency")
         memory_mb = _number(reading, "memory_available_mb")
         if memory_mb is not None and memory_mb < LITTLE_MEMORY_MB:
             found.append(f"less than {LITTLE_MEMORY_MB} MB of memory left")
@@ -56,9 +66,13 @@ def round_doubts(
     return tuple(dict.fromkeys(found))
 
 
-def top_frequency_mhz(readings: Sequence[Conditions]) -> float | None:
-    found = [_number(reading, "frequency_mhz") for reading in readings]
-    return max((frequency for frequency in found if frequency is not None), default=None)
+def _highest(readings: Sequence[Conditions], name: str) -> float | None:
+    found = [_number(reading, name) for reading in readings]
+    return max((value for value in found if value is not None), default=None)
+
+
+def _below(value: float | None, highest: float | None) -> bool:
+    return value is not None and highest is not None and value < SLOWED_DOWN * highest
 
 
 def waited(wall_ns: Sequence[int], thread_ns: Sequence[int] | None) -> bool:

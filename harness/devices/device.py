@@ -1,11 +1,13 @@
 """A device: its profile made usable."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -19,6 +21,8 @@ from harness.transports.adb.choice import Wanted
 from harness.transports.adb.transport import AdbTransport
 from harness.transports.local import LocalTransport
 from harness.transports.transport import Transport
+
+_OURS: defaultdict[str, RLock] = defaultdict(RLock)
 
 
 @dataclass(frozen=True)
@@ -133,12 +137,12 @@ class Device:
 
     @contextmanager
     def _lock(self, hardware: str) -> Iterator[None]:
-        """One measurement at a time on each physical device."""
+        """One measurement at a time on each physical device; our own threads take turns."""
         folder = cache_folder() / "locks"
         folder.mkdir(parents=True, exist_ok=True)
         name = re.sub(r"[^\w.-]", "_", hardware)
         try:
-            with FileLock(folder / f"{name}.lock", timeout=0):
+            with _OURS[name], FileLock(folder / f"{name}.lock", timeout=0):
                 yield
         except Timeout as error:
             raise DeviceBusy(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -45,7 +46,9 @@ class RuntimeSection(_Strict):
     """`[runtime_options]`: the settings that change a device's numbers."""
 
     num_threads: Annotated[int, Field(ge=1, le=1024)] = 1
-    cpus: Annotated[str, Field(pattern=r"^(any|one|big|little|0x[0-9a-fA-F]+)$")] = "any"
+    cpus: Annotated[str, Field(pattern=r"^(any|one|big|little|0x0*[1-9a-fA-F][0-9a-fA-F]*)$")] = (
+        "any"
+    )
     precision: Literal["float32", "float16", "int8"] = "float32"
     batch: Annotated[int, Field(ge=1, le=4096)] = 1
     converter: Literal["litert-torch", "onnx-tf"] = "litert-torch"
@@ -54,7 +57,7 @@ class RuntimeSection(_Strict):
 class BenchmarkModelSection(_Strict):
     """`[benchmark_model]`: the runner on a phone."""
 
-    path: Path | None = None
+    path: Annotated[Path, AfterValidator(Path.expanduser)] | None = None
     delegate: Literal["default", "none", "xnnpack", "gpu", "nnapi"] = "default"
     warmup_runs: Annotated[int, Field(ge=1, le=10_000)] = 1
     warmup_s: Annotated[float, Field(ge=0, le=60)] = 0.2
@@ -76,6 +79,13 @@ class AdbSection(_Strict):
     wait_s: Annotated[float, Field(ge=0, le=86_400)] = 300.0  # for a phone that went away
 
     _one_or_several = field_validator("serial", mode="before")(_as_tuple)
+
+    @field_validator("serial")
+    @classmethod
+    def _all_different(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("names a phone twice")
+        return value
 
 
 class MatchSection(_Strict):
@@ -118,6 +128,12 @@ class Profile(_Strict):
             )
         if self.transport == "adb" and not (any(self.match.model_dump().values())):
             raise ValueError("match: says which phone it must be, such as { model = 'Pixel 2' }")
+        if self.transport == "local":
+            for name, section in (("match", self.match), ("adb", self.adb)):
+                if section != type(section)():
+                    raise ValueError(f"{name}: is for phones, transport = 'adb'")
+        if self.runtime != "benchmark_model" and self.benchmark_model != BenchmarkModelSection():
+            raise ValueError("benchmark_model: is for the runtime benchmark_model")
         if self.transport == "local" and self.runtime_options.cpus in ("big", "little"):
             raise ValueError("runtime_options.cpus: big and little are for phones; use a mask")
         if self.runtime_options.converter != "litert-torch" and (
@@ -164,7 +180,7 @@ def full_name(name: str, root: Path) -> str:
             aliases = tomllib.loads(path.read_text()).get("aliases", ())
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
             continue  # whoever asks for it is told
-        if name in aliases:
+        if isinstance(aliases, list) and name in aliases:
             return each
     return name
 

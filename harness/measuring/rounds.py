@@ -17,6 +17,7 @@ from harness.tables.journal import Journal, Reading, Visit
 
 SENTINEL_EVERY_S = 0.05
 FEWEST_VISITS = 3  # no table is made from less
+READING_EVERY_S = 15.0  # of the conditions, in rounds that take longer
 SENTINEL_SHARE = 0.05  # of the visits, at most
 PILOT_VISITS, PILOT_PAUSE_S = 40, 0.01  # of the sentinel, to see how steady the machine is
 PILOT_S, FEWEST_PILOT_VISITS = 5.0, 8  # where a visit takes long
@@ -103,7 +104,7 @@ def go_round(
     """
     if visits.finished:
         return
-    visits.run_ns = [_run_ns(session, visits, index) for index in range(len(visits.entries))]
+    visits.run_ns = _run_times_ns(session, visits)
     visits.visit_cost_ns = session.visit_cost_ns
     _check_time(visits, deadline_s)
     number = visits.next_round()
@@ -139,9 +140,16 @@ def _one_round(
     wanted = max(visits.plan.min_visits * (len(visits.entries) - 1), done + len(entries))
     made = {visit.entry for visit in journal.visits if visit.round == number}
     journal.append_reading(Reading(number, session.conditions()))
+    reading_due = time.monotonic() + READING_EVERY_S
     for entry in entries:
         if entry in made:  # before the run was killed
             continue
+        if time.monotonic() >= reading_due:
+            journal.append_reading(Reading(number, session.conditions()))
+            if visits.limits.too_hot(journal.readings[-1].conditions):
+                _wait_until_cool(session, visits)
+                journal.append_reading(Reading(number, session.conditions()))
+            reading_due = time.monotonic() + READING_EVERY_S
         if time.monotonic() >= sentinel_due:
             _visit(session, visits, 0, number)
             sentinel_due = time.monotonic() + visits.sentinel_every_s()
@@ -152,10 +160,21 @@ def _one_round(
     journal.append_reading(Reading(number, session.conditions()))
 
 
-def _run_ns(session: Session, visits: Visits, entry: int) -> int:
-    """How long a warm run takes: by visits that were made before, else by loading it."""
-    before = [min(visit.wall_ns) for visit in visits.by_entry[entry]]
-    return min(before) if before else session.load(visits.entries[entry].workload)
+def _run_times_ns(session: Session, visits: Visits) -> list[int]:
+    """How long a warm run of each entry takes: by visits that were made before, else by loading it.
+
+    Where nothing stays loaded that would be a round for nothing: the sentinel stands for all.
+    """
+    times: list[int] = []
+    for index, entry in enumerate(visits.entries):
+        before = [min(visit.wall_ns) for visit in visits.by_entry[index]]
+        if before:
+            times.append(min(before))
+        else:
+            times.append(
+                session.load(entry.workload) if session.resident or not index else times[0]
+            )
+    return times
 
 
 def _visit(session: Session, visits: Visits, entry: int, number: int) -> None:

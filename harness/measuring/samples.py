@@ -1,38 +1,33 @@
 """The visits of a campaign as samples: which of them count, and when they suffice."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from harness.devices.conditions import Limits, round_doubts, top_frequency_mhz, waited
+from harness.devices.conditions import Fastest, Limits, doubts_between, waited
 from harness.measuring.plan import Plan
 from harness.measuring.statistics import Samples, width
-from harness.tables.journal import Conditions, Journal, Visit
+from harness.tables.journal import Journal, Visit
 
 
 @dataclass(frozen=True)
 class Judge:
     """Tells good visits from doubtful ones, by what the device said around them."""
 
-    doubts: dict[int, tuple[str, ...]]  # of each round that has any
+    doubts: tuple[tuple[str, ...], ...]  # of what lies between each reading and the one before
     clock: str
 
     @classmethod
     def of(cls, journal: Journal, limits: Limits, clock: str) -> "Judge":
-        by_round: dict[int, list[Conditions]] = defaultdict(list)
-        for reading in journal.readings:
-            by_round[reading.round].append(reading.conditions)
-        top_mhz = top_frequency_mhz([reading.conditions for reading in journal.readings])
-        doubts = {
-            number: round_doubts(readings, top_mhz, limits, clock)
-            for number, readings in by_round.items()
-        }
-        return cls({number: found for number, found in doubts.items() if found}, clock)
+        readings = [reading.conditions for reading in journal.readings]
+        fastest = Fastest.of(readings)
+        pairs = [readings[max(0, end - 1) : end + 1] for end in range(len(readings) + 1)]
+        return cls(tuple(doubts_between(pair, fastest, limits, clock) for pair in pairs), clock)
 
     def reasons(self, visit: Visit) -> tuple[str, ...]:
-        found = self.doubts.get(visit.round, ())
+        found = self.doubts[visit.readings_before]
         if self.clock == "thread" and waited(visit.wall_ns, visit.thread_ns):
             return (*found, "wall time well above CPU time: other load on the processor")
         return found

@@ -85,15 +85,21 @@ def benchmark(job: Run, device: Device, model: Path) -> dict[str, Any]:
     }
 
 
+def check_profiles(device: Device) -> None:
+    """Raises UsageError where the device's runtime gives no times of operators."""
+    if device.profile.runtime != "benchmark_model":
+        raise UsageError(f"the runtime {device.profile.runtime} gives no times of operators")
+
+
 def profile_ops(device: Device, model: Path) -> Sequence[OpTime]:
     """Times by type of operator in one run of the model.
 
     Raises:
         UsageError: the device's runtime does not tell.
     """
+    check_profiles(device)
     with device.open() as session:
-        if not isinstance(session, BenchmarkModelSession):
-            raise UsageError(f"the runtime {device.profile.runtime} gives no times of operators")
+        assert isinstance(session, BenchmarkModelSession)
         return session.profile_ops(model.resolve())
 
 

@@ -29,6 +29,7 @@ def measure(job: Run, device: Device) -> Table:
             "--accuracy (a released predictor, a CSV of evaluated networks, a function)"
         )
     units = device.units
+    check_alike(units)
     shares = {unit: (number, len(units)) for number, unit in enumerate(units)}
     measured = on_each(units, lambda unit: _measure_share(job, unit, shares[unit]))
     table = measured[0][0]
@@ -36,6 +37,29 @@ def measure(job: Run, device: Device) -> Table:
         if campaign is not None:
             table = saved(job, device, table, campaign)
     return table
+
+
+def check_alike(units: Sequence[Device]) -> None:
+    """Whether several phones may stand in one table, before anything is measured.
+
+    Raises:
+        TableError: they differ in what a table's numbers depend on.
+    """
+    if len(units) < 2:
+        return
+
+    def identity(unit: Device) -> dict[str, Any]:
+        with unit.open() as session:
+            return unit.identity(session)
+
+    first, *others = on_each(units, identity)
+    for unit, other in zip(units[1:], others, strict=True):
+        for name, value in other.items():
+            if value != first.get(name):
+                raise TableError(
+                    f"{unit} has {name} = {value!r}, and {units[0]} has {first.get(name)!r}: they "
+                    "cannot share a campaign; give each a device of its own"
+                )
 
 
 def _measure_share(job: Run, unit: Device, share: tuple[int, int]) -> tuple[Table, Campaign | None]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from harness.errors import TargetFailed
 
+LONGEST_LINE, MOST_LINES = 1_000, 20_000  # what is longer is none of its results
 # In front of a line: nothing, "INFO: ", or what logcat adds.
 _STAT = re.compile(r"\bcount=(?P<count>\d+)(?P<rest>( \w+=\S+)*)(?P<same>\s*\(all same\))?")
 _FIELD = re.compile(r" (\w+)=([^\s(]+)")
@@ -62,6 +63,7 @@ def parse_log(text: str, delegate: str | None = None) -> BenchmarkLog:
     Raises:
         TargetFailed: it failed, was cut off, fell back from the delegate, or is no such output.
     """
+    text = "\n".join(line for line in text.splitlines()[:MOST_LINES] if len(line) < LONGEST_LINE)
     _check_delegate(text, delegate)
     _, _, timed = text.partition("Running benchmark")
     statistics = list(_STAT.finditer(timed))
@@ -128,7 +130,9 @@ def parse_ops(text: str) -> Sequence[OpTime]:
     """
     _, found, table = text.rpartition("Summary by node type")
     rows = []
-    for line in table.splitlines()[1:]:
+    for line in table.splitlines()[1:MOST_LINES]:
+        if len(line) >= LONGEST_LINE:
+            continue
         row = _OP_ROW.match(line.partition("INFO: ")[2] or line)
         if row:
             rows.append(OpTime(row["op"].strip(), int(row["count"]), float(row["ms"])))

@@ -13,16 +13,16 @@ import numpy as np
 import numpy.typing as npt
 import platformdirs
 
-from harness.errors import MissingExtra, TargetFailed, TargetStalled
+from harness.errors import DeviceError, MissingExtra, TargetFailed, TargetStalled
 from harness.progress import Progress, silent
 from harness.runtimes import litert
 from harness.runtimes.benchmark_log import BenchmarkLog, OpTime, parse_log, parse_ops
 from harness.runtimes.conversion.cache import convert_all, converted, named
-from harness.runtimes.conversion.choice import tflite_converter
-from harness.runtimes.phone import Conditions, core_mask, read_conditions, read_facts
+from harness.runtimes.conversion.choice import range_images_fact, tflite_converter
+from harness.runtimes.phone import CHANGING, Conditions, core_mask, read_conditions, read_facts
 from harness.runtimes.session import RuntimeOptions, Samples, Session, Workload
 from harness.transports.local import LocalTransport
-from harness.transports.transport import Finished, Transport
+from harness.transports.transport import Finished, KeepingTransport
 
 DEFAULT_BINARY = Path(platformdirs.user_data_dir("harness"), "android_aarch64_benchmark_model")
 DOWNLOAD = (
@@ -41,7 +41,7 @@ LONGEST_S = 30.0  # of the timed runs
 DEADLINE_S = 60.0  # to start, load and warm up
 
 
-def open_session(transport: Transport, options: RuntimeOptions) -> "BenchmarkModelSession":
+def open_session(transport: KeepingTransport, options: RuntimeOptions) -> "BenchmarkModelSession":
     """Send the runner to the phone.
 
     Raises:
@@ -69,13 +69,16 @@ class BenchmarkModelSession:
     """A phone with the runner on it."""
 
     infers_on = "this computer, the same files in LiteRT"
+    resident = False
 
-    def __init__(self, transport: Transport, options: RuntimeOptions, binary: Path) -> None:
+    def __init__(self, transport: KeepingTransport, options: RuntimeOptions, binary: Path) -> None:
         self._transport = transport
         self._options = options
         self._converter = tflite_converter(options)
-        self._binary = str(transport.push(binary))
+        self._binary = binary
+        transport.push(binary)
         self._mask = core_mask(transport, options.cpus)
+        _check_threads(options, self._mask)
         self._run_ns: dict[Workload, int] = {}
         self._models: dict[Workload, Path] = {}
         self._here: Session | None = None  # LiteRT on this computer, for accuracies
@@ -84,13 +87,17 @@ class BenchmarkModelSession:
         self.environment: Mapping[str, str] = read_facts(transport) | {
             "benchmark_model": digest[:16],
             "cores": self._mask or "any",
+            **range_images_fact(options),
         }
 
     def prepare(self, workloads: Sequence[Workload], on_progress: Progress = silent) -> None:
         given = [each for each in workloads if not _is_model_file(each)]
         convert_all(self._converter, given, on_progress)
-        for workload in workloads:
-            self._transport.push(self._model(workload))
+        models = [self._model(workload) for workload in workloads]
+        self._transport.check_room(models)
+        for done, model in enumerate(models, start=1):
+            self._transport.push(model)
+            on_progress(done, len(models))
 
     def load(self, workload: Workload) -> int:
         if workload not in self._run_ns:
@@ -121,7 +128,15 @@ class BenchmarkModelSession:
             self._here.unload(self._model(workload))
 
     def conditions(self) -> Conditions:
-        return read_conditions(self._transport, self._mask)
+        found = read_conditions(self._transport, self._mask)
+        for name in CHANGING:
+            if found[name] is not None and found[name] != self.environment.get(name):
+                raise DeviceError(
+                    f"the phone's {name.replace('_', ' ')} is {found[name]} now, and was "
+                    f"{self.environment.get(name)} when this campaign began; start again to go on "
+                    "with the phone as it is"
+                )
+        return found
 
     def close(self) -> None:
         if self._here is not None:
@@ -136,9 +151,15 @@ class BenchmarkModelSession:
 
     def _invoke(self, workload: Workload, runs: int) -> BenchmarkLog:
         try:
-            finished = self._run(workload, runs)
+            return self._invoke_once(workload, runs)
         except TargetStalled:  # hung once is bad luck; adbd has killed it
-            finished = self._run(workload, runs)
+            return self._invoke_once(workload, runs)
+        except TargetFailed:  # perhaps somebody has deleted our files
+            self._transport.forget()
+            return self._invoke_once(workload, runs)
+
+    def _invoke_once(self, workload: Workload, runs: int) -> BenchmarkLog:
+        finished = self._run(workload, runs)
         strict = STRICT.get(self._options.benchmark_model.delegate)
         try:
             log = parse_log(_output(finished), strict)
@@ -150,9 +171,20 @@ class BenchmarkModelSession:
 
     def _run(self, workload: Workload, runs: int, more: Sequence[str] = ()) -> Finished:
         graph = self._transport.push(self._model(workload))
-        argv = [*command(self._options, self._binary, str(graph), runs, self._mask), *more]
+        binary = self._transport.push(self._binary)
+        argv = [*command(self._options, str(binary), str(graph), runs, self._mask), *more]
         deadline_s = DEADLINE_S + self._options.benchmark_model.warmup_s + LONGEST_S
         return self._transport.run(argv, idle_timeout_s=deadline_s, deadline_s=deadline_s)
+
+
+def _check_threads(options: RuntimeOptions, mask: str | None) -> None:
+    """Raises DeviceError where threads would have to share cores."""
+    cores = int(mask, 16).bit_count() if mask else options.num_threads
+    if options.num_threads > cores:
+        raise DeviceError(
+            f"num_threads = {options.num_threads}, but cpus = {options.cpus!r} are only {cores} "
+            "core(s) of this phone"
+        )
 
 
 def command(

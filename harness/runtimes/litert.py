@@ -3,7 +3,7 @@
 from importlib.util import find_spec
 
 from harness.errors import MissingExtra
-from harness.runtimes.conversion.choice import tflite_converter
+from harness.runtimes.conversion.choice import range_images_fact, tflite_converter
 from harness.runtimes.resident import model_file_session
 from harness.runtimes.session import RuntimeOptions, Session
 from harness.transports.transport import ResidentTransport
@@ -17,4 +17,6 @@ def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Sessi
     """
     if find_spec("ai_edge_litert") is None:
         raise MissingExtra("the runtime litert is not installed: pip install '.[litert]'")
-    return model_file_session(transport, "litert", options, tflite_converter(options))
+    session = model_file_session(transport, "litert", options, tflite_converter(options))
+    session.environment = {**session.environment, **range_images_fact(options)}
+    return session

@@ -3,8 +3,9 @@
 import re
 import shlex
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from harness.errors import DeviceError, TargetFailed
+from harness.errors import DeviceError, TargetFailed, TargetStalled
 from harness.transports.transport import Transport
 
 IDLE_S, DEADLINE_S = 30.0, 60.0
@@ -23,7 +24,9 @@ FACTS = {
     "serial": "getprop ro.serialno",
     "battery_saver": "settings get global low_power",
 }
-CONDITIONS = {
+CHANGING = ("build", "battery_saver")  # facts that must stay the same during a campaign
+CONDITIONS = {name: FACTS[name] for name in CHANGING} | {
+    "present": "cat /sys/devices/system/cpu/present",
     "battery": "dumpsys battery",
     "thermal": "dumpsys thermalservice",
     "screen": "dumpsys power | grep mWakefulness=",
@@ -31,7 +34,7 @@ CONDITIONS = {
     "memory": "grep MemAvailable /proc/meminfo",
     "frequencies": "for c in /sys/devices/system/cpu/cpu[0-9]*; do "
     'echo "${c##*/cpu} $(cat $c/cpufreq/cpuinfo_max_freq) $(cat $c/cpufreq/scaling_max_freq) '
-    '$(cat $c/cpufreq/scaling_governor)"; done',
+    '$(cat $c/cpufreq/scaling_cur_freq) $(cat $c/cpufreq/scaling_governor)"; done',
 }
 Conditions = dict[str, float | str | None]
 
@@ -42,7 +45,14 @@ def ask(transport: Transport, commands: Mapping[str, str]) -> dict[str, str]:
         f"echo {shlex.quote(SECTION + name)}; {command} 2>/dev/null"
         for name, command in commands.items()
     )
-    finished = transport.run(["sh", "-c", script], idle_timeout_s=IDLE_S, deadline_s=DEADLINE_S)
+    argv = ["sh", "-c", script]
+    for last in (False, True):
+        try:
+            finished = transport.run(argv, idle_timeout_s=IDLE_S, deadline_s=DEADLINE_S)
+            break
+        except TargetStalled:  # perhaps asleep, or restarting
+            if last:
+                raise
     answers = dict.fromkeys(commands, "")
     for part in f"\n{finished.text}".split(f"\n{SECTION}")[1:]:
         name, _, answer = part.partition("\n")
@@ -60,8 +70,8 @@ def read_facts(transport: Transport) -> dict[str, str]:
     facts = {name: answer for name, answer in ask(transport, FACTS).items() if answer}
     if "model" not in facts:
         raise TargetFailed("the phone does not say what model it is")
-    facts["battery_saver"] = "on" if facts.get("battery_saver") == "1" else "off"
-    chip = facts.get("soc") or facts.get("platform") or "unknown chip"
+    facts["battery_saver"] = _on_or_off(facts.get("battery_saver"))
+    chip = facts.get("platform") or facts.get("soc") or "unknown chip"  # Android 12 brought `soc`
     facts["processor"] = f"{facts.get('manufacturer', '')} {facts['model']}, {chip}".strip()
     return facts
 
@@ -80,16 +90,18 @@ def core_mask(transport: Transport, cpus: str) -> str | None:
         return None
     if cpus.startswith("0x"):
         return cpus[2:]
-    cores = ask(transport, {"cores": CONDITIONS["frequencies"]})["cores"]
-    return choose_cores(cores, cpus)
+    answers = ask(transport, {name: CONDITIONS[name] for name in ("frequencies", "present")})
+    return choose_cores(answers["frequencies"], answers["present"], cpus)
 
 
-def choose_cores(answer: str, cpus: str) -> str:
-    top_khz = {core: top for core, top, _, _ in _frequencies(answer)}
-    if not top_khz:
+def choose_cores(frequencies: str, present: str, cpus: str) -> str:
+    top_khz = {core.number: core.top_khz for core in _cores(frequencies)}
+    there = _listed(present)
+    if not top_khz or there - top_khz.keys():
+        silent = ", ".join(map(str, sorted(there - top_khz.keys()))) or "any"
         raise DeviceError(
-            f"the phone does not tell its cores' frequencies: name them by a mask, such as "
-            f'"0xf0", instead of cpus = "{cpus}"'
+            f"the phone does not tell the frequency of its cores ({silent}), which may be switched "
+            f'off: name them by a mask, such as "0xf0", instead of cpus = "{cpus}"'
         )
     wanted = min(top_khz.values()) if cpus == "little" else max(top_khz.values())
     chosen = [core for core, top in top_khz.items() if top == wanted]
@@ -98,14 +110,32 @@ def choose_cores(answer: str, cpus: str) -> str:
     return format(sum(1 << core for core in chosen), "x")
 
 
-def _frequencies(answer: str) -> list[tuple[int, int, int, str]]:
-    """Core, its top frequency, the highest it may take now, kHz, and its governor."""
+@dataclass(frozen=True)
+class _Core:
+    number: int
+    top_khz: int
+    allowed_khz: int  # now
+    current_khz: int
+    governor: str
+
+
+def _cores(answer: str) -> list[_Core]:
     rows = [line.split() for line in answer.splitlines()]
     return [
-        (int(row[0]), int(row[1]), int(row[2]), row[3])
+        _Core(int(row[0]), int(row[1]), int(row[2]), int(row[3]), row[4])
         for row in rows
-        if len(row) == 4 and all(word.isdigit() for word in row[:3])
+        if len(row) == 5 and all(word.isdigit() for word in row[:4]) and int(row[1])
     ]
+
+
+def _listed(text: str) -> set[int]:
+    """What the system means by "0-3,7"."""
+    ends = re.findall(r"(\d+)(?:-(\d+))?", text)
+    return {n for first, last in ends for n in range(int(first), int(last or first) + 1)}
+
+
+def _on_or_off(setting: str | None) -> str:
+    return "on" if setting == "1" else "off"
 
 
 def read_conditions(transport: Transport, mask: str | None) -> Conditions:
@@ -122,7 +152,7 @@ def describe_conditions(answers: Mapping[str, str], mask: str | None) -> Conditi
     sources = [name for name in battery if name.endswith("powered")]
     plugged = [name.removesuffix(" powered") for name in sources if battery[name] == "true"]
     memory_kb = _number((answers["memory"].split() or ["", ""])[1:2])
-    cores = [row for row in _frequencies(answers["frequencies"]) if _in_mask(row[0], mask)]
+    cores = [core for core in _cores(answers["frequencies"]) if _in_mask(core.number, mask)]
     wakefulness = re.search(r"mWakefulness=(\w+)", answers["screen"])
     return {
         "temperature_c": skin_c or (battery_c and battery_c / BATTERY_TEMPERATURE),
@@ -133,8 +163,11 @@ def describe_conditions(answers: Mapping[str, str], mask: str | None) -> Conditi
         "screen": wakefulness[1].lower() if wakefulness else None,
         "load_1m": _number(answers["load"].split()[:1]),
         "memory_available_mb": memory_kb and memory_kb / 1024,
-        "frequency_share": min((now / top for _, top, now, _ in cores if top), default=None),
-        "governor": ", ".join(sorted({governor for *_, governor in cores})) or None,
+        "frequency_share": min((core.allowed_khz / core.top_khz for core in cores), default=None),
+        "current_mhz": max((core.current_khz / 1000 for core in cores), default=None),
+        "governor": ", ".join(sorted({core.governor for core in cores})) or None,
+        "build": answers["build"] or None,
+        "battery_saver": _on_or_off(answers["battery_saver"]) if answers["battery_saver"] else None,
     }
 
 

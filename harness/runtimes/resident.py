@@ -32,6 +32,7 @@ def nothing_to_prepare(_workloads: Sequence[Workload], _on_progress: Progress) -
 class ResidentSession:
     """A session whose workloads stay loaded in the agent."""
 
+    resident = True
     infers_on = "the device"
     visit_cost_ns = 400_000  # measured on a desktop
 

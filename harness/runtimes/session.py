@@ -18,9 +18,12 @@ file that the runtime takes as it is."""
 
 
 def seed_of(workload: Workload) -> int:
-    """The seed of a workload's random weights and input: always the same for the same blocks."""
-    text = str(workload) if isinstance(workload, Path) else " ".join(b.key for b in workload)
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")
+    """The seed of a workload's random weights and input: always the same for the same content."""
+    if isinstance(workload, Path):
+        content = workload.read_bytes()
+    else:
+        content = " ".join(block.key for block in workload).encode()
+    return int.from_bytes(hashlib.sha256(content).digest()[:4], "little")
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,9 @@ class Session(Protocol):
 
     environment: Mapping[str, str]
     """Versions and facts of the target that may change between campaigns."""
+
+    resident: bool
+    """Whether `load` keeps a workload there, warm; else it is just another run."""
 
     infers_on: str
     """Where `infer` runs networks, for people."""

@@ -2,7 +2,7 @@
 
 import gzip
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness import files
@@ -23,11 +23,12 @@ class Visit:
     thread_ns: tuple[int, ...] | None
     runs: int | None = None
     memory_mb: float | None = None
+    readings_before: int = 0  # in the journal; not written, as the order of lines tells
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the device said of itself at the start or the end of a round."""
+    """What the device said of itself: at the start and the end of a round, and in long ones."""
 
     round: int
     conditions: Conditions
@@ -61,7 +62,8 @@ class Journal:
                     continue
                 entry, round_number, at_ns, wall_ns, thread_ns, *more = line
                 thread = tuple(thread_ns) if thread_ns is not None else None
-                yield Visit(entry, round_number, at_ns, tuple(wall_ns), thread, *more)
+                visit = Visit(entry, round_number, at_ns, tuple(wall_ns), thread, *more)
+                yield replace(visit, readings_before=len(self.readings))
             except (KeyError, TypeError, ValueError) as error:
                 raise TableError(
                     f"{self.path}:{number}: not a visit; delete the file to measure again"
@@ -79,7 +81,7 @@ class Journal:
         thread = list(visit.thread_ns) if visit.thread_ns is not None else None
         more = [] if visit.runs is None else [visit.runs, visit.memory_mb]
         self._append([visit.entry, visit.round, visit.at_ns, list(visit.wall_ns), thread, *more])
-        self.visits.append(visit)
+        self.visits.append(replace(visit, readings_before=len(self.readings)))
 
     def _append(self, line: object) -> None:
         assert self._log is not None, f"{self.path} is packed"

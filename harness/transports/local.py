@@ -129,7 +129,9 @@ def _talk(child: "subprocess.Popen[bytes]", stdin: bytes, patience: Patience) ->
         selector.register(child.stdin, selectors.EVENT_WRITE)
         while selector.get_map():
             with patience.waiting() as timeout_s:
-                ready = selector.select(timeout_s)
+                ready = selector.select(timeout_s if child.poll() is None else 0)
+                if not ready and child.returncode is not None:
+                    break  # it has ended; who it left behind may hold its output open for ever
                 if not ready:
                     raise TimeoutError
             for key, _ in ready:

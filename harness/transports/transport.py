@@ -99,8 +99,10 @@ class Transport(Protocol):
     ) -> Finished:
         """Run a program to its end; arguments reach it as they are.
 
+        One that is not there ends with status 127.
+
         Raises:
-            TargetLost: it cannot be started or the link broke.
+            TargetLost: the link broke.
             TargetStalled: it was silent, or ran, for too long; it is killed.
         """
 
@@ -119,6 +121,20 @@ class Transport(Protocol):
         """
 
     def close(self) -> None: ...
+
+
+class KeepingTransport(Transport, Protocol):
+    """A transport whose device keeps what is pushed."""
+
+    def check_room(self, files: Sequence[Path]) -> None:
+        """Whether those of the files that are not there yet can be pushed.
+
+        Raises:
+            DeviceFull: there is no room for them.
+        """
+
+    def forget(self) -> None:
+        """Look again which files are there, before the next is pushed."""
 
 
 class ResidentTransport(Transport, Protocol):

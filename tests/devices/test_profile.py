@@ -94,11 +94,24 @@ def test_a_phones_profile_takes_one_pattern_or_several(tmp_path: Path) -> None:
         (PHONE + "[benchmark_model]\ndelegate = 'npu'\n", r"benchmark_model\.delegate"),
         (PHONE + "[match]\nmodell = 'x'\n", "mine.toml"),
         (GOOD + "[runtime_options]\ncpus = 'big'\n", "big and little are for phones"),
+        (GOOD + "[runtime_options]\ncpus = '0x0'\n", r"runtime_options\.cpus"),
+        (GOOD + "[adb]\nserial = 'x'\n", "adb: is for phones"),
+        (GOOD + "[match]\nmodel = 'x'\n", "match: is for phones"),
+        (GOOD + "[benchmark_model]\ndelegate = 'gpu'\n", "benchmark_model: is for the runtime"),
+        (PHONE + "[adb]\nserial = ['a', 'a']\n", "names a phone twice"),
     ],
 )
 def test_a_wrong_phone_profile_names_the_key(tmp_path: Path, text: str, named: str) -> None:
     with pytest.raises(ProfileError, match=named):
         load_profile("mine", written(tmp_path, text))
+
+
+@pytest.mark.parametrize("aliases", ["3", "'pixel'", "[[1]]"])
+def test_aliases_that_are_none_do_no_harm_to_others(tmp_path: Path, aliases: str) -> None:
+    root = written(tmp_path, f"aliases = {aliases}\n" + PHONE)
+    assert Device.find("pixel", root).name == "pixel-1"
+    with pytest.raises(ProfileError, match="no device called 'ixe'"):
+        Device.find("ixe", root)
 
 
 def test_an_alias_is_the_device_itself(tmp_path: Path) -> None:

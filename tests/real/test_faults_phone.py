@@ -2,11 +2,14 @@
 
 import os
 import shutil
+import socket
+import struct
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -209,6 +212,125 @@ def test_a_full_phone_says_so_and_nothing_half_is_left(
         link.close()
 
 
+def trickle(server: socket.socket, greeting: list[bytes], again: bytes) -> None:
+    """A daemon that greets, then sends something now and then, whatever it is asked."""
+    connection, _ = server.accept()
+    with connection, suppress(OSError):
+        for each in greeting:
+            connection.sendall(each)
+        connection.settimeout(0.1)
+        for _ in range(100):
+            with suppress(TimeoutError):
+                if not connection.recv(1 << 16):
+                    return
+            connection.sendall(again)
+
+
+def message(command: bytes, arg0: int, arg1: int, data: bytes = b"") -> bytes:
+    (number,) = struct.unpack("<I", command)
+    total = sum(data)
+    return direct.MESSAGE.pack(command, arg0, arg1, len(data), total, number ^ 0xFFFFFFFF) + data
+
+
+BANNER = message(b"CNXN", direct.VERSION, 1 << 20, b"device::features=shell_v2")
+
+
+@pytest.mark.parametrize(
+    ("greeting", "again"),
+    [
+        ([BANNER], message(b"OKAY", 77, 77)),  # of a stream that nobody has
+        ([BANNER], b"\0"),  # a message that never ends
+        ([], message(b"CLSE", 1, 1)),  # never a greeting
+        ([message(b"AUTH", direct.TOKEN, 0, b"short")], b""),
+        ([message(b"AUTH", 9, 0, bytes(20))], b""),
+        ([message(b"STLS", 0, 0)], b""),
+    ],
+)
+def test_a_daemon_that_keeps_talking_nonsense_is_an_error_in_time(
+    greeting: list[bytes], again: bytes
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=trickle, args=(server, greeting, again), daemon=True)
+        thread.start()
+        started = time.monotonic()
+        with pytest.raises(DeviceError):
+            AdbTransport(Wanted({}, f"127.0.0.1:{server.getsockname()[1]}", "direct"))
+        assert time.monotonic() - started < 6
+        thread.join()
+
+
+def test_what_an_earlier_session_left_does_not_spoil_the_greeting() -> None:
+    left = [message(b"CLSE", 5, 5), message(b"WRTE", 5, 5, b"old"), message(b"OKAY", 5, 5)]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=trickle, args=(server, [*left, BANNER], b""), daemon=True)
+        thread.start()
+        wire = direct.TcpWire(f"127.0.0.1:{server.getsockname()[1]}")
+        link = direct.DirectLink(wire, [], "x", 1.0)
+        assert "shell_v2" in link.features
+        link.close()
+        thread.join()
+
+
+def test_a_phone_that_is_still_starting_is_not_measured(tmp_path: Path) -> None:
+    scripts = tmp_path / "scripts"
+    shutil.copytree(SCRIPTS, scripts)
+    properties = scripts / "properties"
+    properties.write_text(properties.read_text().replace("boot_completed=1", "boot_completed="))
+    (tmp_path / "phone").mkdir()
+    with (
+        FakePhone(tmp_path / "phone", Behaviour(), path_first=scripts) as phone,
+        pytest.raises(DeviceOffline, match="still starting"),
+    ):
+        opened(phone)
+
+
+def test_a_server_that_is_killed_again_and_again_only_costs_time(
+    tmp_path: Path, file: Path
+) -> None:
+    import adbutils
+
+    with fake(tmp_path) as phone:
+        kill = [adbutils.adb_path(), "kill-server"]
+        link = opened(phone, PATIENT_S, "server")
+        for number in range(12):
+            if number % 4 == 0:
+                subprocess.run(kill, check=True, capture_output=True)
+            assert link.run(["echo", "on"], idle_timeout_s=9, deadline_s=9).stdout == b"on\n"
+        killer = threading.Timer(0.05, subprocess.run, [kill], {"capture_output": True})
+        killer.start()
+        for number in range(30):
+            assert link.run(["echo", str(number)], idle_timeout_s=9, deadline_s=9).status == 0
+        killer.join()
+        remote = link.push(file)
+        assert phone.path(str(remote)).read_bytes() == CONTENT
+        link.close()
+
+
+def test_files_that_somebody_deleted_are_sent_again(tmp_path: Path, file: Path) -> None:
+    with fake(tmp_path) as phone:
+        link = opened(phone)
+        remote = phone.path(str(link.push(file)))
+        remote.unlink()
+        link.forget()
+        link.push(file)
+        assert remote.read_bytes() == CONTENT
+        link.close()
+
+
+def test_room_is_checked_before_anything_is_sent(tmp_path: Path, file: Path) -> None:
+    with fake(tmp_path) as phone:
+        link = opened(phone)
+        link.check_room([file])
+        link.push(file)
+        huge = tmp_path / "huge"
+        with huge.open("wb") as sparse:
+            sparse.truncate(1 << 42)
+        link._digests[(huge, huge.stat().st_mtime_ns, huge.stat().st_size)] = "0" * 64
+        with pytest.raises(DeviceFull, match="have to be sent"):
+            link.check_room([file, huge])
+        link.close()
+
+
 def test_a_phone_that_refuses_services_says_which(tmp_path: Path) -> None:
     with (
         fake(tmp_path, refuse_services=True) as phone,
@@ -250,7 +372,7 @@ def test_several_phones_that_match_must_be_told_apart(tmp_path: Path) -> None:
     with fake(tmp_path / "a") as one, fake(tmp_path / "b") as two:
         for phone in (one, two):
             adb.connect(serial(phone), timeout=5)
-        with pytest.raises(DeviceNotFound, match=r"2 attached phones match.*ANDROID_SERIAL"):
+        with pytest.raises(DeviceNotFound, match=r"[23] attached phones match.*ANDROID_SERIAL"):
             AdbTransport(Wanted({"model": ("Loop*",)}, None, "server"))
         chosen = AdbTransport(Wanted({"model": ("Loop*",)}, serial(two), "server"))
         assert chosen.serial == serial(two)
@@ -258,7 +380,9 @@ def test_several_phones_that_match_must_be_told_apart(tmp_path: Path) -> None:
             adb.disconnect(serial(phone))
 
 
-def test_a_phone_that_comes_back_is_waited_for(tmp_path: Path, file: Path) -> None:
+def test_a_phone_that_comes_back_is_waited_for_and_the_user_told_once(
+    tmp_path: Path, file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with fake(tmp_path) as phone:
         port = phone.port
         link = opened(phone, PATIENT_S)
@@ -275,6 +399,9 @@ def test_a_phone_that_comes_back_is_waited_for(tmp_path: Path, file: Path) -> No
         remote = link.push(file)
         thread.join()
         assert back.path(str(remote)).read_bytes() == CONTENT
+        (told,) = {record.message for record in caplog.records}
+        assert told.startswith(f"harness: no phone answers at {link.serial}")
+        assert told.endswith("waiting up to 30 s for it")
     finally:
         link.close()
         back.__exit__()

@@ -3,16 +3,16 @@ BatteryService, not recorded; that of Samsung's sensors as quoted by others."""
 
 import pytest
 
-from harness.devices.conditions import Limits, round_doubts
+from harness.devices.conditions import Fastest, Limits, doubts_between
 from harness.errors import DeviceError
 from harness.runtimes.phone import CONDITIONS, Conditions, choose_cores, describe_conditions
 
 # A Snapdragon 821's cores (Pixel 1): two clusters of two; the fast one held back.
 FREQUENCIES = """
-0 1593600 1593600 sched
-1 1593600 1593600 sched
-2 2150400 1075200 sched
-3 2150400 2150400 sched
+0 1593600 1593600 307200 sched
+1 1593600 1593600 307200 sched
+2 2150400 1075200 1075200 sched
+3 2150400 2150400 1996800 sched
 """
 BATTERY = """
 Current Battery Service state:
@@ -52,7 +52,7 @@ def test_a_silent_phone_tells_nothing_and_raises_no_doubt() -> None:
     silent = conditions()
     assert set(silent.values()) == {None}
     assert not Limits(max_temperature_c=40).too_hot(silent)
-    assert round_doubts([silent], None, Limits(), "wall") == ()
+    assert doubts_between([silent], Fastest(), Limits(), "wall") == ()
 
 
 def test_battery_screen_load_and_memory_are_read() -> None:
@@ -86,25 +86,42 @@ def test_a_sensors_name_counts_before_its_type() -> None:
 def test_a_phone_that_throttles_is_too_hot_whatever_its_temperature() -> None:
     hot = conditions(thermal=THERMAL.replace("Status: 1", "Status: 2"))
     assert Limits().too_hot(hot)
-    assert round_doubts([hot], None, Limits(), "wall") == ("too hot",)
+    assert doubts_between([hot], Fastest(), Limits(), "wall") == ("too hot",)
 
 
-def test_cores_that_are_held_back_make_a_round_doubtful() -> None:
-    fast = conditions(mask="c", frequencies=FREQUENCIES)
-    assert fast["frequency_share"] == 0.5
-    (doubt,) = round_doubts([fast], None, Limits(), "wall")
-    assert "held below 90%" in doubt
-    slow = conditions(mask="3", frequencies=FREQUENCIES)
-    assert slow["frequency_share"] == 1
-    assert slow["governor"] == "sched"
+def test_cores_that_are_held_back_make_visits_doubtful() -> None:
+    held = conditions(mask="c", frequencies=FREQUENCIES)
+    free = conditions(mask="c", frequencies=FREQUENCIES.replace(" 1075200 1075200", " 2150400 9"))
+    assert (held["frequency_share"], free["frequency_share"]) == (0.5, 1)
+    assert held["current_mhz"] == 1996.8
+    assert held["governor"] == "sched"
+    fastest = Fastest.of([free, held])
+    (doubt,) = doubts_between([free, held], fastest, Limits(), "wall")
+    assert "below 90%" in doubt
+    assert doubts_between([free, free], fastest, Limits(), "wall") == ()
+
+
+def test_cores_that_are_always_held_back_are_no_reason_for_doubt() -> None:
+    saving = conditions(mask="c", frequencies=FREQUENCIES)
+    assert doubts_between([saving, saving], Fastest.of([saving]), Limits(), "wall") == ()
 
 
 @pytest.mark.parametrize(("cpus", "mask"), [("big", "c"), ("little", "3"), ("one", "8")])
 def test_cores_are_chosen_by_their_top_frequency(cpus: str, mask: str) -> None:
-    assert choose_cores(FREQUENCIES, cpus) == mask
+    assert choose_cores(FREQUENCIES, "0-3", cpus) == mask
 
 
-@pytest.mark.parametrize("answer", ["", "0   \n1   ", "cpu0 x y z", "0 1 2"])
-def test_cores_without_frequencies_have_to_be_named(answer: str) -> None:
+@pytest.mark.parametrize(
+    ("frequencies", "present"),
+    [
+        ("", "0-3"),
+        ("0     \n1   ", "0-1"),
+        ("cpu0 x y z", ""),
+        ("0 1 2", "0"),
+        (FREQUENCIES, "0-7"),  # the big ones are switched off
+        (FREQUENCIES, "0,1,2,3,5"),
+    ],
+)
+def test_cores_without_frequencies_have_to_be_named(frequencies: str, present: str) -> None:
     with pytest.raises(DeviceError, match="by a mask"):
-        choose_cores(answer, "big")
+        choose_cores(frequencies, present, "big")

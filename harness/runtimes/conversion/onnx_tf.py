@@ -38,7 +38,8 @@ class OnnxTfConverter:
     def path(self, workload: Workload) -> Path:
         """Raises MissingExtra where the environment of onnx-tf, or onnx here, is missing."""
         settings = {"route": "onnx-tf", "opset": OPSET, "batch": self.batch}
-        versions = exporter_versions() | worker_versions(worker_python())
+        theirs = {f"worker {name}": v for name, v in worker_versions(worker_python()).items()}
+        versions = exporter_versions() | theirs
         return content_path(self.suffix, versions | settings, workload)
 
     def make(self, workload: Workload) -> bytes:

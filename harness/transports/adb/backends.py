@@ -28,8 +28,9 @@ class DirectBackend:
         return [Attached(serial) for serial in usb_serials()]
 
     def link(self, serial: str) -> DirectLink:
+        keys = signers()
         wire = TcpWire(serial) if ":" in serial else UsbWire(serial)
-        return DirectLink(wire, signers(), serial, DIALOG_S)
+        return DirectLink(wire, keys, serial, DIALOG_S)
 
 
 def backend_named(name: str) -> Backend:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from harness.errors import DeviceError, DeviceNotFound
+from harness.errors import DeviceError, DeviceNotFound, DeviceOffline, TargetStalled
 from harness.transports.adb.backends import candidates
 from harness.transports.adb.link import Backend, Link
 from harness.transports.adb.shell import run_shell
@@ -16,6 +16,8 @@ PROPERTIES = {
     "device": "ro.product.device",
     "manufacturer": "ro.product.manufacturer",
     "soc": "ro.soc.model",
+    "serialno": "ro.serialno",
+    "booted": "sys.boot_completed",
 }
 ASK_TIMEOUT_S = 20.0
 
@@ -70,8 +72,9 @@ def find_phone(backend: Backend, wanted: Wanted) -> Phone:
         phone.link.close()
     if fitting:
         raise DeviceNotFound(
-            f"{len(fitting)} attached phones match the profile: "
-            f"{', '.join(map(str, fitting))}; say which with serial under [adb] or ANDROID_SERIAL"
+            f"{len(fitting)} attached phones match: {', '.join(map(str, fitting))}; say which by "
+            "serial under [adb] in the profile, by --serial where there is none yet, or by "
+            "ANDROID_SERIAL"
         )
     if failed and not others:
         raise failed[0]
@@ -88,12 +91,21 @@ def linked(backend: Backend, serial: str) -> Phone:
     Raises:
         DeviceError: it cannot be linked, or does not answer.
     """
-    link = backend.link(serial)
     try:
-        return Phone(serial, link, read_properties(link))
+        link = backend.link(serial)
+    except TimeoutError as error:
+        raise DeviceOffline(f"the phone {serial} does not answer") from error
+    try:
+        properties = read_properties(link)
+        if properties["booted"] != "1":  # adbd is up long before Android is
+            raise DeviceOffline(f"the phone {serial} is still starting")
+    except TargetStalled as error:
+        link.close()
+        raise DeviceOffline(f"the phone {serial} does not answer: {error}") from error
     except BaseException:
         link.close()
         raise
+    return Phone(serial, link, properties)
 
 
 def read_properties(link: Link) -> dict[str, str]:

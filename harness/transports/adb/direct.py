@@ -8,7 +8,8 @@ stop (AOSP, packages/modules/adb/protocol.txt).
 import itertools
 import socket
 import struct
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -20,6 +21,8 @@ MESSAGE = struct.Struct("<4s5I")  # command, two arguments, length, checksum, ma
 VERSION = 0x01000001  # checksums are left out where both sides have at least this
 MAX_DATA = 1 << 20
 TOKEN, SIGNATURE, PUBLIC_KEY = 1, 2, 3
+TOKEN_SIZE = 20  # bytes; it is signed as if it were a SHA-1
+SLOWEST_LINK = 1 << 16  # bytes a second
 KNOWN = (b"AUTH", b"CLSE", b"CNXN", b"OKAY", b"OPEN", b"STLS", b"SYNC", b"WRTE")
 FEATURES = "shell_v2,cmd,stat_v2,ls_v2,fixed_push_mkdir"
 CONNECT_TIMEOUT_S = 10.0
@@ -72,12 +75,10 @@ class DirectStream:
             part = data[start : start + size]
             self.link.send(Message(b"WRTE", self.local_id, self.remote_id, part), timeout_s)
             self.unacknowledged += 1
-            while self.unacknowledged and not self.ended:
-                self.link.receive(timeout_s)
+            self.link.receive_until(lambda: not self.unacknowledged or self.ended, timeout_s)
 
     def read(self, timeout_s: float) -> bytes:
-        while not self.arrived and not self.ended:
-            self.link.receive(timeout_s)
+        self.link.receive_until(lambda: bool(self.arrived) or self.ended, timeout_s)
         return self.arrived.pop(0) if self.arrived else b""
 
     def close(self) -> None:
@@ -115,12 +116,14 @@ class DirectLink:
     def _greet(self, signers: Sequence[Any], serial: str, dialog_s: float) -> None:
         banner = f"host::harness={__version__};features={FEATURES}".encode()
         self.send(Message(b"CNXN", VERSION, MAX_DATA, banner), CONNECT_TIMEOUT_S)
-        answer = self._next(CONNECT_TIMEOUT_S)
+        answer = self._greeting(CONNECT_TIMEOUT_S)
         untried = list(signers)
         while answer.command == b"AUTH" and answer.arg0 == TOKEN and untried:
+            if len(answer.data) != TOKEN_SIZE:
+                raise TargetLost(f"{serial} speaks no ADB that we know")
             signature = untried.pop(0).Sign(answer.data)
             self.send(Message(b"AUTH", SIGNATURE, 0, signature), CONNECT_TIMEOUT_S)
-            answer = self._next(CONNECT_TIMEOUT_S)
+            answer = self._greeting(CONNECT_TIMEOUT_S)
         if answer.command == b"AUTH":
             answer = self._ask_for_trust(signers, serial, dialog_s)
         if answer.command == b"STLS":
@@ -137,13 +140,21 @@ class DirectLink:
         if "shell_v2" not in self.features:
             raise TargetFailed(f"the phone {serial} has no shell_v2: Android 7 or newer is needed")
 
+    def _greeting(self, timeout_s: float) -> Message:
+        """The next message of the handshake; on USB those of an earlier session may come first."""
+        end = time.monotonic() + timeout_s
+        while True:
+            message = self._next(max(0.001, end - time.monotonic()))
+            if message.command in (b"CNXN", b"AUTH", b"STLS"):
+                return message
+
     def _ask_for_trust(self, signers: Sequence[Any], serial: str, dialog_s: float) -> Message:
         if not signers:
             raise DeviceUnauthorized(NO_DIALOG.format(serial))
         public_key = bytes(signers[0].GetPublicKey()).strip() + b"\0"
         self.send(Message(b"AUTH", PUBLIC_KEY, 0, public_key), CONNECT_TIMEOUT_S)
         try:
-            answer = self._next(dialog_s)
+            answer = self._greeting(dialog_s)
         except TimeoutError as error:
             raise DeviceUnauthorized(NO_DIALOG.format(serial)) from error
         if answer.command == b"AUTH":
@@ -154,13 +165,22 @@ class DirectLink:
         stream = DirectStream(self, next(self._ids))
         self._streams[stream.local_id] = stream
         self.send(Message(b"OPEN", stream.local_id, 0, service.encode() + b"\0"), timeout_s)
-        while not stream.remote_id and not stream.ended:
-            self.receive(timeout_s)
+        self.receive_until(lambda: bool(stream.remote_id) or stream.ended, timeout_s)
         if not stream.remote_id:
             raise TargetFailed(f"the phone refuses the service {service.partition(':')[0]!r}")
         return stream
 
-    def receive(self, timeout_s: float) -> None:
+    def receive_until(self, done: Callable[[], bool], timeout_s: float) -> None:
+        """Take messages until there is what a stream waits for; others are no progress to it.
+
+        Raises:
+            TimeoutError, TargetLost
+        """
+        end = time.monotonic() + timeout_s
+        while not done():
+            self._receive(max(0.001, end - time.monotonic()))
+
+    def _receive(self, timeout_s: float) -> None:
         """Take one message and hand it to its stream."""
         message = self._next(timeout_s)
         stream = self._streams.get(message.arg1)
@@ -222,9 +242,13 @@ class DirectLink:
         return Message(command, arg0, arg1, data)
 
     def _exactly(self, count: int, timeout_s: float) -> bytes:
+        end = time.monotonic() + timeout_s + count / SLOWEST_LINK
         data = bytearray()
         while len(data) < count:
-            data += self._wire.receive(count - len(data), timeout_s)
+            left_s = end - time.monotonic()
+            if left_s <= 0:
+                raise TimeoutError("a message does not end")
+            data += self._wire.receive(count - len(data), min(timeout_s, left_s))
         return bytes(data)
 
     def close(self) -> None:

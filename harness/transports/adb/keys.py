@@ -22,6 +22,7 @@ def signers() -> Sequence[Any]:
         WorkspaceError: it cannot be made.
     """
     from adb_shell.auth.sign_cryptography import CryptographySigner
+    from cryptography.exceptions import UnsupportedAlgorithm
 
     theirs = Path(os.environ.get("ANDROID_USER_HOME", Path.home() / ".android"), NAME)
     own = Path(platformdirs.user_config_dir("harness"), NAME)
@@ -31,8 +32,8 @@ def signers() -> Sequence[Any]:
             make_key(path)
         try:
             found.append(CryptographySigner(str(path)))
-        except (OSError, ValueError):
-            continue  # absent, not ours to read, or not a key
+        except (OSError, ValueError, TypeError, UnsupportedAlgorithm):
+            continue  # absent, not ours to read, not a key, or locked by a password
     return found
 
 

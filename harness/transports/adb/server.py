@@ -1,7 +1,7 @@
 """Phones through the adb server, which shares USB with other tools and speaks TLS over Wi-Fi.
 
-adbutils finds and starts the server. Its shell and file transfers are not used: they have no
-exit status with a deadline, and cost 24 ms a call.
+adbutils brings adb itself, which starts the server. Its shell and file transfers are not used: they
+have no exit status with a deadline, and cost 24 ms a call (AOSP, modules/adb/SERVICES.TXT).
 """
 
 import os
@@ -9,7 +9,6 @@ import socket
 import subprocess
 import time
 from collections.abc import Sequence
-from typing import Any
 
 from harness.errors import (
     DeviceError,
@@ -22,22 +21,86 @@ from harness.errors import (
 )
 from harness.transports.adb.direct import NO_DIALOG
 from harness.transports.adb.link import Attached
-from harness.transports.adb.sockets import receive_some, send_all
+from harness.transports.adb.sockets import receive_exactly, receive_some, send_all
 
 CONNECT_TIMEOUT_S, START_TIMEOUT_S = 10.0, 20.0
 SETTLING, SETTLE_S = ("connecting", "authorizing", "offline"), 3.0  # while they shake hands
 CHUNK = 1 << 16
+SERVER = "the adb server"
+
+
+class Refused(Exception):
+    """The server's answer FAIL, with its reason."""
+
+
+def server_address() -> tuple[str, int]:
+    host = os.environ.get("ANDROID_ADB_SERVER_HOST", "127.0.0.1")
+    port = os.environ.get("ANDROID_ADB_SERVER_PORT", "5037")
+    return host, int(port) if port.isdigit() else 5037
 
 
 def server_runs() -> bool:
     """Whether an adb server listens."""
-    host = os.environ.get("ANDROID_ADB_SERVER_HOST", "127.0.0.1")
     try:
-        port = int(os.environ.get("ANDROID_ADB_SERVER_PORT", "5037"))
-        socket.create_connection((host, port), timeout=1).close()
-    except (OSError, ValueError):
+        socket.create_connection(server_address(), timeout=1).close()
+    except OSError:
         return False
     return True
+
+
+def start_server() -> None:
+    """Start the adb server where none runs.
+
+    Raises:
+        DeviceOffline: it cannot be started.
+    """
+    import adbutils
+
+    if server_runs():
+        return
+    try:
+        command = [adbutils.adb_path(), "start-server"]
+        subprocess.run(command, capture_output=True, check=True, timeout=START_TIMEOUT_S)
+    except (adbutils.AdbError, OSError, subprocess.SubprocessError) as error:
+        raise DeviceOffline(f"no adb server runs, and none can be started: {error}") from error
+
+
+def ask_server(*requests: str, timeout_s: float) -> socket.socket:
+    """A connection on which the server has accepted each request.
+
+    Raises:
+        Refused: it did not accept one, and says why.
+        TimeoutError: it does not answer.
+        TargetLost, DeviceOffline: it is gone.
+    """
+    start_server()
+    try:
+        connection = socket.create_connection(server_address(), timeout=CONNECT_TIMEOUT_S)
+    except OSError as error:
+        raise TargetLost(f"the adb server is gone: {error}") from error
+    try:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for request in requests:
+            text = request.encode()
+            send_all(connection, b"%04x" % len(text) + text, timeout_s, SERVER)
+            answer = receive_exactly(connection, 4, timeout_s, SERVER)
+            if answer == b"FAIL":
+                raise Refused(read_text(connection, timeout_s))
+            if answer != b"OKAY":
+                raise TargetLost("what listens at the adb server's port speaks another language")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def read_text(connection: socket.socket, timeout_s: float) -> str:
+    """A text with its length in front, as the server gives them."""
+    try:
+        length = int(receive_exactly(connection, 4, timeout_s, SERVER), 16)
+    except ValueError as error:
+        raise TargetLost("what listens at the adb server's port speaks another language") from error
+    return receive_exactly(connection, length, timeout_s, SERVER).decode(errors="replace")
 
 
 class ServerBackend:
@@ -48,20 +111,18 @@ class ServerBackend:
     def __init__(self) -> None:
         """Raises MissingExtra where adbutils is not installed."""
         try:
-            import adbutils
+            import adbutils  # noqa: F401
         except ImportError as error:
             raise MissingExtra("phones through the adb server: pip install '.[android]'") from error
-        self._client: Any = adbutils.AdbClient()
 
     def attached(self) -> Sequence[Attached]:
-        answer = self._ask("host:devices")
-        rows = [line.split("\t", 1) for line in answer.splitlines() if "\t" in line]
-        return [Attached(serial, state.strip()) for serial, state in rows]
+        rows = [line.split("\t", 1) for line in _answer("host:devices").splitlines()]
+        return [Attached(row[0], row[1].strip()) for row in rows if len(row) == 2]
 
     def link(self, serial: str) -> "ServerLink":
         state = self._state(serial)
         if state is None and ":" in serial:
-            self._ask(f"host:connect:{serial}")
+            _answer(f"host:connect:{serial}")
         end = time.monotonic() + SETTLE_S
         while (state := self._state(serial)) in SETTLING and time.monotonic() < end:
             time.sleep(0.05)
@@ -74,64 +135,37 @@ class ServerBackend:
                 f"the phone {serial} is {state}: unplug it and plug it in again, or "
                 "`adb reconnect offline`"
             )
-        return ServerLink(self, serial)
+        return ServerLink(serial)
 
     def _state(self, serial: str) -> str | None:
         return next((each.state for each in self.attached() if each.serial == serial), None)
 
-    def _ask(self, request: str) -> str:
-        import adbutils
 
-        connection = self.connect(CONNECT_TIMEOUT_S)
-        try:
-            connection.send_command(request)
-            connection.check_okay()
-            return str(connection.read_string_block())
-        except (adbutils.AdbError, OSError, ValueError) as error:
-            raise DeviceError(f"the adb server could not answer {request!r}: {error}") from error
-        finally:
-            connection.conn.close()
+def _answer(request: str) -> str:
+    """What the server has to say.
 
-    def connect(self, timeout_s: float) -> Any:
-        """A new connection to the server.
-
-        Raises:
-            DeviceError: it neither runs nor can be started.
-        """
-        import adbutils
-
-        try:
-            if not server_runs():
-                command = [adbutils.adb_path(), "start-server"]
-                subprocess.run(command, capture_output=True, check=True, timeout=START_TIMEOUT_S)
-            return self._client.make_connection(timeout=timeout_s)
-        except (adbutils.AdbError, OSError, subprocess.SubprocessError) as error:
-            raise DeviceError(f"no adb server runs, and none can be started: {error}") from error
+    Raises:
+        DeviceOffline: it does not say it.
+    """
+    try:
+        with ask_server(request, timeout_s=CONNECT_TIMEOUT_S) as connection:
+            return read_text(connection, CONNECT_TIMEOUT_S)
+    except (Refused, TimeoutError, TargetLost) as error:
+        raise DeviceOffline(f"the adb server does not answer {request!r}: {error}") from error
 
 
 class ServerLink:
     """A phone that the adb server is connected to; each service has a connection of its own."""
 
-    def __init__(self, backend: ServerBackend, serial: str) -> None:
-        self._backend = backend
+    def __init__(self, serial: str) -> None:
         self._serial = serial
 
     def open(self, service: str, timeout_s: float) -> "ServerStream":
-        import adbutils
-
-        connection = self._backend.connect(timeout_s)
         try:
-            for request in (f"host:transport:{self._serial}", service):
-                connection.send_command(request)
-                connection.check_okay()
-        except adbutils.AdbTimeout as error:
-            connection.conn.close()
-            raise TimeoutError from error
-        except (adbutils.AdbError, OSError, ValueError) as error:
-            connection.conn.close()
+            transport = f"host:transport:{self._serial}"
+            return ServerStream(ask_server(transport, service, timeout_s=timeout_s), self._serial)
+        except Refused as error:
             raise self._refused(service, str(error)) from error
-        connection.conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return ServerStream(connection.conn, self._serial)
 
     def _refused(self, service: str, reason: str) -> DeviceError:
         if "unauthorized" in reason:

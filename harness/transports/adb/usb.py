@@ -5,6 +5,7 @@ from typing import Any
 
 from harness.errors import DeviceBusy, DeviceNotFound, MissingExtra, TargetLost
 
+DRAIN_SIZE, DRAIN_TIMEOUT_S = 1 << 14, 0.05
 PACKET = 512  # a transfer of a multiple of this is ended by an empty one
 
 
@@ -28,15 +29,18 @@ def _usb() -> tuple[Any, Any]:
 def usb_serials() -> Sequence[str]:
     """Serial numbers of the phones on USB that we may open."""
     transport, usb1 = _usb()
-    found = []
+    found: list[str] = []
+    closed: Exception | None = None
     for each in transport.find_all_adb_devices():
         try:
             found.append(str(each.serial_number))
         except usb1.USBError as error:
-            raise DeviceBusy(
-                f"a phone on USB cannot be opened: {error}; give yourself access to it (udev rules "
-                "of your system for Android phones)"
-            ) from error
+            closed = error
+    if closed is not None and not found:
+        raise DeviceBusy(
+            f"a phone on USB cannot be opened: {closed}; give yourself access to it (udev rules "
+            "of your system for Android phones)"
+        ) from closed
     return found
 
 
@@ -60,7 +64,16 @@ class UsbWire:
                 "backend = 'auto' under [adb], or `adb kill-server`"
             ) from error
         self._serial = serial
-        self._received = b""
+        self._drain()
+
+    def _drain(self) -> None:
+        """Throw away what an earlier session left: USB has no connections that would end."""
+        try:
+            while True:
+                self._transport.bulk_read(DRAIN_SIZE, DRAIN_TIMEOUT_S)
+        except Exception as error:
+            if not isinstance(self._broken(error), TimeoutError):
+                raise self._broken(error) from error
 
     def send(self, data: bytes, timeout_s: float) -> None:
         try:
