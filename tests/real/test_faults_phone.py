@@ -342,7 +342,7 @@ def test_a_phone_that_refuses_services_says_which(tmp_path: Path) -> None:
 def test_a_phone_that_is_too_old_says_so(tmp_path: Path) -> None:
     with (
         fake(tmp_path, features=("cmd",)) as phone,
-        pytest.raises(TargetFailed, match="Android 7 or newer"),
+        pytest.raises(TargetFailed, match="Android 8 or newer"),
     ):
         opened(phone)
 

@@ -138,7 +138,7 @@ class DirectLink:
         _, _, features = answer.data.decode(errors="replace").partition("features=")
         self.features = frozenset(features.strip("\0").split(";")[0].split(","))
         if "shell_v2" not in self.features:
-            raise TargetFailed(f"the phone {serial} has no shell_v2: Android 7 or newer is needed")
+            raise TargetFailed(f"the phone {serial} has no shell_v2: Android 8 or newer is needed")
 
     def _greeting(self, timeout_s: float) -> Message:
         """The next message of the handshake; on USB those of an earlier session may come first."""
