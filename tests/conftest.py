@@ -11,6 +11,27 @@ from harness.spaces.digits import DIGITS
 from harness.spaces.space import Space
 from harness.supernet.supernet import Supernet
 
+ALONE = (
+    "tests/measuring/",
+    "tests/pipeline/",
+    "tests/real/test_measure_phone.py",
+    "tests/runtimes/test_sessions.py",
+    "tests/test_run.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what measures times: tests that run beside it would make them long."""
+    for item in items:
+        if item.nodeid.startswith(ALONE):
+            item.add_marker(pytest.mark.alone)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Half of a run in two halves may have nothing to do, as with `tox -- tests/spaces`."""
+    if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and session.config.option.markexpr:
+        session.exitstatus = pytest.ExitCode.OK
+
 
 @pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:

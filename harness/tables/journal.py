@@ -2,7 +2,7 @@
 
 import gzip
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness import files
@@ -23,7 +23,7 @@ class Visit:
     thread_ns: tuple[int, ...] | None
     runs: int | None = None
     memory_mb: float | None = None
-    readings_before: int = 0  # in the journal; not written, as the order of lines tells
+    readings_before: int = field(default=0, compare=False)  # the order of lines tells
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ LITTLE_MEMORY: Conditions = {"memory_available_mb": 20.0}
 
 def visit(number: int, wall_ns: int = 101_000, thread_ns: int | None = 100_000) -> Visit:
     thread = None if thread_ns is None else (thread_ns, thread_ns)
-    return Visit(1, number, number, (wall_ns, wall_ns), thread)
+    return Visit(1, number, number, (wall_ns, wall_ns), thread, readings_before=2 * number + 1)
 
 
 def judge(folder: Path, rounds: list[Conditions], clock: str = "wall") -> Judge:
@@ -41,6 +41,28 @@ def test_visits_of_a_bad_round_do_not_count_and_are_made_up_for(
     chosen = choose(five, found, PLAN)
     assert [each.round for each in chosen.visits] == [0, 2, 3, 4]
     assert chosen.suspect == ()
+
+
+def test_heat_in_the_middle_of_a_long_round_spoils_only_what_is_near(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.jsonl")
+    temperatures_c = (30.0, 35.0, 41.0, 36.0, 32.0)
+    for temperature_c in temperatures_c:
+        journal.append(Visit(1, 0, 5, (9, 9), None))
+        journal.append_reading(Reading(0, {"temperature_c": temperature_c}))
+    journal.append(Visit(1, 0, 5, (9, 9), None))
+    journal.close()
+    again = Journal(tmp_path / "journal.jsonl")
+    again.close()
+    for visits in (journal.visits, again.visits):
+        found = Judge.of(journal, Limits(max_temperature_c=40), "wall")
+        assert [found.reasons(each) for each in visits] == [
+            (),
+            (),
+            ("too hot",),
+            ("too hot",),
+            (),
+            (),
+        ]
 
 
 def test_where_good_visits_are_too_few_all_are_taken_and_marked(tmp_path: Path) -> None:
