@@ -32,9 +32,17 @@ CONDITIONS = {name: FACTS[name] for name in CHANGING} | {
     "screen": "dumpsys power | grep mWakefulness=",
     "load": "cat /proc/loadavg",
     "memory": "grep MemAvailable /proc/meminfo",
-    "frequencies": "for c in /sys/devices/system/cpu/cpu[0-9]*; do "
-    'echo "${c##*/cpu} $(cat $c/cpufreq/cpuinfo_max_freq) $(cat $c/cpufreq/scaling_max_freq) '
-    '$(cat $c/cpufreq/scaling_cur_freq) $(cat $c/cpufreq/scaling_governor)"; done',
+    "frequencies": "for c in /sys/devices/system/cpu/cpu[0-9]*; do echo ${c##*/cpu} "
+    + " ".join(
+        f"$(cat $c/cpufreq/{name} || echo -)"
+        for name in (
+            "cpuinfo_max_freq",
+            "scaling_max_freq",
+            "scaling_cur_freq",
+            "scaling_governor",
+        )
+    )
+    + "; done",
 }
 Conditions = dict[str, float | str | None]
 
@@ -114,17 +122,22 @@ def choose_cores(frequencies: str, present: str, cpus: str) -> str:
 class _Core:
     number: int
     top_khz: int
-    allowed_khz: int  # now
-    current_khz: int
+    allowed_khz: int | None  # now
+    current_khz: int | None
     governor: str
 
 
 def _cores(answer: str) -> list[_Core]:
+    """Those that tell at least how fast they can be."""
+
+    def khz(word: str) -> int | None:
+        return int(word) if word.isdigit() else None
+
     rows = [line.split() for line in answer.splitlines()]
     return [
-        _Core(int(row[0]), int(row[1]), int(row[2]), int(row[3]), row[4])
+        _Core(int(row[0]), int(row[1]), khz(row[2]), khz(row[3]), row[4])
         for row in rows
-        if len(row) == 5 and all(word.isdigit() for word in row[:4]) and int(row[1])
+        if len(row) == 5 and row[0].isdigit() and row[1].isdigit() and int(row[1])
     ]
 
 
@@ -163,8 +176,12 @@ def describe_conditions(answers: Mapping[str, str], mask: str | None) -> Conditi
         "screen": wakefulness[1].lower() if wakefulness else None,
         "load_1m": _number(answers["load"].split()[:1]),
         "memory_available_mb": memory_kb and memory_kb / 1024,
-        "frequency_share": min((core.allowed_khz / core.top_khz for core in cores), default=None),
-        "current_mhz": max((core.current_khz / 1000 for core in cores), default=None),
+        "frequency_share": min(
+            (core.allowed_khz / core.top_khz for core in cores if core.allowed_khz), default=None
+        ),
+        "current_mhz": max(
+            (core.current_khz / 1000 for core in cores if core.current_khz), default=None
+        ),
         "governor": ", ".join(sorted({core.governor for core in cores})) or None,
         "build": answers["build"] or None,
         "battery_saver": _on_or_off(answers["battery_saver"]) if answers["battery_saver"] else None,

@@ -101,6 +101,14 @@ def test_cores_that_are_held_back_make_visits_doubtful() -> None:
     assert doubts_between([free, free], fastest, Limits(), "wall") == ()
 
 
+def test_a_phone_that_tells_only_how_fast_its_cores_can_be_tells_enough() -> None:
+    answer = "0 1593600 - - -\n1 2150400 - - sched\n"
+    assert choose_cores(answer, "0-1", "big") == "2"
+    seen = conditions(frequencies=answer)
+    assert seen["frequency_share"] is None
+    assert seen["current_mhz"] is None
+
+
 def test_cores_that_are_always_held_back_are_no_reason_for_doubt() -> None:
     saving = conditions(mask="c", frequencies=FREQUENCIES)
     assert doubts_between([saving, saving], Fastest.of([saving]), Limits(), "wall") == ()
