@@ -94,15 +94,12 @@ def test_a_full_phone_stops_at_space_and_keeps_no_part_of_a_file(
     transport.close()
 
 
-def test_a_profile_is_written_from_the_phone_at_hand(
-    tmp_path: Path, phone: RealAdbd, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_profile_is_written_from_the_phone_at_hand(tmp_path: Path, phone: RealAdbd) -> None:
     path = add_phone("my-phone", phone.serial, tmp_path)
     assert tomllib.loads(path.read_text())["match"] == {"model": ["Loopback"]}
     device = Device.find("my-phone", tmp_path)
     assert device.profile.title == "harness tests Loopback"
     assert device.wanted.serial == phone.serial
-    monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(UsageError, match="is there already"):
         add_phone("my-phone", phone.serial, tmp_path)
     with pytest.raises(UsageError, match="no name of a device"):

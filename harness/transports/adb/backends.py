@@ -1,6 +1,7 @@
 """The two ways to phones, and which of them is taken."""
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 from harness.errors import DeviceNotFound, MissingExtra, UsageError
 from harness.transports.adb.direct import DirectLink, TcpWire
@@ -19,10 +20,8 @@ class DirectBackend:
 
     def __init__(self) -> None:
         """Raises MissingExtra where adb-shell is not installed."""
-        try:
-            import adb_shell  # noqa: F401
-        except ImportError as error:
-            raise MissingExtra("phones without an adb server: pip install '.[android]'") from error
+        if find_spec("adb_shell") is None:
+            raise MissingExtra("phones without an adb server: pip install '.[android]'")
 
     def attached(self) -> Sequence[Attached]:
         return [Attached(serial) for serial in usb_serials()]

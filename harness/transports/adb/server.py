@@ -9,6 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 from harness.errors import (
     DeviceError,
@@ -110,10 +111,8 @@ class ServerBackend:
 
     def __init__(self) -> None:
         """Raises MissingExtra where adbutils is not installed."""
-        try:
-            import adbutils  # noqa: F401
-        except ImportError as error:
-            raise MissingExtra("phones through the adb server: pip install '.[android]'") from error
+        if find_spec("adbutils") is None:
+            raise MissingExtra("phones through the adb server: pip install '.[android]'")
 
     def attached(self) -> Sequence[Attached]:
         rows = [line.split("\t", 1) for line in _answer("host:devices").splitlines()]
