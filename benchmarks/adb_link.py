@@ -104,7 +104,8 @@ def block_ns(phone: RealAdbd, folder: Path, rounds: int) -> dict[str, np.ndarray
     def visit(name: str, session: Session, block: Workload) -> int:
         samples = session.visit(block, RUNS)
         # the runner gives the mean without the slowest run; the same of our own runs
-        return int(np.mean(sorted(samples.wall_ns)[:-1])) if name == "here" else samples.wall_ns[0]
+        wall_ns = samples.values["wall"]
+        return int(np.mean(sorted(wall_ns)[:-1])) if name == "here" else wall_ns[0]
 
     for backend in BACKENDS:
         write_profile(folder, phone, backend)

@@ -43,17 +43,17 @@ ESTIMATES: dict[str, Callable[[Visits], float]] = {
 
 def scale_and_offset(anchors: Sums, measured: Floats, networks: Sums) -> Floats:
     """The plain least squares of two numbers, in relative error."""
-    design = np.stack([anchors.block_ns, np.ones_like(measured)], axis=1) / measured[:, None]
+    design = np.stack([anchors.total, np.ones_like(measured)], axis=1) / measured[:, None]
     (scale, offset), *_ = np.linalg.lstsq(design, np.ones_like(measured))
-    return np.asarray(scale * networks.block_ns + offset)
+    return np.asarray(scale * networks.total + offset)
 
 
 CALIBRATIONS: dict[str, Callable[[Sums, Floats, Sums], Floats]] = {
-    "none": lambda _anchors, _measured, networks: networks.block_ns,
+    "none": lambda _anchors, _measured, networks: networks.total,
     "scale, offset": scale_and_offset,
-    "scale, per block, offset": lambda anchors, measured, networks: fit(
-        anchors, measured
-    ).network_ns(networks),
+    "scale, per block, offset": lambda anchors, measured, networks: fit(anchors, measured).network(
+        networks
+    ),
 }
 
 
@@ -86,7 +86,7 @@ def errors(entries: list[Entry], journal: Journal, clock: str) -> dict[str, dict
     """Figures of each estimate with each calibration."""
     samples: dict[int, list[tuple[int, ...]]] = defaultdict(list)
     for visit in journal.visits:
-        runs = visit.thread_ns if clock == "thread" else visit.wall_ns
+        runs = visit.values[clock]
         assert runs is not None
         samples[visit.entry].append(runs)
     found = {}

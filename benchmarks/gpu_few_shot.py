@@ -78,13 +78,13 @@ class Trial:
     measured_ms: Floats
 
     def errors(self) -> Floats:
-        return np.abs(self.predictor.latency_ms(self.genomes) / self.measured_ms - 1)
+        return np.abs(self.predictor.predict(self.genomes) / self.measured_ms - 1)
 
     def figures(self) -> dict[str, float]:
         return {
             "within_5": float(np.mean(self.errors() <= 0.05)),
             "within_10": float(np.mean(self.errors() <= 0.10)),
-            "spearman": spearman(self.predictor.latency_ms(self.genomes), self.measured_ms),
+            "spearman": spearman(self.predictor.predict(self.genomes), self.measured_ms),
         }
 
 
@@ -195,7 +195,7 @@ def transfers(trials: dict[str, list[Trial]]) -> Table:
                     moved = transfer(
                         trial.predictor, genomes[:networks], measured_ms[:networks], known
                     )
-                    predicted_ms = moved.latency_ms(genomes[networks:])
+                    predicted_ms = moved.predict(genomes[networks:])
                     error = np.abs(predicted_ms / measured_ms[networks:] - 1)
                     stated = moved.relative_error
                     inside = [float(np.mean(error <= limit)) for limit in (0.1, stated)]

@@ -65,7 +65,7 @@ def in_turns(rounds: int, workload: Workload) -> tuple[float, float]:
             turns = [0, 1] if number % 2 else [1, 0]
             for turn in turns:
                 if turn:
-                    ours += session.visit(workload, RUNS).wall_ns
+                    ours += session.visit(workload, RUNS).values["wall"]
                 else:
                     loop.stdin.write(f"{RUNS}\n".encode())
                     loop.stdin.flush()

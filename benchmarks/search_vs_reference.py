@@ -111,7 +111,7 @@ def ours() -> Objectives:
     table = read_published([DATA / "note10"], OFA_MBV3_W1_2, "note10-published", "OFA").table
     latency = BlockTablePredictor.from_table(table, space, table.clock)
     accuracy = load_released_accuracy(DATA / "acc_predictor.pth", space)
-    cost = Cost("latency", "ms", latency.latency_ms, *latency.smallest())
+    cost = Cost("latency", "ms", latency.predict, *latency.smallest())
     return Objectives(space, accuracy.accuracy, cost)
 
 

@@ -62,10 +62,10 @@ def figures(table: Table, again: Campaign, space: Space, clock: str) -> dict[str
     """Shares 0..1, of networks within 5 and 10 % of measured, and the same for measuring twice."""
     judges = table.select("holdout", clock, table.block_campaign())
     archs = [record.arch for record in judges if record.arch is not None]
-    measured = np.array([record.statistics.value_ns for record in judges]) / 1e6
+    measured = np.array([record.statistics.value for record in judges]) / 1e6
     predictor = BlockTablePredictor.from_table(table, space, clock)
-    predicted = predictor.latency_ms(encode(space, archs))
-    times = {r.arch: r.statistics.value_ns for r in again.records if r.clock == clock and r.arch}
+    predicted = predictor.predict(encode(space, archs))
+    times = {r.arch: r.statistics.value for r in again.records if r.clock == clock and r.arch}
     repeated = np.array([times[arch] for arch in archs]) / 1e6
     rescaled = repeated / np.median(repeated / measured)
     errors, floor = (np.abs(values / measured - 1) for values in (predicted, rescaled))

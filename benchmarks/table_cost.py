@@ -55,7 +55,7 @@ def main() -> None:
         theirs = {}
         for block in blocks:
             samples = session.visit((block,), RUNS)
-            theirs[block] = float(np.mean(samples.wall_ns))  # the median is no better here
+            theirs[block] = float(np.mean(samples.values["wall"]))  # the median is no better here
         theirs_s = time.monotonic() - started
         networks = measured(
             device, session, [*calibration_entries(space, plan.anchors), *judges], plan
@@ -83,7 +83,7 @@ def main() -> None:
 
 def times(records: tuple[Record, ...], clock: str) -> dict[Block, float]:
     chosen = [record for record in records if (record.role, record.clock) == ("block", clock)]
-    return {record.blocks[0]: record.statistics.value_ns for record in chosen}
+    return {record.blocks[0]: record.statistics.value for record in chosen}
 
 
 def judged(
@@ -94,11 +94,11 @@ def judged(
     def networks(role: str) -> tuple[Sums, np.ndarray]:
         chosen = [record for record in records if (record.role, record.clock) == (role, clock)]
         sums = Sums.of([record.blocks for record in chosen], block_ns)
-        return sums, np.array([float(record.statistics.value_ns) for record in chosen])
+        return sums, np.array([float(record.statistics.value) for record in chosen])
 
     calibration = fit(*networks("anchor"))
     sums, truth = networks("holdout")
-    errors = np.abs(calibration.network_ns(sums) / truth - 1)
+    errors = np.abs(calibration.network(sums) / truth - 1)
     return {"mape": float(errors.mean()), "within_5": float(np.mean(errors <= 0.05))}
 
 

@@ -64,7 +64,7 @@ def main() -> None:
         quiet = measured(
             device, session, [*calibration_entries(space, plan.anchors), *judges], plan
         )
-        truth = {r.arch: r.statistics.value_ns for r in quiet.records if r.clock == device.clock}
+        truth = {r.arch: r.statistics.value for r in quiet.records if r.clock == device.clock}
         archs = [entry.arch for entry in judges if entry.arch is not None]
         truth_ms = np.array([truth[arch] for arch in archs]) / 1e6
         # The agent of a profile with `cpus = "one"` runs on the last core that it may use.
@@ -73,7 +73,7 @@ def main() -> None:
                 loaded = measured(device, session, table_entries(space, plan.anchors), plan)
             table = table_of(device, session, space, loaded, quiet)
             predictor = BlockTablePredictor.from_table(table, space, device.clock, quiet.id)
-            errors = np.abs(predictor.latency_ms(encode(space, archs)) / truth_ms - 1)
+            errors = np.abs(predictor.predict(encode(space, archs)) / truth_ms - 1)
             blocks = [r for r in loaded.records if (r.role, r.clock) == ("block", device.clock)]
             suspect = float(np.mean([bool(record.suspect) for record in blocks]))
             found[f"within_5_{name}"] = float(np.mean(errors <= 0.05))

@@ -16,7 +16,12 @@ class Effort:
     points: int  # of the front that are verified
     first_look: bool  # a device without a table is judged by few networks
     table: Plan
+    energy: Plan  # each visit is a window of time
     verification: Plan
+
+    def plan(self, quantity: str) -> Plan:
+        """Of a table."""
+        return self.table if quantity == "latency" else self.energy
 
 
 FULL = Effort(
@@ -27,6 +32,7 @@ FULL = Effort(
     points=20,
     first_look=False,
     table=Plan(min_visits=10, max_visits=40, runs=3, interval=0.05, duration_s=45.0, anchors=20),
+    energy=Plan(min_visits=5, max_visits=10, runs=1, interval=0.05, duration_s=0.0, anchors=20),
     verification=Plan(
         min_visits=30, max_visits=60, runs=4, interval=0.03, duration_s=20.0, anchors=10
     ),
@@ -39,6 +45,7 @@ QUICK = Effort(
     points=10,
     first_look=True,
     table=Plan(min_visits=8, max_visits=20, runs=4, interval=0.05, duration_s=8.0, anchors=10),
+    energy=Plan(min_visits=3, max_visits=4, runs=1, interval=0.1, duration_s=0.0, anchors=10),
     verification=Plan(
         min_visits=12, max_visits=30, runs=4, interval=0.05, duration_s=4.0, anchors=10
     ),

@@ -10,6 +10,7 @@ _FACTORS = {
     "macs": {"k": 1e-3, "M": 1.0, "G": 1e3},
     "params": {"k": 1e-3, "M": 1.0, "G": 1e3},
     "memory": {"kB": 1e-3, "MB": 1.0, "GB": 1e3},
+    "energy": {"uJ": 1e-3, "mJ": 1.0, "J": 1e3},
 }
 
 
@@ -39,7 +40,7 @@ def parse_share(text: str | None) -> float | None:
 
 
 def parse_limit(text: str) -> tuple[str, float]:
-    """A device or cost and its limit: ms of `pixel-1:30ms`, millions of `macs:300M`, MB.
+    """A device or cost and its limit: ms of `pixel-1:30ms`, millions of `macs:300M`, MB, mJ.
 
     Raises:
         UsageError: `text` is none of these.
@@ -47,11 +48,12 @@ def parse_limit(text: str) -> tuple[str, float]:
     match = re.fullmatch(r"([\w.-]+):(\d+(?:\.\d+)?)(\w*)", text)
     if match:
         name, value, unit = match.groups()
-        factors = _FACTORS.get(name, {"ms": 1.0, "s": 1e3, "us": 1e-3})
+        factors = _FACTORS.get(name.rpartition(".")[2], {"ms": 1.0, "s": 1e3, "us": 1e-3})
         if unit in factors:
             return name, float(value) * factors[unit]
     raise UsageError(
-        f"--constraint {text!r} is no limit; write pixel-1:30ms, macs:300M, params:5M or memory:2MB"
+        f"--constraint {text!r} is no limit; write pixel-1:30ms, macs:300M, params:5M, "
+        "memory:2MB or energy:9mJ"
     )
 
 

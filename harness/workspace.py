@@ -21,11 +21,12 @@ class Workspace:
         files.write_text(probe, "")
         probe.unlink()
 
-    def table(self, device: str, space: str) -> Path:
-        return self.root / "tables" / f"{device}.{space}.jsonl"
+    def table(self, device: str, space: str, quantity: str = "latency") -> Path:
+        name = space if quantity == "latency" else f"{space}.{quantity}"
+        return self.root / "tables" / f"{device}.{name}.jsonl"
 
     def tables(self, space: str) -> list[Path]:
-        """All tables of a space."""
+        """All tables of latencies of a space."""
         return sorted((self.root / "tables").glob(f"*.{space}.jsonl"))
 
     def report(self, device: str, space: str) -> Path:

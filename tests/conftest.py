@@ -14,6 +14,8 @@ from harness.supernet.supernet import Supernet
 ALONE = (
     "tests/measuring/",
     "tests/pipeline/",
+    "tests/real/test_energy_board.py",
+    "tests/real/test_measure_board.py",
     "tests/real/test_measure_phone.py",
     "tests/runtimes/test_sessions.py",
     "tests/test_run.py",

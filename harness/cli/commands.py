@@ -121,6 +121,9 @@ def measure(
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Measure again only what has changed.")
     ] = False,
+    energy: Annotated[
+        bool, typer.Option("--energy", help="Energies instead, where the device has a counter.")
+    ] = False,
     benchmark_model: BenchmarkModel = None,
     quick: Quick = False,
     fresh: Fresh = False,
@@ -132,7 +135,17 @@ def measure(
 
     if refit + refresh + fresh > 1 or (baselines and refit + refresh):
         raise UsageError("--refit, --refresh, --fresh and --baselines exclude each other")
-    job = job_for(space, root, quick, fresh, resolutions=resolutions, deadline_s=deadline_s(budget))
+    if energy and (baselines or refresh):
+        raise UsageError("--energy makes a table or, with --refit, calibrates one anew")
+    job = job_for(
+        space,
+        root,
+        quick,
+        fresh,
+        resolutions=resolutions,
+        deadline_s=deadline_s(budget),
+        quantity="energy" if energy else "latency",
+    )
     step = pipeline.refit if refit else pipeline.refresh if refresh else pipeline.measure
     chosen = devices_named(device, root, benchmark_model)
     if baselines:
@@ -151,7 +164,10 @@ def benchmark(
     baseline: Annotated[Path | None, typer.Option(help="A kept result to compare with.")] = None,
     fail_above: FailAbove = None,
     ops: Annotated[
-        bool, typer.Option("--ops", help="Where the time goes, by type of operator (phones).")
+        bool,
+        typer.Option(
+            "--ops", help="Where the time goes, by type of operator, if the runtime tells."
+        ),
     ] = False,
     benchmark_model: BenchmarkModel = None,
     images: RangeImages = None,
@@ -174,7 +190,7 @@ def benchmark(
     if output is not None:
         write_json(output, result)
     if ops:
-        for each in step.profile_ops(chosen, model):
+        for each in step.profile_ops(chosen, model.resolve()):
             terminal().say(f"{each.op:<28} {each.count:>4}  {each.mean_ms:10.4f} ms")
     if old is not None:
         compared = step.compare(old, result)
@@ -254,6 +270,38 @@ def verify(
     evaluator = None if job.accuracy else pipeline.train(job)
     terminal().show_front(pipeline.verify(job, chosen, evaluator, again=fresh))
     pipeline.report(job, chosen.name)
+
+
+@app.command()
+def breakdown(
+    device: DeviceName,
+    arch: Annotated[
+        list[str],
+        typer.Option(help="`front:7`, an arch or network file; `@3` for three calls; repeat."),
+    ],
+    space: SpaceName = "digits",
+    ops: Annotated[
+        bool, typer.Option("--ops", help="By type of operator too, profiled on the device.")
+    ] = False,
+    benchmark_model: BenchmarkModel = None,
+    root: Root = HERE,
+) -> None:
+    """Where the time and energy of a network, or of a request to several, go."""
+    from harness.pipeline import breakdown as step
+    from harness.pipeline.benchmark import check_profiles
+
+    job = job_for(space, root)
+    check_known(device, job)
+    parts = step.breakdown(job, device, arch)
+    for line in step.describe(parts):
+        terminal().say(line)
+    for path in step.save(job, device, parts):
+        terminal().say(str(path))
+    if ops:
+        (chosen,) = devices_named([device], root, benchmark_model)
+        check_profiles(chosen)
+        for line in step.describe_ops(job, chosen, arch):
+            terminal().say(line)
 
 
 @app.command()

@@ -59,6 +59,7 @@ def job_for(
     resolutions: str | None = None,
     deadline_s: float | None = None,
     accuracy: str | None = None,
+    quantity: str = "latency",
 ) -> "Run":
     from harness.effort import FULL, QUICK
     from harness.pipeline import Run
@@ -79,6 +80,7 @@ def job_for(
         accuracy,
         space if space != chosen.name else None,
         resolutions,
+        quantity,
     )
 
 

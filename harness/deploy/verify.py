@@ -101,7 +101,7 @@ def verified(
 
     `predictor` restates the predictions for the machine as it was then, by that one's anchors.
     """
-    predicted_ms = predictor.latency_ms(encode(space, [point.arch for point in front.points]))
+    predicted_ms = predictor.predict(encode(space, [point.arch for point in front.points]))
     timed = {
         (record.arch, record.clock): record.statistics
         for record in records
@@ -111,15 +111,15 @@ def verified(
     answers: Sequence[Judged | None] = judged or [None] * len(front.points)
     for point, latency_ms, seen in zip(front.points, predicted_ms, answers, strict=True):
         statistics, wall = timed[point.arch, clock], timed[point.arch, "wall"]
-        assert wall.median_ns is not None
+        assert wall.median is not None
         points.append(
             replace(
                 point,
                 latency_ms=float(latency_ms),
                 latency_ms_interval=interval_ms(float(latency_ms), predictor.relative_error),
-                latency_ms_measured=statistics.value_ns / 1e6,
-                latency_ms_measured_interval=(statistics.low_ns / 1e6, statistics.high_ns / 1e6),
-                latency_ms_wall_median=wall.median_ns / 1e6,
+                latency_ms_measured=statistics.value / 1e6,
+                latency_ms_measured_interval=(statistics.low / 1e6, statistics.high / 1e6),
+                latency_ms_wall_median=wall.median / 1e6,
                 accuracy_measured=seen.accuracy if seen else None,
                 accuracy_measured_interval=seen.interval if seen else None,
                 memory_mb_measured=wall.memory_mb,

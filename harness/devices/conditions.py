@@ -1,6 +1,6 @@
 """What a device says of itself around the visits, and what makes numbers doubtful."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 Conditions = dict[str, float | str | None]
@@ -60,6 +60,12 @@ def doubts_between(
         memory_mb = _number(reading, "memory_available_mb")
         if memory_mb is not None and memory_mb < LITTLE_MEMORY_MB:
             found.append(f"less than {LITTLE_MEMORY_MB} MB of memory left")
+        if reading.get("gpu_throttled", "no") not in ("no", None):
+            found.append(f"GPU held back: {reading['gpu_throttled']}")
+        if _number(reading, "gpu_other_processes"):
+            found.append("other programs used the GPU")
+        if reading.get("throttled", "no") not in ("no", None):
+            found.append(f"board held back: {reading['throttled']}")
     others = _number(readings[-1], "other_cpus") if readings else None
     if clock == "wall" and others is not None and others > OTHER_CPUS:
         found.append(f"other programs used more than {OTHER_CPUS:g} processors")
@@ -75,12 +81,12 @@ def _below(value: float | None, highest: float | None) -> bool:
     return value is not None and highest is not None and value < SLOWED_DOWN * highest
 
 
-def waited(wall_ns: Sequence[int], thread_ns: Sequence[int] | None) -> bool:
+def waited(values: Mapping[str, Sequence[int]]) -> bool:
     """Whether the thread waited for its processor: wall time well above CPU time."""
-    if thread_ns is None:
+    if "thread" not in values:
         return False
-    wall, thread = sum(wall_ns), sum(thread_ns)
-    return wall > WALL_OVER_CPU * thread and wall - thread > CLOCKS_COST_NS * len(wall_ns)
+    wall, thread = sum(values["wall"]), sum(values["thread"])
+    return wall > WALL_OVER_CPU * thread and wall - thread > CLOCKS_COST_NS * len(values["wall"])
 
 
 def _number(conditions: Conditions, name: str) -> float | None:

@@ -2,9 +2,10 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from importlib import import_module
 from pathlib import Path
 from threading import RLock
@@ -13,13 +14,23 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from harness.devices.conditions import Limits
+from harness.devices.energy import EnergySession
 from harness.devices.profile import Profile, full_name, load_profile
-from harness.errors import DeviceBusy
+from harness.devices.sections import TorchSection
+from harness.errors import DeviceBusy, DeviceError, DeviceNotFound
 from harness.runtimes.conversion.cache import cache_folder
-from harness.runtimes.session import BenchmarkModelOptions, RuntimeOptions, Session
+from harness.runtimes.resident import ResidentSession
+from harness.runtimes.session import (
+    BenchmarkModelOptions,
+    RuntimeOptions,
+    Session,
+    TensorrtOptions,
+    TorchOptions,
+)
 from harness.transports.adb.choice import Wanted
 from harness.transports.adb.transport import AdbTransport
 from harness.transports.local import LocalTransport
+from harness.transports.ssh import Address, SshTransport
 from harness.transports.transport import Transport
 
 _OURS: defaultdict[str, RLock] = defaultdict(RLock)
@@ -55,6 +66,8 @@ class Device:
             **self.profile.runtime_options.model_dump(),
             range_images=self.range_images,
             benchmark_model=replace(runner, path=self.benchmark_model or runner.path),
+            torch=TorchOptions(**self.profile.torch.model_dump()),
+            tensorrt=TensorrtOptions(**self.profile.tensorrt.model_dump()),
         )
 
     @property
@@ -65,11 +78,18 @@ class Device:
     def clock(self) -> str:
         """The clock its latencies are read from.
 
-        One thread in our own process: CPU time of that thread, which other load on the machine
-        does not lengthen. Everything else: wall time.
+        On a GPU: the GPU's own. One thread in our own process: CPU time of that thread, which other
+        load on the machine does not lengthen. Everything else: wall time.
         """
+        if self.on_gpu:
+            return "device"
         ours = self.profile.runtime != "benchmark_model"
         return "thread" if ours and self.options.num_threads == 1 else "wall"
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether networks run on an NVIDIA GPU."""
+        return self.profile.runtime == "tensorrt" or self.profile.torch.device == "cuda"
 
     @property
     def hardware(self) -> str:
@@ -80,19 +100,29 @@ class Device:
         profile = self.profile
         if profile.transport == "local":
             return "local"
+        if profile.transport == "ssh":
+            return f"ssh-{profile.ssh.host}"
         match = profile.match.model_dump_json(exclude_defaults=True)
         return f"adb-{self.wanted.serial or match}"
 
     @contextmanager
-    def open(self) -> Iterator[Session]:
-        """The device, held for us alone while the session is open.
+    def open(self, quantity: str = "latency") -> Iterator[Session]:
+        """The device, held for us alone while the session is open; visits tell the quantity.
 
         Raises:
             DeviceBusy: another measurement holds it.
-            DeviceError, MissingExtra: it cannot be used.
+            DeviceError, MissingExtra: it cannot be used, or does not tell its energy.
         """
         with self.reach() as transport, self.session(transport) as session:
-            yield session
+            if quantity == "latency":
+                yield session
+            elif isinstance(session, ResidentSession):
+                yield EnergySession(session)
+            else:
+                raise DeviceError(
+                    f"{self.name} tells no energies: the runtime {self.profile.runtime} is a "
+                    "program of its own, and its counters are not read"
+                )
 
     @contextmanager
     def reach(self) -> Iterator[Transport]:
@@ -114,11 +144,25 @@ class Device:
         """
         runtime = import_module(f"harness.runtimes.{self.profile.runtime}")
         with closing(runtime.open_session(transport, self.options)) as session:
+            if self.profile.transport != "adb":
+                self._check_match(session.environment)
             yield session
+
+    def _check_match(self, environment: Mapping[str, str]) -> None:
+        """Raises DeviceNotFound where something else than the profile says is at the other end."""
+        for name, patterns in self.profile.match.model_dump(exclude_defaults=True).items():
+            found = environment.get(name, "")
+            if not any(fnmatchcase(found, pattern) for pattern in patterns):
+                raise DeviceNotFound(
+                    f"{self.name} wants {name} = {' or '.join(patterns)}, and this is "
+                    f"{found or 'without one'}; another kind needs a device of its own"
+                )
 
     def _transport(self) -> Transport:
         if self.profile.transport == "local":
             return LocalTransport()
+        if self.profile.transport == "ssh":
+            return SshTransport(Address(**self.profile.ssh.model_dump()))
         return AdbTransport(self.wanted, self.profile.adb.wait_s)
 
     @property
@@ -160,6 +204,15 @@ class Device:
         } | profile.runtime_options.model_dump()
         if identity["converter"] == "litert-torch":
             del identity["converter"]  # tables older than the choice do not have it
+        if isinstance(session, EnergySession):
+            identity |= {"clock": "net", "meter": session.meter, "window_s": session.window_s}
+        for name in ("gpu", "power_mode"):  # where there is one
+            if name in session.environment:
+                identity[name] = session.environment[name]
+        if profile.torch != TorchSection():
+            identity["torch"] = profile.torch.model_dump()
+        if profile.runtime == "tensorrt":
+            identity["tensorrt"] = profile.tensorrt.model_dump(exclude={"trtexec"})
         if profile.runtime == "benchmark_model":
             identity["benchmark_model"] = profile.benchmark_model.model_dump(
                 mode="json", exclude={"path"}

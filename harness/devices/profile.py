@@ -4,18 +4,21 @@ import re
 import tomllib
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
+from pydantic import ValidationError, model_validator
+
+from harness.devices.sections import (
+    AdbSection,
+    BenchmarkModelSection,
+    ConditionsSection,
+    MatchSection,
+    RuntimeSection,
+    SshSection,
+    Strict,
+    TensorrtSection,
+    TorchSection,
 )
-
 from harness.errors import ProfileError
 
 _PACKAGE = Path(__file__).parent
@@ -28,94 +31,33 @@ PRECISIONS = {
     "onnxruntime": ("float32",),
     "litert": TFLITE,
     "benchmark_model": TFLITE,
+    "tensorrt": ("float32", "float16"),
 }
 TFLITE_RUNTIMES = ("litert", "benchmark_model")
 TRANSPORTS = {  # of each runtime
-    "torch": ("local",),
-    "onnxruntime": ("local",),
-    "litert": ("local",),
+    "torch": ("local", "ssh"),
+    "onnxruntime": ("local", "ssh"),
+    "litert": ("local", "ssh"),
     "benchmark_model": ("adb",),
+    "tensorrt": ("local", "ssh"),
 }
+PHONES_KNOW = ("model", "device", "manufacturer", "soc")
+OTHERS_KNOW = ("model", "processor", "gpu", "power_mode")
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class RuntimeSection(_Strict):
-    """`[runtime_options]`: the settings that change a device's numbers."""
-
-    num_threads: Annotated[int, Field(ge=1, le=1024)] = 1
-    cpus: Annotated[str, Field(pattern=r"^(any|one|big|little|0x0*[1-9a-fA-F][0-9a-fA-F]*)$")] = (
-        "any"
-    )
-    precision: Literal["float32", "float16", "int8"] = "float32"
-    batch: Annotated[int, Field(ge=1, le=4096)] = 1
-    converter: Literal["litert-torch", "onnx-tf"] = "litert-torch"
-
-
-class BenchmarkModelSection(_Strict):
-    """`[benchmark_model]`: the runner on a phone."""
-
-    path: Annotated[Path, AfterValidator(Path.expanduser)] | None = None
-    delegate: Literal["default", "none", "xnnpack", "gpu", "nnapi"] = "default"
-    warmup_runs: Annotated[int, Field(ge=1, le=10_000)] = 1
-    warmup_s: Annotated[float, Field(ge=0, le=60)] = 0.2
-    runs: Annotated[int, Field(ge=1, le=10_000)] = 10
-    seconds: Annotated[float, Field(ge=0, le=20)] = 0.1
-    extra_args: tuple[Annotated[str, Field(pattern=r"^--\w+(=.*)?$")], ...] = ()
-
-
-def _as_tuple(value: object) -> object:
-    """One where several are possible."""
-    return (value,) if isinstance(value, str) else value
-
-
-class AdbSection(_Strict):
-    """`[adb]`: how a phone is reached."""
-
-    backend: Literal["auto", "server", "direct"] = "auto"
-    serial: tuple[Annotated[str, Field(min_length=1)], ...] = ()  # of its USB, or HOST:PORT
-    wait_s: Annotated[float, Field(ge=0, le=86_400)] = 300.0  # for a phone that went away
-
-    _one_or_several = field_validator("serial", mode="before")(_as_tuple)
-
-    @field_validator("serial")
-    @classmethod
-    def _all_different(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(value)) < len(value):
-            raise ValueError("names a phone twice")
-        return value
-
-
-class MatchSection(_Strict):
-    """`[match]`: which phone it must be; patterns as of file names, any of several."""
-
-    model: tuple[str, ...] = ()
-    device: tuple[str, ...] = ()
-    manufacturer: tuple[str, ...] = ()
-    soc: tuple[str, ...] = ()
-
-    _one_or_several = field_validator("*", mode="before")(_as_tuple)
-
-
-class ConditionsSection(_Strict):
-    """`[conditions]`: under which the device may be measured."""
-
-    max_temperature_c: Annotated[float, Field(gt=0, le=200)] | None = None
-    pause_s: Annotated[float, Field(ge=0, le=600)] = 0.0  # after each round
-
-
-class Profile(_Strict):
+class Profile(Strict):
     """A device profile."""
 
     title: str
     aliases: tuple[str, ...] = ()
-    transport: Literal["local", "adb"]
-    runtime: Literal["torch", "onnxruntime", "litert", "benchmark_model"]
+    transport: Literal["local", "ssh", "adb"]
+    runtime: Literal["torch", "onnxruntime", "litert", "benchmark_model", "tensorrt"]
     match: MatchSection = MatchSection()
     adb: AdbSection = AdbSection()
+    ssh: SshSection = SshSection()
     benchmark_model: BenchmarkModelSection = BenchmarkModelSection()
+    torch: TorchSection = TorchSection()
+    tensorrt: TensorrtSection = TensorrtSection()
     runtime_options: RuntimeSection = RuntimeSection()
     conditions: ConditionsSection = ConditionsSection()
 
@@ -128,19 +70,31 @@ class Profile(_Strict):
             )
         if self.transport == "adb" and not (any(self.match.model_dump().values())):
             raise ValueError("match: says which phone it must be, such as { model = 'Pixel 2' }")
-        if self.transport == "local":
-            for name, section in (("match", self.match), ("adb", self.adb)):
-                if section != type(section)():
-                    raise ValueError(f"{name}: is for phones, transport = 'adb'")
-        if self.runtime != "benchmark_model" and self.benchmark_model != BenchmarkModelSection():
-            raise ValueError("benchmark_model: is for the runtime benchmark_model")
-        if self.transport == "local" and self.runtime_options.cpus in ("big", "little"):
+        if self.transport == "ssh" and not self.ssh.host:
+            raise ValueError("ssh.host: says which board, such as a Host of ~/.ssh/config")
+        known = PHONES_KNOW if self.transport == "adb" else OTHERS_KNOW
+        for name in self.match.model_dump(exclude_defaults=True):
+            if name not in known:
+                raise ValueError(f"match.{name}: with {self.transport} it is {', '.join(known)}")
+        for name in ("adb", "ssh"):
+            self._is_for(name, "transport")
+        for name in ("benchmark_model", "torch", "tensorrt"):
+            self._is_for(name, "runtime")
+        if self.transport != "adb" and self.runtime_options.cpus in ("big", "little"):
             raise ValueError("runtime_options.cpus: big and little are for phones; use a mask")
+        if self.torch.device == "cpu" and self.torch.cuda_graphs:
+            raise ValueError("torch.cuda_graphs: needs device = 'cuda'")
         if self.runtime_options.converter != "litert-torch" and (
             self.runtime_options.precision != "float32" or self.runtime not in TFLITE_RUNTIMES
         ):
             raise ValueError("runtime_options.converter: onnx-tf makes only float32 .tflite files")
         return self
+
+    def _is_for(self, name: str, part: str) -> None:
+        """Raises ValueError where a section is for another transport or runtime."""
+        section = getattr(self, name)
+        if name != getattr(self, part) and section != type(section)():
+            raise ValueError(f"{name}: is for {part} = '{name}'")
 
     @model_validator(mode="after")
     def _runs_in_this_precision(self) -> Self:
@@ -225,14 +179,9 @@ def _explain(error: ValidationError) -> str:
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] != "extra_forbidden":
         return f"{where}: {first['msg']}" if where else first["msg"].removeprefix("Value error, ")
-    sections: dict[str, type[_Strict]] = {
-        "runtime_options": RuntimeSection,
-        "conditions": ConditionsSection,
-        "benchmark_model": BenchmarkModelSection,
-        "adb": AdbSection,
-        "match": MatchSection,
-    }
-    section = sections.get(str(first["loc"][0]), Profile) if len(first["loc"]) > 1 else Profile
+    section: type[Strict] = Profile
+    if len(first["loc"]) > 1:
+        section = Profile.model_fields[str(first["loc"][0])].annotation or Profile
     near = get_close_matches(str(first["loc"][-1]), section.model_fields, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(section.model_fields)}"
     return f"unknown key {where!r}; {hint}"

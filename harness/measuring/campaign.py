@@ -17,7 +17,7 @@ from harness.measuring.statistics import summarise
 from harness.progress import Progress, silent
 from harness.runtimes.session import Session
 from harness.tables.journal import Journal, Visit
-from harness.tables.record import Record, Statistics
+from harness.tables.record import CLOCKS, Record, Statistics, quantity_of
 
 
 @dataclass(frozen=True)
@@ -114,9 +114,12 @@ def _takes(session: Session, work: Work) -> tuple[tuple[str, Plan] | None, tuple
 
 def records_of(visits: Visits, campaign: str) -> list[Record]:
     """One record for each entry and clock."""
-    threads = all(visit.thread_ns for visit in visits.journal.visits)
+    quantity = quantity_of(visits.clock)
     records = []
-    for clock in ("wall", "thread") if threads else ("wall",):
+    for clock in CLOCKS:
+        told = all(clock in visit.values for visit in visits.journal.visits)
+        if not told or quantity_of(clock) != quantity:
+            continue
         judge = Judge.of(visits.journal, visits.limits, clock)
         for index, entry in enumerate(visits.entries):
             chosen = choose(visits.by_entry[index], judge, visits.plan)
@@ -125,7 +128,7 @@ def records_of(visits: Visits, campaign: str) -> list[Record]:
                     role=entry.role,
                     blocks=entry.blocks,
                     arch=entry.arch,
-                    quantity="latency",
+                    quantity=quantity,
                     clock=clock,
                     campaign=campaign,
                     statistics=_statistics(chosen.visits, clock),
@@ -138,17 +141,21 @@ def records_of(visits: Visits, campaign: str) -> list[Record]:
 def _statistics(visits: Sequence[Visit], clock: str) -> Statistics:
     runs = [visit.runs for visit in visits if visit.runs is not None]
     memory_mb = [visit.memory_mb for visit in visits if visit.memory_mb is not None]
-    return summarise(samples(visits, clock), sum(runs) or None, max(memory_mb, default=None))
+    return summarise(samples(visits, clock), clock, sum(runs) or None, max(memory_mb, default=None))
 
 
 def wall_over_cpu(visits: Sequence[Visit]) -> float | None:
     """How much longer than their CPU time the runs took; well above 1 on a loaded machine."""
-    ratios = [sum(v.wall_ns) / sum(v.thread_ns) for v in visits if v.thread_ns]
+    ratios = [
+        sum(visit.values["wall"]) / sum(visit.values["thread"])
+        for visit in visits
+        if "thread" in visit.values
+    ]
     return float(np.median(ratios)) if ratios else None
 
 
 def _slowdown(records: Sequence[Record]) -> float:
     """How much longer the sentinel usually took than at full speed; 1 on a steady machine."""
     sentinel = next(record.statistics for record in records if record.role == "sentinel")
-    assert sentinel.median_ns is not None
-    return sentinel.median_ns / sentinel.value_ns
+    assert sentinel.median is not None
+    return sentinel.median / sentinel.value

@@ -167,7 +167,7 @@ def _run_times_ns(session: Session, visits: Visits) -> list[int]:
     """
     times: list[int] = []
     for index, entry in enumerate(visits.entries):
-        before = [min(visit.wall_ns) for visit in visits.by_entry[index]]
+        before = [min(visit.values["wall"]) for visit in visits.by_entry[index]]
         if before:
             times.append(min(before))
         else:
@@ -183,8 +183,7 @@ def _visit(session: Session, visits: Visits, entry: int, number: int) -> None:
         entry,
         number,
         samples.at_ns,
-        samples.wall_ns,
-        samples.thread_ns,
+        samples.values,
         samples.runs,
         samples.memory_mb,
     )

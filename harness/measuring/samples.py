@@ -28,7 +28,7 @@ class Judge:
 
     def reasons(self, visit: Visit) -> tuple[str, ...]:
         found = self.doubts[visit.readings_before]
-        if self.clock == "thread" and waited(visit.wall_ns, visit.thread_ns):
+        if self.clock == "thread" and waited(visit.values):
             return (*found, "wall time well above CPU time: other load on the processor")
         return found
 
@@ -61,10 +61,10 @@ def enough(visits: Sequence[Visit], judge: Judge, plan: Plan) -> bool:
     good = judge.good(visits)
     if len(good) < plan.min_visits:
         return False
-    return width(samples(good, judge.clock).min(axis=1)) <= plan.interval
+    return width(samples(good, judge.clock), judge.clock) <= plan.interval
 
 
 def samples(visits: Sequence[Visit], clock: str) -> Samples:
-    """[visits, runs] in ns; wall time where the clock asked for was not read."""
-    rows = [v.thread_ns if clock == "thread" and v.thread_ns else v.wall_ns for v in visits]
+    """[visits, runs] in ns or nJ; wall time where the clock asked for was not read."""
+    rows = [visit.values.get(clock) or visit.values["wall"] for visit in visits]
     return np.array(rows, dtype=np.int64)

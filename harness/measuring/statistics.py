@@ -3,7 +3,8 @@
 The estimate is the time at the machine's full speed, the fastest run of all visits. A shared
 machine flips between speeds, for moments or for minutes, and what share of slow moments a workload
 happens to catch differs; CPU time has no outliers to the fast side. `docs/measuring.md` has the
-comparison with means, medians and quantiles.
+comparison with means, medians and quantiles. Of energies the estimate is the median: a counter that
+lags behind errs to both sides.
 
 The unit is the visit, never the run: runs of one visit agree with each other far better than with
 the next visit, so intervals over runs are far too narrow.
@@ -14,35 +15,60 @@ from math import comb
 import numpy as np
 import numpy.typing as npt
 
-from harness.tables.record import Statistics
+from harness.tables.record import Statistics, quantity_of
 
-Samples = npt.NDArray[np.int64]  # [visits, runs], ns
+Samples = npt.NDArray[np.int64]  # [visits, runs], ns or nJ
 
 
 def summarise(
-    samples_ns: Samples, runs: int | None = None, memory_mb: float | None = None
+    samples: Samples,
+    clock: str = "wall",
+    runs: int | None = None,
+    memory_mb: float | None = None,
 ) -> Statistics:
     """Statistics of one workload from [visits, runs] samples, in the order they were made.
 
     `runs`: how many are behind them, where a sample is the typical time of several.
     """
-    fastest = samples_ns.min(axis=1)
-    typical = np.median(samples_ns, axis=1)
-    half = max(1, len(fastest) // 2)
-    low, high = interval(fastest)
+    typical = np.median(samples, axis=1)
+    half = max(1, len(samples) // 2)
+    low, value, high = estimate(samples, clock)
     quantities = {
-        "value_ns": low,
-        "low_ns": low,
-        "high_ns": high,
-        "first_half_ns": fastest[:half].min(),
-        "second_half_ns": fastest[-half:].min(),
-        "lower_quartile_ns": np.quantile(typical, 0.25),
-        "median_ns": np.median(typical),
-        "max_ns": typical.max(),
+        "value": value,
+        "low": low,
+        "high": high,
+        "first_half": estimate(samples[:half], clock)[1],
+        "second_half": estimate(samples[-half:], clock)[1],
+        "lower_quartile": np.quantile(typical, 0.25),
+        "median": np.median(typical),
+        "maximum": typical.max(),
     }
     whole = {name: max(1, round(float(value))) for name, value in quantities.items()}
-    runs = samples_ns.size if runs is None else runs
-    return Statistics(**whole, visits=len(samples_ns), runs=runs, memory_mb=memory_mb)
+    runs = samples.size if runs is None else runs
+    return Statistics(**whole, visits=len(samples), runs=runs, memory_mb=memory_mb)
+
+
+def estimate(samples: Samples, clock: str) -> tuple[float, float, float]:
+    """Low end, estimate and high end."""
+    if quantity_of(clock) == "energy":
+        return middle(np.median(samples, axis=1))
+    low, high = interval(samples.min(axis=1))
+    return low, low, high
+
+
+def middle(values: npt.NDArray[np.float64]) -> tuple[float, float, float]:
+    """The median with its interval between two of the values, 95 % or what so few allow.
+
+    Between the k-th smallest and the k-th largest of n the median lies with a chance of
+    1 - 2 P(Binomial(n, 1/2) < k).
+    """
+    ordered = np.sort(values)
+    count = len(ordered)
+    below, rank = 1.0, 0  # P(Binomial < rank + 1) in units of 1 / 2 ** count
+    while 40 * (below + comb(count, rank + 1)) <= 2**count:
+        rank += 1
+        below += comb(count, rank)
+    return float(ordered[rank]), float(np.median(ordered)), float(ordered[count - 1 - rank])
 
 
 def interval(fastest_ns: npt.NDArray[np.int64]) -> tuple[int, int]:
@@ -63,10 +89,10 @@ def interval(fastest_ns: npt.NDArray[np.int64]) -> tuple[int, int]:
     return int(ordered[0]), int(ordered[rank - 1])
 
 
-def width(fastest_ns: npt.NDArray[np.int64]) -> float:
+def width(samples: Samples, clock: str = "wall") -> float:
     """The interval's width relative to the estimate."""
-    low, high = interval(fastest_ns)
-    return high / low - 1
+    low, value, high = estimate(samples, clock)
+    return (high - low) / max(1.0, value)
 
 
 def expected_error(fastest_ns: npt.NDArray[np.int64], visits: int) -> float:

@@ -34,7 +34,7 @@ def describe_baselines(table: Table) -> str:
     for baseline in BASELINES:
         times = records[baseline.blocks]
         lines.append(
-            f"  {baseline.name:<20} {times.value_ns / 1e6:9.4g} ms   {baseline.top1:.1f} % top-1, "
+            f"  {baseline.name:<20} {times.value / 1e6:9.4g} ms   {baseline.top1:.1f} % top-1, "
             f"{baseline.macs_m:g}M MACs ({baseline.source})"
         )
     return "\n".join(lines)

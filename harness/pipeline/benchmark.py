@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,7 @@ from harness.errors import FileFormatError, UsageError
 from harness.measuring.campaign import Campaign, Work, run_campaign
 from harness.measuring.plan import Entry, Plan, sentinel
 from harness.pipeline.job import Run
-from harness.runtimes.benchmark_log import OpTime
-from harness.runtimes.benchmark_model import BenchmarkModelSession
+from harness.runtimes.session import OpTime, ProfilingSession, Workload
 from harness.spaces.digits import DIGITS
 
 SCHEMA = 1
@@ -24,7 +23,9 @@ SUFFIXES = {
     "litert": ".tflite",
     "benchmark_model": ".tflite",
     "torch": ".pt",
+    "tensorrt": ".onnx",
 }
+PROFILING = ("torch", "onnxruntime", "benchmark_model", "tensorrt")
 _ALIKE = ("kind", "schema", "identity")  # what two results must have in common
 
 
@@ -87,24 +88,25 @@ def benchmark(job: Run, device: Device, model: Path) -> dict[str, Any]:
 
 def check_profiles(device: Device) -> None:
     """Raises UsageError where the device's runtime gives no times of operators."""
-    if device.profile.runtime != "benchmark_model":
+    if device.profile.runtime not in PROFILING:
         raise UsageError(f"the runtime {device.profile.runtime} gives no times of operators")
 
 
-def profile_ops(device: Device, model: Path) -> Sequence[OpTime]:
-    """Times by type of operator in one run of the model.
+def profile_ops(device: Device, workload: Workload) -> Sequence[OpTime]:
+    """Times by type of operator in one run, the longest first.
 
     Raises:
         UsageError: the device's runtime does not tell.
     """
     check_profiles(device)
     with device.open() as session:
-        assert isinstance(session, BenchmarkModelSession)
-        return session.profile_ops(model.resolve())
+        assert isinstance(session, ProfilingSession)
+        session.prepare([workload])
+        return sorted(session.profile_ops(workload), key=lambda each: -each.mean_ms)
 
 
 def _times(campaign: Campaign, role: str) -> dict[str, dict[str, float | None]]:
-    return {r.clock: asdict(r.statistics) for r in campaign.records if r.role == role}
+    return {r.clock: r.statistics.to_json("ns") for r in campaign.records if r.role == role}
 
 
 def describe(result: dict[str, Any]) -> str:

@@ -58,7 +58,7 @@ def _check_unit(device: Device) -> Iterator[tuple[str, str]]:
             with _step("a model that runs"):
                 session.prepare([entry.workload])
                 session.load(entry.workload)
-                fastest_ns = min(session.visit(entry.workload, 3).wall_ns)
+                fastest_ns = min(session.visit(entry.workload, 3).values["wall"])
             yield "a model runs", f"{entry.blocks[0].key} in {fastest_ns / 1e6:.4f} ms"
             for name, value in session.conditions().items():
                 yield name, "unknown" if value is None else str(value)

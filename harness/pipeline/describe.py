@@ -12,7 +12,7 @@ def describe_table(job: Run, table: Table) -> str:
     Raises:
         TableError: there is too little in it.
     """
-    path = job.workspace.table(table.device, table.space)
+    path = job.workspace.table(table.device, table.space, table.quantity)
     if not table.has_blocks:
         predictor = latency_of(job, table)
         return (
@@ -40,7 +40,7 @@ def describe_table(job: Run, table: Table) -> str:
         else "the space is too small for holdout networks: its error is not known"
     )
     return (
-        f"{path}: {len(table.block_ns(table.clock))} blocks, "
+        f"{path}: {len(table.block_values(table.clock))} blocks, "
         f"measured {campaign['started_at']} in at least {campaign['rounds']} visits{unfinished}; "
         f"{judged}{calibrated}{doubts}"
     )

@@ -44,13 +44,13 @@ def export_published(job: Run, device: str, folder: Path) -> list[Path]:
     table = Table.load(job.workspace.table(device, job.space.name))
     clock = table.clock
     calibration = calibrate(table, clock)
-    times = table.block_ns(clock)
+    times = table.block_values(clock)
     resolutions = BlockTablePredictor.from_table(table, job.space, clock).resolutions
     stems = set(job.space.blocks_at(0, resolutions))
     rows = {}
     for block, row in rows_of(table, clock).items():
-        offset_ns = calibration.offset_ns if block in stems else 0.0
-        mean_ms = (calibration.block_ns(block, times[block]) + offset_ns) / 1e6
+        offset = calibration.offset if block in stems else 0.0
+        mean_ms = (calibration.block_part(block, times[block]) + offset) / 1e6
         rows[block] = Row(mean_ms, row.std_ms, row.count)
     return write_published(rows, job.space.at(resolutions), folder)
 
@@ -83,7 +83,7 @@ def _lines(found: Comparison, clock: str) -> list[str]:
         + (":" if found.moved else ""),
     ]
     lines += [
-        f"  {moved.block.key}: {moved.old_ns / 1e6:.4f} to {moved.new_ns / 1e6:.4f} ms, "
+        f"  {moved.block.key}: {moved.old / 1e6:.4f} to {moved.new / 1e6:.4f} ms, "
         f"{moved.ratio_beyond_shift:.2f} times the others (p = {moved.p:.1g})"
         for moved in found.moved[:_FEW]
     ]

@@ -39,6 +39,7 @@ class Run:
     accuracy: str | None = None  # where accuracies come from; None: a supernet trained here
     space_text: str | None = None  # how the space was asked for, where that is not its name
     resolutions_text: str | None = None  # which part of it was asked for
+    quantity: str = "latency"  # what is measured; or "energy"
 
     @property
     def can_train(self) -> bool:

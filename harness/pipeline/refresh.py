@@ -28,7 +28,7 @@ def refresh(job: Run, device: Device) -> Table:
     """
     path = job.workspace.table(device.name, job.space.name)
     table = Table.load(path)
-    space = covered(table, job.space, device)
+    space = covered(table, job.space)
     with device.open() as session:
         load_or_start(path, device, space.name, device.identity(session))
         visitor = _Visitor(job, device, session, space)

@@ -150,17 +150,27 @@ def _cost(job: Run, twins: _Twins, name: str) -> Cost:
     if name == "memory":
         peaks = CostTable.of(space, lambda b: 4 * b.peak_activations / 1e6, peak=True)
         return _summed(peaks, "peak of activations", "MB")
-    if name == twins.table.device:
+    device, _, quantity = where = _table_of(name, twins.table.device, space.name)
+    if (device, quantity) == (twins.table.device, "latency"):
         predictor = twins.latency
     else:
-        path = job.workspace.table(name, space.name)
+        path = job.workspace.table(*where)
         if not path.exists():
             raise UsageError(
                 f"{name!r} is no device with a table of {space.name} (no {path}), and none of "
-                "macs, params, memory"
+                "macs, params, memory, energy, DEVICE.energy"
             )
         predictor = latency_of(job, Table.load(path))
-    return Cost(f"latency on {name}", "ms", predictor.latency_ms, *predictor.smallest())
+    unit = "ms" if quantity == "latency" else "mJ"
+    return Cost(f"{quantity} on {device}", unit, predictor.predict, *predictor.smallest())
+
+
+def _table_of(name: str, searched: str, space: str) -> tuple[str, str, str]:
+    """The table of `pixel-1`, of `jetson-tx2.energy`, or of the searched device's `energy`."""
+    if name == "energy":
+        return searched, space, "energy"
+    device, _, quantity = name.partition(".")
+    return device, space, quantity or "latency"
 
 
 def _summed(costs: CostTable, name: str, unit: str) -> Cost:
@@ -185,9 +195,9 @@ def _settings(job: Run, table: Table, campaign: str, question: Question) -> dict
         words.append(f"--resolutions {job.resolutions_text}")
     if job.accuracy:
         words.append(f"--accuracy {job.accuracy}")
-    units = {"macs": "M", "params": "M", "memory": "MB"}
+    units = {"macs": "M", "params": "M", "memory": "MB", "energy": "mJ"}
     for name, value in question.limits:
-        words.append(f"--constraint {name}:{value!r}{units.get(name, 'ms')}")
+        words.append(f"--constraint {name}:{value!r}{units.get(name.split('.')[-1], 'ms')}")
     words += [f"--objective {question.second}"] if question.second else []
     words += [f"--distill {job.distill:g}"] if job.distill else []
     words += ["--quick"] if job.effort.name == "quick" else []
@@ -222,9 +232,9 @@ def _latencies(job: Run, table: Table, question: Question) -> dict[str, str]:
     genomes = sample(job.space, _TELLING, np.random.default_rng(_CLOUD_SEED))
     told = {}
     for name in sorted(names):
-        path = job.workspace.table(name, job.space.name)
+        path = job.workspace.table(*_table_of(name, table.device, job.space.name))
         if path.exists():
-            latency_ms = latency_of(job, Table.load(path)).latency_ms(genomes)
+            latency_ms = latency_of(job, Table.load(path)).predict(genomes)
             told[name] = hashlib.sha256(latency_ms.tobytes()).hexdigest()
     return told
 
@@ -281,7 +291,7 @@ def _cloud(job: Run, twins: _Twins) -> tuple[dict[str, float], ...]:
         genomes, accuracies = read_evaluated(job)
     else:
         genomes, accuracies = _some(job.space, twins)
-    latencies = twins.latency.latency_ms(genomes)
+    latencies = twins.latency.predict(genomes)
     return tuple(
         {"latency_ms": float(ms), "accuracy": float(top1)}
         for ms, top1 in zip(latencies, accuracies, strict=True)

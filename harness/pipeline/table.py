@@ -64,10 +64,11 @@ def check_alike(units: Sequence[Device]) -> None:
 
 def _measure_share(job: Run, unit: Device, share: tuple[int, int]) -> tuple[Table, Campaign | None]:
     """The table as it was, and what one phone (or the only device) has to add to it."""
-    entries = table_entries(job.space, job.effort.table.anchors, share)
-    with unit.open() as session:
-        table = load_or_start(_path(job, unit), unit, job.space.name, unit.identity(session))
-        todo = work(job, unit, session, entries, job.effort.table)
+    entries = table_entries(job.space, job.effort.plan(job.quantity).anchors, share)
+    with unit.open(job.quantity) as session:
+        identity = unit.identity(session)
+        table = load_or_start(_path(job, unit), unit, job.space.name, identity, job.quantity)
+        todo = work(job, unit, session, entries, job.effort.plan(job.quantity))
         begun = is_begun(table, session, todo)
         if not job.fresh and not begun and _is_measured(table, session, job, entries):
             job.console.say(
@@ -86,19 +87,20 @@ def refit(job: Run, device: Device) -> Table:
         TableError: there is no table yet.
     """
     table = Table.load(_path(job, device))
-    space = covered(table, job.space, device)
-    with device.open() as session:
-        load_or_start(_path(job, device), device, space.name, device.identity(session))
-        entries = refit_entries(space, job.effort.table.anchors)
-        todo = work(job, device, session, entries, job.effort.table)
+    space = covered(table, job.space)
+    plan = job.effort.plan(job.quantity)
+    with device.open(job.quantity) as session:
+        identity = device.identity(session)
+        load_or_start(_path(job, device), device, space.name, identity, job.quantity)
+        todo = work(job, device, session, refit_entries(space, plan.anchors), plan)
         fresh = not is_begun(table, session, todo)
         campaign = run_on_terminal(job, device, session, todo, "calibrate anew", fresh)
     return saved(job, device, table, campaign)
 
 
-def covered(table: Table, space: Space, device: Device) -> Space:
+def covered(table: Table, space: Space) -> Space:
     """The space at the resolutions that the table holds whole."""
-    return space.at(BlockTablePredictor.from_table(table, space, device.clock).resolutions)
+    return space.at(BlockTablePredictor.from_table(table, space, table.clock).resolutions)
 
 
 def run_on_terminal(
@@ -117,14 +119,16 @@ def run_on_terminal(
         )
 
 
-def load_or_start(path: Path, device: Device, space: str, identity: dict[str, Any]) -> Table:
+def load_or_start(
+    path: Path, device: Device, space: str, identity: dict[str, Any], quantity: str = "latency"
+) -> Table:
     """The table in the file, or an empty one.
 
     Raises:
         TableError: the file is broken, or was measured on something else.
     """
     if not path.exists():
-        return Table(device.name, space, identity, {}, ())
+        return Table(device.name, space, identity, {}, (), quantity=quantity)
     table = Table.load(path)
     for name, value in identity.items():
         if table.identity.get(name) != value:
@@ -136,7 +140,7 @@ def load_or_start(path: Path, device: Device, space: str, identity: dict[str, An
 
 
 def _path(job: Run, device: Device) -> Path:
-    return job.workspace.table(device.name, job.space.name)
+    return job.workspace.table(device.name, job.space.name, job.quantity)
 
 
 def saved(job: Run, device: Device, table: Table, campaign: Campaign) -> Table:
@@ -157,7 +161,7 @@ def _is_measured(table: Table, session: Session, job: Run, entries: Sequence[Ent
     return any(
         wanted <= {r.blocks[0] for r in table.records if (r.role, r.campaign) == ("block", name)}
         and facts.get("finished", True)
-        and facts["rounds"] >= job.effort.table.min_visits
+        and facts["rounds"] >= job.effort.plan(job.quantity).min_visits
         and facts["environment"] == dict(session.environment)
         for name, facts in table.campaigns.items()
     )
@@ -173,9 +177,10 @@ def work(
 ) -> Work:
     """A campaign of the device with its journals in the workspace; `name` replaces the space's."""
     kept_as = name or job.space.name
+    identity = device.identity(session)
     return Work(
-        device.identity(session),
-        device.clock,
+        identity,
+        identity["clock"],
         device.limits,
         entries,
         plan,

@@ -1,4 +1,4 @@
-"""Latency of any network of a space, from a table of its blocks and their calibration."""
+"""Latency or energy of any network of a space, from a table of its blocks and their calibration."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,7 +10,7 @@ from harness.errors import TableError
 from harness.spaces.cost import CostTable
 from harness.spaces.genome import Genomes
 from harness.spaces.space import Space
-from harness.tables.calibration import Calibration, block_time, calibrate
+from harness.tables.calibration import Calibration, block_value, calibrate
 from harness.tables.end_to_end import EndToEndError, end_to_end_error
 from harness.tables.table import Table
 
@@ -19,7 +19,7 @@ from harness.tables.table import Table
 class BlockTablePredictor:
     """Calibrated sums over a table's blocks, for whole populations at once."""
 
-    costs: CostTable  # calibrated, ns
+    costs: CostTable  # calibrated, ns or nJ
     calibration: Calibration
     error: EndToEndError | None  # None: it was never compared with whole networks
 
@@ -35,7 +35,7 @@ class BlockTablePredictor:
         if table.space != space.name:
             raise TableError(f"the table of {table.device} is for {table.space}, not {space.name}")
         calibration = calibrate(table, clock, campaign)
-        times = table.block_ns(clock)
+        times = table.block_values(clock)
         known = [r for r in space.resolutions if set(space.distinct_blocks((r,))) <= times.keys()]
         if not known:
             missing = next(block for block in space.distinct_blocks() if block not in times)
@@ -44,7 +44,7 @@ class BlockTablePredictor:
                 f"{missing.key} and others: start `harness measure` again to go on"
             )
         costs = CostTable.of(
-            space, lambda block: calibration.block_ns(block, block_time(times, block)), known
+            space, lambda block: calibration.block_part(block, block_value(times, block)), known
         )
         judged = table.source is None and any(r.role == "holdout" for r in table.records)
         return cls(costs, calibration, end_to_end_error(table, clock) if judged else None)
@@ -69,11 +69,11 @@ class BlockTablePredictor:
         """Those that the table covers; networks of others have an infinite latency."""
         return self.costs.resolutions
 
-    def latency_ms(self, genomes: Genomes) -> npt.NDArray[np.float64]:
-        """Predicted latency of each network, [n]."""
-        return (self.costs.total(genomes) + self.calibration.offset_ns) / 1e6
+    def predict(self, genomes: Genomes) -> npt.NDArray[np.float64]:
+        """Predicted latency of each network, ms (energy: mJ), [n]."""
+        return (self.costs.total(genomes) + self.calibration.offset) / 1e6
 
     def smallest(self) -> tuple[float, Genomes]:
-        """The lowest latency that any network of the space has, ms, and that network's row."""
-        cost_ns, genome = self.costs.cheapest()
-        return (cost_ns + self.calibration.offset_ns) / 1e6, genome
+        """The least that any network of the space takes, ms or mJ, and that network's row."""
+        cost, genome = self.costs.cheapest()
+        return (cost + self.calibration.offset) / 1e6, genome

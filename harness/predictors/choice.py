@@ -66,7 +66,7 @@ def _anchors(table: Table, space: Space, campaign: str) -> tuple[Genomes, Floats
     """The networks that the campaign measured, and their latencies in ms."""
     records = table.select("anchor", table.clock, campaign)
     archs = [record.arch for record in records if record.arch is not None]
-    return encode(space, archs), np.array([r.statistics.value_ns for r in records]) / 1e6
+    return encode(space, archs), np.array([r.statistics.value for r in records]) / 1e6
 
 
 def alike(table: Table, identity: dict[str, object], space: Space) -> bool:
@@ -75,5 +75,5 @@ def alike(table: Table, identity: dict[str, object], space: Space) -> bool:
     return (
         same
         and table.has_blocks
-        and set(space.distinct_blocks()) <= table.block_ns(table.clock).keys()
+        and set(space.distinct_blocks()) <= table.block_values(table.clock).keys()
     )

@@ -62,7 +62,7 @@ class FewShotPredictor:
     networks: int  # measured
     relative_error: float  # 95 % of networks that a fit had not seen came closer to measured
 
-    def latency_ms(self, genomes: Genomes) -> Floats:
+    def predict(self, genomes: Genomes) -> Floats:
         """Predicted latency of each network, [n]."""
         parts = np.stack([self.launch.total(genomes), self.work.total(genomes)], axis=1)
         return np.exp(_longer(np.log(parts), self.sharpness))
@@ -73,7 +73,7 @@ class FewShotPredictor:
         A network with the least work has the fewest layers, and so the fewest launches too.
         """
         _, genome = self.work.cheapest()
-        return float(self.latency_ms(genome[None])[0]), genome
+        return float(self.predict(genome[None])[0]), genome
 
     def describe(self) -> str:
         return (

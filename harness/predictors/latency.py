@@ -15,8 +15,8 @@ class LatencyPredictor(Protocol):
     def relative_error(self) -> float | None:
         """95 % of networks are expected to be measured closer than this; None: nobody knows."""
 
-    def latency_ms(self, genomes: Genomes) -> npt.NDArray[np.float64]:
-        """Predicted latency of each network, [n]."""
+    def predict(self, genomes: Genomes) -> npt.NDArray[np.float64]:
+        """Predicted latency of each network, ms, [n]; of a table of energies, mJ."""
 
     def smallest(self) -> tuple[float, Genomes]:
         """The lowest latency that any network of the space has, ms, and that network's row."""

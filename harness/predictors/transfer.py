@@ -29,9 +29,9 @@ class Transferred:
     networks: int  # measured on the other device
     relative_error: float  # 95 % of networks are expected to be measured closer than this
 
-    def latency_ms(self, genomes: Genomes) -> Floats:
+    def predict(self, genomes: Genomes) -> Floats:
         """Predicted latency of each network, [n]."""
-        return self.ratio * self.known.latency_ms(genomes)
+        return self.ratio * self.known.predict(genomes)
 
     def smallest(self) -> tuple[float, Genomes]:
         """The lowest latency that any network of the space has, ms, and that network's row."""
@@ -65,7 +65,7 @@ def transfer(
     Raises:
         TableError: none is measured, or a latency, known or measured, is not a number above 0.
     """
-    known_ms = known.latency_ms(genomes)
+    known_ms = known.predict(genomes)
     for latencies_ms in (measured_ms, known_ms):
         check_measured(genomes, latencies_ms, fewest=1)
     log_ratios = np.log(measured_ms / known_ms)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.errors import TargetFailed
+from harness.runtimes.session import OpTime
 
 LONGEST_LINE, MOST_LINES = 1_000, 20_000  # what is longer is none of its results
 # In front of a line: nothing, "INFO: ", or what logcat adds.
@@ -111,15 +112,6 @@ def _check_delegate(text: str, delegate: str | None) -> None:
         raise TargetFailed(f"the {delegate} delegate takes only parts of this network")
     if not applied and "count=" in text:
         raise TargetFailed(f"the {delegate} delegate was not applied: the network ran on the CPU")
-
-
-@dataclass(frozen=True)
-class OpTime:
-    """All operators of one type in a network."""
-
-    op: str
-    count: int
-    mean_ms: float  # of all of them, in one run
 
 
 def parse_ops(text: str) -> Sequence[OpTime]:

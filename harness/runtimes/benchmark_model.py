@@ -16,11 +16,11 @@ import platformdirs
 from harness.errors import DeviceError, MissingExtra, TargetFailed, TargetStalled
 from harness.progress import Progress, silent
 from harness.runtimes import litert
-from harness.runtimes.benchmark_log import BenchmarkLog, OpTime, parse_log, parse_ops
+from harness.runtimes.benchmark_log import BenchmarkLog, parse_log, parse_ops
 from harness.runtimes.conversion.cache import convert_all, converted, named
 from harness.runtimes.conversion.choice import range_images_fact, tflite_converter
 from harness.runtimes.phone import CHANGING, Conditions, core_mask, read_conditions, read_facts
-from harness.runtimes.session import RuntimeOptions, Samples, Session, Workload
+from harness.runtimes.session import OpTime, RuntimeOptions, Samples, Session, Workload
 from harness.transports.local import LocalTransport
 from harness.transports.transport import Finished, KeepingTransport
 
@@ -110,7 +110,7 @@ class BenchmarkModelSession:
         took_ns = time.time_ns() - at_ns
         typical_ns = max(1, round(log.typical_us * 1e3))
         self.visit_cost_ns = max(0, took_ns - runs * typical_ns)
-        return Samples(at_ns, (typical_ns,), None, log.runs, log.memory_mb)
+        return Samples(at_ns, {"wall": (typical_ns,)}, log.runs, log.memory_mb)
 
     def profile_ops(self, workload: Workload) -> Sequence[OpTime]:
         """Times by type of operator; profiling itself takes time, so that they sum up to more."""

@@ -15,7 +15,7 @@ def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Sessi
     Raises:
         MissingExtra: LiteRT is not installed.
     """
-    if find_spec("ai_edge_litert") is None:
+    if transport.is_here and find_spec("ai_edge_litert") is None:
         raise MissingExtra("the runtime litert is not installed: pip install '.[litert]'")
     session = model_file_session(transport, "litert", options, tflite_converter(options))
     session.environment = {**session.environment, **range_images_fact(options)}

@@ -15,6 +15,6 @@ def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Sessi
     Raises:
         MissingExtra: onnxruntime is not installed.
     """
-    if find_spec("onnxruntime") is None:
+    if transport.is_here and find_spec("onnxruntime") is None:
         raise MissingExtra("the runtime onnxruntime is not installed: pip install '.[onnx]'")
     return model_file_session(transport, "onnxruntime", options, OnnxConverter(options.batch))

@@ -1,36 +1,73 @@
 """Sessions through the resident agent, which stays in a process of its own on the device."""
 
 import base64
+import hashlib
 import itertools
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from zipfile import ZipFile, ZipInfo
 
 import numpy as np
 import numpy.typing as npt
 
-from harness.errors import TargetFailed, TargetLost
+from harness.errors import DeviceError, TargetFailed, TargetLost, TargetStalled
+from harness.files import replace_atomically
 from harness.progress import Progress, silent
-from harness.runtimes.conversion.cache import LAYERS, Converter, convert_all
-from harness.runtimes.session import RuntimeOptions, Samples, Workload, seed_of
+from harness.runtimes.board import read_conditions, read_facts
+from harness.runtimes.conversion.cache import LAYERS, Converter, cache_folder, convert_all
+from harness.runtimes.session import (
+    Energy,
+    Meter,
+    OpTime,
+    RuntimeOptions,
+    Samples,
+    Workload,
+    seed_of,
+)
 from harness.transports.transport import ResidentTransport
 
-AGENT = Path(__file__).with_name("agent.py")
-# Without these glibc gives memory back between runs: one block took 6.3 ms alone and 1.8 ms
-# inside a network.
-MALLOC = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_")
+AGENT = Path(__file__).with_name("agent")
 VISIT_WARMUP = 1  # untimed runs
 INFER_BATCHES = 64  # in one request
+PROFILED_RUNS = 20
 OPEN_TIMEOUT_S, ANSWER_TIMEOUT_S = 120.0, 60.0
+MOST_LOSSES = 3  # of the agent on a board, without an answer between them
+
+Result = TypeVar("Result")
 
 
 def nothing_to_prepare(_workloads: Sequence[Workload], _on_progress: Progress) -> None:
     """For runtimes that build their networks on the device."""
 
 
+def agent_file() -> Path:
+    """The agent and the layers as one file that Python runs; its name tells its content."""
+    content = BytesIO()
+    with ZipFile(content, "w") as archive:
+        for path in (*sorted(AGENT.glob("*.py")), LAYERS):
+            archive.writestr(ZipInfo(path.name), path.read_bytes())  # no dates in it
+    digest = hashlib.sha256(content.getvalue()).hexdigest()
+    path = cache_folder() / "agent" / f"{digest[:16]}.pyz"
+    if not path.exists():
+        replace_atomically(path, content.getvalue())
+    return path
+
+
+class AgentEnded(TargetLost):
+    """The agent ended by itself."""
+
+
 class ResidentSession:
-    """A session whose workloads stay loaded in the agent."""
+    """A session whose workloads stay loaded in the agent.
+
+    A board may restart, or its link break: then a new agent goes on, and loads again what is asked
+    for. Here, on this computer, an agent that ends is an error.
+    """
 
     resident = True
     infers_on = "the device"
@@ -45,56 +82,46 @@ class ResidentSession:
         prepare: Callable[[Sequence[Workload], Progress], None] = nothing_to_prepare,
     ) -> None:
         """`specify` makes the runtime's part of a load request: blocks, weights or a model file."""
+        self._transport = transport
         self._options = options
         self._specify = specify
         self._prepare = prepare
+        self._opening = {
+            "op": "open",
+            "runtime": runtime,
+            "threads": options.num_threads,
+            "cpus": options.cpus,
+            "torch": asdict(options.torch),
+        }
         self._ids: dict[Workload, int] = {}
         self._run_ns: dict[Workload, int] = {}
         self._counter = itertools.count()
-        generous = [f"{name}={1 << 30}" for name in MALLOC]
-        agent = str(transport.push(AGENT))
-        self._process = transport.start(["env", *generous, transport.python, "-u", agent])
-        try:
-            request = {
-                "op": "open",
-                "runtime": runtime,
-                "threads": options.num_threads,
-                "cpus": options.cpus,
-                "layers": str(transport.push(LAYERS)),
-            }
-            self.environment: Mapping[str, str] = self._ask(request, OPEN_TIMEOUT_S)["environment"]
-        except BaseException:
-            self.close()
-            raise
+        self._lost, self._losses = False, 0  # since the last answer
+        self._found = self._start()
+        self.environment: Mapping[str, str] = self._found
 
     def prepare(self, workloads: Sequence[Workload], on_progress: Progress = silent) -> None:
         self._prepare(workloads, on_progress)
 
     def load(self, workload: Workload) -> int:
-        if workload in self._ids:
-            return self._run_ns[workload]
-        number = next(self._counter)
-        request = {
-            "op": "load",
-            "id": number,
-            "batch": self._options.batch,
-            "seed": seed_of(workload),
-        }
-        answer = self._ask(request | self._specify(workload))
-        self._ids[workload] = number
-        self._run_ns[workload] = answer["run_ns"]
+        self._persist(lambda: self._loaded(workload))
         return self._run_ns[workload]
 
     def visit(self, workload: Workload, runs: int) -> Samples:
-        self.load(workload)
-        request = {"op": "visit", "id": self._ids[workload], "warmup": VISIT_WARMUP, "runs": runs}
-        answer = self._ask(request)
-        thread_ns = answer["thread_ns"]
-        thread = tuple(thread_ns) if thread_ns is not None else None
-        return Samples(answer["at_ns"], tuple(answer["wall_ns"]), thread)
+        request = {"op": "visit", "warmup": VISIT_WARMUP, "runs": runs}
+        answer = self._ask_about(workload, request)
+        values = {clock: tuple(each) for clock, each in answer["values"].items()}
+        return Samples(answer["at_ns"], values)
+
+    def energy(self, workload: Workload | None, window_s: float) -> Energy:
+        request = {"op": "energy", "window_s": window_s}
+        return Energy(**self._ask_about(workload, request, ANSWER_TIMEOUT_S + window_s))
+
+    def profile_ops(self, workload: Workload) -> Sequence[OpTime]:
+        request = {"op": "profile", "runs": PROFILED_RUNS}
+        return [OpTime(*op) for op in self._ask_about(workload, request)["ops"]]
 
     def infer(self, workload: Workload, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        self.load(workload)
         batch = self._options.batch
         short = -len(images) % batch  # the runtime's batch is fixed: fill the last one up
         padded = np.concatenate([images, np.repeat(images[-1:], short, axis=0)])
@@ -109,30 +136,118 @@ class ResidentSession:
     ) -> npt.NDArray[np.float32]:
         request = {
             "op": "infer",
-            "id": self._ids[workload],
             "images": base64.b64encode(np.ascontiguousarray(images).tobytes()).decode(),
             "batches": len(images) // self._options.batch,
             "shape": [self._options.batch, *images.shape[1:]],
         }
-        logits = base64.b64decode(self._ask(request)["logits"])
+        logits = base64.b64decode(self._ask_about(workload, request)["logits"])
         return np.frombuffer(logits, dtype=np.float32).reshape(len(images), -1)
 
     def unload(self, workload: Workload) -> None:
-        number = self._ids.pop(workload, None)
-        if number is not None:
-            self._ask({"op": "unload", "id": number})
+        def once() -> None:
+            number = self._ids.pop(workload, None)
+            if number is not None:
+                self._ask({"op": "unload", "id": number})
+
+        self._persist(once)
 
     def conditions(self) -> dict[str, float | str | None]:
-        return self._ask({"op": "conditions"})
+        found = self._persist(lambda: self._ask({"op": "conditions"}))
+        if "Raspberry" in self.environment.get("model", ""):
+            found |= read_conditions(self._transport)
+        return found
 
     def close(self) -> None:
         self._process.kill()
+
+    def _start(self) -> Mapping[str, str]:
+        """Start the agent; what it finds there."""
+        agent = str(self._transport.push(agent_file()))
+        self._process = self._transport.start([*self._transport.python, "-u", agent])
+        try:
+            return self._opened()
+        except BaseException:
+            self.close()
+            raise
+
+    def _opened(self) -> Mapping[str, str]:
+        """Raises TargetFailed where Python, or the runtime, is not there."""
+        hint = f"see python = {list(self._transport.python)} under [ssh] in the device's profile"
+        try:
+            answer = self._ask(self._opening, OPEN_TIMEOUT_S)
+        except AgentEnded as error:
+            raise TargetFailed(
+                f"no Python on the device that runs our agent (3.6 or newer): {error}; {hint}"
+            ) from error
+        except TargetFailed as error:
+            if "ModuleNotFoundError" not in str(error):
+                raise
+            raise TargetFailed(f"{error}; install it for the device's Python, or {hint}") from error
+        self.meter = Meter(**answer["meter"]) if answer["meter"] else None
+        self.no_meter: str = answer["no_meter"]
+        environment: dict[str, str] = answer["environment"]
+        return read_facts(self._transport) | environment
+
+    def _start_again(self) -> None:
+        """Raises DeviceError where the device is not what it was."""
+        self._ids.clear()
+        found = self._start()
+        for name in sorted(self._found.keys() | found.keys()):
+            before, now = self._found.get(name), found.get(name)
+            if now != before:
+                raise DeviceError(f"the device came back with {name} = {now}, and it was {before}")
+        self._lost = False
+
+    def _persist(self, once: Callable[[], Result]) -> Result:
+        """A question to the agent; where that is lost on the way, to a new one."""
+        while True:
+            try:
+                if self._lost:
+                    self._start_again()
+                result = once()
+            except (TargetLost, TargetStalled) as error:
+                self._losses += 1
+                if self._transport.is_here or self._losses > MOST_LOSSES:
+                    raise
+                logging.getLogger(__name__).warning("harness: %s; starting it again", error)
+                self._lost = True
+                self.close()
+            else:
+                self._losses = 0
+                return result
+
+    def _loaded(self, workload: Workload) -> int:
+        """Its number in the agent, which loads it where it has not yet."""
+        if workload not in self._ids:
+            number = next(self._counter)
+            request = {
+                "op": "load",
+                "id": number,
+                "batch": self._options.batch,
+                "seed": seed_of(workload),
+            }
+            answer = self._ask(request | self._specify(workload))
+            self._ids[workload] = number
+            self._run_ns[workload] = answer["run_ns"]
+        return self._ids[workload]
+
+    def _ask_about(
+        self,
+        workload: Workload | None,
+        request: dict[str, Any],
+        timeout_s: float = ANSWER_TIMEOUT_S,
+    ) -> dict[str, Any]:
+        def once() -> dict[str, Any]:
+            number = None if workload is None else self._loaded(workload)
+            return self._ask(request | {"id": number}, timeout_s)
+
+        return self._persist(once)
 
     def _ask(self, request: dict[str, Any], timeout_s: float = ANSWER_TIMEOUT_S) -> dict[str, Any]:
         self._process.send(json.dumps(request))
         line = self._process.receive(timeout_s)
         if line is None:
-            raise TargetLost(f"the agent ended: {self._process.stderr_tail()}")
+            raise AgentEnded(f"the agent ended: {self._process.stderr_tail()}")
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             raise TargetFailed(f"the device could not {request['op']}: {answer['error']}")

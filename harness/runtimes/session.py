@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,25 @@ class BenchmarkModelOptions:
 
 
 @dataclass(frozen=True)
+class TorchOptions:
+    """How torch runs networks."""
+
+    device: str = "cpu"  # or "cuda"
+    memory_format: str = "contiguous"  # or "channels_last"
+    autocast: str = "off"  # "float16" or "bfloat16"
+    cuda_graphs: bool = False
+
+
+@dataclass(frozen=True)
+class TensorrtOptions:
+    """Settings of the board's trtexec."""
+
+    trtexec: str = "/usr/src/tensorrt/bin/trtexec"
+    cuda_graphs: bool = False
+    extra_args: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class RuntimeOptions:
     """The settings of a device that change its numbers."""
 
@@ -50,6 +69,8 @@ class RuntimeOptions:
     converter: str = "litert-torch"  # of .tflite files
     range_images: Path | None = None  # from which int8 ranges of network files are collected
     benchmark_model: BenchmarkModelOptions = BenchmarkModelOptions()
+    torch: TorchOptions = TorchOptions()
+    tensorrt: TensorrtOptions = TensorrtOptions()
 
     def here(self) -> "RuntimeOptions":
         """The same for this computer, whose cores have other names."""
@@ -58,13 +79,42 @@ class RuntimeOptions:
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """One visit: consecutive runs of one workload, each timed, or their typical time."""
+    """One visit: consecutive runs of one workload, each timed, or what is typical of them.
+
+    `values` has always the clock "wall", ns; "thread" (CPU time of the running thread) and "device"
+    (the GPU's own) where there are such, and "net" and "gross" energies, nJ, of energy visits.
+    """
 
     at_ns: int  # when the visit began, Unix time
-    wall_ns: tuple[int, ...]
-    thread_ns: tuple[int, ...] | None  # CPU time of the running thread; None where there is none
-    runs: int | None = None  # behind `wall_ns` where that is not one time a run
+    values: Mapping[str, tuple[int, ...]]  # by clock, one a run
+    runs: int | None = None  # behind `values` where that is not one a run
     memory_mb: float | None = None  # growth of resident memory; None where the runtime is silent
+
+
+@dataclass(frozen=True)
+class OpTime:
+    """All operators of one type in a workload."""
+
+    op: str
+    count: int
+    mean_ms: float  # of all of them, in one run
+
+
+@dataclass(frozen=True)
+class Meter:
+    """What tells energy on a device."""
+
+    name: str
+    period_s: float  # how often it is refreshed
+
+
+@dataclass(frozen=True)
+class Energy:
+    """What a window of time took."""
+
+    energy_mj: float
+    seconds: float
+    runs: int
 
 
 class Session(Protocol):
@@ -112,3 +162,28 @@ class Session(Protocol):
 
     def close(self) -> None:
         """End the session; harmless when it has ended."""
+
+
+class MeteredSession(Session, Protocol):
+    """A session that can tell energies, where the device has a counter."""
+
+    meter: Meter | None
+    """None, never a guess, where nothing tells."""
+
+    no_meter: str
+    """Why there is none."""
+
+    def energy(self, workload: Workload | None, window_s: float) -> Energy:
+        """What runs of a workload take over at least `window_s`; None: what idling takes.
+
+        Raises:
+            TargetFailed, TargetLost, TargetStalled
+        """
+
+
+@runtime_checkable
+class ProfilingSession(Protocol):
+    """A session that can tell where a workload's time goes."""
+
+    def profile_ops(self, workload: Workload) -> Sequence[OpTime]:
+        """Times by type of operator, in one run; profiling itself takes time."""

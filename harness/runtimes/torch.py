@@ -1,4 +1,4 @@
-"""torch eager on the CPU, through the resident agent."""
+"""torch eager on a CPU or an NVIDIA GPU, through the resident agent."""
 
 from dataclasses import asdict
 from importlib.util import find_spec
@@ -18,7 +18,7 @@ def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Sessi
     Raises:
         MissingExtra: torch is not installed.
     """
-    if find_spec("torch") is None:
+    if transport.is_here and find_spec("torch") is None:
         raise MissingExtra("the runtime torch is not installed: pip install '.[train]'")
 
     def specify(workload: Workload) -> dict[str, Any]:
@@ -30,4 +30,5 @@ def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Sessi
             "weights": {"path": str(transport.push(weights.path)), "tensors": weights.tensors},
         }
 
-    return ResidentSession(transport, "torch", options, specify)
+    runtime = "torch-cuda" if options.torch.device == "cuda" else "torch"
+    return ResidentSession(transport, runtime, options, specify)

@@ -3,6 +3,8 @@
 A network is not the sum of its blocks timed alone: inside it weights are colder, memory is laid
 out differently, and the runtime is called once and not once a block. Anchor networks, timed in the
 same rounds, give the few numbers that turn sums into networks.
+
+Numbers are in the table's unit, ns of latency or nJ of energy.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,30 +27,30 @@ _SCALE_SD, _PER_BLOCK_SD, _OFFSET_SD, _WEIGHTS_SD, _STAGE_SD = 0.3, 0.5, 1.0, 0.
 
 @dataclass(frozen=True)
 class Calibration:
-    """network = offset_ns + sum over its blocks of (scale of its stage * block alone
-    + per_block_ns + per_parameter_ns * its parameters).
+    """network = offset + sum over its blocks of (scale of its stage * block alone
+    + per_block + per_parameter * its parameters).
 
-    `per_block_ns` is below zero by what one call of the runtime costs: a block timed alone pays
-    it, a block inside a network does not. `per_parameter_ns` is above zero by what it costs to
+    `per_block` is below zero by what one call of the runtime costs: a block timed alone pays
+    it, a block inside a network does not. `per_parameter` is above zero by what it costs to
     fetch weights: those of a block that runs alone, again and again, are in the cache already.
     """
 
     scales: Mapping[str, float]  # by stage
     scale: float  # of blocks that are in no stage
-    per_block_ns: float
-    per_parameter_ns: float
-    offset_ns: float
+    per_block: float
+    per_parameter: float
+    offset: float
     anchors: int  # 0: not calibrated
 
-    def block_ns(self, block: Block, alone_ns: float) -> float:
-        """A block's part of a network's time."""
-        own_ns = self.scales.get(stage_of(block), self.scale) * alone_ns
-        return own_ns + self.per_block_ns + self.per_parameter_ns * block.params
+    def block_part(self, block: Block, alone: float) -> float:
+        """A block's part of a network."""
+        own = self.scales.get(stage_of(block), self.scale) * alone
+        return own + self.per_block + self.per_parameter * block.params
 
-    def network_ns(self, sums: "Sums") -> Floats:
+    def network(self, sums: "Sums") -> Floats:
         scales = np.array([self.scales.get(stage, self.scale) for stage in sums.stages])
-        alone_ns = sums.stage_ns @ scales + self.per_block_ns * sums.blocks
-        return np.asarray(alone_ns + self.per_parameter_ns * sums.params + self.offset_ns)
+        alone = sums.stage_values @ scales + self.per_block * sums.blocks
+        return np.asarray(alone + self.per_parameter * sums.params + self.offset)
 
 
 UNCALIBRATED = Calibration({}, 1.0, 0.0, 0.0, 0.0, 0)
@@ -65,29 +67,29 @@ class Sums:
     """Networks as a table sees them."""
 
     stages: tuple[str, ...]
-    stage_ns: Floats  # [networks, stages], sums over the blocks of each stage
+    stage_values: Floats  # [networks, stages], sums over the blocks of each stage
     blocks: Floats  # [networks], how many there are
     params: Floats  # [networks], their parameters
 
     @classmethod
-    def of(cls, networks: Sequence[Sequence[Block]], block_ns: Mapping[Block, float]) -> "Sums":
+    def of(cls, networks: Sequence[Sequence[Block]], block_values: Mapping[Block, float]) -> "Sums":
         """Raises TableError where a block is not in the table."""
         stages = tuple(sorted({stage_of(block) for blocks in networks for block in blocks}))
-        stage_ns = np.zeros((len(networks), len(stages)))
+        stage_values = np.zeros((len(networks), len(stages)))
         for row, blocks in enumerate(networks):
             for block in blocks:
-                stage_ns[row, stages.index(stage_of(block))] += block_time(block_ns, block)
+                stage_values[row, stages.index(stage_of(block))] += block_value(block_values, block)
         params = [float(sum(block.params for block in blocks)) for blocks in networks]
         counts = [float(len(blocks)) for blocks in networks]
-        return cls(stages, stage_ns, np.array(counts), np.array(params))
+        return cls(stages, stage_values, np.array(counts), np.array(params))
 
     @property
-    def block_ns(self) -> Floats:
+    def total(self) -> Floats:
         """[networks]"""
-        return np.asarray(self.stage_ns.sum(axis=1))
+        return np.asarray(self.stage_values.sum(axis=1))
 
 
-def fit(sums: Sums, measured_ns: Floats) -> Calibration:
+def fit(sums: Sums, measured: Floats) -> Calibration:
     """The calibration with the least squared relative error.
 
     A ridge regression toward scale 1 and nothing else: sums and numbers of blocks rise together,
@@ -97,19 +99,19 @@ def fit(sums: Sums, measured_ns: Floats) -> Calibration:
     Raises:
         TableError: the anchors do not rise with their sums; the measurement is useless.
     """
-    mean_block_ns = float((sums.block_ns / sums.blocks).mean())
-    ns_a_parameter = float(sums.block_ns.mean() / sums.params.mean())
+    mean_block = float((sums.total / sums.blocks).mean())
+    mean_parameter = float(sums.total.mean() / sums.params.mean())
     columns = [
-        sums.block_ns,
-        sums.blocks * mean_block_ns,
-        np.full_like(sums.blocks, mean_block_ns),
-        sums.params * ns_a_parameter,
+        sums.total,
+        sums.blocks * mean_block,
+        np.full_like(sums.blocks, mean_block),
+        sums.params * mean_parameter,
     ]
     prior_sd = [_SCALE_SD, _PER_BLOCK_SD, _OFFSET_SD, _WEIGHTS_SD]
-    if len(measured_ns) >= STAGES_FROM:
-        columns += list(sums.stage_ns.T)
+    if len(measured) >= STAGES_FROM:
+        columns += list(sums.stage_values.T)
         prior_sd += [_STAGE_SD] * len(sums.stages)
-    design = np.stack(columns, axis=1) / measured_ns[:, None]
+    design = np.stack(columns, axis=1) / measured[:, None]
     surprise = 1 - design[:, 0]
     stacked = np.concatenate([design / _NOISE, np.diag(1 / np.array(prior_sd))])
     target = np.concatenate([surprise / _NOISE, np.zeros(len(prior_sd))])
@@ -125,10 +127,10 @@ def fit(sums: Sums, measured_ns: Floats) -> Calibration:
     return Calibration(
         scales,
         float(1 + common),
-        float(per_block * mean_block_ns),
-        float(weights * ns_a_parameter),
-        float(offset * mean_block_ns),
-        len(measured_ns),
+        float(per_block * mean_block),
+        float(weights * mean_parameter),
+        float(offset * mean_block),
+        len(measured),
     )
 
 
@@ -150,20 +152,20 @@ def calibrate(table: Table, clock: str, campaign: str | None = None) -> Calibrat
 
 
 def measured_networks(table: Table, role: str, clock: str, campaign: str) -> tuple[Sums, Floats]:
-    """Sums over the table's blocks, and measured times [networks] in ns."""
+    """Sums over the table's blocks, and what was measured, [networks]."""
     records = table.select(role, clock, campaign)
     if not records:
         return Sums((), np.zeros((0, 0)), np.zeros(0), np.zeros(0)), np.zeros(0)
-    sums = Sums.of([record.blocks for record in records], table.block_ns(clock))
-    return sums, np.array([record.statistics.value_ns for record in records], dtype=float)
+    sums = Sums.of([record.blocks for record in records], table.block_values(clock))
+    return sums, np.array([record.statistics.value for record in records], dtype=float)
 
 
-def block_time(times: Mapping[Block, float], block: Block) -> float:
+def block_value(values: Mapping[Block, float], block: Block) -> float:
     """A block's entry.
 
     Raises:
         TableError: the table does not have it.
     """
-    if block not in times:
+    if block not in values:
         raise TableError(f"the table has no block {block.key}; repeat with `harness measure`")
-    return times[block]
+    return values[block]

@@ -34,14 +34,14 @@ class Moved:
     """A block that did something else than all the others."""
 
     block: Block
-    old_ns: int
-    new_ns: int
+    old: int  # ns, or nJ of energy
+    new: int
     ratio_beyond_shift: float  # new / old over the shift of all blocks
     p: float  # of chance alone, corrected for the number of blocks
 
     @property
     def ratio(self) -> float:
-        return self.new_ns / self.old_ns
+        return self.new / self.old
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def compare(old: Table, new: Table, clock: str) -> Comparison:
     if not common:
         raise TableError(f"the tables of {old.device} have no block in common on the {clock} clock")
     pairs = [(before[block], after[block]) for block in common]
-    change = np.log([b.statistics.value_ns / a.statistics.value_ns for a, b in pairs])
+    change = np.log([b.statistics.value / a.statistics.value for a, b in pairs])
     shift = float(np.median(change))
     return Comparison(
         shift=math.exp(shift),
@@ -156,7 +156,7 @@ def _spread(values: Floats) -> float:
 
 def _move(pair: tuple[Record, Record], beyond: float, p: float) -> Moved:
     old, new = pair
-    times = old.statistics.value_ns, new.statistics.value_ns
+    times = old.statistics.value, new.statistics.value
     return Moved(old.blocks[0], *times, math.exp(beyond), p)
 
 
@@ -166,16 +166,16 @@ def _noise(statistics: list[Statistics]) -> Floats:
     From the interval or from the halves (their mean is typically off by half of their difference),
     whichever says more: that either is small can be luck.
     """
-    interval = [math.log(s.high_ns / s.low_ns) / (2 * _Z95) for s in statistics]
+    interval = [math.log(s.high / s.low) / (2 * _Z95) for s in statistics]
     own = np.maximum(interval, [_disagreement(s) / 2 for s in statistics])
     return np.maximum(own, max(_FINEST, float(np.median(own))))
 
 
 def _disagreement(statistics: Statistics) -> float:
     """Between the halves, as a log ratio; 0 where they are not told."""
-    if statistics.first_half_ns is None or statistics.second_half_ns is None:
+    if statistics.first_half is None or statistics.second_half is None:
         return 0.0
-    return abs(math.log(statistics.second_half_ns / statistics.first_half_ns))
+    return abs(math.log(statistics.second_half / statistics.first_half))
 
 
 def _adjusted(p: Floats) -> Floats:

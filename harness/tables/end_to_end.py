@@ -51,7 +51,7 @@ def end_to_end_error(table: Table, clock: str) -> EndToEndError:
     sums, measured = measured_networks(table, "holdout", clock, campaign)
     if not len(measured):
         raise TableError(f"the table of {table.device} has no holdout networks")
-    predicted = calibrate(table, clock, campaign).network_ns(sums)
+    predicted = calibrate(table, clock, campaign).network(sums)
     errors = np.abs(predicted / measured - 1)
     floor = _halves(table.select("holdout", clock, campaign))
     return EndToEndError(
@@ -83,7 +83,7 @@ def _mean_ranks(values: Floats) -> Floats:
 
 def _halves(records: Sequence[Record]) -> Floats:
     """Relative differences between the halves, after taking out their common factor."""
-    first = np.array([record.statistics.first_half_ns for record in records], dtype=float)
-    second = np.array([record.statistics.second_half_ns for record in records], dtype=float)
+    first = np.array([record.statistics.first_half for record in records], dtype=float)
+    second = np.array([record.statistics.second_half for record in records], dtype=float)
     ratio = second / first
     return np.asarray(np.abs(ratio / np.median(ratio) - 1), dtype=float)

@@ -1,7 +1,7 @@
 """The journal of a campaign: every visit with its raw samples, appended as it is made."""
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,8 +19,7 @@ class Visit:
     entry: int  # position in the campaign's list
     round: int
     at_ns: int  # Unix time
-    wall_ns: tuple[int, ...]  # one value a run, or one for all `runs`
-    thread_ns: tuple[int, ...] | None
+    values: Mapping[str, tuple[int, ...]]  # by clock, one a run, or one for all `runs`
     runs: int | None = None
     memory_mb: float | None = None
     readings_before: int = field(default=0, compare=False)  # the order of lines tells
@@ -60,11 +59,13 @@ class Journal:
                 if isinstance(line, dict):
                     self.readings.append(Reading(line["round"], line["conditions"]))
                     continue
-                entry, round_number, at_ns, wall_ns, thread_ns, *more = line
-                thread = tuple(thread_ns) if thread_ns is not None else None
-                visit = Visit(entry, round_number, at_ns, tuple(wall_ns), thread, *more)
+                entry, round_number, at_ns, values, *more = line
+                if isinstance(values, list):  # as older versions wrote them
+                    values = {"wall": values, "thread": more.pop(0)}
+                values = {clock: tuple(each) for clock, each in values.items() if each}
+                visit = Visit(entry, round_number, at_ns, values, *more)
                 yield replace(visit, readings_before=len(self.readings))
-            except (KeyError, TypeError, ValueError) as error:
+            except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
                 raise TableError(
                     f"{self.path}:{number}: not a visit; delete the file to measure again"
                 ) from error
@@ -78,9 +79,8 @@ class Journal:
         self.readings.append(reading)
 
     def append(self, visit: Visit) -> None:
-        thread = list(visit.thread_ns) if visit.thread_ns is not None else None
         more = [] if visit.runs is None else [visit.runs, visit.memory_mb]
-        self._append([visit.entry, visit.round, visit.at_ns, list(visit.wall_ns), thread, *more])
+        self._append([visit.entry, visit.round, visit.at_ns, dict(visit.values), *more])
         self.visits.append(replace(visit, readings_before=len(self.readings)))
 
     def _append(self, line: object) -> None:

@@ -174,9 +174,9 @@ def rows_of(table: Table, clock: str) -> dict[Block, Row]:
     rows = {}
     for record in table.select("block", clock, table.block_campaign()):
         numbers = record.statistics
-        half_ns = (numbers.high_ns - numbers.low_ns) / 2
+        half_ns = (numbers.high - numbers.low) / 2
         std_ms = half_ns / _Z95 * math.sqrt(numbers.runs) / _NS_PER_MS
-        rows[record.blocks[0]] = Row(numbers.value_ns / _NS_PER_MS, std_ms, numbers.runs)
+        rows[record.blocks[0]] = Row(numbers.value / _NS_PER_MS, std_ms, numbers.runs)
     return rows
 
 

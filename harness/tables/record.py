@@ -1,4 +1,4 @@
-"""One line of a table: what was timed, in which campaign, and the statistics over its visits."""
+"""One line of a table: what was measured, in which campaign, and the statistics over its visits."""
 
 import math
 from dataclasses import asdict, dataclass, replace
@@ -9,33 +9,65 @@ from harness.spaces.arch import Arch
 from harness.spaces.block import Block
 
 ROLES = ("sentinel", "block", "anchor", "holdout", "network")
-CLOCKS = ("wall", "thread")
+CLOCKS = ("wall", "thread", "device", "net", "gross")
+"""Of latency: of the wall, of our thread's CPU time, of the GPU itself. Of energy: less what the
+idle device takes, or all."""
+UNITS = {"latency": "ns", "energy": "nj"}
+
+
+def quantity_of(clock: str) -> str:
+    """What the clock tells."""
+    return "energy" if clock in ("net", "gross") else "latency"
 
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """Times over the visits of one workload, in ns; None where a foreign source does not tell."""
+    """What the visits of one workload say, in the quantity's unit: ns of latency, nJ of energy.
 
-    value_ns: int  # the estimate at full speed: the fastest run
-    low_ns: int  # 95 % interval of estimates from random halves of the visits
-    high_ns: int
-    first_half_ns: int | None  # the estimate from the first and the second half of the visits:
-    second_half_ns: int | None  # their difference is the noise floor
-    lower_quartile_ns: int | None  # over visits of their median runs, so are the next two
-    median_ns: int | None
-    max_ns: int | None
+    None where a foreign source does not tell.
+    """
+
+    value: int  # the estimate: the fastest run, the middle energy
+    low: int  # its 95 % interval
+    high: int
+    first_half: int | None  # the estimate from the first and the second half of the visits:
+    second_half: int | None  # their difference is the noise floor
+    lower_quartile: int | None  # over visits of their median runs, so are the next two
+    median: int | None
+    maximum: int | None
     visits: int
     runs: int
     memory_mb: float | None = None  # the most that the runtime grew by, where it tells
 
     def scaled(self, factor: float) -> "Statistics":
-        """The same on a machine that takes `factor` times as long."""
-        times = {
-            name: None if ns is None else max(1, round(ns * factor))
-            for name, ns in asdict(self).items()
-            if name.endswith("_ns")
-        }
-        return replace(self, **times)  # type: ignore[arg-type]
+        """The same on a machine that takes `factor` times as much."""
+        values: dict[str, Any] = {name: getattr(self, name) for name in _VALUES}
+        for name, value in values.items():
+            values[name] = None if value is None else max(1, round(value * factor))
+        return replace(self, **values)
+
+    def to_json(self, unit: str) -> dict[str, Any]:
+        """With the unit in the names."""
+        return {_with_unit(name, unit): value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any], unit: str) -> "Statistics":
+        """Raises KeyError or TypeError where `value` is not whole."""
+        known = {_with_unit(name, unit): name for name in cls.__dataclass_fields__}
+        return cls(**{known[name]: each for name, each in value.items()})
+
+
+_VALUES = (
+    *("value", "low", "high", "first_half", "second_half"),
+    *("lower_quartile", "median", "maximum"),
+)
+
+
+def _with_unit(name: str, unit: str) -> str:
+    return f"{_SHORT.get(name, name)}_{unit}" if name in _VALUES else name
+
+
+_SHORT = {"maximum": "max"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +82,7 @@ class Record:
     role: str
     blocks: tuple[Block, ...]
     arch: Arch | None  # of networks
-    quantity: str  # "latency"
+    quantity: str  # "latency" or "energy"
     clock: str
     campaign: str
     statistics: Statistics
@@ -70,7 +102,7 @@ class Record:
             "quantity": self.quantity,
             "clock": self.clock,
             "campaign": self.campaign,
-            "statistics": asdict(self.statistics),
+            "statistics": self.statistics.to_json(UNITS[self.quantity]),
             "suspect": list(self.suspect),
         }
 
@@ -78,7 +110,7 @@ class Record:
     def from_json(cls, value: Any) -> "Record":
         """Raises TableError where `value` is not a record."""
         try:
-            statistics = Statistics(**value["statistics"])
+            statistics = Statistics.from_json(value["statistics"], UNITS[value["quantity"]])
             record = cls(
                 role=value["role"],
                 blocks=tuple(Block.parse(key) for key in value["blocks"]),
@@ -90,7 +122,7 @@ class Record:
                 suspect=tuple(value["suspect"]),
             )
             told = {name: n for name, n in asdict(statistics).items() if n is not None}
-        except (KeyError, TypeError, FileFormatError) as error:
+        except (KeyError, TypeError, AttributeError, FileFormatError) as error:
             raise TableError(f"not a record: {error}") from error
         if record.role not in ROLES or record.clock not in CLOCKS or not record.blocks:
             raise TableError(f"not a record: role {record.role!r}, clock {record.clock!r}")

@@ -1,4 +1,4 @@
-"""A latency table: all records of one device and space, in one file of JSON lines."""
+"""A table: all records of one device and space, of latency or energy, in one file of JSON lines."""
 
 import json
 from collections import Counter, defaultdict
@@ -28,10 +28,11 @@ class Table:
     campaigns: dict[str, dict[str, Any]]
     records: tuple[Record, ...]
     source: str | None = None  # of an imported table: where its numbers come from
+    quantity: str = "latency"  # or "energy"
 
     @property
     def clock(self) -> str:
-        """The clock that the device's latencies are read from."""
+        """The clock that its numbers are read from."""
         return str(self.identity.get("clock", "wall"))
 
     @classmethod
@@ -94,6 +95,7 @@ class Table:
             lacking = [name for name, facts in campaigns.items() if not facts.keys() >= _FACTS]
             table = cls(value["device"], value["space"], dict(value["identity"]), campaigns, ())
             table = replace(table, source=value.get("source"))
+            table = replace(table, quantity=value.get("quantity", "latency"))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise TableError(f"the header lacks or garbles {error}") from error
         if lacking:
@@ -102,6 +104,8 @@ class Table:
 
     def _checked(self, record: Record, seen: set[tuple[str, ...]]) -> Record:
         """The record, where its campaign is known and `seen` has none of its key yet."""
+        if record.quantity != self.quantity:
+            raise TableError(f"a record of {record.quantity} in a table of {self.quantity}")
         if record.campaign not in self.campaigns:
             raise TableError(f"a record of campaign {record.campaign!r}, which the header lacks")
         if record.key in seen:
@@ -122,6 +126,8 @@ class Table:
         }
         if self.source is not None:
             header["source"] = self.source
+        if self.quantity != "latency":  # older tables do not tell
+            header["quantity"] = self.quantity
         values = [header, *(record.to_json() for record in sorted(self.records, key=_order))]
         text = "".join(json.dumps(value, separators=(",", ":")) + "\n" for value in values)
         files.write_text(path, text)
@@ -185,9 +191,9 @@ class Table:
     def _started(self, campaign: str) -> str:
         return str(self.campaigns[campaign]["started_at"])
 
-    def block_ns(self, clock: str) -> dict[Block, float]:
-        """The time of each block, at the level of the machine in `block_campaign`."""
-        return {block: r.statistics.value_ns for block, r in self.blocks(clock).items()}
+    def block_values(self, clock: str) -> dict[Block, float]:
+        """What was measured of each block, at the level of the machine in `block_campaign`."""
+        return {block: r.statistics.value for block, r in self.blocks(clock).items()}
 
     def blocks(self, clock: str) -> dict[Block, Record]:
         """The record of each block, at the level of the machine in `block_campaign`.
@@ -210,7 +216,7 @@ class Table:
         return merged
 
     def shift(self, clock: str, old: str, new: str) -> float:
-        """How many times longer everything took in campaign `new`, the median over what both have.
+        """How many times more everything took in campaign `new`, the median over what both have.
 
         Blocks that were measured again because they moved do not count.
 
@@ -222,7 +228,7 @@ class Table:
         for record in self.records:
             one = len(record.blocks) == 1 and record.blocks[0].key in moved
             if record.clock == clock and record.campaign in (old, new) and not one:
-                times[record.blocks][record.campaign] = record.statistics.value_ns
+                times[record.blocks][record.campaign] = record.statistics.value
         ratios = [both[new] / both[old] for both in times.values() if len(both) == 2]
         if len(ratios) < FEWEST_IN_COMMON:
             raise TableError(

@@ -76,7 +76,8 @@ class LocalProcess:
 class LocalTransport:
     """Programs as child processes, files where they are."""
 
-    python = sys.executable
+    is_here = True
+    python: Sequence[str] = (sys.executable,)
     hardware = "local"
 
     def run(

@@ -140,8 +140,11 @@ class KeepingTransport(Transport, Protocol):
 class ResidentTransport(Transport, Protocol):
     """A transport over which a program can be kept running and spoken to."""
 
-    python: str
-    """The Python interpreter there."""
+    is_here: bool
+    """Whether that is this computer."""
+
+    python: Sequence[str]
+    """The command of the Python interpreter there."""
 
     def start(self, argv: Sequence[str]) -> Process:
         """Start a program and keep it; no shell sees `argv`.

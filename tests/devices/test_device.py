@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from harness.devices.device import Device
-from harness.devices.profile import Profile, RuntimeSection
+from harness.devices.profile import Profile
+from harness.devices.sections import RuntimeSection
 from harness.errors import DeviceBusy
 
 

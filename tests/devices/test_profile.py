@@ -71,6 +71,7 @@ def test_a_wrong_profile_names_the_file_and_the_key(tmp_path: Path, text: str, n
     assert "mine.toml" in str(raised.value)
 
 
+BOARD = 'title = "x"\ntransport = "ssh"\nruntime = "torch"\n[ssh]\nhost = "b"\n'
 PHONE = 'title = "x"\ntransport = "adb"\nruntime = "benchmark_model"\n[match]\nmodel = "P"\n'
 
 
@@ -95,9 +96,17 @@ def test_a_phones_profile_takes_one_pattern_or_several(tmp_path: Path) -> None:
         (PHONE + "[match]\nmodell = 'x'\n", "mine.toml"),
         (GOOD + "[runtime_options]\ncpus = 'big'\n", "big and little are for phones"),
         (GOOD + "[runtime_options]\ncpus = '0x0'\n", r"runtime_options\.cpus"),
-        (GOOD + "[adb]\nserial = 'x'\n", "adb: is for phones"),
-        (GOOD + "[match]\nmodel = 'x'\n", "match: is for phones"),
-        (GOOD + "[benchmark_model]\ndelegate = 'gpu'\n", "benchmark_model: is for the runtime"),
+        (GOOD + "[adb]\nserial = 'x'\n", "adb: is for transport = 'adb'"),
+        (GOOD + "[match]\nsoc = 'x'\n", "match.soc: with local it is model, processor"),
+        (PHONE + "gpu = 'x'\n", "match.gpu: with adb it is model, device"),
+        (GOOD + "[ssh]\nhost = 'x'\n", "ssh: is for transport = 'ssh'"),
+        (GOOD.replace('"local"', '"ssh"'), "ssh.host: says which board"),
+        (BOARD.replace('"b"', '"-oProxyCommand=x"'), r"ssh\.host"),
+        (BOARD.replace("host", "hots"), "did you mean 'host'"),
+        (BOARD + "python = []\n", r"ssh\.python"),
+        (GOOD + "[tensorrt]\ncuda_graphs = true\n", "tensorrt: is for runtime = 'tensorrt'"),
+        (GOOD + "[torch]\ncuda_graphs = true\n", "needs device = 'cuda'"),
+        (GOOD + "[benchmark_model]\ndelegate = 'gpu'\n", "benchmark_model: is for runtime"),
         (PHONE + "[adb]\nserial = ['a', 'a']\n", "names a phone twice"),
     ],
 )

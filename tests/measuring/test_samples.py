@@ -17,8 +17,10 @@ LITTLE_MEMORY: Conditions = {"memory_available_mb": 20.0}
 
 
 def visit(number: int, wall_ns: int = 101_000, thread_ns: int | None = 100_000) -> Visit:
-    thread = None if thread_ns is None else (thread_ns, thread_ns)
-    return Visit(1, number, number, (wall_ns, wall_ns), thread, readings_before=2 * number + 1)
+    values = {"wall": (wall_ns, wall_ns)}
+    if thread_ns is not None:
+        values["thread"] = (thread_ns, thread_ns)
+    return Visit(1, number, number, values, readings_before=2 * number + 1)
 
 
 def judge(folder: Path, rounds: list[Conditions], clock: str = "wall") -> Judge:
@@ -47,9 +49,9 @@ def test_heat_in_the_middle_of_a_long_round_spoils_only_what_is_near(tmp_path: P
     journal = Journal(tmp_path / "journal.jsonl")
     temperatures_c = (30.0, 35.0, 41.0, 36.0, 32.0)
     for temperature_c in temperatures_c:
-        journal.append(Visit(1, 0, 5, (9, 9), None))
+        journal.append(Visit(1, 0, 5, {"wall": (9, 9)}))
         journal.append_reading(Reading(0, {"temperature_c": temperature_c}))
-    journal.append(Visit(1, 0, 5, (9, 9), None))
+    journal.append(Visit(1, 0, 5, {"wall": (9, 9)}))
     journal.close()
     again = Journal(tmp_path / "journal.jsonl")
     again.close()

@@ -67,12 +67,14 @@ def test_a_result_says_what_was_timed_where_and_how_well(
 
 
 def test_a_slower_machine_is_told_apart_from_a_slower_model(result: dict[str, Any]) -> None:
-    machine = step.compare(result, slower(result, 1.4, "statistics", "reference"))
-    assert machine.ratio == pytest.approx(1.4, rel=1e-3)
+    wide = max(times["high_ns"] / times["low_ns"] for times in result["statistics"].values())
+    factor = 1.4 * wide  # beyond what the machine, which may be shared, leaves unsure
+    machine = step.compare(result, slower(result, factor, "statistics", "reference"))
+    assert machine.ratio == pytest.approx(factor, rel=1e-3)
     assert machine.surely <= 1.001
-    model = step.compare(result, slower(result, 1.4, "statistics"))
+    model = step.compare(result, slower(result, factor, "statistics"))
     assert model.machine == pytest.approx(1.0)
-    assert 1.0 < model.surely <= 1.401
+    assert 1.0 < model.surely <= 1.001 * factor
 
 
 def test_results_of_other_settings_are_refused(result: dict[str, Any]) -> None:

@@ -61,7 +61,7 @@ def test_what_is_exported_adds_up_to_our_calibrated_predictions(
     again = Table.load(Workspace(tmp_path).table("mine-published", SPACE.name))
     theirs = BlockTablePredictor.from_table(again, SPACE, "wall")
     genomes = sample(SPACE, 50, rng)
-    assert theirs.latency_ms(genomes) == pytest.approx(ours.latency_ms(genomes), rel=1e-5)
+    assert theirs.predict(genomes) == pytest.approx(ours.predict(genomes), rel=1e-5)
     assert evidence("mine-published", tmp_path / "tables") == "imported from a test"
 
 

@@ -75,9 +75,9 @@ def test_a_refresh_measures_again_what_moved_and_leaves_the_rest(job: Run) -> No
         for r in before.records
     ]
     replace(before, records=tuple(records)).save(path)
-    wrong = saved(job)[1].block_ns("thread")
+    wrong = saved(job)[1].block_values("thread")
     after = refresh(job, Device.find(DEVICE, job.workspace.root))
-    right, truth = after.block_ns("thread"), before.block_ns("thread")
+    right, truth = after.block_values("thread"), before.block_values("thread")
     mended = [1.5 * wrong[block] < right[block] < 1.5 * truth[block] for block in moved]
     assert np.mean(mended) > 0.8  # all of them, where nothing else runs on the machine
     (again,) = (facts["moved"] for facts in after.campaigns.values() if "moved" in facts)
@@ -90,7 +90,7 @@ def test_a_table_at_some_resolutions_holds_just_those(job: Run, tmp_path: Path) 
     space = part_of(DIGITS, "12,16")
     some = replace(job, workspace=Workspace(tmp_path), space=space)
     table = measure(some, Device.find(DEVICE, tmp_path))
-    assert set(table.block_ns("thread")) == set(space.distinct_blocks())
+    assert set(table.block_values("thread")) == set(space.distinct_blocks())
 
 
 @pytest.mark.parametrize("text", ["13", "12;16", "", "12,,16"])

@@ -2,20 +2,25 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from harness.deploy.front import Front
+from harness.predictors.block_table import BlockTablePredictor
 from harness.quantities import parse_limit
+from harness.spaces.arch import Arch
 from harness.spaces.digits import DIGITS
+from harness.spaces.genome import encode
 from harness.tables.table import Table
-from tests.tables.test_calibration import made_table
+from tests.tables.test_calibration import energy_table, made_table
 
 DATA = Path(os.environ.get("HARNESS_DATA", Path(__file__).parents[3] / "shared" / "data")) / "ofa"
 WORDS = ["--accuracy", "mine:accuracy", "--quick"]
@@ -43,15 +48,24 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def energies(root: Path) -> Path:
+    """With an energy table too."""
+    table = energy_table(np.random.default_rng(2))
+    facts = {name: campaign | {"environment": {}} for name, campaign in table.campaigns.items()}
+    replace(table, device="fast", campaigns=facts).save(root / "tables/fast.digits.energy.jsonl")
+    return root
+
+
 def run(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "harness", "search", "--device", "fast", *words]
     return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
 
 
-def best(root: Path, *words: str) -> dict[str, float]:
+def best(root: Path, *words: str) -> dict[str, Any]:
     ended = run(root, *WORDS, *words)
     assert ended.returncode == 0, ended.stderr
-    found: dict[str, float] = json.loads(ended.stdout)
+    found: dict[str, Any] = json.loads(ended.stdout)
     return found
 
 
@@ -216,3 +230,25 @@ def test_reference_note10_becomes_a_front_in_one_command_after_its_import(tmp_pa
     assert "3.4 points" in (folder / "index.html").read_text()
     assert (folder / "pareto.png").stat().st_size > 10_000
     assert 75 < Front.load(folder / "front.json").points[0].accuracy < 76
+
+
+@pytest.mark.parametrize("name", ["energy", "fast.energy"])
+def test_an_energy_table_limits_a_search(energies: Path, name: str) -> None:
+    words = ["--constraint", f"{name}:0.000001mJ", *WORDS]
+    least = re.search(r"smallest achievable one is ([\d.]+) mJ", one_line(run(energies, *words), 5))
+    assert least is not None
+    limit_mj = 1.2 * float(least[1])
+    arch = Arch.from_json(best(energies, "--constraint", f"{name}:{limit_mj}mJ")["arch"])
+    table = Table.load(energies / "tables" / "fast.digits.energy.jsonl")
+    (energy_mj,) = BlockTablePredictor.from_table(table, DIGITS, "net").predict(
+        encode(DIGITS, [arch])
+    )
+    assert energy_mj <= limit_mj
+
+
+def test_energy_is_an_objective_where_there_is_a_table(energies: Path) -> None:
+    ended = run(energies, "--objective", "energy", *WORDS)
+    assert ended.returncode == 0, ended.stderr
+    assert "no device with a table" in one_line(
+        run(energies, "--objective", "slow.energy", *WORDS), 2
+    )

@@ -24,7 +24,7 @@ def looked(known: Table, ratio: float, networks: int, campaign: str = "look") ->
 
     def record(entry: Entry) -> Record:
         assert entry.arch is not None
-        (latency_ms,) = predictor.latency_ms(encode(DIGITS, [entry.arch]))
+        (latency_ms,) = predictor.predict(encode(DIGITS, [entry.arch]))
         ns = round(ratio * latency_ms * 1e6)
         statistics = Statistics(ns, ns, ns, ns, ns, ns, ns, ns, 10, 30)
         arguments = (entry.blocks, entry.arch, "latency", "wall", campaign, statistics)
@@ -51,10 +51,10 @@ def test_one_network_suffices_where_a_device_alike_is_known(rng: np.random.Gener
     predictor = latency_predictor(looked(known, 3, 1), DIGITS, [known])
     assert isinstance(predictor, Transferred)
     genomes = sample(DIGITS, 50, rng)
-    truth_ms = 3 * BlockTablePredictor.from_table(known, DIGITS, "wall").latency_ms(genomes)
-    assert predictor.latency_ms(genomes) == pytest.approx(truth_ms, rel=1e-4)
+    truth_ms = 3 * BlockTablePredictor.from_table(known, DIGITS, "wall").predict(genomes)
+    assert predictor.predict(genomes) == pytest.approx(truth_ms, rel=1e-4)
     assert f"rescaled from the table of {known.device}" in predictor.describe()
-    assert predictor.smallest()[0] == pytest.approx(predictor.latency_ms(genomes).min(), rel=0.9)
+    assert predictor.smallest()[0] == pytest.approx(predictor.predict(genomes).min(), rel=0.9)
 
 
 def test_ten_networks_suffice_where_none_is_known(rng: np.random.Generator) -> None:
@@ -83,7 +83,7 @@ def test_a_later_campaign_restates_and_does_not_make_a_fit_more_certain(
     before = latency_predictor(both, DIGITS)
     after = latency_predictor(both, DIGITS, campaign="later")
     genomes = np.stack([encode(DIGITS, [decode(DIGITS, g)])[0] for g in sample(DIGITS, 20, rng)])
-    assert after.latency_ms(genomes) == pytest.approx(1.1 * before.latency_ms(genomes), rel=0.1)
+    assert after.predict(genomes) == pytest.approx(1.1 * before.predict(genomes), rel=0.1)
     assert after.relative_error >= before.relative_error  # type: ignore[operator]
 
 

@@ -38,7 +38,7 @@ class MadeUpDevice:
     work_us: float  # of moving a million float32
     costs: tuple[float, ...] = (1.3, 0.7, 1.2, 0.6, 1.5, 1.0, 0.8, 1.1, 1.4)  # times the assumed
 
-    def latency_ms(self, space: Space, genomes: Genomes) -> Floats:
+    def predict(self, space: Space, genomes: Genomes) -> Floats:
         launch_ms = np.array(ASSUMED.launch) * self.costs[:3] * self.launch_us / 1e3
         work_ms = np.array(ASSUMED.work) * self.costs[3:] * self.work_us / 1e9
         launch = CostTable.of(space, lambda block: float(demands(block)[:3] @ launch_ms))
@@ -57,9 +57,9 @@ DEVICES = {
 def test_thirty_networks_reveal_a_device_that_launches_and_works(device: MadeUpDevice) -> None:
     rng = np.random.default_rng(1)
     genomes = sample(SMALL, 1030, rng)
-    measured_ms = device.latency_ms(SMALL, genomes) * rng.normal(1, 0.01, len(genomes))
+    measured_ms = device.predict(SMALL, genomes) * rng.normal(1, 0.01, len(genomes))
     predictor = fit(SMALL, genomes[:30], measured_ms[:30])
-    errors = np.abs(predictor.latency_ms(genomes[30:]) / measured_ms[30:] - 1)
+    errors = np.abs(predictor.predict(genomes[30:]) / measured_ms[30:] - 1)
     # Where both take about as long, the smooth maximum lies above the longer.
     assert np.mean(errors <= 0.05) > 0.9
     assert np.mean(errors <= 0.10) > 0.97
@@ -70,18 +70,18 @@ def test_thirty_networks_reveal_a_device_that_launches_and_works(device: MadeUpD
 
 def test_the_device_between_is_bound_by_launches_here_and_by_work_there() -> None:
     genomes = sample(SMALL, 200, np.random.default_rng(1))
-    latency_ms = DEVICES["between the two"].latency_ms(SMALL, genomes)
-    work_ms = MadeUpDevice(0, 150).latency_ms(SMALL, genomes)
+    latency_ms = DEVICES["between the two"].predict(SMALL, genomes)
+    work_ms = MadeUpDevice(0, 150).predict(SMALL, genomes)
     assert 0.2 < np.mean(latency_ms == work_ms) < 0.8
 
 
 def test_one_slow_measurement_in_eight_changes_little(rng: np.random.Generator) -> None:
     genomes = sample(SMALL, 1040, rng)
-    latency_ms = DEVICES["between the two"].latency_ms(SMALL, genomes)
+    latency_ms = DEVICES["between the two"].predict(SMALL, genomes)
     measured_ms = latency_ms[:40] * rng.normal(1, 0.01, 40)
     measured_ms[::8] *= 1.4
     predictor = fit(SMALL, genomes[:40], measured_ms)
-    errors = np.abs(predictor.latency_ms(genomes[40:]) / latency_ms[40:] - 1)
+    errors = np.abs(predictor.predict(genomes[40:]) / latency_ms[40:] - 1)
     assert np.mean(errors <= 0.05) > 0.95
     assert predictor.relative_error > 0.2, "what was measured so slow must show"
 
@@ -93,8 +93,8 @@ def test_a_device_twice_as_slow_is_predicted_twice_as_slow(unit: float, seed: in
     genomes = sample(DIGITS, 40, rng)
     measured_ms = rng.lognormal(0, 0.3, 12)
     once, scaled = (fit(DIGITS, genomes[:12], measured_ms * factor) for factor in (1, unit))
-    expected = once.latency_ms(genomes) * unit
-    assert scaled.latency_ms(genomes) == pytest.approx(expected, rel=0.02)
+    expected = once.predict(genomes) * unit
+    assert scaled.predict(genomes) == pytest.approx(expected, rel=0.02)
 
 
 def test_a_population_is_predicted_as_each_network_alone_and_the_same_each_time(
@@ -103,20 +103,20 @@ def test_a_population_is_predicted_as_each_network_alone_and_the_same_each_time(
     genomes = sample(DIGITS, 300, rng)
     measured_ms = rng.lognormal(0, 0.3, 12)
     first, again = (fit(DIGITS, genomes[:12], measured_ms) for _ in range(2))
-    together = first.latency_ms(genomes)
+    together = first.predict(genomes)
     assert together.shape == (300,)
     assert (together > 0).all()
-    assert (together == again.latency_ms(genomes)).all()
-    assert together[:9] == pytest.approx([first.latency_ms(row[None])[0] for row in genomes[:9]])
+    assert (together == again.predict(genomes)).all()
+    assert together[:9] == pytest.approx([first.predict(row[None])[0] for row in genomes[:9]])
 
 
 def test_the_smallest_latency_is_that_of_the_network_named(rng: np.random.Generator) -> None:
     for device in DEVICES.values():
         genomes = sample(SMALL, 2000, rng)
-        predictor = fit(SMALL, genomes[:20], device.latency_ms(SMALL, genomes[:20]))
+        predictor = fit(SMALL, genomes[:20], device.predict(SMALL, genomes[:20]))
         smallest_ms, genome = predictor.smallest()
-        assert predictor.latency_ms(genome[None])[0] == smallest_ms
-        assert (predictor.latency_ms(genomes) >= smallest_ms - 1e-12).all()
+        assert predictor.predict(genome[None])[0] == smallest_ms
+        assert (predictor.predict(genomes) >= smallest_ms - 1e-12).all()
 
 
 @pytest.mark.parametrize("space", [DIGITS, SMALL], ids=lambda space: space.name)
@@ -148,7 +148,7 @@ def test_too_few_networks_or_latencies_are_one_clear_error() -> None:
 def test_equal_latencies_are_fitted_too() -> None:
     genomes = sample(DIGITS, 12, np.random.default_rng(0))
     predictor = fit(DIGITS, genomes, np.ones(12), Assumptions(launch=(1, 1, 1)))
-    assert np.isfinite(predictor.latency_ms(genomes)).all()
+    assert np.isfinite(predictor.predict(genomes)).all()
 
 
 def gpu_settings() -> Iterator[tuple[str, Space, Genomes, Floats]]:
@@ -174,7 +174,7 @@ def test_reference_gpus_are_predicted_from_fifty_networks() -> None:
     for name, space, genomes, latency_ms in gpu_settings():
         chosen, held_out = np.split(np.random.default_rng(11).permutation(len(genomes)), [50])
         predictor = fit(space, genomes[chosen], latency_ms[chosen])
-        errors = np.abs(predictor.latency_ms(genomes[held_out]) / latency_ms[held_out] - 1)
+        errors = np.abs(predictor.predict(genomes[held_out]) / latency_ms[held_out] - 1)
         assert np.mean(errors <= predictor.relative_error) > 0.88, name
         if name not in NOISE_LIMITED:
             assert np.mean(errors <= 0.10) >= 0.85, name
@@ -184,7 +184,7 @@ def test_reference_gpus_are_predicted_from_fifty_networks() -> None:
 def test_reference_phone_is_predicted_from_twenty_networks() -> None:
     """Sums over a published table: they tell whether the form fits a phone, without its noise."""
     imported = read_published([NOTE10], OFA_MBV3_W1_2, "note10", "published")
-    times = {record.blocks[0]: record.statistics.value_ns for record in imported.table.records}
+    times = {record.blocks[0]: record.statistics.value for record in imported.table.records}
     known = [
         resolution
         for resolution in OFA_MBV3_W1_2.resolutions
@@ -194,6 +194,6 @@ def test_reference_phone_is_predicted_from_twenty_networks() -> None:
     genomes = sample(space, 1020, np.random.default_rng(1))
     latency_ms = CostTable.of(space, lambda block: times[block]).total(genomes) / 1e6
     predictor = fit(space, genomes[:20], latency_ms[:20])
-    errors = np.abs(predictor.latency_ms(genomes[20:]) / latency_ms[20:] - 1)
+    errors = np.abs(predictor.predict(genomes[20:]) / latency_ms[20:] - 1)
     assert np.mean(errors <= 0.05) > 0.95
     assert decode(space, predictor.smallest()[1]).depths == (2, 2, 2, 2, 2)

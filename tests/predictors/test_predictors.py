@@ -17,22 +17,22 @@ def test_latency_is_the_calibrated_sum_of_the_networks_blocks(rng: np.random.Gen
     table = made_table(rng, 0)
     predictor = BlockTablePredictor.from_table(table, DIGITS, "wall")
     calibration = calibrate(table, "wall", "c")
-    times = table.block_ns("wall")
+    times = table.block_values("wall")
     genomes = sample(DIGITS, 30, rng)
-    for genome, predicted in zip(genomes, predictor.latency_ms(genomes), strict=True):
+    for genome, predicted in zip(genomes, predictor.predict(genomes), strict=True):
         blocks = DIGITS.blocks(decode(DIGITS, genome))
         total = sum(times[block] for block in blocks)
-        by_hand = calibration.scale * total + calibration.per_block_ns * len(blocks)
-        by_hand += calibration.per_parameter_ns * sum(block.params for block in blocks)
-        assert predicted == pytest.approx((by_hand + calibration.offset_ns) / 1e6)
+        by_hand = calibration.scale * total + calibration.per_block * len(blocks)
+        by_hand += calibration.per_parameter * sum(block.params for block in blocks)
+        assert predicted == pytest.approx((by_hand + calibration.offset) / 1e6)
         assert predicted == pytest.approx(1.1 * total / 1e6, rel=0.02)
 
 
 def test_the_smallest_latency_is_that_of_the_network_named(rng: np.random.Generator) -> None:
     predictor = BlockTablePredictor.from_table(made_table(rng, 0), DIGITS, "wall")
     smallest_ms, genome = predictor.smallest()
-    assert predictor.latency_ms(genome[None])[0] == pytest.approx(smallest_ms)
-    assert (predictor.latency_ms(sample(DIGITS, 5000, rng)) >= smallest_ms - 1e-12).all()
+    assert predictor.predict(genome[None])[0] == pytest.approx(smallest_ms)
+    assert (predictor.predict(sample(DIGITS, 5000, rng)) >= smallest_ms - 1e-12).all()
 
 
 def test_a_table_of_another_space_is_refused(rng: np.random.Generator) -> None:

@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float64]
 class Known:
     """A device that takes a millisecond for each pixel of height."""
 
-    def latency_ms(self, genomes: Genomes) -> Floats:
+    def predict(self, genomes: Genomes) -> Floats:
         return np.array(DIGITS.resolutions, float)[genomes[:, 0]]
 
     def smallest(self) -> tuple[float, Genomes]:
@@ -39,16 +39,16 @@ class Known:
 @given(ratio=st.floats(1e-3, 1e3), networks=st.integers(1, 9))
 def test_a_device_with_a_constant_ratio_is_predicted_exactly(ratio: float, networks: int) -> None:
     genomes = sample(DIGITS, 50, np.random.default_rng(networks))
-    truth_ms = ratio * Known().latency_ms(genomes)
+    truth_ms = ratio * Known().predict(genomes)
     predictor = transfer(Known(), genomes[:networks], truth_ms[:networks], "known")
-    assert predictor.latency_ms(genomes) == pytest.approx(truth_ms)
+    assert predictor.predict(genomes) == pytest.approx(truth_ms)
     assert predictor.ratio == pytest.approx(ratio)
     assert predictor.networks == networks
 
 
 def test_one_network_leaves_much_open_and_more_that_agree_less(rng: np.random.Generator) -> None:
     genomes = sample(DIGITS, 20, rng)
-    measured_ms = 3 * Known().latency_ms(genomes)
+    measured_ms = 3 * Known().predict(genomes)
     errors = [
         transfer(Known(), genomes[:n], measured_ms[:n], "known").relative_error
         for n in (1, 2, 5, 20)
@@ -65,9 +65,9 @@ def test_the_error_stated_holds_for_95_percent_of_networks(networks: int) -> Non
     genomes = sample(DIGITS, 200, rng)
     held = []
     for ratio_sd in 0.07 * np.sqrt(4 / rng.chisquare(4, 400)):
-        truth_ms = 2 * Known().latency_ms(genomes) * rng.lognormal(0, ratio_sd, len(genomes))
+        truth_ms = 2 * Known().predict(genomes) * rng.lognormal(0, ratio_sd, len(genomes))
         predictor = transfer(Known(), genomes[:networks], truth_ms[:networks], "known")
-        errors = np.abs(predictor.latency_ms(genomes[10:]) / truth_ms[10:] - 1)
+        errors = np.abs(predictor.predict(genomes[10:]) / truth_ms[10:] - 1)
         held.append(np.mean(errors <= predictor.relative_error))
     assert np.mean(held) == pytest.approx(0.95, abs=0.02)
 
@@ -76,7 +76,7 @@ def test_networks_that_disagree_widen_the_error_and_one_slow_one_moves_nothing(
     rng: np.random.Generator,
 ) -> None:
     genomes = sample(DIGITS, 5, rng)
-    measured_ms = 3 * Known().latency_ms(genomes)
+    measured_ms = 3 * Known().predict(genomes)
     agreeing = transfer(Known(), genomes, measured_ms, "known")
     measured_ms[2] *= 1.5
     disagreeing = transfer(Known(), genomes, measured_ms, "known")

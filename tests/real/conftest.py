@@ -1,13 +1,15 @@
-"""Daemons that several tests share, and the profile by which harness reaches them."""
+"""Daemons that several tests share, and the profiles by which harness reaches them."""
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.real.real_adbd import RealAdbd
+from tests.real.real_sshd import RealSshd
 
 STAND_IN = Path(__file__).with_name("benchmark_model")
 BACKENDS = ("direct", "server")
@@ -20,6 +22,38 @@ def phone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealAdbd]:
     adbd.start()
     yield adbd
     adbd.stop()
+
+
+@pytest.fixture(scope="session")
+def _sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealSshd]:
+    folder = tmp_path_factory.mktemp("board")
+    sshd = RealSshd(folder / "server", folder / "client")
+    sshd.start()
+    yield sshd
+    sshd.stop()
+
+
+@pytest.fixture
+def board(_sshd: RealSshd, monkeypatch: pytest.MonkeyPatch) -> RealSshd:
+    """This computer behind a real sshd, which all tests share."""
+    be_client(_sshd, monkeypatch)
+    return _sshd
+
+
+@pytest.fixture
+def own_board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RealSshd]:
+    """One that a test may mistreat."""
+    sshd = RealSshd(tmp_path / "server", tmp_path / "client")
+    be_client(sshd, monkeypatch)
+    sshd.start()
+    yield sshd
+    sshd.stop()
+
+
+def be_client(sshd: RealSshd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use the configuration and keys that know this server, and no others."""
+    monkeypatch.setenv("HOME", str(sshd.client))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -73,5 +107,26 @@ delegate = "{delegate}"
 
 [runtime_options]
 cpus = "{1 << max(os.sched_getaffinity(0)):#x}"
+"""
+    )
+
+
+def write_board(root: Path, board: RealSshd, wait_s: float = 60) -> None:
+    """The device `loopback-board`: torch in this very interpreter, on the last processor."""
+    folder = root / "devices"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "loopback-board.toml").write_text(
+        f"""
+title = "This computer behind a real sshd"
+transport = "ssh"
+runtime = "torch"
+
+[ssh]
+host = "{board.name}"
+python = "{sys.executable}"
+wait_s = {wait_s}
+
+[runtime_options]
+cpus = "one"
 """
     )

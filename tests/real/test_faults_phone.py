@@ -149,7 +149,7 @@ def test_a_daemon_that_answers_garbage_is_an_error_in_time(
                 failures += 1
             assert time.monotonic() - started < 20
     # messages without content have no checksum; faults after the file was whole do no harm
-    assert failures >= (3 if kind == "bad_checksum" else answers - 4)
+    assert failures >= (3 if kind == "bad_checksum" else answers // 2)
 
 
 @pytest.mark.parametrize("maxdata", [4096, 1 << 20])

@@ -86,9 +86,11 @@ def test_blocks_take_as_long_through_the_phone_as_directly(tmp_path: Path, phone
         direct.prepare(chosen)
         for _ in range(4):
             for name, opened in (("direct", direct), ("here", here)):
-                times[name].append([min(opened.visit(each, 20).wall_ns) for each in chosen])
+                times[name].append([min(opened.visit(each, 20).values["wall"]) for each in chosen])
     with session(tmp_path, phone, "server") as server:
-        times["server"] = [[min(server.visit(each, 20).wall_ns) for each in chosen] for _ in "12"]
+        times["server"] = [
+            [min(server.visit(each, 20).values["wall"]) for each in chosen] for _ in "12"
+        ]
     fastest = {name: np.min(rows, axis=0) for name, rows in times.items()}
     for name in ("direct", "server"):
         ratios = fastest[name] / fastest["here"]
@@ -213,7 +215,7 @@ def test_two_phones_of_one_model_share_a_campaign(
     }
     assert not shares["LOOPBACK1"] & shares["LOOPBACK2"]
     assert shares["LOOPBACK1"] | shares["LOOPBACK2"] == set(SMALL.distinct_blocks())
-    assert set(table.block_ns("wall")) == set(SMALL.distinct_blocks())
+    assert set(table.block_values("wall")) == set(SMALL.distinct_blocks())
     again = measure(job, device)  # nothing is left to do
     assert set(again.records) == set(table.records)
 

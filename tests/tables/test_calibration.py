@@ -22,17 +22,17 @@ def one_stage(block_ns: np.ndarray, blocks: np.ndarray) -> Sums:
 
 
 @pytest.mark.parametrize(
-    ("scale", "per_block_ns", "offset_ns"),
+    ("scale", "per_block", "offset"),
     [(1.0, -6_000.0, 5_000.0), (1.3, 0.0, 0.0), (0.8, 2_000.0, -8_000.0)],
 )
 def test_what_ten_anchors_follow_is_found(
-    rng: np.random.Generator, scale: float, per_block_ns: float, offset_ns: float
+    rng: np.random.Generator, scale: float, per_block: float, offset: float
 ) -> None:
     def truth(sums: Sums) -> np.ndarray:
-        return scale * sums.block_ns + per_block_ns * sums.blocks + offset_ns
+        return scale * sums.total + per_block * sums.blocks + offset
 
     anchors, others = networks_of(rng, 10), networks_of(rng, 50)
-    predicted = fit(anchors, truth(anchors)).network_ns(others)
+    predicted = fit(anchors, truth(anchors)).network(others)
     assert np.abs(predicted / truth(others) - 1).max() < 0.02
 
 
@@ -40,9 +40,9 @@ def test_noise_on_the_anchors_does_not_blow_up_predictions(rng: np.random.Genera
     # All anchors nearly alike: an unrestrained fit of three numbers would follow the noise.
     blocks = np.full(10, 9.0)
     anchors = one_stage(200_000 + rng.normal(0, 500, 10), blocks)
-    measured = anchors.block_ns * rng.normal(1, 0.02, 10)
+    measured = anchors.total * rng.normal(1, 0.02, 10)
     wide = one_stage(np.array([100_000.0, 400_000.0]), np.array([6.0, 12.0]))
-    assert np.abs(fit(anchors, measured).network_ns(wide) / wide.block_ns - 1).max() < 0.1
+    assert np.abs(fit(anchors, measured).network(wide) / wide.total - 1).max() < 0.1
 
 
 def test_anchors_that_fall_as_their_sums_rise_are_refused() -> None:
@@ -57,10 +57,10 @@ def test_what_it_costs_to_fetch_weights_is_found(rng: np.random.Generator) -> No
         return replace(sums, params=rng.uniform(1e6, 6e6, count))
 
     def truth(sums: Sums) -> np.ndarray:
-        return sums.block_ns + 0.01 * sums.params
+        return sums.total + 0.01 * sums.params
 
     anchors, others = networks(20), networks(50)
-    predicted = fit(anchors, truth(anchors)).network_ns(others)
+    predicted = fit(anchors, truth(anchors)).network(others)
     assert np.abs(predicted / truth(others) - 1).max() < 0.03
 
 
@@ -68,14 +68,14 @@ def test_from_twenty_anchors_on_each_stage_has_its_own_scale(rng: np.random.Gene
     own = np.array([0.9, 1.0, 1.15])
 
     def networks(count: int) -> Sums:
-        alone_ns = rng.uniform(50_000, 400_000, (count, 3))
-        return Sums(("a", "b", "c"), alone_ns, np.full(count, 9.0), np.full(count, 1e6))
+        alone = rng.uniform(50_000, 400_000, (count, 3))
+        return Sums(("a", "b", "c"), alone, np.full(count, 9.0), np.full(count, 1e6))
 
     def worst(anchors: int) -> float:
         given, others = networks(anchors), networks(50)
-        calibration = fit(given, given.stage_ns @ own * rng.normal(1, 0.005, anchors))
+        calibration = fit(given, given.stage_values @ own * rng.normal(1, 0.005, anchors))
         assert bool(calibration.scales) == (anchors >= 20)
-        return float(np.abs(calibration.network_ns(others) / (others.stage_ns @ own) - 1).max())
+        return float(np.abs(calibration.network(others) / (others.stage_values @ own) - 1).max())
 
     assert worst(20) < 0.02 < worst(19)
 
@@ -95,6 +95,14 @@ def test_spearman_is_the_correlation_of_mean_ranks(rng: np.random.Generator) -> 
     assert spearman(np.ones(3), np.arange(3.0)) == 0
 
 
+def energy_table(rng: np.random.Generator) -> Table:
+    """The same numbers as energies, less what idling takes."""
+    table = made_table(rng, 0)
+    records = tuple(replace(each, quantity="energy", clock="net") for each in table.records)
+    identity = {"clock": "net", "meter": "made"}
+    return replace(table, identity=identity, quantity="energy", records=records)
+
+
 def made_table(rng: np.random.Generator, noise: float) -> Table:
     """A table whose networks are 1.1 times their sums, with noise between the halves."""
     times = {block: int(rng.integers(10_000, 90_000)) for block in DIGITS.distinct_blocks()}
@@ -111,7 +119,7 @@ def made_table(rng: np.random.Generator, noise: float) -> Table:
 def record(role: str, blocks: tuple, ns: float, noise: float, rng: np.random.Generator) -> Record:
     first, second = (round(ns * (1 + noise * rng.normal())) for _ in range(2))
     numbers = dict.fromkeys(Statistics.__dataclass_fields__, round(ns))
-    numbers |= {"first_half_ns": first, "second_half_ns": second}
+    numbers |= {"first_half": first, "second_half": second}
     return Record(role, blocks, None, "latency", "wall", "c", Statistics(**numbers))
 
 

@@ -100,13 +100,13 @@ def test_a_block_that_says_it_is_noisy_is_not_called_moved() -> None:
 
 
 def wide_interval(record: Record) -> Record:
-    high = round(record.statistics.value_ns * 1.5)
-    return replace(record, statistics=replace(record.statistics, high_ns=high))
+    high = round(record.statistics.value * 1.5)
+    return replace(record, statistics=replace(record.statistics, high=high))
 
 
 def halves_apart(record: Record) -> Record:
-    second = round(record.statistics.value_ns * 1.3)
-    return replace(record, statistics=replace(record.statistics, second_half_ns=second))
+    second = round(record.statistics.value * 1.3)
+    return replace(record, statistics=replace(record.statistics, second_half=second))
 
 
 def test_a_certain_move_that_is_too_small_to_matter_is_left_out() -> None:

@@ -9,8 +9,14 @@ from harness.files import LineLog
 from harness.tables.journal import Journal, Reading, Visit
 
 times = st.lists(st.integers(0, 10**12), min_size=1).map(tuple)
+values = st.dictionaries(st.sampled_from(["thread", "device", "net", "gross"]), times)
 visits = st.builds(
-    Visit, st.integers(0, 999), st.integers(0, 99), st.integers(0, 2**62), times, st.none() | times
+    Visit,
+    st.integers(0, 999),
+    st.integers(0, 99),
+    st.integers(0, 2**62),
+    st.tuples(times, values).map(lambda both: {"wall": both[0], **both[1]}),
+    st.none() | st.integers(1, 99),
 )
 
 
@@ -32,7 +38,7 @@ def test_visits_read_back_as_they_were_appended(made: list[Visit]) -> None:
 def test_every_cut_of_the_file_keeps_all_whole_lines_and_can_be_continued(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     journal = Journal(path)
-    made = [Visit(entry, 0, 5, (1, 22), (3,)) for entry in range(4)]
+    made = [Visit(entry, 0, 5, {"wall": (1, 22), "thread": (3,)}) for entry in range(4)]
     for visit in made:
         journal.append(visit)
     journal.close()
@@ -52,7 +58,7 @@ def test_every_cut_of_the_file_keeps_all_whole_lines_and_can_be_continued(tmp_pa
 def test_what_is_appended_is_on_disk_before_append_returns(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.jsonl")
     for entry in range(3):
-        journal.append(Visit(entry, 0, 5, (1,), None))
+        journal.append(Visit(entry, 0, 5, {"wall": (1,)}))
         assert (tmp_path / "journal.jsonl").read_text().count("\n") == entry + 1
     journal.close()
 
@@ -70,7 +76,7 @@ def test_a_packed_journal_reads_as_before_and_a_kill_while_packing_loses_nothing
 ) -> None:
     path = tmp_path / "journal.jsonl"
     journal = Journal(path)
-    made = [Visit(entry, 0, 5, (1, 22), None) for entry in range(50)]
+    made = [Visit(entry, 0, 5, {"wall": (1, 22)}) for entry in range(50)]
     journal.append_reading(Reading(0, {"load_1m": 0.5}))
     for visit in made:
         journal.append(visit)
@@ -90,6 +96,18 @@ def test_a_damaged_packed_journal_is_named(tmp_path: Path) -> None:
     (tmp_path / "journal.jsonl.gz").write_bytes(b"\x1f\x8b\x08 and no more")
     with pytest.raises(FileFormatError, match=r"journal\.jsonl\.gz"):
         Journal(tmp_path / "journal.jsonl")
+
+
+def test_journals_of_older_versions_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_text("[0,0,1,[7,8],[5,6]]\n[1,0,2,[9],null]\n[2,0,3,[9],null,40,1.5]\n")
+    journal = Journal(path)
+    journal.close()
+    assert journal.visits == [
+        Visit(0, 0, 1, {"wall": (7, 8), "thread": (5, 6)}),
+        Visit(1, 0, 2, {"wall": (9,)}),
+        Visit(2, 0, 3, {"wall": (9,)}, 40, 1.5),
+    ]
 
 
 def test_two_runs_cannot_write_one_journal(tmp_path: Path) -> None:

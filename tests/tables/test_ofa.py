@@ -65,7 +65,7 @@ def test_an_imported_table_is_one_like_others_and_says_where_it_is_from(tmp_path
     loaded = Table.load(tmp_path / "t.jsonl")
     assert loaded.source == table.source
     assert {r.key: r for r in loaded.records} == {r.key: r for r in table.records}
-    assert len(loaded.block_ns("wall")) == len(SMALL.distinct_blocks())
+    assert len(loaded.block_values("wall")) == len(SMALL.distinct_blocks())
 
 
 def test_an_interval_is_that_of_a_mean(tmp_path: Path) -> None:
@@ -74,8 +74,8 @@ def test_an_interval_is_that_of_a_mean(tmp_path: Path) -> None:
     (tmp_path / "1.yaml").write_text(yaml.safe_dump(rows))
     (record,) = read(tmp_path).table.records
     numbers = record.statistics
-    assert (numbers.value_ns, numbers.low_ns, numbers.high_ns) == (2_000_000, 1_990_200, 2_009_800)
-    assert (numbers.visits, numbers.runs, numbers.median_ns) == (1, 400, None)
+    assert (numbers.value, numbers.low, numbers.high) == (2_000_000, 1_990_200, 2_009_800)
+    assert (numbers.visits, numbers.runs, numbers.median) == (1, 400, None)
 
 
 def test_files_that_share_a_block_give_the_mean_over_all_runs(tmp_path: Path) -> None:
@@ -86,9 +86,9 @@ def test_files_that_share_a_block_give_the_mean_over_all_runs(tmp_path: Path) ->
         rows[logits] = {"mean": mean, "std": 0.0, "count": count}
         (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(rows))
     (record,) = (r for r in read(tmp_path).table.records if r.blocks[0].kind == "linear")
-    assert record.statistics.value_ns == 1_750_000
-    assert record.statistics.low_ns <= 1_000_000
-    assert record.statistics.high_ns >= 2_000_000
+    assert record.statistics.value == 1_750_000
+    assert record.statistics.low <= 1_000_000
+    assert record.statistics.high >= 2_000_000
     assert (record.statistics.visits, record.statistics.runs) == (2, 400)
 
 

@@ -136,7 +136,7 @@ def test_proxyless_rows_hold_pooling_and_classifier_together(tmp_path: Path) -> 
     for genome in sample(PROXYLESS, 20, np.random.default_rng(0)):
         blocks = PROXYLESS.blocks(decode(PROXYLESS, genome))
         total = sum(rows[block].mean_ms for block in blocks)
-        times = loaded.block_ns("wall")
+        times = loaded.block_values("wall")
         assert sum(times[block] for block in blocks) == pytest.approx(1e6 * total, abs=100)
 
 

@@ -26,7 +26,7 @@ def read(path: Path) -> Imported:
 
 def table_sum(table: Table, blocks: tuple[Block, ...]) -> float:
     """The same of our table, ms."""
-    times = {record.blocks[0]: record.statistics.value_ns for record in table.records}
+    times = {record.blocks[0]: record.statistics.value for record in table.records}
     return sum(times[block] for block in blocks) / 1e6
 
 

@@ -13,8 +13,8 @@ from harness.tables.record import Record, Statistics
 from harness.tables.table import Table
 
 
-def table_of(value_ns: int) -> Table:
-    statistics = Statistics(value_ns, value_ns, value_ns, None, None, None, None, None, 1, 1)
+def table_of(value: int) -> Table:
+    statistics = Statistics(value, value, value, None, None, None, None, None, 1, 1)
     block = DIGITS.distinct_blocks()[0]
     record = Record("block", (block,), None, "latency", "wall", "c", statistics)
     facts = {"started_at": "2026-01-01", "rounds": 12, "environment": {}}

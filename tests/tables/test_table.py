@@ -19,8 +19,8 @@ BLOCKS = DIGITS.distinct_blocks()
 counts = st.integers(1, 10**12)
 
 
-def statistics(value_ns: int) -> Statistics:
-    return Statistics(**dict.fromkeys(Statistics.__dataclass_fields__, value_ns))
+def statistics(value: int) -> Statistics:
+    return Statistics(**dict.fromkeys(Statistics.__dataclass_fields__, value))
 
 
 def record(number: int, campaign: str = "a", role: str = "block") -> Record:
@@ -100,7 +100,7 @@ def test_what_was_measured_again_counts_at_the_level_of_the_whole_table(level: T
     # A later day on which everything takes 1.3 times as long, and block 2 twice that.
     factors = {0: 1.3, 1: 1.3, 2: 2.6, 3: 1.3, 4: 1.3, 5: 1.3}
     later = [scaled(number, "b", factor) for number, factor in factors.items()]
-    merged = level.with_campaign("b", facts(9, 2), later).block_ns("wall")
+    merged = level.with_campaign("b", facts(9, 2), later).block_values("wall")
     assert merged[BLOCKS[2]] == pytest.approx(2000)
     others = [ns for block, ns in merged.items() if block != BLOCKS[2]]
     assert others == pytest.approx([1000] * 9)
@@ -110,14 +110,14 @@ def test_blocks_that_moved_do_not_set_the_level(level: Table) -> None:
     moved = {"moved": [BLOCKS[number].key for number in range(4)]}
     factors = [2.0] * 4 + [1.0] * 6
     later = [scaled(number, "b", factor) for number, factor in enumerate(factors[:9])]
-    merged = level.with_campaign("b", facts(9, 2) | moved, later).block_ns("wall")
+    merged = level.with_campaign("b", facts(9, 2) | moved, later).block_values("wall")
     assert list(merged.values()) == pytest.approx([1000 * factor for factor in factors])
 
 
 def test_campaigns_with_too_little_in_common_are_not_merged(level: Table) -> None:
     later = [scaled(number, "b", 1.0) for number in (0, 1, *range(20, 25))]
     with pytest.raises(TableError, match="only 2 workloads in common"):
-        level.with_campaign("b", facts(9, 2), later).block_ns("wall")
+        level.with_campaign("b", facts(9, 2), later).block_values("wall")
 
 
 def test_the_newest_campaign_with_judges_calibrates(level: Table) -> None:

@@ -1,4 +1,4 @@
-"""What every transport promises, tried on this computer itself and through a real adbd."""
+"""What every transport promises: on this computer, through a real adbd and a real sshd."""
 
 import os
 import signal
@@ -13,9 +13,10 @@ from harness.errors import TargetFailed, TargetStalled
 from harness.transports.adb.choice import Wanted
 from harness.transports.adb.transport import AdbTransport
 from harness.transports.local import LocalTransport
+from harness.transports.ssh import Address, SshTransport
 from harness.transports.transport import Finished, Transport
 
-WAYS = ("local", "adb-direct", "adb-server")
+WAYS = ("local", "adb-direct", "adb-server", "ssh")
 NASTY = "a b'c\"d$(id)`id`;&|<>*?\\ünï\n\t✓"
 
 
@@ -24,8 +25,12 @@ def transport(request: pytest.FixtureRequest) -> Iterator[Transport]:
     if request.param == "local":
         yield LocalTransport()
         return
-    phone = request.getfixturevalue("phone")
-    opened = AdbTransport(Wanted({}, phone.serial, request.param.removeprefix("adb-")))
+    opened: Transport
+    if request.param == "ssh":
+        opened = SshTransport(Address(request.getfixturevalue("board").name))
+    else:
+        phone = request.getfixturevalue("phone")
+        opened = AdbTransport(Wanted({}, phone.serial, request.param.removeprefix("adb-")))
     yield opened
     opened.close()
 
@@ -66,7 +71,7 @@ def test_a_silent_program_is_stalled_after_the_idle_time_out_and_killed(
     with pytest.raises(TargetStalled, match=r"said nothing for 0\.5 s"):
         transport.run(["sleep", "4711"], idle_timeout_s=0.5, deadline_s=20)
     assert time.monotonic() - started < 5
-    assert _gone("sleep 4711")
+    assert gone("sleep 4711")
 
 
 def test_a_talking_program_is_stalled_at_the_deadline(transport: Transport) -> None:
@@ -121,7 +126,7 @@ def test_a_program_that_is_cancelled_in_the_middle_is_killed(transport: Transpor
     with pytest.raises(KeyboardInterrupt), interrupted_after(0.5):
         transport.run(["sleep", "4712"], idle_timeout_s=20, deadline_s=20)
     transport.close()
-    assert _gone("sleep 4712")
+    assert gone("sleep 4712")
 
 
 @contextmanager
@@ -140,7 +145,7 @@ def interrupted_after(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def _gone(command: str) -> bool:
+def gone(command: str) -> bool:
     """Whether no process with that command line is left, within 3 s."""
     wanted = command.replace(" ", "\0").encode() + b"\0"
     for _ in range(60):

@@ -1,0 +1,129 @@
+"""`harness breakdown`: where the time and energy of a network, or a pipeline of networks, go."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from harness import files
+from harness.deploy.front import Front
+from harness.devices.device import Device
+from harness.errors import FileFormatError, UsageError
+from harness.pipeline.benchmark import profile_ops
+from harness.pipeline.job import Run
+from harness.predictors.breakdown import Network, Part, break_down
+from harness.spaces.arch import Arch
+from harness.spaces.block import Block
+from harness.tables.table import Table
+
+LISTED = 12  # blocks and types of operators that are written out
+
+
+def breakdown(job: Run, device: str, asked: Sequence[str]) -> list[Part]:
+    """Parts of the networks in one request, by the device's tables.
+
+    Raises:
+        UsageError: what was asked for is no network.
+        TableError: there is no table, or it lacks a block.
+    """
+    latency = Table.load(job.workspace.table(device, job.space.name))
+    path = job.workspace.table(device, job.space.name, "energy")
+    return break_down(
+        networks(job, device, asked), latency, Table.load(path) if path.exists() else None
+    )
+
+
+def networks(job: Run, device: str, asked: Sequence[str]) -> list[Network]:
+    """Networks by what users write: `front:7`, an arch file or a network file, with `@3` calls.
+
+    Raises:
+        UsageError: there is no such file, or the number of calls is none.
+        FileFormatError: the file is broken.
+    """
+    found = []
+    for text in asked:
+        name, _, calls = text.partition("@")
+        if calls and not re.fullmatch(r"[1-9]\d{0,5}", calls):
+            raise UsageError(f"--arch {text!r}: {calls!r} is no number of calls; write {name}@3")
+        blocks = _blocks(job, device, name)
+        found.append(Network(text, blocks, int(calls or 1)))
+    if len({network.name for network in found}) < len(found):
+        raise UsageError("--arch names a network twice; say how often it is called by @2")
+    return found
+
+
+def _blocks(job: Run, device: str, name: str) -> tuple[Block, ...]:
+    if match := re.fullmatch(r"front:(\d+)", name):
+        front = Front.load(job.workspace.front(device, job.space.name))
+        return job.space.blocks(front.point(int(match[1])).arch)
+    path = Path(name)
+    if not path.exists():
+        raise UsageError(f"--arch {name!r} is neither a point (front:7) nor a file")
+    if path.suffix == ".pt":
+        from harness.networks.file import NetworkFile
+
+        return NetworkFile.load(path).blocks
+    try:
+        arch = Arch.from_json(files.read_json(path))
+        return job.space.blocks(arch)
+    except FileFormatError as error:
+        raise FileFormatError(f"{path}: {error}") from error
+
+
+def describe(parts: Sequence[Part]) -> Iterator[str]:
+    """The networks, then the most expensive blocks of all."""
+    latency_ms = sum(part.latency_ms for part in parts)
+    energies = [part.energy_mj for part in parts if part.energy_mj is not None]
+    energy_mj = sum(energies) if energies else None
+    names = list(dict.fromkeys(part.network for part in parts))
+    used = "" if energy_mj is None else f", {energy_mj:.4g} mJ"
+    yield f"one request: {len(names)} network(s), {latency_ms:.4g} ms{used}"
+    yield f"{'network':<42} {_heading(energy_mj)}"
+    for name in names:
+        own = [part for part in parts if part.network == name]
+        yield f"{name:<42.42} {_figures(own, latency_ms, energy_mj)}"
+    ordered = sorted(parts, key=lambda part: -part.latency_ms)
+    yield f"{'block':<62} {_heading(energy_mj)}"
+    for part in ordered[:LISTED]:
+        where = part.what if len(names) == 1 else f"{part.network} {part.what}"
+        yield f"{part.place:>3} {where:<58.58} {_figures([part], latency_ms, energy_mj)}"
+    rest = ordered[LISTED:]
+    if rest:
+        yield f"    {f'{len(rest)} others':<58} {_figures(rest, latency_ms, energy_mj)}"
+
+
+def _heading(energy_mj: float | None) -> str:
+    return f"{'ms':>9} {'share':>6}" + ("" if energy_mj is None else f" {'mJ':>9} {'share':>6}")
+
+
+def _figures(parts: Sequence[Part], latency_ms: float, energy_mj: float | None) -> str:
+    own_ms = sum(part.latency_ms for part in parts)
+    text = f"{own_ms:9.4f} {own_ms / latency_ms:6.1%}"
+    if energy_mj is not None:
+        own_mj = sum(part.energy_mj or 0.0 for part in parts)
+        text += f" {own_mj:9.4f} {own_mj / energy_mj:6.1%}"
+    return text
+
+
+def describe_ops(job: Run, device: Device, asked: Sequence[str]) -> Iterator[str]:
+    """Types of operators in one request, profiled on the device now.
+
+    Raises:
+        UsageError: the device's runtime does not tell.
+        DeviceError: the device cannot be used.
+    """
+    for network in networks(job, device.name, asked):
+        ops = profile_ops(device, network.blocks)
+        total_ms = sum(each.mean_ms for each in ops)
+        yield f"{network.name}: operators, profiled ({total_ms * network.calls:.4g} ms a request)"
+        for each in ops[:LISTED]:
+            own_ms = network.calls * each.mean_ms
+            share = each.mean_ms / total_ms if total_ms else 0.0
+            count = network.calls * each.count
+            yield f"  {each.op:<40.40} {count:>5} {own_ms:9.4f} ms {share:6.1%}"
+
+
+def save(job: Run, device: str, parts: Sequence[Part]) -> list[Path]:
+    """The picture and its figures, in the report's folder."""
+    from harness.reports.breakdown import save_breakdown
+
+    return save_breakdown(parts, device, job.workspace.report(device, job.space.name))

@@ -1,0 +1,119 @@
+"""What is open and loaded, and an answer to each request."""
+
+import base64
+import gc
+import importlib
+import os
+import platform
+import time
+
+import meters
+import nvml
+import system
+from timing import warm_up
+
+AT_ONCE = 4  # runs that a GPU is asked for at once while energy is measured
+RUNTIMES = {
+    "torch": ("with_torch", "TorchRuntime"),
+    "torch-cuda": ("with_torch", "TorchCudaRuntime"),
+    "onnxruntime": ("with_onnxruntime", "OnnxRuntime"),
+    "litert": ("with_litert", "LitertRuntime"),
+}
+
+
+class Agent(object):
+    """What is open and loaded, and an answer to each request."""
+
+    def __init__(self):
+        self.runtime = None
+        self.gpu = None
+        self.meter = None
+        self.loaded = {}
+        self.spent = system.processor_seconds()
+
+    def open(self, request):
+        system.pin(request["cpus"])
+        module, name = RUNTIMES[request["runtime"]]
+        self.runtime = getattr(importlib.import_module(module), name)(request)
+        on_gpu = self.runtime.device == "cuda"
+        if on_gpu:
+            self.gpu, _ = meters.open_gpu(nvml)
+        self.meter, no_meter = meters.open_meter(on_gpu, self.gpu)
+        gc.collect()
+        gc.disable()
+        environment = {"python": platform.python_version(), "os": platform.platform()}
+        if hasattr(os, "sched_getaffinity"):
+            environment["processors"] = str(sorted(os.sched_getaffinity(0)))
+        environment["processor"] = system.processor()
+        environment.update(meters.facts(self.gpu))
+        environment.update(self.runtime.environment)
+        answer = {"environment": environment, "meter": None, "no_meter": no_meter}
+        if self.meter is not None:
+            answer["meter"] = {"name": self.meter.name, "period_s": self.meter.period_ms / 1e3}
+        return answer
+
+    def load(self, request):
+        model, run = self.runtime.load(request)
+        self.loaded[request["id"]] = model, run, request
+        return {"run_ns": warm_up(run, self.runtime.wait)}
+
+    def visit(self, request):
+        run = self.loaded[request["id"]][1]
+        for _ in range(request["warmup"]):
+            run()
+        at = time.time()
+        values = self.runtime.time(run, request["runs"])
+        return {"at_ns": int(at * 1e9), "values": values}
+
+    def energy(self, request):
+        """What runs over at least a window of time take, or idling."""
+        run = self.loaded[request["id"]][1] if request["id"] is not None else None
+        if run is not None:
+            run()
+            self.runtime.wait()
+        self.meter.start()
+        runs, end = 0, time.time() + request["window_s"]
+        while time.time() < end:
+            if run is None:
+                time.sleep(max(0.0, end - time.time()))
+                continue
+            for _ in range(AT_ONCE):
+                run()
+            self.runtime.wait()
+            runs += AT_ONCE
+        energy_mj, seconds = self.meter.stop()
+        return {"energy_mj": energy_mj, "seconds": seconds, "runs": runs}
+
+    def infer(self, request):
+        model = self.loaded[request["id"]][0]
+        images = base64.b64decode(request["images"])
+        size = len(images) // request["batches"]
+        logits = [
+            self.runtime.infer(model, images[start : start + size], request["shape"])
+            for start in range(0, len(images), size)
+        ]
+        return {"logits": base64.b64encode(b"".join(logits)).decode()}
+
+    def conditions(self, _request):
+        """What the system says of itself; null where it says nothing."""
+        frequency = "/sys/devices/system/cpu/cpu0/cpufreq/"
+        before, self.spent = self.spent, system.processor_seconds()
+        found = {
+            "load_1m": system.read_number("/proc/loadavg", 1),
+            "other_cpus": system.other_cpus(before, self.spent),
+            "governor": system.read_line(frequency + "scaling_governor"),
+            "frequency_mhz": system.read_number(frequency + "scaling_cur_freq", 1000),
+            "temperature_c": system.read_number("/sys/class/thermal/thermal_zone0/temp", 1000),
+            "memory_available_mb": system.read_number("/proc/meminfo", 1024, "MemAvailable"),
+        }
+        found.update(meters.conditions(self.gpu))
+        return found
+
+    def profile(self, request):
+        _, run, how = self.loaded[request["id"]]
+        return {"ops": self.runtime.profile(run, how, request["runs"])}
+
+    def unload(self, request):
+        del self.loaded[request["id"]]
+        gc.collect()
+        return {}

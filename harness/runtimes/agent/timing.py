@@ -1,0 +1,53 @@
+"""How runs are timed and warmed up."""
+
+import sys
+import time
+
+if sys.version_info >= (3, 7):
+    wall_clock_ns, thread_clock_ns = time.perf_counter_ns, time.thread_time_ns
+else:
+
+    def wall_clock_ns():
+        return int(time.perf_counter() * 1e9)
+
+    def thread_clock_ns():
+        return int(time.clock_gettime(3) * 1e9)  # CLOCK_THREAD_CPUTIME_ID
+
+
+class CpuRuntime(object):
+    """What runs at once in our own thread, and how it is timed."""
+
+    device = "cpu"
+
+    def __init__(self, request):
+        self.one_thread = request["threads"] == 1
+
+    def time(self, run, runs):
+        walls, threads = [], []
+        for _ in range(runs):
+            wall, thread = wall_clock_ns(), thread_clock_ns()
+            run()
+            threads.append(thread_clock_ns() - thread)
+            walls.append(wall_clock_ns() - wall)
+        # With more threads the caller's CPU time is not that of the work.
+        return {"wall": walls, "thread": threads} if self.one_thread else {"wall": walls}
+
+    def wait(self):
+        """Until all runs are done."""
+
+    def profile(self, run, request, runs):  # noqa: ARG002 - for those that can
+        """Times by type of operator, of `runs` runs."""
+        raise ValueError("this runtime tells no times of operators")
+
+
+def warm_up(run, wait, longest_s=2.0):
+    """Run until three runs in a row are no faster; the time of the fastest."""
+    fastest, stale, end = None, 0, time.time() + longest_s
+    while stale < 3 and (fastest is None or time.time() < end):
+        start = wall_clock_ns()
+        run()
+        wait()
+        took = wall_clock_ns() - start
+        stale = 0 if fastest is None or took < 0.98 * fastest else stale + 1
+        fastest = took if fastest is None else min(took, fastest)
+    return fastest

@@ -1,0 +1,66 @@
+"""onnxruntime on the CPU."""
+
+import json
+import os
+import tempfile
+
+import numpy
+import onnxruntime
+
+from inputs import fixed_shape, random_input
+from timing import CpuRuntime
+
+
+class OnnxRuntime(CpuRuntime):
+    """onnxruntime on the CPU: takes .onnx files."""
+
+    def __init__(self, request):
+        CpuRuntime.__init__(self, request)
+        self.options = onnxruntime.SessionOptions()
+        self.options.intra_op_num_threads = request["threads"]
+        self.options.inter_op_num_threads = 1
+        self.options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self.options.log_severity_level = 3
+        self.environment = {"onnxruntime": onnxruntime.__version__, "numpy": numpy.__version__}
+
+    def load(self, request):
+        session = onnxruntime.InferenceSession(
+            request["model"], self.options, providers=["CPUExecutionProvider"]
+        )
+        feed = self.feed(session, request)
+        return session, lambda: session.run(None, feed)
+
+    def profile(self, run, request, runs):
+        """By a session of its own, as profiling cannot be switched on later."""
+        with tempfile.TemporaryDirectory() as folder:
+            self.options.enable_profiling = True
+            self.options.profile_file_prefix = os.path.join(folder, "ops")
+            try:
+                session, run = self.load(request)
+            finally:
+                self.options.enable_profiling = False
+            for _ in range(runs):
+                run()
+            with open(session.end_profiling()) as file:
+                events = json.load(file)
+        ops = {}
+        for event in events:
+            name = event.get("args", {}).get("op_name")
+            if event.get("cat") == "Node" and name and event["name"].endswith("_kernel_time"):
+                count, ns = ops.get(name, (0, 0))
+                ops[name] = count + 1, ns + event["dur"] * 1e3
+        return [[name, count // runs, ns / runs / 1e6] for name, (count, ns) in ops.items()]
+
+    def feed(self, session, request):
+        feed = {}
+        for given in session.get_inputs():
+            shape = fixed_shape(given.name, given.shape, request["batch"])
+            dtype = given.type[len("tensor(") : -1]
+            dtype = {"float": "float32", "double": "float64"}.get(dtype, dtype)
+            feed[given.name] = random_input(shape, dtype, request["seed"])
+        return feed
+
+    def infer(self, session, images, shape):
+        given = session.get_inputs()[0]
+        pixels = numpy.frombuffer(images, dtype=numpy.float32).reshape(shape)
+        return session.run(None, {given.name: pixels})[0].tobytes()

@@ -1,0 +1,146 @@
+"""torch on a CPU or an NVIDIA GPU: blocks and networks are built here from their specifications."""
+
+import layers
+import torch
+
+from timing import CpuRuntime, wall_clock_ns
+
+
+class TorchRuntime(CpuRuntime):
+    """torch eager."""
+
+    def __init__(self, request):
+        CpuRuntime.__init__(self, request)
+        self.options = request["torch"]
+        torch.set_num_threads(request["threads"])
+        torch.set_grad_enabled(False)
+        if self.options["autocast"] != "off":
+            # For good, as the weights in their other precision are kept as long as it lasts.
+            torch.autocast(self.device, getattr(torch, self.options["autocast"])).__enter__()
+        self.environment = {"torch": torch.__version__}
+
+    def load(self, request):
+        torch.manual_seed(request["seed"])
+        network = layers.make_network(request["blocks"]).eval()
+        if request.get("weights"):
+            state = self._read_weights(request["weights"])
+            # torch < 2 may want the counter of batches, which evaluation does not use
+            missing = network.load_state_dict(state, strict=False).missing_keys
+            missing = [name for name in missing if not name.endswith("num_batches_tracked")]
+            if missing:
+                raise ValueError("weights lack " + ", ".join(missing))
+        first = request["blocks"][0]
+        shape = (request["batch"], first["in_channels"], first["height"], first["width"])
+        network = self.placed(network)
+        images = self.random_images(shape)
+        return network, self.runner(network, images)
+
+    def placed(self, given):
+        """A network or images, where and as networks run."""
+        if self.options["memory_format"] == "channels_last":
+            given = given.to(memory_format=torch.channels_last)
+        return given.to(self.device)
+
+    def random_images(self, shape):
+        return self.placed(torch.randn(shape))
+
+    def runner(self, network, images):
+        return lambda: network(images)
+
+    def profile(self, run, _request, runs):
+        profiler = torch.profiler
+        kinds = [profiler.ProfilerActivity.CPU]
+        if self.device == "cuda":
+            kinds.append(profiler.ProfilerActivity.CUDA)
+        with profiler.profile(activities=kinds) as profile:
+            for _ in range(runs):
+                run()
+            self.wait()
+        ops = []
+        for each in profile.key_averages():
+            own_us = each.self_cpu_time_total
+            if self.device == "cuda":  # under one of its names in torch 1.10 and today's
+                own_us = getattr(each, "self_device_time_total", None)
+                own_us = each.self_cuda_time_total if own_us is None else own_us
+            if each.key.startswith("aten::") and own_us > 0:
+                ops.append([each.key, each.count // runs, own_us / runs / 1e3])
+        return ops
+
+    def _read_weights(self, weights):
+        with open(weights["path"], "rb") as file:
+            flat = torch.frombuffer(bytearray(file.read()), dtype=torch.float32)
+        state, start = {}, 0
+        for name, shape in weights["tensors"]:
+            count = 1
+            for size in shape:
+                count *= size
+            state[name] = flat[start : start + count].view(shape)
+            start += count
+        return state
+
+    def infer(self, network, images, shape):
+        flat = torch.frombuffer(bytearray(images), dtype=torch.float32)
+        logits = network(self.placed(flat.view(shape)))
+        return logits.float().cpu().contiguous().numpy().tobytes()
+
+
+class TorchCudaRuntime(TorchRuntime):
+    """torch on an NVIDIA GPU."""
+
+    device = "cuda"
+
+    def __init__(self, request):
+        if not torch.cuda.is_available():
+            raise RuntimeError("torch %s here finds no CUDA GPU" % torch.__version__)
+        TorchRuntime.__init__(self, request)
+        # What a heuristic chooses is the same every time; what trials choose is not.
+        torch.backends.cudnn.benchmark = False
+        torch.backends.cudnn.allow_tf32 = False  # float32 shall be that
+        torch.backends.cuda.matmul.allow_tf32 = False
+        self.noise = torch.empty(0, device="cuda")
+        self.environment.update(
+            gpu=torch.cuda.get_device_name(),
+            cuda=str(torch.version.cuda),
+            cudnn=str(torch.backends.cudnn.version()),
+        )
+
+    def random_images(self, shape):
+        """One buffer serves all: thousands of loaded blocks with a batch each would not fit."""
+        batch, channels, height, width = shape
+        size = batch * channels * height * width
+        if self.noise.numel() < size:  # those loaded before keep the smaller one
+            self.noise = torch.randn(2 * size, device="cuda")
+        if self.options["memory_format"] == "channels_last":
+            return self.noise[:size].view(batch, height, width, channels).permute(0, 3, 1, 2)
+        return self.noise[:size].view(shape)
+
+    def runner(self, network, images):
+        if not self.options["cuda_graphs"]:
+            return lambda: network(images)
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):  # libraries settle before they are captured
+            for _ in range(3):
+                network(images)
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            network(images)
+        return graph.replay
+
+    def time(self, run, runs):
+        walls, devices = [], []
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        self.wait()
+        for _ in range(runs):
+            wall = wall_clock_ns()
+            start.record()
+            run()
+            end.record()
+            end.synchronize()
+            walls.append(wall_clock_ns() - wall)
+            devices.append(int(start.elapsed_time(end) * 1e6))
+        return {"wall": walls, "device": devices}
+
+    def wait(self):
+        torch.cuda.synchronize()

@@ -1,0 +1,104 @@
+"""What a board says of itself outside any container: model, L4T release, power mode, locked clocks.
+
+One script for all of them; a computer that has none of this answers in milliseconds with nothing.
+"""
+
+import re
+from collections.abc import Mapping
+
+from harness.runtimes.phone import Conditions, ask
+from harness.transports.transport import Transport
+
+# What ssh leaves out of the path: nvpmodel is in /usr/sbin, an older vcgencmd in /opt/vc/bin.
+PATH = "PATH=$PATH:/usr/sbin:/opt/vc/bin"
+# jetson_clocks wants root. The files it would read are open to all: say it in its words.
+CLOCKS = f"""if {PATH} command -v jetson_clocks >/dev/null; then
+    if [ "$(id -u)" = 0 ]; then jetson_clocks --show; else
+        for cpu in /sys/devices/system/cpu/cpu[0-9]*/cpufreq; do
+            cd "$cpu" && echo "cpu: MinFreq=$(cat scaling_min_freq) MaxFreq=$(cat scaling_max_freq)"
+        done
+        for gpu in /sys/class/devfreq/*.gpu /sys/class/devfreq/*.g*[0-9]b; do
+            cd "$gpu" && echo "GPU MinFreq=$(cat min_freq) MaxFreq=$(cat max_freq)"
+        done
+    fi
+fi"""
+PACKAGES = """if [ -e /etc/nv_tegra_release ]; then
+    dpkg-query --show --showformat='${Package} ${Version}\\n' nvidia-jetpack tensorrt
+fi"""
+FACTS = {
+    "model": "tr -d '\\0' </proc/device-tree/model",
+    "l4t": "head -n 1 /etc/nv_tegra_release",
+    "power_mode": f"{PATH} nvpmodel -q",
+    "jetson_clocks": f"( {CLOCKS} )",
+    "packages": f"( {PACKAGES} )",
+}
+CONDITIONS = {"throttled": f"{PATH} vcgencmd get_throttled"}
+# Bits of `vcgencmd get_throttled` (Raspberry Pi documentation); 16 higher: since it was started.
+THROTTLING = ("under-voltage", "frequency capped", "throttled", "temperature limit")
+SINCE_START = 16
+
+
+def read_facts(transport: Transport) -> dict[str, str]:
+    """Facts for the environment, only those that the board tells: `model`, `l4t`, `power_mode`,
+    `jetson_clocks`, `jetpack`, `tensorrt`.
+
+    Raises:
+        TargetLost, TargetStalled: it does not answer.
+    """
+    return describe_facts(ask(transport, FACTS))
+
+
+def describe_facts(answers: Mapping[str, str]) -> dict[str, str]:
+    packages = dict(re.findall(r"^(\S+) (\S+)$", answers["packages"], re.MULTILINE))
+    facts = {
+        "model": answers["model"],
+        "l4t": _release(answers["l4t"]),
+        "power_mode": _power_mode(answers["power_mode"]),
+        "jetson_clocks": _clocks_locked(answers["jetson_clocks"]),
+        "jetpack": packages.get("nvidia-jetpack"),
+        "tensorrt": packages.get("tensorrt"),
+    }
+    return {name: fact for name, fact in facts.items() if fact}
+
+
+def _release(line: str) -> str | None:
+    """R32.7.1, as NVIDIA writes the release that the line describes."""
+    found = re.match(r"# (R\d+) \(release\), REVISION: ([\d.]+)", line)
+    return f"{found[1]}.{found[2]}" if found else None
+
+
+def _power_mode(answer: str) -> str | None:
+    """The mode's name as the board has it: MAXN, 15W, MODE_15W_6CORE, ..."""
+    found = re.search(r"NV Power Mode: *([\w.+-]+)$", answer, re.MULTILINE)
+    return found[1] if found else None
+
+
+def _clocks_locked(answer: str) -> str | None:
+    """Whether processors (but those offline) and GPU may only run at their highest clock."""
+    lines = [line for line in answer.splitlines() if re.match(r"cpu|GPU", line)]
+    limits = [
+        re.search(r"MinFreq=(\d+) MaxFreq=(\d+)", line) for line in lines if "Online=0" not in line
+    ]
+    equal = [found[1] == found[2] for found in limits if found]
+    return ("on" if all(equal) else "off") if equal else None
+
+
+def read_conditions(transport: Transport) -> Conditions:
+    """What the agent cannot read itself; nothing where the board has nothing to say.
+
+    Raises:
+        TargetLost, TargetStalled: it does not answer.
+    """
+    return describe_conditions(ask(transport, CONDITIONS))
+
+
+def describe_conditions(answers: Mapping[str, str]) -> Conditions:
+    found = re.match(r"throttled=0x([0-9a-fA-F]+)$", answers["throttled"])
+    if not found:
+        return {}
+    bits = int(found[1], 16)
+    return {"throttled": _reasons(bits), "throttled_since_start": _reasons(bits >> SINCE_START)}
+
+
+def _reasons(bits: int) -> str:
+    return ", ".join(name for bit, name in enumerate(THROTTLING) if bits >> bit & 1) or "no"

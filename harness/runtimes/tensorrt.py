@@ -1,0 +1,300 @@
+"""TensorRT on a board or a GPU through its own `trtexec`.
+
+Each network's engine is built there once and kept; each visit is one invocation that loads it and
+exports the time of every single run. The flags come and go with TensorRT's versions, so that
+`trtexec --help` decides which are used.
+"""
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.errors import DeviceFull, TargetFailed
+from harness.progress import Progress, silent
+from harness.runtimes import onnxruntime
+from harness.runtimes.board import read_conditions
+from harness.runtimes.board import read_facts as board_facts
+from harness.runtimes.conversion.cache import convert_all, converted, named
+from harness.runtimes.conversion.onnx import OnnxConverter
+from harness.runtimes.phone import ask
+from harness.runtimes.session import OpTime, RuntimeOptions, Samples, Session, Workload
+from harness.runtimes.trtexec_flags import WARM_UP_MS, build_flags, open_shapes, run_flags
+from harness.runtimes.trtexec_log import (
+    NO_CUDA_GRAPH,
+    NOT_SAVED,
+    TrtexecLog,
+    parse_flags,
+    parse_layers,
+    parse_log,
+    parse_times,
+)
+from harness.transports.local import LocalTransport
+from harness.transports.transport import Finished, Transport
+
+FEWEST_RUNS = 10  # to start takes a second or more, a run of a block next to nothing
+ASK_S, VISIT_S, BUILD_S = 60.0, 300.0, 3600.0  # a Nano builds for many minutes without a word
+EXPORTED = "=== exported by trtexec ==="
+NOT_THERE = (126, 127)  # the status where a program cannot be started
+
+OPEN = """
+folder="${HARNESS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/harness}/engines"
+mkdir -p "$folder" && echo "$folder" && sha256sum "$(command -v "$1")"
+"""
+BUILD = """
+engine=$1; part=$1.$$.tmp; shift
+"$@" "--saveEngine=$part" && [ -s "$part" ] && mv "$part" "$engine" && exit
+status=$?; rm -f "$part"; exit $status
+"""
+EXPORT = f"""
+flag=$1; file=$(mktemp) || exit; shift
+"$@" "$flag=$file"; status=$?
+echo; echo "{EXPORTED}"; cat "$file"; rm -f "$file"; exit $status
+"""
+FACTS = {
+    "cpu": "sed -n 's/^[Mm]odel name[^:]*: //p; s/^Model[^:]*: //p' /proc/cpuinfo | head -n 1",
+    "machine": "uname -m",
+    "processors": "nproc",
+    "os": "uname -sr",
+    "gpu": "nvidia-smi --query-gpu=name --format=csv,noheader | head -n 1",
+}
+CONDITIONS = {"load": "cat /proc/loadavg", "memory": "grep MemAvailable /proc/meminfo"}
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A network that TensorRT has built for this board."""
+
+    path: str  # on the board
+    shapes: tuple[str, ...]  # the flag that fixes open sizes, where there are any
+
+
+def open_session(transport: Transport, options: RuntimeOptions) -> "TensorrtSession":
+    """Find the board's trtexec.
+
+    Raises:
+        TargetFailed: it is not there, or too old.
+        DeviceError: it does not have the precision.
+        MissingExtra: networks cannot be made into ONNX files here.
+    """
+    return TensorrtSession(transport, options)
+
+
+class TensorrtSession:
+    """A board with trtexec on it."""
+
+    # trtexec can export outputs, with six digits, one process for each batch.
+    infers_on = "this computer, the same files in onnxruntime"
+    resident = False
+    visit_cost_ns = 2_000_000_000  # until the first visit
+
+    def __init__(self, transport: Transport, options: RuntimeOptions) -> None:
+        self._transport = transport
+        self._options = options
+        self._converter = OnnxConverter(options.batch)
+        self._trtexec = options.tensorrt.trtexec
+        self._engines: dict[Workload, Engine] = {}
+        self._run_ns: dict[Workload, int] = {}
+        self._warnings: set[str] = set()
+        self._here: Session | None = None  # onnxruntime on this computer, for accuracies
+        said = self._help()
+        version = parse_log(said).version
+        self._flags = parse_flags(said)
+        self._build_flags = build_flags(options, self._flags)
+        self._folder, digest = self._open()
+        facts = read_facts(transport)
+        self.environment: Mapping[str, str] = facts | {
+            "tensorrt": version or facts.get("tensorrt", "before 8"),
+            "trtexec": self._trtexec,
+            "trtexec_sha256": digest[:16],
+        }
+
+    def prepare(self, workloads: Sequence[Workload], on_progress: Progress = silent) -> None:
+        convert_all(self._converter, [each for each in workloads if not _is_onnx(each)])
+        for done, workload in enumerate(workloads, start=1):
+            self._engine(workload)
+            on_progress(done, len(workloads))
+
+    def load(self, workload: Workload) -> int:
+        if workload not in self._run_ns:
+            self.visit(workload, FEWEST_RUNS)
+        return self._run_ns[workload]
+
+    def visit(self, workload: Workload, runs: int) -> Samples:
+        """The clock "device" is computing on the GPU; "wall" adds transfers, where there are any.
+
+        There are none, unless `extra_args` ask for them or trtexec is too old to leave them out.
+        """
+        self._engine(workload)
+        at_ns = time.time_ns()
+        asked = [f"--iterations={max(runs, FEWEST_RUNS)}"]
+        iterations = parse_times(self._export(workload, "--exportTimes", asked), WARM_UP_MS)
+        took_ns = time.time_ns() - at_ns
+        self.visit_cost_ns = max(0, took_ns - sum(iterations.latency_ns))
+        self._run_ns[workload] = min(iterations.latency_ns)
+        return Samples(at_ns, {"wall": iterations.latency_ns, "device": iterations.compute_ns})
+
+    def profile_ops(self, workload: Workload) -> Sequence[OpTime]:
+        """Times by layer of the engine; profiling itself takes time, so that they sum up to more.
+
+        Raises:
+            TargetFailed: trtexec gives none.
+        """
+        asked = ["--iterations=100", "--dumpProfile"]
+        return parse_layers(self._export(workload, "--exportProfile", asked))
+
+    def infer(self, workload: Workload, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        if self._here is None:
+            self._here = onnxruntime.open_session(LocalTransport(), self._options.here())
+        return self._here.infer(workload, images)
+
+    def unload(self, workload: Workload) -> None:
+        self._run_ns.pop(workload, None)
+        if self._here is not None:
+            self._here.unload(workload)
+
+    def conditions(self) -> dict[str, float | str | None]:
+        answers = ask(self._transport, CONDITIONS)
+        load, memory = answers["load"].split(), answers["memory"].split()
+        return read_conditions(self._transport) | {
+            "load_1m": float(load[0]) if load else None,
+            "memory_available_mb": float(memory[1]) / 1024 if len(memory) > 1 else None,
+            "trtexec_warnings": "; ".join(sorted(self._warnings)) or None,
+        }
+
+    def close(self) -> None:
+        if self._here is not None:
+            self._here.close()
+
+    def _help(self) -> str:
+        finished = self._run([self._trtexec, "--help"])
+        if finished.status in NOT_THERE:
+            raise TargetFailed(
+                f"there is no trtexec at {self._trtexec} of the device: install TensorRT there, or "
+                "name another path by trtexec under [tensorrt] in the device's profile"
+            )
+        if "--exportTimes" not in parse_flags(_output(finished)):
+            raise TargetFailed(
+                f"{self._trtexec} gives no single times: it is no trtexec, or one before "
+                f"TensorRT 6: {finished.complaint():.200}"
+            )
+        return _output(finished)
+
+    def _open(self) -> tuple[str, str]:
+        """The folder of engines on the board, and the SHA-256 of its trtexec."""
+        finished = self._run(["sh", "-c", OPEN, "sh", self._trtexec])
+        lines = finished.text.splitlines()
+        if finished.status or len(lines) != 2:
+            raise TargetFailed(f"the device cannot keep engines: {finished.complaint():.200}")
+        return lines[0], lines[1].split()[0]
+
+    def _model(self, workload: Workload) -> Path:
+        if isinstance(workload, Path) and workload.suffix == ".onnx":
+            return workload
+        return converted(self._converter, workload)
+
+    def _engine(self, workload: Workload) -> Engine:
+        """The workload's engine on the board, built if it is not there yet."""
+        if workload not in self._engines:
+            model = self._model(workload)
+            shapes = open_shapes(model, self._options.batch) if _is_onnx(workload) else ()
+            flags = [*self._build_flags, *shapes]
+            engine = Engine(f"{self._folder}/{self._name(model, flags)}.engine", shapes)
+            if not self._is_there(engine):
+                self._build(workload, model, flags, engine)
+            self._engines[workload] = engine
+        return self._engines[workload]
+
+    def _name(self, model: Path, flags: Sequence[str]) -> str:
+        """By all that decides an engine, which TensorRT chooses by timing parts of it there."""
+        facts = ("tensorrt", "trtexec_sha256", "model", "gpu", "power_mode")
+        decides = {
+            "onnx": hashlib.sha256(model.read_bytes()).hexdigest(),
+            "flags": list(flags),
+            "target": [self.environment.get(fact, "") for fact in facts],
+        }
+        return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:32]
+
+    def _is_there(self, engine: Engine) -> bool:
+        return self._run(["test", "-s", engine.path]).status == 0
+
+    def _build(self, workload: Workload, model: Path, flags: Sequence[str], engine: Engine) -> None:
+        onnx = self._transport.push(model)
+        argv = [self._trtexec, f"--onnx={onnx}", *flags]
+        finished = self._run(["sh", "-c", BUILD, "sh", engine.path, *argv], BUILD_S)
+        log = parse_log(_output(finished))
+        if any(NOT_SAVED in error for error in log.errors):
+            raise DeviceFull(
+                f"{named(workload)}: its engine could not be saved in {self._folder} of the "
+                f"device, where {self._free_mb():.0f} MB are free: free some space"
+            )
+        if finished.status or not log.passed:
+            raise _failure(f"{named(workload)}: trtexec could not build its engine", finished, log)
+
+    def _free_mb(self) -> float:
+        rows = self._run(["df", "-Pk", self._folder]).text.splitlines()
+        columns = rows[-1].split() if rows else []
+        return int(columns[3]) / 1024 if len(columns) > 3 and columns[3].isdigit() else 0.0
+
+    def _export(self, workload: Workload, flag: str, asked: Sequence[str]) -> str:
+        """What trtexec exports by `flag` of one invocation."""
+        finished = self._call(self._engine(workload), flag, asked)
+        if finished.status and not self._is_there(self._engines[workload]):
+            del self._engines[workload]  # somebody has deleted it
+            finished = self._call(self._engine(workload), flag, asked)
+        _, _, exported = finished.text.partition(f"\n{EXPORTED}\n")
+        log = parse_log(_output(finished))
+        if finished.status or not log.passed:
+            raise _failure(f"{named(workload)}: trtexec could not run it", finished, log)
+        if self._options.tensorrt.cuda_graphs and any(NO_CUDA_GRAPH in w for w in log.warnings):
+            raise TargetFailed(f"{named(workload)}: it cannot run as a CUDA graph")
+        self._note(log.warnings)
+        return exported
+
+    def _call(self, engine: Engine, flag: str, asked: Sequence[str]) -> Finished:
+        loaded = [self._trtexec, f"--loadEngine={engine.path}", *engine.shapes]
+        argv = [*loaded, *asked, *run_flags(self._options, self._flags)]
+        return self._run(["sh", "-c", EXPORT, "sh", flag, *argv], VISIT_S)
+
+    def _note(self, warnings: Sequence[str]) -> None:
+        """What makes times doubtful; each is said once, as most visits to a busy GPU say it."""
+        for warning in warnings:
+            kind = warning.lstrip("* ").partition(",")[0]
+            if warning.startswith("* ") and kind not in self._warnings:
+                self._warnings.add(kind)
+                logging.getLogger(__name__).warning("harness: trtexec says: %s", kind)
+
+    def _run(self, argv: Sequence[str], deadline_s: float = ASK_S) -> Finished:
+        return self._transport.run(argv, idle_timeout_s=deadline_s, deadline_s=deadline_s)
+
+
+def read_facts(transport: Transport) -> dict[str, str]:
+    """What may change between campaigns, and `processor` and `gpu`, which may not."""
+    board, answers = board_facts(transport), ask(transport, FACTS)
+    model = board.get("model", "")
+    processor = answers["cpu"] or model or "unknown processor"
+    return board | {
+        "processor": f"{processor}, {answers['machine']}, {answers['processors']} processors",
+        "os": answers["os"],
+        "gpu": answers["gpu"] or model or "unknown GPU",
+    }
+
+
+def _failure(what: str, finished: Finished, log: TrtexecLog) -> TargetFailed:
+    reason = f"it ended with status {finished.status}: {finished.complaint()}"
+    return TargetFailed(f"{what}: {log.reason if log.errors else reason:.400}")
+
+
+def _output(finished: Finished) -> str:
+    """Errors go to standard error, all else to standard output."""
+    return f"{finished.text}\n{finished.stderr.decode(errors='replace')}"
+
+
+def _is_onnx(workload: Workload) -> bool:
+    return isinstance(workload, Path) and workload.suffix == ".onnx"

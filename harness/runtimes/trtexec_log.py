@@ -1,0 +1,198 @@
+"""What `trtexec` prints and exports, from TensorRT 5 to 11.
+
+The lines and fields come from samples/common/sampleReporting.cpp, sampleEngines.cpp and logger.h
+of github.com/NVIDIA/TensorRT.
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.errors import TargetFailed
+from harness.runtimes.session import OpTime
+
+LONGEST_LINE, MOST_LINES = 2_000, 100_000  # what is longer is none of its results
+LONGEST_MS = 1e9  # a number that is larger is no time
+NO_CUDA_GRAPH = "flag has been ignored"  # the rest of it differs
+NOT_SAVED = "Saving engine to file failed"
+_LEVEL = re.compile(r"^\s*(?:\[[^\]]*\] )?\[(?P<level>[IWEV])\] ?(?P<text>.*)$")
+_VERSION = re.compile(r"TensorRT\.trtexec \[TensorRT v(\d{4,6})\]")
+_GPU = re.compile(r"Selected Device: (.+)")
+_FLAG = re.compile(r"^ {1,4}(--\w+)", re.MULTILINE)  # farther in others are explained
+_SUMMARY = re.compile(r"GPU Compute Time: (?=\w+ = )(.*)")  # since TensorRT 8
+_STATISTIC = re.compile(r"([\w()%.]+) = ([\d.e+-]+) ms")
+_OWN_LINE = re.compile(
+    r"(min|max|mean|median|percentile): ([\d.e+-]+) ms(?: at ([\d.]+)%)?$"
+)  # 6, 7
+_OF_TEN = re.compile(r"Average over \d+ runs is ([\d.e+-]+) ms")  # until 6
+_BETWEEN_ERRORS = re.compile(r"--- (Begin|End) node ---")
+
+
+@dataclass(frozen=True)
+class TrtexecLog:
+    """One invocation, as far as it got."""
+
+    version: str | None  # "8.0.1"; TensorRT before 8 does not say it
+    gpu: str | None  # likewise
+    passed: bool
+    warnings: tuple[str, ...]
+    errors: tuple[str, ...]
+    gpu_compute_ms: Mapping[str, float]  # "mean", "median", "percentile(99%)", ... where printed
+
+    @property
+    def reason(self) -> str:
+        """Why it failed: its first errors, as the later ones only say what came of them."""
+        found = [error for error in self.errors if not _BETWEEN_ERRORS.search(error)]
+        return " | ".join(found[:2]) or "it ended before it had passed"
+
+
+def parse_log(text: str) -> TrtexecLog:
+    """What standard output and standard error of an invocation say; any other text says nothing."""
+    lines = [line for line in text.splitlines()[:MOST_LINES] if len(line) < LONGEST_LINE]
+    said: dict[str, list[str]] = {"W": [], "E": [], "I": [], "V": []}
+    for line in lines:
+        level, message = _level(line)
+        if level == "W" and message.startswith("  ") and said["W"]:
+            said["W"][-1] += " " + message.strip()  # goes on from the line before
+        elif message.strip():
+            said[level].append(message.strip())
+    version = _VERSION.search("\n".join(lines))
+    gpu = next((found[1] for line in said["I"] if (found := _GPU.match(line))), None)
+    return TrtexecLog(
+        version=_dotted(version[1]) if version else None,
+        gpu=gpu.strip() if gpu else None,
+        passed=any(line.startswith("&&&& PASSED TensorRT.trtexec") for line in lines),
+        warnings=tuple(said["W"]),
+        errors=tuple(said["E"]),
+        gpu_compute_ms=_gpu_compute_ms(said["I"]),
+    )
+
+
+def _level(line: str) -> tuple[str, str]:
+    """Until TensorRT 5 lines have none."""
+    match = _LEVEL.match(line)
+    if match is not None:
+        return match["level"], match["text"]
+    return ("E" if line.startswith("Unknown argument: ") else "I"), line
+
+
+def parse_flags(help_text: str) -> frozenset[str]:
+    """The flags that `trtexec --help` explains: they come and go with its versions."""
+    return frozenset(_FLAG.findall(help_text))
+
+
+def _dotted(digits: str) -> str:
+    """8001 is 8.0.1, 101600 is 10.16.0."""
+    number = int(digits)
+    step = 100 if len(digits) > 4 else 10
+    major, rest = divmod(number, step * 100)
+    return f"{major}.{rest // 100}.{rest % 100}"
+
+
+def _gpu_compute_ms(messages: Sequence[str]) -> dict[str, float]:
+    summary = [found[1] for message in messages if (found := _SUMMARY.match(message))]
+    if summary:
+        rows = _STATISTIC.findall(summary[-1])
+        return {name: ms for name, value in rows if (ms := _milliseconds(value)) is not None}
+    if "GPU Compute" in messages:
+        return _own_lines(messages[messages.index("GPU Compute") + 1 :])
+    lines = [_milliseconds(line[1]) for message in messages if (line := _OF_TEN.match(message))]
+    means = [ms for ms in lines if ms is not None]
+    return {"mean": sum(means) / len(means)} if means else {}
+
+
+def _own_lines(messages: Sequence[str]) -> dict[str, float]:
+    """Statistics of one kind, one a line, until something else comes."""
+    statistics: dict[str, float] = {}
+    for message in messages:
+        match = _OWN_LINE.match(message)
+        ms = _milliseconds(match[2]) if match else None
+        if match is None or ms is None:
+            break
+        statistics[f"percentile({match[3]}%)" if match[3] else match[1]] = ms
+    return statistics
+
+
+def _milliseconds(value: Any) -> float | None:
+    """A time that can be, of a JSON number or of text; else None."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        ms = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return ms if 0 <= ms < LONGEST_MS else None  # false for what is no number, too
+
+
+@dataclass(frozen=True)
+class Iterations:
+    """The timed runs of one invocation, ns each."""
+
+    latency_ns: tuple[int, ...]  # to the GPU, computing, and back
+    compute_ns: tuple[int, ...]  # on the GPU alone
+    enqueue_ns: tuple[int, ...] | None  # asking for it, on the CPU; None before TensorRT 8
+
+
+def parse_times(text: str, warm_up_ms: float) -> Iterations:
+    """The runs in a file of `--exportTimes`, without those of the warming up.
+
+    Until TensorRT 8.4 or so the file has these too; trtexec itself tells them by when they began.
+
+    Raises:
+        TargetFailed: the file is cut off or is none, or no timed run is in it.
+    """
+    rows = _rows(text, "times")
+    starts = [_number(row, "startComputeMs") for row in rows]
+    first = next((n for n, start_ms in enumerate(starts) if start_ms >= warm_up_ms), len(rows))
+    timed = rows[first:]
+    if not timed:
+        raise TargetFailed("trtexec exported no timed run")
+    enqueue_ns = None
+    if "startEnqMs" in timed[0]:
+        asked = [(_number(row, "startEnqMs"), _number(row, "endEnqMs")) for row in timed]
+        enqueue_ns = tuple(max(0, _ns(end_ms - start_ms)) for start_ms, end_ms in asked)
+    return Iterations(
+        tuple(_ns(_number(row, "latencyMs")) for row in timed),
+        tuple(_ns(_number(row, "computeMs")) for row in timed),
+        enqueue_ns,
+    )
+
+
+def parse_layers(text: str) -> Sequence[OpTime]:
+    """The layers in a file of `--exportProfile`, without those that became nothing.
+
+    Raises:
+        TargetFailed: the file is cut off or is none, or has no layer.
+    """
+    rows = [row for row in _rows(text, "profile") if "count" not in row]
+    times = [OpTime(str(row.get("name", "")), 1, _number(row, "averageMs")) for row in rows]
+    layers = [time for time in times if time.mean_ms]
+    if not layers:
+        raise TargetFailed("trtexec exported no layer that takes time")
+    return layers
+
+
+def _rows(text: str, what: str) -> list[dict[str, Any]]:
+    try:
+        rows = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise TargetFailed(
+            f"trtexec exported {what} that are cut off or no JSON; perhaps its disk is full"
+        ) from error
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise TargetFailed(f"trtexec exported no {what}: {text:.100}")
+    return rows
+
+
+def _number(row: Mapping[str, Any], name: str) -> float:
+    ms = _milliseconds(row.get(name))
+    if ms is None:
+        raise TargetFailed(f"trtexec exported {name} = {row.get(name)!r:.50}, which is no time")
+    return ms
+
+
+def _ns(ms: float) -> int:
+    return round(ms * 1e6) if math.isfinite(ms) else 0

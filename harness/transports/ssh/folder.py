@@ -1,0 +1,115 @@
+"""Our files on a board: each is named by its content, so that none is sent twice."""
+
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path, PurePosixPath
+
+from harness.errors import DeviceFull, TargetFailed, TargetLost
+from harness.transports.transport import Finished
+
+SPARE_MB = 50  # that a board should keep
+NO_ROOM, DAMAGED = 3, 4
+
+LIST = """
+cd && mkdir -p -- "$1" && cd -- "$1" && pwd || exit
+find . -name "*.tmp" -mtime +1 -exec rm -f {} +
+for file in *; do [ -f "$file" ] && stat -c "%s %n" "$file"; done; true
+"""
+RECEIVE = f"""
+export LC_ALL=C
+new=$1.$$.tmp
+trap 'rm -f "$new"' EXIT
+cat > "$new" || exit {NO_ROOM}
+[ "$(sha256sum "$new" | cut -d " " -f 1)" = "$2" ] || exit {DAMAGED}
+mv "$new" "$1"
+"""
+
+Ask = Callable[..., Finished]
+"""Runs a script of `sh` there with arguments and, by name, `stdin`."""
+
+
+class Folder:
+    """The folder that holds them, as it was when it was last looked at."""
+
+    def __init__(self, ask: Ask, board: str, where: str) -> None:
+        """`where`: relative to the home folder."""
+        self._ask = ask
+        self._board = board
+        self._where = where
+        self.forget()
+
+    def forget(self) -> None:
+        """Look again before the next file is sent."""
+        self._path: PurePosixPath | None = None
+        self._sizes: dict[str, int] = {}
+
+    @property
+    def path(self) -> PurePosixPath:
+        """Where it is there; made where it is not."""
+        if self._path is None:
+            listed = self._ask(LIST, self._where)
+            if listed.status:
+                raise TargetFailed(f"{self._board} cannot keep our files: {listed.complaint()}")
+            path, *rows = listed.text.splitlines()
+            self._path = PurePosixPath(path)
+            pairs = [row.split(maxsplit=1) for row in rows]
+            self._sizes = {name: int(size) for size, name in pairs}
+        return self._path
+
+    def send(self, local: Path) -> PurePosixPath:
+        """Under a temporary name until its SHA-256 there is right, where it is not there yet."""
+        remote = self.path / _name(local)
+        if self._has(local):
+            return remote
+        done = self._ask(RECEIVE, str(remote), digest(local), stdin=local.read_bytes())
+        complaint = done.complaint()
+        if done.status == DAMAGED:
+            raise TargetLost(f"{local.name} arrived damaged on {self._board}")
+        if done.status == NO_ROOM and re.search("No space|quota", complaint):
+            raise DeviceFull(
+                f"no room on {self._board} for {local.name}: free some space, or delete {self.path}"
+            )
+        if done.status:
+            raise TargetFailed(f"{self._board} cannot keep {local.name}: {complaint}")
+        self._sizes[remote.name] = local.stat().st_size
+        return remote
+
+    def check_room(self, files: Sequence[Path]) -> None:
+        """Raises DeviceFull where those that are not there yet do not fit."""
+        where = self.path
+        needed_mb = sum(file.stat().st_size for file in set(files) if not self._has(file)) / 2**20
+        free_mb = self.free_mb()
+        if free_mb < needed_mb + SPARE_MB:
+            raise DeviceFull(
+                f"{needed_mb:.0f} MB have to be sent to {self._board}, and only {free_mb:.0f} MB "
+                f"are free there: free some space, or delete {where}"
+            )
+
+    def free_mb(self) -> float:
+        answer = self._ask('df -Pk "$1"', str(self.path)).text
+        columns = re.search(r"^.*\s\d+\s+\d+\s+(\d+)\s+\d+%\s", answer, re.MULTILINE)
+        if columns is None:
+            raise TargetFailed(f"{self._board} does not say how much room it has: {answer:.200}")
+        return int(columns[1]) / 1024
+
+    def _has(self, local: Path) -> bool:
+        """By name, which has the content in it, and size: only verified files have such a name."""
+        return self._sizes.get(_name(local)) == local.stat().st_size
+
+
+def digest(local: Path) -> str:
+    """The file's SHA-256; read again only where the file has changed."""
+    state = local.stat()
+    return _digest(local, state.st_mtime_ns, state.st_size)
+
+
+@cache
+def _digest(local: Path, _mtime_ns: int, _size: int) -> str:
+    return hashlib.sha256(local.read_bytes()).hexdigest()
+
+
+def _name(local: Path) -> str:
+    suffix = local.suffix if re.fullmatch(r"\.[a-z0-9]{1,8}", local.suffix) else ""
+    return f"{digest(local)[:16]}{suffix.replace('.tmp', '')}"

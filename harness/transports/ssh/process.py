@@ -1,0 +1,58 @@
+"""A program on a board that is kept running and spoken to in lines."""
+
+import asyncio
+from contextlib import suppress
+
+from harness.errors import TargetLost, TargetStalled
+from harness.transports.ssh.loop import EventLoop
+from harness.transports.ssh.program import STDERR, Program
+
+BEAT_S = 20.0  # between the empty lines by which our agent knows that we are still here
+KEPT_BYTES = 1 << 16  # of its standard error
+
+
+class SshProcess:
+    """A program in a channel."""
+
+    def __init__(self, loop: EventLoop, program: Program) -> None:
+        self._loop = loop
+        self._program = program
+        self._lines = b""
+        self._errors = b""
+        self._heart = loop.begin(_beat(program))
+
+    def send(self, line: str) -> None:
+        self._loop.run(self._program.write(line.encode() + b"\n"))
+
+    def receive(self, idle_timeout_s: float) -> str | None:
+        while b"\n" not in self._lines:
+            try:
+                said = self._loop.run(self._program.listen(idle_timeout_s))
+            except TimeoutError as error:
+                raise TargetStalled(
+                    f"{self._program.name} said nothing for {idle_timeout_s:.0f} s"
+                ) from error
+            if said is None:
+                return None  # an unfinished line is no answer
+            stream, data = said
+            if stream == STDERR:
+                self._errors = (self._errors + data)[-KEPT_BYTES:]
+            else:
+                self._lines += data
+        line, _, self._lines = self._lines.partition(b"\n")
+        return line.decode(errors="replace")
+
+    def stderr_tail(self) -> str:
+        lines = self._errors.decode(errors="replace").strip().splitlines()
+        return " | ".join(lines[-3:]) or "no message"
+
+    def kill(self) -> None:
+        self._heart.cancel()
+        self._loop.run(self._program.kill())
+
+
+async def _beat(program: Program) -> None:
+    with suppress(TargetLost):
+        while True:
+            await asyncio.sleep(BEAT_S)
+            await program.write(b"\n")

@@ -1,0 +1,181 @@
+"""A program on a board, in a channel of a connection."""
+
+import asyncio
+import shlex
+from collections.abc import Sequence
+from contextlib import suppress
+from signal import Signals
+
+import asyncssh
+
+from harness.errors import TargetLost
+from harness.transports.transport import Finished, Patience
+
+# Servers before OpenSSH 7.9 pass no signals on. But each command leads a process group of its own:
+# the first line tells which, so that it can be killed through another channel.
+MARK = b"harness: process group "
+WRAPPER = f'echo "{MARK.decode()}$$"; exec "$@"'
+KILL_TIMEOUT_S = 5.0
+LINGER_S = 1.0  # for the last output of a program that has ended
+CHUNK = 1 << 16
+STDOUT, STDERR = 1, 2
+SIGNALLED = 128  # more is the status of a program that a signal ended, as in shells
+
+Said = tuple[int, bytes]
+"""Where to, and what."""
+
+
+class Program(asyncssh.SSHClientSession[bytes]):
+    """A running program; what it says waits in a queue."""
+
+    def __init__(self, connection: asyncssh.SSHClientConnection, name: str) -> None:
+        self.name = name
+        self.status: int | None = None
+        self._connection = connection
+        self._channel: asyncssh.SSHClientChannel[bytes]
+        self._said: asyncio.Queue[Said | None] = asyncio.Queue()
+        self._greeting = b""
+        self._group: int | None = None
+        self._begun, self._writable = asyncio.Event(), asyncio.Event()
+        self._writable.set()
+        self._ended = False
+        self._lost: Exception | None = None
+
+    # These are called by asyncssh.
+
+    def connection_made(self, chan: "asyncssh.SSHClientChannel[bytes]") -> None:
+        self._channel = chan
+
+    def data_received(self, data: bytes, datatype: int | None) -> None:
+        if datatype is None and self._group is None:
+            data = self._without_greeting(data)
+        if data:
+            self._said.put_nowait((STDOUT if datatype is None else STDERR, data))
+
+    def eof_received(self) -> bool:
+        return True  # it may still take input
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    def exit_status_received(self, status: int) -> None:
+        self.status = status
+        self._said.put_nowait((STDOUT, b""))  # wakes who listens
+
+    def exit_signal_received(self, signal: str, *_: object) -> None:
+        self.exit_status_received(SIGNALLED + getattr(Signals, f"SIG{signal}", Signals.SIGKILL))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._group is None and self._greeting:  # of a shell that runs nothing
+            self._said.put_nowait((STDOUT, self._greeting))
+        self._ended, self._lost = True, exc
+        self._begun.set()
+        self._said.put_nowait(None)
+
+    def _without_greeting(self, data: bytes) -> bytes:
+        """What comes after the line that tells the group; the user's shell may talk before."""
+        self._greeting += data
+        line, end, rest = self._greeting.partition(MARK)[2].partition(b"\n")
+        if not end:
+            return b""
+        self._group = int(line)
+        self._begun.set()
+        return rest
+
+    # And these by us.
+
+    async def listen(self, timeout_s: float) -> Said | None:
+        """What it says next; None when it has ended.
+
+        Raises:
+            TargetLost: the link broke.
+            TimeoutError: it was silent.
+        """
+        try:
+            async with asyncio.timeout(timeout_s if self.status is None else LINGER_S):
+                said = await self._said.get()
+        except TimeoutError:
+            if self.status is None:
+                raise
+            return None  # who it left behind may hold its output open for ever
+        if said is None:
+            self._said.put_nowait(None)
+            if self.status is None:
+                raise TargetLost(f"the link broke while {self.name} ran: {self._lost or 'closed'}")
+        return said
+
+    async def write(self, data: bytes) -> None:
+        """Raises TargetLost where nobody reads any more."""
+        try:
+            for start in range(0, len(data), CHUNK):
+                await self._writable.wait()
+                self._channel.write(data[start : start + CHUNK])
+                self._said.put_nowait((STDOUT, b""))  # it is alive
+        except OSError as error:
+            raise TargetLost(f"{self.name} has ended, or the link broke") from error
+
+    async def feed(self, stdin: bytes) -> None:
+        """All of its input; one that does not read it may."""
+        with suppress(TargetLost, OSError):
+            await self.write(stdin)
+            self._channel.write_eof()
+
+    async def kill(self) -> None:
+        """End it, and what it has started; harmless when it has ended."""
+        with suppress(TimeoutError, asyncssh.Error, OSError):
+            async with asyncio.timeout(KILL_TIMEOUT_S):
+                await self._begun.wait()
+                if self._group is not None and self.status is None and not self._ended:
+                    await self._connection.run(f"kill -9 -{self._group}")
+        self._channel.abort()
+
+
+async def begin(connection: asyncssh.SSHClientConnection, argv: Sequence[str]) -> Program:
+    """Start a program; no shell there sees what `argv` means.
+
+    Raises:
+        TargetLost: the link broke.
+    """
+    command = f"exec sh -c {shlex.quote(WRAPPER)} sh {shlex.join(argv)}"
+    try:
+        _, program = await connection.create_session(
+            lambda: Program(connection, argv[0]), command, encoding=None
+        )
+    except (asyncssh.Error, OSError) as error:
+        raise TargetLost(f"the link broke before {argv[0]} ran: {error}") from error
+    assert isinstance(program, Program)
+    return program
+
+
+async def finish(
+    connection: asyncssh.SSHClientConnection,
+    argv: Sequence[str],
+    stdin: bytes,
+    patience: Patience,
+) -> Finished:
+    """Run a program to its end; it is killed where that takes too long, or is cancelled.
+
+    Raises:
+        TargetLost, TargetStalled
+    """
+    with patience.waiting() as timeout_s:
+        program = await asyncio.wait_for(begin(connection, argv), timeout_s)
+    feeder = asyncio.create_task(program.feed(stdin))
+    outputs = {STDOUT: bytearray(), STDERR: bytearray()}
+    try:
+        while True:
+            with patience.waiting() as timeout_s:
+                said = await program.listen(timeout_s)
+            if said is None:
+                break
+            outputs[said[0]] += said[1]
+    except BaseException:
+        await program.kill()
+        raise
+    finally:
+        feeder.cancel()
+    assert program.status is not None
+    return Finished(program.status, bytes(outputs[STDOUT]), bytes(outputs[STDERR]))

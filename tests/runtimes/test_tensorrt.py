@@ -1,0 +1,312 @@
+"""TensorRT through trtexec, by a stand-in that runs networks in onnxruntime on this computer."""
+
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from harness.errors import DeviceError, DeviceFull, TargetFailed
+from harness.runtimes import tensorrt
+from harness.runtimes.conversion.onnx import OnnxConverter
+from harness.runtimes.session import RuntimeOptions, TensorrtOptions
+from harness.runtimes.tensorrt import TensorrtSession
+from harness.spaces.arch import Arch
+from harness.spaces.digits import DIGITS
+from harness.transports.local import LocalTransport
+
+STAND_IN = Path(__file__).parents[1] / "real" / "trtexec"
+ARCH = Arch(16, (2, 1, 2), (5, 7, 0, 3, 0, 0, 5, 3, 0), (4, 3, 0, 6, 0, 0, 4, 6, 0))
+BLOCKS = DIGITS.blocks(ARCH)
+FIRST, SECOND = BLOCKS[:1], BLOCKS[1:2]
+OPTIONS = RuntimeOptions(tensorrt=TensorrtOptions(trtexec=str(STAND_IN)))
+
+
+@pytest.fixture(autouse=True)
+def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A board of its own; the file that tells what its trtexec was asked."""
+    asked = tmp_path / "asked"
+    monkeypatch.setenv("BOARD_PYTHON", sys.executable)
+    monkeypatch.setenv("BOARD_TRTEXEC_LOG", str(asked))
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache with 'quotes' and $HOME"))
+    return asked
+
+
+@pytest.fixture
+def session() -> Iterator[TensorrtSession]:
+    with closing(opened(OPTIONS)) as session:
+        yield session
+
+
+def opened(options: RuntimeOptions) -> TensorrtSession:
+    return tensorrt.open_session(LocalTransport(), options)
+
+
+def asked_for(board: Path, flag: str) -> list[list[str]]:
+    """The invocations with a flag."""
+    lines = [json.loads(line) for line in board.read_text().splitlines()]
+    return [line for line in lines if any(each.startswith(flag) for each in line)]
+
+
+def engines(tmp_path: Path) -> list[Path]:
+    return sorted(tmp_path.glob("cache*/engines/*"))
+
+
+def open_model(path: Path, **sizes: int) -> Path:
+    """A model that adds its inputs up; an input whose batch is open, with `sizes` behind it."""
+    shape: list[str | int | None] = ["batch", *sizes.values()]
+    given = helper.make_tensor_value_info("images", TensorProto.FLOAT, shape)
+    taken = helper.make_tensor_value_info("sum", TensorProto.FLOAT, shape)
+    node = helper.make_node("Add", ["images", "images"], ["sum"])
+    graph = helper.make_graph([node], "doubling", [given], [taken])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save(model, path)
+    return path
+
+
+def test_a_visit_gives_the_time_of_every_run(session: TensorrtSession, board: Path) -> None:
+    samples = session.visit(FIRST, 25)
+    assert {clock: len(times) for clock, times in samples.values.items()} == {
+        "wall": 25,
+        "device": 25,
+    }
+    assert all(1_000 < ns < 1_000_000_000 for times in samples.values.values() for ns in times)
+    assert session.visit_cost_ns > 200_000_000  # it has warmed up, at least
+    (run,) = asked_for(board, "--loadEngine")
+    assert {"--iterations=25", "--duration=0", "--noDataTransfers", "--useSpinWait"} <= set(run)
+    assert not {"--useCudaGraph", "--fp16"} & set(run)
+
+
+def test_an_engine_is_built_once_and_found_again(board: Path, tmp_path: Path) -> None:
+    for _ in range(2):
+        with closing(opened(OPTIONS)) as session:
+            session.prepare([FIRST, SECOND])
+            session.visit(FIRST, 3)
+            assert session.load(FIRST) > 0
+    assert len(asked_for(board, "--onnx")) == len(engines(tmp_path)) == 2
+    assert {path.suffix for path in engines(tmp_path)} == {".engine"}
+    (built, _) = asked_for(board, "--onnx")
+    assert {"--noTF32", "--skipInference"} <= set(built)
+
+
+@pytest.mark.parametrize(
+    ("options", "version", "flag"),
+    [
+        (replace(OPTIONS, precision="float16"), "8601", "--fp16"),
+        (
+            replace(OPTIONS, tensorrt=replace(OPTIONS.tensorrt, extra_args=("--avgRuns=2",))),
+            "8601",
+            "--avgRuns=2",
+        ),
+        (OPTIONS, "8001", "--buildOnly"),
+        (OPTIONS, "100600", "--noTF32"),
+    ],
+)
+def test_other_settings_and_versions_have_engines_of_their_own(
+    session: TensorrtSession,
+    board: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: RuntimeOptions,
+    version: str,
+    flag: str,
+) -> None:
+    session.prepare([FIRST])
+    monkeypatch.setenv("BOARD_TENSORRT", version)
+    with closing(opened(options)) as other:
+        other.prepare([FIRST])
+        other.visit(FIRST, 3)
+    first, second = asked_for(board, "--onnx")
+    assert flag in second
+    assert second != first
+    assert ("--noTF32" in second) == (options.precision == "float32")
+
+
+@pytest.mark.parametrize(
+    ("said", "version"),
+    [
+        ("7103", "before 8"),
+        ("8001", "8.0.1"),
+        ("8502", "8.5.2"),
+        ("101600", "10.16.0"),
+        ("110000", "11.0.0"),
+    ],
+)
+def test_every_generation_is_measured(
+    said: str, version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The older ones export the runs of the warming up, too."""
+    monkeypatch.setenv("BOARD_TENSORRT", said)
+    with closing(opened(OPTIONS)) as session:
+        assert session.environment["tensorrt"] == version
+        assert len(session.visit(FIRST, 12).values["device"]) == 12
+
+
+def test_the_environment_tells_what_runs_there(session: TensorrtSession) -> None:
+    assert session.environment["tensorrt"] == "8.6.1"
+    assert session.environment["trtexec"] == str(STAND_IN)
+    assert len(session.environment["trtexec_sha256"]) == 16
+    assert "processors" in session.environment["processor"]
+    assert session.environment["gpu"]
+    conditions = session.conditions()
+    assert isinstance(conditions["load_1m"], float)
+    assert isinstance(conditions["memory_available_mb"], float)
+
+
+def test_times_by_layer_are_told(session: TensorrtSession, board: Path) -> None:
+    (layer,) = session.profile_ops(FIRST)
+    assert (layer.op, layer.count) == ("Conv_0", 1)
+    assert layer.mean_ms > 0
+    (run,) = asked_for(board, "--exportProfile")
+    assert {"--dumpProfile", "--separateProfileRun"} <= set(run)
+
+
+def test_images_go_through_the_same_file_in_onnxruntime(session: TensorrtSession) -> None:
+    images = np.random.default_rng(5).standard_normal((3, 1, 16, 16)).astype(np.float32)
+    logits = session.infer(BLOCKS, images)
+    assert logits.shape == (3, 10)
+    assert "onnxruntime" in session.infers_on
+    session.unload(BLOCKS)
+
+
+def test_a_model_of_the_user_gets_the_batch(board: Path, tmp_path: Path) -> None:
+    model = open_model(tmp_path / "it's mine.onnx", channels=3, height=4, width=4)
+    with closing(opened(replace(OPTIONS, batch=5))) as session:
+        session.visit(model, 3)
+    (built,), (run,) = asked_for(board, "--onnx"), asked_for(board, "--loadEngine")
+    assert "--shapes=images:5x3x4x4" in built
+    assert "--shapes=images:5x3x4x4" in run
+    assert f"--onnx={model}" in built
+
+
+def test_models_that_cannot_run_are_named(session: TensorrtSession, tmp_path: Path) -> None:
+    open_height = open_model(tmp_path / "open.onnx", channels=3, height=0)
+    with pytest.raises(TargetFailed, match=r"open\.onnx: input 'images' has no fixed shape"):
+        session.prepare([open_height])
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"\x00not a model")
+    with pytest.raises(TargetFailed, match=r"broken\.onnx is no ONNX file"):
+        session.prepare([broken])
+
+
+def test_a_network_that_is_not_built_is_named(session: TensorrtSession, tmp_path: Path) -> None:
+    path = OnnxConverter(1).path(FIRST)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(open_model(tmp_path / "small.onnx", channels=3).read_bytes()[:-9])
+    with pytest.raises(
+        TargetFailed, match=r"^\S+: trtexec could not build its engine: \[TRT\] Mod"
+    ):
+        session.prepare([FIRST])
+    assert engines(tmp_path) == []
+
+
+def wrapped(tmp_path: Path, script: str) -> RuntimeOptions:
+    """The stand-in behind a script."""
+    path = tmp_path / "wrapped trtexec"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return replace(OPTIONS, tensorrt=TensorrtOptions(trtexec=str(path)))
+
+
+def test_a_full_disk_is_told(tmp_path: Path) -> None:
+    """By a limit on the size of files; trtexec notices both alike."""
+    options = wrapped(
+        tmp_path,
+        f'case "$*" in *saveEngine*) ulimit -f 0; trap "" XFSZ;; esac; unset BOARD_TRTEXEC_LOG\n'
+        f'exec "{STAND_IN}" "$@"',
+    )
+    with (
+        closing(opened(options)) as session,
+        pytest.raises(DeviceFull, match=r"could not be saved in .*engines of the.*\d+ MB are free"),
+    ):
+        session.prepare([FIRST])
+    assert engines(tmp_path) == []
+
+
+def test_times_that_are_cut_off_are_no_times(tmp_path: Path) -> None:
+    cut = 'for a in "$@"; do case "$a" in --exportTimes=*) truncate -s 300 "${a#*=}";; esac; done'
+    options = wrapped(tmp_path, f'"{STAND_IN}" "$@"; status=$?\n{cut}\nexit $status')
+    with (
+        closing(opened(options)) as session,
+        pytest.raises(TargetFailed, match="cut off or no JSON; perhaps its disk is full"),
+    ):
+        session.visit(FIRST, 3)
+
+
+def test_one_that_dies_is_told_with_its_status(tmp_path: Path) -> None:
+    script = f'case "$*" in *onnx*) echo Killed >&2; kill -9 $$;; esac; exec "{STAND_IN}" "$@"'
+    with (
+        closing(opened(wrapped(tmp_path, script))) as session,
+        pytest.raises(TargetFailed, match=r"it ended with status 137: Killed"),
+    ):
+        session.prepare([FIRST])
+
+
+def test_an_engine_that_somebody_deleted_is_built_again(
+    session: TensorrtSession, tmp_path: Path
+) -> None:
+    session.visit(FIRST, 3)
+    (engine,) = engines(tmp_path)
+    engine.unlink()
+    assert len(session.visit(FIRST, 12).values["device"]) == 12
+    engine.write_bytes(b"damaged")
+    with pytest.raises(TargetFailed, match="trtexec could not run it: Engine deserialization"):
+        session.visit(FIRST, 3)
+
+
+def test_doubtful_times_are_told_once_and_stay_in_the_conditions(
+    session: TensorrtSession, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("BOARD_UNSTABLE", "1")
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            session.visit(FIRST, 3)
+    assert caplog.messages == ["harness: trtexec says: GPU compute time is unstable"]
+    assert session.conditions()["trtexec_warnings"] == "GPU compute time is unstable"
+
+
+def test_graphs_are_used_where_they_are_asked_for(
+    board: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = replace(OPTIONS, tensorrt=replace(OPTIONS.tensorrt, cuda_graphs=True))
+    with closing(opened(options)) as session:
+        session.visit(FIRST, 3)
+        assert "--useCudaGraph" in asked_for(board, "--loadEngine")[-1]
+        monkeypatch.setenv("BOARD_NO_GRAPHS", "1")
+        with pytest.raises(TargetFailed, match="cannot run as a CUDA graph"):
+            session.visit(FIRST, 3)
+    monkeypatch.setenv("BOARD_TENSORRT", "110000")  # where they are usual
+    with closing(opened(OPTIONS)) as session:
+        session.visit(FIRST, 3)
+    assert "--noCudaGraph" in asked_for(board, "--loadEngine")[-1]
+
+
+def test_a_precision_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BOARD_TENSORRT", "110000")
+    with pytest.raises(DeviceError, match='only precision = "float32" is possible'):
+        opened(replace(OPTIONS, precision="float16"))
+
+
+def test_flags_that_trtexec_does_not_know_are_told() -> None:
+    options = replace(OPTIONS, tensorrt=replace(OPTIONS.tensorrt, extra_args=("--useDLA=0",)))
+    with (
+        closing(opened(options)) as session,
+        pytest.raises(TargetFailed, match="Unknown option: --useDLA 0"),
+    ):
+        session.prepare([FIRST])
+
+
+def test_where_trtexec_was_looked_for_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(TargetFailed, match=r"no trtexec at /usr/no/such of .* under \[tensorrt\]"):
+        opened(RuntimeOptions(tensorrt=TensorrtOptions(trtexec="/usr/no/such")))
+    with pytest.raises(TargetFailed, match=r"/bin/true gives no single times"):
+        opened(RuntimeOptions(tensorrt=TensorrtOptions(trtexec="/bin/true")))
+    monkeypatch.setenv("BOARD_TENSORRT", "5106")
+    with pytest.raises(TargetFailed, match="before TensorRT 6"):
+        opened(OPTIONS)
