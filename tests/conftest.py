@@ -13,7 +13,9 @@ from harness.supernet.supernet import Supernet
 
 ALONE = (
     "tests/measuring/",
-    "tests/pipeline/",
+    "tests/pipeline/test_benchmark.py",
+    "tests/pipeline/test_measure.py",
+    "tests/pipeline/test_side_by_side.py",
     "tests/real/test_energy_board.py",
     "tests/real/test_measure_board.py",
     "tests/real/test_measure_phone.py",

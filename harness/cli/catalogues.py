@@ -15,7 +15,7 @@ from harness.cli.options import (
     job_for,
     terminal,
 )
-from harness.errors import Regression
+from harness.errors import Regression, UsageError
 
 devices_app = typer.Typer(help="The catalogue of devices.", no_args_is_help=True)
 tables_app = typer.Typer(help="Measured latency tables.", no_args_is_help=True)
@@ -27,9 +27,11 @@ def devices_list(root: Root = HERE) -> None:
     from harness.devices.profile import load_profile, profile_paths
     from harness.tables.table import evidence
 
-    for name in sorted(profile_paths(root)):
-        title = load_profile(name, root).title
-        terminal().say(f"{name:<20} {title:<48} {evidence(name, root / 'tables')}")
+    titles = {name: load_profile(name, root).title for name in sorted(profile_paths(root))}
+    widths = max(map(len, titles)), max(map(len, titles.values()))
+    for name, title in titles.items():
+        what = evidence(name, root / "tables")
+        terminal().say(f"{name:<{widths[0]}} {title:<{widths[1]}} {what}")
 
 
 @devices_app.command("check")
@@ -52,26 +54,38 @@ def devices_add(
     serial: Annotated[
         str | None, typer.Option(help="Which phone, where several are attached; or HOST:PORT.")
     ] = None,
+    ssh: Annotated[
+        str | None, typer.Option(help="A board instead: its Host in ~/.ssh/config, or [USER@]NAME.")
+    ] = None,
+    python: Annotated[
+        str | None, typer.Option(help="The board's interpreter, such as /opt/venv/bin/python3.")
+    ] = None,
     root: Root = HERE,
 ) -> None:
-    """Write a profile of the attached phone."""
-    from harness.pipeline.check import add_phone
+    """Write a profile of the attached phone, or of a board."""
+    from harness.pipeline.add import add_board, add_phone
 
-    terminal().say(f"{add_phone(name, serial, root)}; try it: harness devices check {name}")
+    if ssh is None and python is not None:
+        raise UsageError("--python is of a board: say which by --ssh")
+    if ssh is not None and serial is not None:
+        raise UsageError("--serial is of a phone, --ssh of a board: give one")
+    path = add_phone(name, serial, root) if ssh is None else add_board(name, ssh, python, root)
+    terminal().say(f"{path}; try it: harness devices check {name}")
 
 
 @tables_app.command("show")
 def tables_show(
     device: Annotated[str, typer.Argument(help="Name of a device.")],
     space: SpaceName = "digits",
+    energy: Annotated[bool, typer.Option("--energy", help="The table of energies.")] = False,
     root: Root = HERE,
 ) -> None:
     """A table's campaigns, error and floor."""
     from harness import pipeline
     from harness.tables.table import Table
 
-    job = job_for(space, root)
-    table = Table.load(job.workspace.table(device, job.space.name))
+    job = job_for(space, root, quantity="energy" if energy else "latency")
+    table = Table.load(job.workspace.table(device, job.space.name, job.quantity))
     terminal().say(pipeline.describe_table(job, table))
 
 

@@ -64,6 +64,8 @@ def doubts_between(
             found.append(f"GPU held back: {reading['gpu_throttled']}")
         if _number(reading, "gpu_other_processes"):
             found.append("other programs used the GPU")
+        if reading.get("trtexec_warnings"):
+            found.append(f"trtexec: {reading['trtexec_warnings']}")
         if reading.get("throttled", "no") not in ("no", None):
             found.append(f"board held back: {reading['throttled']}")
     others = _number(readings[-1], "other_cpus") if readings else None

@@ -1,22 +1,15 @@
-"""The way to a device, step by step, and a profile written from a phone at hand."""
+"""The way to a device, step by step."""
 
-import re
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from glob import escape
-from pathlib import Path
+from contextlib import contextmanager
 
-import tomli_w
-
-from harness import files
 from harness.devices.device import Device
-from harness.errors import DeviceError, DeviceFull, HarnessError, UsageError
+from harness.errors import DeviceFull, HarnessError
 from harness.measuring.plan import sentinel
-from harness.runtimes.phone import core_mask, read_facts
+from harness.runtimes.resident import ResidentSession
 from harness.spaces.digits import DIGITS
 from harness.transports.adb.backends import backend_named
-from harness.transports.adb.choice import Wanted
-from harness.transports.adb.transport import AdbTransport
+from harness.transports.transport import KeepingTransport
 
 FREE_MB = 200  # a small table's; large ones need 1 to 10 GB, and say so before they start
 
@@ -48,9 +41,9 @@ def check(device: Device) -> Iterator[tuple[str, str]]:
 def _check_unit(device: Device) -> Iterator[tuple[str, str]]:
     with _step("reach it"), device.reach() as transport:
         yield "reached", transport.hardware
-        if isinstance(transport, AdbTransport):
+        if isinstance(transport, KeepingTransport):
             with _step("space"):
-                yield "space", f"{_free_mb(transport):.0f} MB free on the phone"
+                yield "space", f"{_free_mb(transport):.0f} MB free for our files"
         with _step(device.profile.runtime), device.session(transport) as session:
             for name, value in (device.identity(session) | dict(session.environment)).items():
                 yield name, str(value)
@@ -60,48 +53,16 @@ def _check_unit(device: Device) -> Iterator[tuple[str, str]]:
                 session.load(entry.workload)
                 fastest_ns = min(session.visit(entry.workload, 3).values["wall"])
             yield "a model runs", f"{entry.blocks[0].key} in {fastest_ns / 1e6:.4f} ms"
+            if isinstance(session, ResidentSession):
+                told = session.meter.name if session.meter else f"none: {session.no_meter}"
+                yield "energy counter", told
             for name, value in session.conditions().items():
                 yield name, "unknown" if value is None else str(value)
 
 
-def _free_mb(transport: AdbTransport) -> float:
+def _free_mb(transport: KeepingTransport) -> float:
     """Raises DeviceFull where too little is free."""
     free_mb = transport.free_mb()
     if free_mb < FREE_MB:
-        raise DeviceFull(f"only {free_mb:.0f} MB are free on the phone, {FREE_MB} are needed")
+        raise DeviceFull(f"only {free_mb:.0f} MB are free there, {FREE_MB} are needed")
     return free_mb
-
-
-def add_phone(name: str, serial: str | None, root: Path) -> Path:
-    """Write `root/devices/NAME.toml` from the attached phone.
-
-    Raises:
-        UsageError: that is no name, or the file is there.
-        DeviceError: no phone can be reached, or several.
-    """
-    path = root / "devices" / f"{name}.toml"
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
-        raise UsageError(f"{name!r} is no name of a device: small letters, digits, - and _")
-    if path.exists():
-        raise UsageError(f"{path} is there already; change it, or choose another name")
-    with closing(AdbTransport(Wanted(serial=serial))) as transport:
-        facts = read_facts(transport)
-        try:
-            core_mask(transport, "big")
-            cpus = "big"
-        except DeviceError as error:
-            if type(error) is not DeviceError:  # the link, not the cores
-                raise
-            cpus = "any"
-    profile = {
-        "title": f"{facts.get('manufacturer', '')} {facts['model']}".strip(),
-        "transport": "adb",
-        "runtime": "benchmark_model",
-        "match": {"model": [escape(facts["model"])]},
-        "runtime_options": {"num_threads": 1, "cpus": cpus, "precision": "float32", "batch": 1},
-        "conditions": {"max_temperature_c": 40},
-    }
-    if serial is not None:
-        profile["adb"] = {"serial": serial}
-    files.write_text(path, tomli_w.dumps(profile))
-    return path

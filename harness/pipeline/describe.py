@@ -39,8 +39,9 @@ def describe_table(job: Run, table: Table) -> str:
         if holdouts
         else "the space is too small for holdout networks: its error is not known"
     )
+    what = "" if table.quantity == "latency" else f"{table.quantity} of "
     return (
-        f"{path}: {len(table.block_values(table.clock))} blocks, "
+        f"{path}: {what}{len(table.block_values(table.clock))} blocks, "
         f"measured {campaign['started_at']} in at least {campaign['rounds']} visits{unfinished}; "
         f"{judged}{calibrated}{doubts}"
     )

@@ -47,7 +47,8 @@ def save_breakdown(parts: Sequence[Part], device: str, folder: Path) -> list[Pat
             handles = [Patch(color=colours[name]) for name in networks]
             axes[0][-1].legend(handles, networks, loc="lower right", framealpha=0.95)
         left_out = f", the {len(shown)} longest of {len(parts)} parts" * (len(shown) < len(parts))
-        figure.suptitle(f"Where it goes on {device}{left_out}", color=INK, fontweight="bold")
+        what = f"{', '.join(networks)} on {device}{left_out}"
+        figure.suptitle(what, color=INK, fontweight="bold", wrap=True)
         figure.set_layout_engine("constrained")
         png, svg = io.BytesIO(), io.BytesIO()
         figure.savefig(png, format="png", dpi=150)

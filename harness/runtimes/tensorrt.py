@@ -101,7 +101,8 @@ class TensorrtSession:
         self._trtexec = options.tensorrt.trtexec
         self._engines: dict[Workload, Engine] = {}
         self._run_ns: dict[Workload, int] = {}
-        self._warnings: set[str] = set()
+        self._warnings: set[str] = set()  # since the conditions were last read
+        self._said: set[str] = set()
         self._here: Session | None = None  # onnxruntime on this computer, for accuracies
         said = self._help()
         version = parse_log(said).version
@@ -133,12 +134,15 @@ class TensorrtSession:
         """
         self._engine(workload)
         at_ns = time.time_ns()
-        asked = [f"--iterations={max(runs, FEWEST_RUNS)}"]
+        runs = max(runs, FEWEST_RUNS)
+        asked = [f"--iterations={runs}"]
         iterations = parse_times(self._export(workload, "--exportTimes", asked), WARM_UP_MS)
         took_ns = time.time_ns() - at_ns
         self.visit_cost_ns = max(0, took_ns - sum(iterations.latency_ns))
         self._run_ns[workload] = min(iterations.latency_ns)
-        return Samples(at_ns, {"wall": iterations.latency_ns, "device": iterations.compute_ns})
+        # It may have made some more.
+        values = {"wall": iterations.latency_ns[-runs:], "device": iterations.compute_ns[-runs:]}
+        return Samples(at_ns, values)
 
     def profile_ops(self, workload: Workload) -> Sequence[OpTime]:
         """Times by layer of the engine; profiling itself takes time, so that they sum up to more.
@@ -161,11 +165,12 @@ class TensorrtSession:
 
     def conditions(self) -> dict[str, float | str | None]:
         answers = ask(self._transport, CONDITIONS)
+        warnings, self._warnings = self._warnings, set()
         load, memory = answers["load"].split(), answers["memory"].split()
         return read_conditions(self._transport) | {
             "load_1m": float(load[0]) if load else None,
             "memory_available_mb": float(memory[1]) / 1024 if len(memory) > 1 else None,
-            "trtexec_warnings": "; ".join(sorted(self._warnings)) or None,
+            "trtexec_warnings": "; ".join(sorted(warnings)) or None,
         }
 
     def close(self) -> None:
@@ -266,8 +271,11 @@ class TensorrtSession:
         """What makes times doubtful; each is said once, as most visits to a busy GPU say it."""
         for warning in warnings:
             kind = warning.lstrip("* ").partition(",")[0]
-            if warning.startswith("* ") and kind not in self._warnings:
-                self._warnings.add(kind)
+            if not warning.startswith("* "):
+                continue
+            self._warnings.add(kind)
+            if kind not in self._said:
+                self._said.add(kind)
                 logging.getLogger(__name__).warning("harness: trtexec says: %s", kind)
 
     def _run(self, argv: Sequence[str], deadline_s: float = ASK_S) -> Finished:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from harness.errors import TargetStalled
 
@@ -123,8 +123,12 @@ class Transport(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
 class KeepingTransport(Transport, Protocol):
     """A transport whose device keeps what is pushed."""
+
+    def free_mb(self) -> float:
+        """Room for our files there."""
 
     def check_room(self, files: Sequence[Path]) -> None:
         """Whether those of the files that are not there yet can be pushed.

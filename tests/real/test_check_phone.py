@@ -11,7 +11,8 @@ import pytest
 
 from harness.devices.device import Device
 from harness.errors import DeviceFull, DeviceNotFound, HarnessError, MissingExtra, UsageError
-from harness.pipeline.check import add_phone, check
+from harness.pipeline.add import add_phone
+from harness.pipeline.check import check
 from harness.transports.adb.choice import Wanted
 from harness.transports.adb.transport import AdbTransport
 from tests.real.conftest import BACKENDS, STAND_IN, write_profile

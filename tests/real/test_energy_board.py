@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from harness.console import Terminal
+from harness.devices import energy
 from harness.devices.device import Device
 from harness.effort import QUICK
 from harness.measuring.plan import Plan
@@ -89,8 +90,9 @@ def metered_board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[R
 
 
 def test_an_energy_table_is_made_and_judged_like_one_of_latencies(
-    tmp_path: Path, metered_board: RealSshd
+    tmp_path: Path, metered_board: RealSshd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(energy, "SHORTEST_WINDOW_S", 0.2)
     write_board(tmp_path, metered_board)
     effort = replace(QUICK, energy=PLAN)
     job = Run(Workspace(tmp_path), SMALL, effort, 0, 0.0, False, Terminal(), quantity="energy")
@@ -110,6 +112,6 @@ def test_an_energy_table_is_made_and_judged_like_one_of_latencies(
     with device.open() as session:
         for block in SMALL.distinct_blocks()[::4]:
             wall_ns = float(np.min(session.visit((block,), 200).values["wall"]))
-            # It has the processor to itself, nearly: all its time is CPU time.
-            assert net[block,] == pytest.approx(BUSY_W * wall_ns, rel=0.4)
+            # Nearly all its time is CPU time; gross is three times as much.
+            assert 0.7 < net[block,] / (BUSY_W * wall_ns) < 2
             assert gross[block,] > 2 * net[block,]

@@ -97,7 +97,9 @@ class TorchCudaRuntime(TorchRuntime):
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.allow_tf32 = False  # float32 shall be that
         torch.backends.cuda.matmul.allow_tf32 = False
-        self.noise = torch.empty(0, device="cuda")
+        self.noise = torch.empty(0, device=self.device)
+        # Graphs never run at the same time and nobody reads what they give: they share memory.
+        self.pool = torch.cuda.graph_pool_handle() if self.options["cuda_graphs"] else None
         self.environment.update(
             gpu=torch.cuda.get_device_name(),
             cuda=str(torch.version.cuda),
@@ -109,7 +111,7 @@ class TorchCudaRuntime(TorchRuntime):
         batch, channels, height, width = shape
         size = batch * channels * height * width
         if self.noise.numel() < size:  # those loaded before keep the smaller one
-            self.noise = torch.randn(2 * size, device="cuda")
+            self.noise = torch.randn(2 * size, device=self.device)
         if self.options["memory_format"] == "channels_last":
             return self.noise[:size].view(batch, height, width, channels).permute(0, 3, 1, 2)
         return self.noise[:size].view(shape)
@@ -124,7 +126,7 @@ class TorchCudaRuntime(TorchRuntime):
                 network(images)
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, pool=self.pool):
             network(images)
         return graph.replay
 

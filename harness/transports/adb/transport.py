@@ -1,19 +1,13 @@
 """A phone as a device: commands, and files that are sent only once."""
 
-import hashlib
-import logging
 import re
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
 
 from harness.errors import (
     DeviceBusy,
     DeviceFull,
-    DeviceNotFound,
-    DeviceOffline,
     DeviceUnauthorized,
     TargetFailed,
     TargetLost,
@@ -23,6 +17,8 @@ from harness.transports.adb.backends import backend_named
 from harness.transports.adb.choice import Phone, Wanted, find_phone
 from harness.transports.adb.shell import run_shell
 from harness.transports.adb.sync import pull, push
+from harness.transports.content import digest, name_by_content
+from harness.transports.persistence import Persistence
 from harness.transports.transport import Finished, Patience
 
 FOLDER = PurePosixPath("/data/local/tmp/harness")
@@ -30,11 +26,6 @@ SPARE_MB = 50  # that a phone should keep
 NOT_FOUND = 127  # the shell's status for a command that is not there
 ASK_TIMEOUT_S = 60.0
 FILE_IDLE_S, FILE_DEADLINE_S = 30.0, 1800.0
-AGAIN_EVERY_S = 2.0
-MOST_LOSSES = 5  # of the link in one operation
-GONE = (TargetLost, DeviceNotFound, DeviceOffline, DeviceUnauthorized, DeviceBusy)
-
-Result = TypeVar("Result")
 
 
 class AdbTransport:
@@ -47,11 +38,10 @@ class AdbTransport:
     def __init__(self, wanted: Wanted, wait_s: float = 0.0) -> None:
         """Raises DeviceNotFound, DeviceUnauthorized, DeviceOffline, DeviceBusy, MissingExtra."""
         self._wanted = wanted
-        self._wait_s = wait_s
+        away = (DeviceUnauthorized, DeviceBusy)
+        self._persistence = Persistence(self._connect, self.close, wait_s, away)
         self._phone: Phone | None = None
         self._there: dict[str, int] | None = None  # names and sizes of our files on the phone
-        self._told = ""  # last, while the phone was away
-        self._digests: dict[tuple[Path, int, int], str] = {}
         first = self._connect()
         self._wanted = replace(wanted, serial=first.serial)  # no other one, once it was found
         self.serial = first.serial
@@ -68,9 +58,13 @@ class AdbTransport:
     ) -> Finished:
         def once(phone: Phone) -> Finished:
             patience = Patience(f"{argv[0]} on {phone}", idle_timeout_s, deadline_s)
-            return run_shell(phone.link, argv, stdin, patience)
+            try:
+                return run_shell(phone.link, argv, stdin, patience)
+            except TargetStalled:
+                self.close()  # adbd ends what still runs there
+                raise
 
-        return self._persist(once)
+        return self._persistence.do(once)
 
     def push(self, local: Path) -> PurePosixPath:
         """Send a file under a temporary name, compare its SHA-256 there, then rename it.
@@ -83,7 +77,7 @@ class AdbTransport:
             if not self._is_there(phone, local):
                 self._send(phone, local, remote)
 
-        self._persist(once, stalls_are_losses=True)
+        self._persistence.do(once, stalls_are_losses=True)
         return remote
 
     def check_room(self, files: Sequence[Path]) -> None:
@@ -97,11 +91,11 @@ class AdbTransport:
                     f"free there: free some space, or delete {FOLDER}"
                 )
 
-        self._persist(once, stalls_are_losses=True)
+        self._persistence.do(once, stalls_are_losses=True)
 
     def free_mb(self) -> float:
         """Room for our files."""
-        return self._persist(self._free_mb, stalls_are_losses=True)
+        return self._persistence.do(self._free_mb, stalls_are_losses=True)
 
     def forget(self) -> None:
         self._there = None
@@ -110,7 +104,7 @@ class AdbTransport:
         def once(phone: Phone) -> None:
             pull(phone.link, str(remote), local, _file_patience(f"reading {remote} of {phone}"))
 
-        self._persist(once, stalls_are_losses=True)
+        self._persistence.do(once, stalls_are_losses=True)
 
     def close(self) -> None:
         if self._phone is not None:
@@ -121,50 +115,10 @@ class AdbTransport:
         if self._phone is None:
             self._phone = find_phone(backend_named(self._wanted.backend), self._wanted)
             self._there = None  # who knows what happened meanwhile
-            self._told = ""
         return self._phone
 
-    def _persist(self, once: Callable[[Phone], Result], stalls_are_losses: bool = False) -> Result:
-        """An operation, begun again when the link breaks while it is under way.
-
-        `stalls_are_losses`: where silence can only mean that the link, or the phone, is gone.
-        """
-        patient_until: float | None = None
-        losses = 0
-        while True:
-            try:
-                return once(self._connect())
-            except (TargetStalled, *GONE) as error:
-                self.close()  # adbd ends what still runs there
-                if isinstance(error, TargetStalled) and not stalls_are_losses:
-                    raise
-                if patient_until is None:
-                    patient_until = time.monotonic() + self._wait_s
-                lost = isinstance(error, TargetLost | TargetStalled)
-                losses += lost
-                if time.monotonic() >= patient_until or losses > MOST_LOSSES:
-                    raise
-                if not lost:
-                    self._tell_once(f"{error}; waiting up to {self._wait_s:.0f} s for it")
-                    time.sleep(AGAIN_EVERY_S)
-
-    def _tell_once(self, text: str) -> None:
-        """On the terminal, above the progress bar: somebody has to do something."""
-        if text != self._told:
-            logging.getLogger(__name__).warning("harness: %s", text)
-        self._told = text
-
-    def _digest(self, local: Path) -> str:
-        """The file's SHA-256; read again only where the file has changed."""
-        state = local.stat()
-        key = (local, state.st_mtime_ns, state.st_size)
-        if key not in self._digests:
-            self._digests[key] = hashlib.sha256(local.read_bytes()).hexdigest()
-        return self._digests[key]
-
     def _remote(self, local: Path) -> PurePosixPath:
-        suffix = local.suffix if re.fullmatch(r"\.[a-z0-9]{1,8}", local.suffix) else ""
-        return FOLDER / f"{self._digest(local)[:16]}{suffix.replace('.tmp', '')}"
+        return FOLDER / name_by_content(local)
 
     def _is_there(self, phone: Phone, local: Path) -> bool:
         """By name, which has the content in it, and size: only verified files have such a name."""
@@ -185,7 +139,7 @@ class AdbTransport:
         except DeviceFull:
             self._ask(phone, f"rm -f {temporary}")
             raise
-        if not arrived or arrived[0] != self._digest(local):
+        if not arrived or arrived[0] != digest(local):
             raise TargetLost(f"{local.name} arrived damaged on {phone}")
         self._ask(phone, f"chmod 755 {temporary} && mv {temporary} {remote}")
         if self._there is not None:

@@ -1,12 +1,11 @@
 """Our files on a board: each is named by its content, so that none is sent twice."""
 
-import hashlib
 import re
 from collections.abc import Callable, Sequence
-from functools import cache
 from pathlib import Path, PurePosixPath
 
 from harness.errors import DeviceFull, TargetFailed, TargetLost
+from harness.transports.content import digest, name_by_content
 from harness.transports.transport import Finished
 
 SPARE_MB = 50  # that a board should keep
@@ -60,7 +59,7 @@ class Folder:
 
     def send(self, local: Path) -> PurePosixPath:
         """Under a temporary name until its SHA-256 there is right, where it is not there yet."""
-        remote = self.path / _name(local)
+        remote = self.path / name_by_content(local)
         if self._has(local):
             return remote
         done = self._ask(RECEIVE, str(remote), digest(local), stdin=local.read_bytes())
@@ -96,20 +95,4 @@ class Folder:
 
     def _has(self, local: Path) -> bool:
         """By name, which has the content in it, and size: only verified files have such a name."""
-        return self._sizes.get(_name(local)) == local.stat().st_size
-
-
-def digest(local: Path) -> str:
-    """The file's SHA-256; read again only where the file has changed."""
-    state = local.stat()
-    return _digest(local, state.st_mtime_ns, state.st_size)
-
-
-@cache
-def _digest(local: Path, _mtime_ns: int, _size: int) -> str:
-    return hashlib.sha256(local.read_bytes()).hexdigest()
-
-
-def _name(local: Path) -> str:
-    suffix = local.suffix if re.fullmatch(r"\.[a-z0-9]{1,8}", local.suffix) else ""
-    return f"{digest(local)[:16]}{suffix.replace('.tmp', '')}"
+        return self._sizes.get(name_by_content(local)) == local.stat().st_size

@@ -1,0 +1,138 @@
+"""A profile written from a phone or a board at hand."""
+
+import json
+import re
+import shlex
+from contextlib import closing
+from glob import escape
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from harness import files
+from harness.errors import DeviceError, TargetFailed, UsageError
+from harness.runtimes import board
+from harness.runtimes.phone import core_mask, read_facts
+from harness.transports.adb.choice import Wanted
+from harness.transports.adb.transport import AdbTransport
+from harness.transports.ssh import Address, SshTransport
+
+# What runs on the board, the first that is there: a GPU, then the fastest on CPUs.
+PROBE = """
+import importlib.util, json
+there = [n for n in ("onnxruntime", "ai_edge_litert", "tflite_runtime", "torch")
+         if importlib.util.find_spec(n)]
+gpu = None
+if "torch" in there:
+    import torch
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+print(json.dumps({"there": there, "gpu": gpu}))
+"""
+RUNTIMES = {
+    "onnxruntime": "onnxruntime",
+    "ai_edge_litert": "litert",
+    "tflite_runtime": "litert",
+    "torch": "torch",
+}
+PROBE_TIMEOUT_S = 120.0  # torch may come from a slow card
+
+
+def add_phone(name: str, serial: str | None, root: Path) -> Path:
+    """Write `root/devices/NAME.toml` from the attached phone.
+
+    Raises:
+        UsageError: that is no name, or the file is there.
+        DeviceError: no phone can be reached, or several.
+    """
+    path = _new_profile(name, root)
+    with closing(AdbTransport(Wanted(serial=serial))) as transport:
+        facts = read_facts(transport)
+        try:
+            core_mask(transport, "big")
+            cpus = "big"
+        except DeviceError as error:
+            if type(error) is not DeviceError:  # the link, not the cores
+                raise
+            cpus = "any"
+    profile = {
+        "title": f"{facts.get('manufacturer', '')} {facts['model']}".strip(),
+        "transport": "adb",
+        "runtime": "benchmark_model",
+        "match": {"model": [escape(facts["model"])]},
+        "runtime_options": {"num_threads": 1, "cpus": cpus, "precision": "float32", "batch": 1},
+        "conditions": {"max_temperature_c": 40},
+    }
+    if serial is not None:
+        profile["adb"] = {"serial": serial}
+    files.write_text(path, tomli_w.dumps(profile))
+    return path
+
+
+def add_board(name: str, host: str, python: str | None, root: Path) -> Path:
+    """Write `root/devices/NAME.toml` from a board that answers to `ssh HOST`.
+
+    `python`: the command of its interpreter, as a shell would read it.
+
+    Raises:
+        UsageError: that is no name, or the file is there.
+        DeviceError: the board cannot be reached, or has no runtime.
+    """
+    path = _new_profile(name, root)
+    address = Address(host)
+    if python is not None:
+        address = Address(host, python=tuple(shlex.split(python)))
+    with closing(SshTransport(address)) as transport:
+        facts = board.read_facts(transport)
+        runs = _probe(transport)
+    match = {key: escape(facts[key]) for key in ("model", "power_mode") if key in facts}
+    profile: dict[str, Any] = {
+        "title": facts.get("model", host),
+        "transport": "ssh",
+        "runtime": RUNTIMES["torch" if runs["gpu"] else runs["there"][0]],
+        "ssh": {"host": host},
+        "match": match,
+        "runtime_options": {"num_threads": 1, "batch": 1},
+    }
+    if python is not None:
+        profile["ssh"]["python"] = list(address.python)
+    if runs["gpu"]:
+        profile["match"]["gpu"] = escape(runs["gpu"])
+        profile["torch"] = {"device": "cuda"}
+    else:
+        profile["runtime_options"]["cpus"] = "one"
+    files.write_text(path, tomli_w.dumps(profile))
+    return path
+
+
+def _probe(transport: SshTransport) -> dict[str, Any]:
+    """Runtimes and GPU of the board.
+
+    Raises:
+        TargetFailed: there is no Python, or none of the runtimes.
+    """
+    argv = [*transport.python, "-c", PROBE]
+    ended = transport.run(argv, idle_timeout_s=PROBE_TIMEOUT_S, deadline_s=PROBE_TIMEOUT_S)
+    try:
+        found: dict[str, Any] = json.loads(ended.text.splitlines()[-1])
+    except (IndexError, ValueError) as error:
+        raise TargetFailed(
+            f"{' '.join(transport.python)} does not run there: {ended.complaint()}; --python says "
+            "which interpreter to take"
+        ) from error
+    if not found["there"]:
+        raise TargetFailed(
+            f"{' '.join(transport.python)} there has none of {', '.join(RUNTIMES)}: install one, "
+            "or name another interpreter with --python"
+        )
+    return found
+
+
+def _new_profile(name: str, root: Path) -> Path:
+    """Raises UsageError where it cannot be made."""
+    path = root / "devices" / f"{name}.toml"
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
+        raise UsageError(f"{name!r} is no name of a device: small letters, digits, - and _")
+    if path.exists():
+        raise UsageError(f"{path} is there already; change it, or choose another name")
+    return path

@@ -1,0 +1,23 @@
+"""Files by their content: what is on a device already need not be sent again."""
+
+import hashlib
+import re
+from functools import cache
+from pathlib import Path
+
+
+def digest(local: Path) -> str:
+    """The file's SHA-256; read again only where the file has changed."""
+    state = local.stat()
+    return _digest(local, state.st_mtime_ns, state.st_size)
+
+
+@cache
+def _digest(local: Path, _mtime_ns: int, _size: int) -> str:
+    return hashlib.sha256(local.read_bytes()).hexdigest()
+
+
+def name_by_content(local: Path) -> str:
+    """What the file is called on a device."""
+    suffix = local.suffix if re.fullmatch(r"\.[a-z0-9]{1,8}", local.suffix) else ""
+    return f"{digest(local)[:16]}{suffix.replace('.tmp', '')}"
