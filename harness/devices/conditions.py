@@ -22,10 +22,10 @@ class Limits:
 
     def too_hot(self, conditions: Conditions) -> bool:
         """Hotter than the profile allows, or so hot that a phone holds itself back."""
-        temperature_c = _number(conditions, "temperature_c")
-        limit = self.max_temperature_c
-        if limit is not None and temperature_c is not None and temperature_c > limit:
-            return True
+        for name in ("temperature_c", "gpu_temperature_c"):
+            temperature_c, limit = _number(conditions, name), self.max_temperature_c
+            if limit is not None and temperature_c is not None and temperature_c > limit:
+                return True
         status = _number(conditions, "thermal_status")
         return status is not None and status >= THROTTLING
 
@@ -47,7 +47,7 @@ def doubts_between(
 ) -> tuple[str, ...]:
     """Reasons to doubt all that was measured between these readings.
 
-    Other programs lengthen wall time, not the CPU time of our own thread.
+    Other programs lengthen wall time, and take energy, but not the CPU time of our own thread.
     """
     found = []
     for reading in readings:
@@ -64,12 +64,10 @@ def doubts_between(
             found.append(f"GPU held back: {reading['gpu_throttled']}")
         if _number(reading, "gpu_other_processes"):
             found.append("other programs used the GPU")
-        if reading.get("trtexec_warnings"):
-            found.append(f"trtexec: {reading['trtexec_warnings']}")
         if reading.get("throttled", "no") not in ("no", None):
             found.append(f"board held back: {reading['throttled']}")
     others = _number(readings[-1], "other_cpus") if readings else None
-    if clock == "wall" and others is not None and others > OTHER_CPUS:
+    if clock in ("wall", "net", "gross") and others is not None and others > OTHER_CPUS:
         found.append(f"other programs used more than {OTHER_CPUS:g} processors")
     return tuple(dict.fromkeys(found))
 

@@ -205,7 +205,7 @@ class Device:
         if identity["converter"] == "litert-torch":
             del identity["converter"]  # tables older than the choice do not have it
         if isinstance(session, EnergySession):
-            identity |= {"clock": "net", "meter": session.meter, "window_s": session.window_s}
+            identity |= {"clock": "net", "meter": session.meter}
         for name in ("gpu", "power_mode"):  # where there is one
             if name in session.environment:
                 identity[name] = session.environment[name]

@@ -58,7 +58,7 @@ class EnergySession:
         values = {
             "wall": (max(1, round(used.seconds * 1e9 / used.runs)),),
             "gross": (max(1, round(gross_nj)),),
-            "net": (max(1, round(gross_nj - idle_nj)),),
+            "net": (round(gross_nj - idle_nj),),  # below 0 where idling took as much
         }
         return Samples(at_ns, values, used.runs)
 
@@ -73,7 +73,8 @@ class EnergySession:
         for _ in range(IDLE_WINDOWS):
             idle = self._session.energy(None, self.window_s)
         self._idle_w = idle.energy_mj / 1e3 / idle.seconds
-        return self._session.conditions() | {"idle_power_w": round(self._idle_w, 3)}
+        told = {"idle_power_w": round(self._idle_w, 3), "window_s": round(self.window_s, 3)}
+        return self._session.conditions() | told
 
     def close(self) -> None:
         self._session.close()

@@ -82,6 +82,10 @@ class Profile(Strict):
             self._is_for(name, "runtime")
         if self.transport != "adb" and self.runtime_options.cpus in ("big", "little"):
             raise ValueError("runtime_options.cpus: big and little are for phones; use a mask")
+        if self.runtime == "tensorrt":
+            for name in ("num_threads", "cpus"):
+                if name in self.runtime_options.model_fields_set:
+                    raise ValueError(f"runtime_options.{name}: has no effect on tensorrt")
         if self.torch.device == "cpu" and self.torch.cuda_graphs:
             raise ValueError("torch.cuda_graphs: needs device = 'cuda'")
         if self.runtime_options.converter != "litert-torch" and (

@@ -123,6 +123,9 @@ def records_of(visits: Visits, campaign: str) -> list[Record]:
         judge = Judge.of(visits.journal, visits.limits, clock)
         for index, entry in enumerate(visits.entries):
             chosen = choose(visits.by_entry[index], judge, visits.plan)
+            suspect = chosen.suspect
+            if clock == "net" and np.median(samples(chosen.visits, clock)) <= 0:
+                suspect = (*suspect, "takes no more than idling does")
             records.append(
                 Record(
                     role=entry.role,
@@ -132,7 +135,7 @@ def records_of(visits: Visits, campaign: str) -> list[Record]:
                     clock=clock,
                     campaign=campaign,
                     statistics=_statistics(chosen.visits, clock),
-                    suspect=chosen.suspect,
+                    suspect=suspect,
                 )
             )
     return records

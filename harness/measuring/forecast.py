@@ -5,6 +5,7 @@ import time
 from harness.measuring.rounds import Visits
 from harness.measuring.samples import samples
 from harness.measuring.statistics import expected_error
+from harness.tables.record import quantity_of
 
 
 def forecast(visits: Visits, deadline_s: float | None) -> str:
@@ -24,6 +25,8 @@ def forecast(visits: Visits, deadline_s: float | None) -> str:
         parts.append(f"the budget of {_minutes(left_s)} left suffices for about {rounds}")
     else:
         parts.append(f"about {_minutes(shortest_s)}, longer where times are unsteady")
+    if quantity_of(visits.clock) == "energy":
+        return "; ".join(parts)
     pilot = samples(visits.by_entry[0], visits.clock).min(axis=1)
     error = expected_error(pilot, max(1, min(rounds, len(pilot) // 2)))
     parts.append(f"expected error of one time {error:.1%}, as steady as the machine is now")

@@ -7,7 +7,7 @@ from pathlib import Path
 from harness import files
 from harness.deploy.front import Front
 from harness.devices.device import Device
-from harness.errors import FileFormatError, UsageError
+from harness.errors import FileFormatError, TableError, UsageError
 from harness.pipeline.benchmark import profile_ops
 from harness.pipeline.job import Run
 from harness.predictors.breakdown import Network, Part, break_down
@@ -26,10 +26,14 @@ def breakdown(job: Run, device: str, asked: Sequence[str]) -> list[Part]:
         TableError: there is no table, or it lacks a block.
     """
     latency = Table.load(job.workspace.table(device, job.space.name))
+    asked_for = networks(job, device, asked)
     path = job.workspace.table(device, job.space.name, "energy")
-    return break_down(
-        networks(job, device, asked), latency, Table.load(path) if path.exists() else None
-    )
+    if path.exists():
+        try:
+            return break_down(asked_for, latency, Table.load(path))
+        except TableError as error:
+            job.console.say(f"without energies: {error}")
+    return break_down(asked_for, latency)
 
 
 def networks(job: Run, device: str, asked: Sequence[str]) -> list[Network]:
@@ -39,16 +43,16 @@ def networks(job: Run, device: str, asked: Sequence[str]) -> list[Network]:
         UsageError: there is no such file, or the number of calls is none.
         FileFormatError: the file is broken.
     """
-    found = []
+    found: dict[str, Network] = {}
     for text in asked:
-        name, _, calls = text.partition("@")
-        if calls and not re.fullmatch(r"[1-9]\d{0,5}", calls):
-            raise UsageError(f"--arch {text!r}: {calls!r} is no number of calls; write {name}@3")
-        blocks = _blocks(job, device, name)
-        found.append(Network(text, blocks, int(calls or 1)))
-    if len({network.name for network in found}) < len(found):
-        raise UsageError("--arch names a network twice; say how often it is called by @2")
-    return found
+        match = re.fullmatch(r"(.+?)(?:@(\d{1,6}))?", text)
+        name, calls = (match[1], int(match[2] or 1)) if match else (text, 1)
+        if not calls:
+            raise UsageError(f"--arch {text!r}: 0 is no number of calls; write {name}@3")
+        if name in found:
+            raise UsageError(f"--arch names {name} twice; say how often it is called: {name}@2")
+        found[name] = Network(text, _blocks(job, device, name), calls)
+    return list(found.values())
 
 
 def _blocks(job: Run, device: str, name: str) -> tuple[Block, ...]:

@@ -60,9 +60,12 @@ class BlockTablePredictor:
         return self.error.describe()
 
     def facts(self) -> dict[str, Any]:
-        """The table's error and its calibration."""
+        """The error and the calibration of a table of latencies."""
         judged = asdict(self.error) if self.error else {}
-        return judged | asdict(self.calibration) | {"rests_on": self.describe()}
+        found = asdict(self.calibration)
+        for name in ("per_block", "per_parameter", "offset"):
+            found[f"{name}_ns"] = found.pop(name)
+        return judged | found | {"rests_on": self.describe()}
 
     @property
     def resolutions(self) -> tuple[int, ...]:

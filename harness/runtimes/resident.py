@@ -33,7 +33,7 @@ from harness.transports.transport import ResidentTransport
 
 AGENT = Path(__file__).with_name("agent")
 VISIT_WARMUP = 1  # untimed runs
-INFER_BATCHES = 64  # in one request
+INFER_IMAGES = 64  # in one request, about
 PROFILED_RUNS = 20
 OPEN_TIMEOUT_S, ANSWER_TIMEOUT_S = 120.0, 60.0
 MOST_LOSSES = 3  # of the agent on a board, without an answer between them
@@ -123,11 +123,12 @@ class ResidentSession:
 
     def infer(self, workload: Workload, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         batch = self._options.batch
+        step = batch * max(1, INFER_IMAGES // batch)
         short = -len(images) % batch  # the runtime's batch is fixed: fill the last one up
         padded = np.concatenate([images, np.repeat(images[-1:], short, axis=0)])
         logits = [
-            self._infer_part(workload, padded[start : start + INFER_BATCHES * batch])
-            for start in range(0, len(padded), INFER_BATCHES * batch)
+            self._infer_part(workload, padded[start : start + step])
+            for start in range(0, len(padded), step)
         ]
         return np.concatenate(logits)[: len(images)]
 

@@ -8,6 +8,7 @@ exports the time of every single run. The flags come and go with TensorRT's vers
 import hashlib
 import json
 import logging
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,12 +20,12 @@ import numpy.typing as npt
 from harness.errors import DeviceFull, TargetFailed
 from harness.progress import Progress, silent
 from harness.runtimes import onnxruntime
-from harness.runtimes.board import read_conditions
 from harness.runtimes.board import read_facts as board_facts
 from harness.runtimes.conversion.cache import convert_all, converted, named
 from harness.runtimes.conversion.onnx import OnnxConverter
 from harness.runtimes.phone import ask
 from harness.runtimes.session import OpTime, RuntimeOptions, Samples, Session, Workload
+from harness.runtimes.tegrastats import parse_line
 from harness.runtimes.trtexec_flags import WARM_UP_MS, build_flags, open_shapes, run_flags
 from harness.runtimes.trtexec_log import (
     NO_CUDA_GRAPH,
@@ -64,7 +65,13 @@ FACTS = {
     "os": "uname -sr",
     "gpu": "nvidia-smi --query-gpu=name --format=csv,noheader | head -n 1",
 }
-CONDITIONS = {"load": "cat /proc/loadavg", "memory": "grep MemAvailable /proc/meminfo"}
+CONDITIONS = {
+    "load": "cat /proc/loadavg",
+    "memory": "grep MemAvailable /proc/meminfo",
+    "jetson": "timeout 2 tegrastats --interval 100 | head -n 1",
+    "gpu": "nvidia-smi --query-gpu=temperature.gpu,clocks.sm --format=csv,noheader,nounits "
+    "| head -n 1",
+}
 
 
 @dataclass(frozen=True)
@@ -167,7 +174,7 @@ class TensorrtSession:
         answers = ask(self._transport, CONDITIONS)
         warnings, self._warnings = self._warnings, set()
         load, memory = answers["load"].split(), answers["memory"].split()
-        return read_conditions(self._transport) | {
+        return gpu_conditions(answers["jetson"], answers["gpu"]) | {
             "load_1m": float(load[0]) if load else None,
             "memory_available_mb": float(memory[1]) / 1024 if len(memory) > 1 else None,
             "trtexec_warnings": "; ".join(sorted(warnings)) or None,
@@ -292,6 +299,18 @@ def read_facts(transport: Transport) -> dict[str, str]:
         "os": answers["os"],
         "gpu": answers["gpu"] or model or "unknown GPU",
     }
+
+
+def gpu_conditions(jetson: str, other: str) -> dict[str, float | str | None]:
+    """Temperature and clock, by a line of tegrastats or of nvidia-smi; None where neither tells."""
+    line = parse_line(jetson)
+    if line is not None:
+        sensors = {name.lower(): celsius for name, celsius in line.temperatures_c.items()}
+        clock_mhz = line.gpu.mhz if line.gpu else None
+        return {"gpu_temperature_c": sensors.get("gpu"), "gpu_clock_mhz": clock_mhz}
+    found = re.fullmatch(r"(\d{1,4}), (\d{1,6})", other)
+    temperature_c, mhz = (float(found[1]), float(found[2])) if found else (None, None)
+    return {"gpu_temperature_c": temperature_c, "gpu_clock_mhz": mhz}
 
 
 def _failure(what: str, finished: Finished, log: TrtexecLog) -> TargetFailed:

@@ -104,6 +104,10 @@ def test_a_phones_profile_takes_one_pattern_or_several(tmp_path: Path) -> None:
         (BOARD.replace('"b"', '"-oProxyCommand=x"'), r"ssh\.host"),
         (BOARD.replace("host", "hots"), "did you mean 'host'"),
         (BOARD + "python = []\n", r"ssh\.python"),
+        (
+            GOOD.replace('"torch"', '"tensorrt"') + "[runtime_options]\ncpus = 'one'\n",
+            "has no effect on tensorrt",
+        ),
         (GOOD + "[tensorrt]\ncuda_graphs = true\n", "tensorrt: is for runtime = 'tensorrt'"),
         (GOOD + "[torch]\ncuda_graphs = true\n", "needs device = 'cuda'"),
         (GOOD + "[benchmark_model]\ndelegate = 'gpu'\n", "benchmark_model: is for runtime"),

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from harness import cli
 from harness.errors import FileFormatError, TableError, UsageError
 from harness.spaces.arch import Arch
+from harness.tables.table import Table
 from tests.tables.test_calibration import energy_table, made_table
 
 SMALL = Arch(12, (1,) * 3, (3,) * 9, (3,) * 9)
@@ -55,6 +56,21 @@ def test_the_offender_of_a_pipeline_comes_first(root: Path) -> None:
     assert (folder / "breakdown.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_network_is_named_once(root: Path) -> None:
+    with pytest.raises(UsageError, match="twice"):
+        asked(root, f"{root}/small.json", f"{root}/small.json@2")
+
+
+def test_an_energy_table_that_lacks_blocks_costs_only_the_energies(root: Path) -> None:
+    path = root / "tables/cpu.digits.energy.jsonl"
+    table = Table.load(path)
+    kept = tuple(r for r in table.records if all(block.height > 6 for block in r.blocks))
+    replace(table, records=kept).save(path)
+    lines = asked(root, f"{root}/small.json")
+    assert lines[0].startswith("without energies: ")
+    assert "mJ" not in lines[1]
+
+
 def test_more_calls_take_more(root: Path) -> None:
     def total_ms(word: str) -> float:
         asked(root, word)
@@ -70,6 +86,7 @@ def test_more_calls_take_more(root: Path) -> None:
     [
         ("nope", UsageError, "neither a point"),
         ("small.json@0", UsageError, "no number of calls"),
+        ("me@home/net.json", UsageError, "neither a point"),
         ("broken.json", FileFormatError, "broken.json"),
         ("front:1", FileFormatError, "there is no front"),
     ],

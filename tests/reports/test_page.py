@@ -20,7 +20,7 @@ def front() -> Front:
     campaign = {"started_at": "2026-01-01T00:00:00+00:00", "wall_over_cpu": 1.01, "slowdown": 1.2}
     error = ("within_5", "within_10", "mape", "spearman")
     floor = ("floor_within_5", "floor_within_10", "floor_mape")
-    calibration = ("p95", "scale", "per_block", "per_parameter", "offset", "anchors")
+    calibration = ("p95", "scale", "per_block_ns", "per_parameter_ns", "offset_ns", "anchors")
     return Front(
         device=NASTY,
         space="digits",

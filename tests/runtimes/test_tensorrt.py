@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -310,3 +311,26 @@ def test_where_trtexec_was_looked_for_is_told(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("BOARD_TENSORRT", "5106")
     with pytest.raises(TargetFailed, match="before TensorRT 6"):
         opened(OPTIONS)
+
+
+def test_a_jetsons_gpu_is_read_from_tegrastats() -> None:
+    lines = (Path(__file__).parent / "tegrastats_logs/lines.txt").read_text().splitlines()
+    told = [tensorrt.gpu_conditions(line, "") for line in lines]
+    assert all(each.keys() == {"gpu_temperature_c", "gpu_clock_mhz"} for each in told)
+    temperatures_c = [each["gpu_temperature_c"] for each in told]
+    has = [re.search(r"gpu@\d", line, re.IGNORECASE) is not None for line in lines]
+    assert [value is not None for value in temperatures_c] == has
+    assert sum(has) > len(lines) / 2
+    assert all(0 < float(value) < 100 for value in temperatures_c if value is not None)
+    assert sum(each["gpu_clock_mhz"] is not None for each in told) > len(lines) / 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "temperature_c", "mhz"),
+    [("41, 1755", 41.0, 1755.0), ("", None, None), ("[N/A], 1755", None, None)],
+)
+def test_another_gpu_is_read_from_nvidia_smi(
+    answer: str, temperature_c: float | None, mhz: float | None
+) -> None:
+    told = {"gpu_temperature_c": temperature_c, "gpu_clock_mhz": mhz}
+    assert tensorrt.gpu_conditions("", answer) == told

@@ -7,6 +7,7 @@ that are refreshed only now and then, none at all. Where there is none there is 
 All functions take the GPU that networks run on, or None: that of NVML (nvml.py) or a Jetson's own.
 """
 
+import contextlib
 import glob
 import json
 import os
@@ -134,6 +135,9 @@ class PowerMeter(object):
         return energy_mj, seconds
 
     def _keep_sampling(self):
+        if hasattr(os, "sched_setaffinity"):  # not where networks are timed
+            with contextlib.suppress(OSError):
+                os.sched_setaffinity(0, range(os.cpu_count()))
         while not self._closing.wait(self.period_ms / 1e3):
             self._sample()
 

@@ -45,7 +45,8 @@ class Agent(object):
         if hasattr(os, "sched_getaffinity"):
             environment["processors"] = str(sorted(os.sched_getaffinity(0)))
         environment["processor"] = system.processor()
-        environment.update(meters.facts(self.gpu))
+        if on_gpu:
+            environment.update(meters.facts(self.gpu))
         environment.update(self.runtime.environment)
         answer = {"environment": environment, "meter": None, "no_meter": no_meter}
         if self.meter is not None:
@@ -71,17 +72,17 @@ class Agent(object):
         if run is not None:
             run()
             self.runtime.wait()
+        runs, end = 0, time.monotonic() + request["window_s"]
         self.meter.start()
-        runs, end = 0, time.time() + request["window_s"]
-        while time.time() < end:
-            if run is None:
-                time.sleep(max(0.0, end - time.time()))
-                continue
-            for _ in range(AT_ONCE):
-                run()
-            self.runtime.wait()
-            runs += AT_ONCE
-        energy_mj, seconds = self.meter.stop()
+        try:
+            while run is not None and time.monotonic() < end:
+                for _ in range(AT_ONCE):
+                    run()
+                self.runtime.wait()
+                runs += AT_ONCE
+            time.sleep(max(0.0, end - time.monotonic()))
+        finally:
+            energy_mj, seconds = self.meter.stop()
         return {"energy_mj": energy_mj, "seconds": seconds, "runs": runs}
 
     def infer(self, request):
@@ -115,5 +116,6 @@ class Agent(object):
 
     def unload(self, request):
         del self.loaded[request["id"]]
+        self.runtime.forget()
         gc.collect()
         return {}

@@ -35,6 +35,9 @@ class CpuRuntime(object):
     def wait(self):
         """Until all runs are done."""
 
+    def forget(self):
+        """Give back what was kept of networks that are no longer loaded."""
+
     def profile(self, run, request, runs):  # noqa: ARG002 - for those that can
         """Times by type of operator, of `runs` runs."""
         raise ValueError("this runtime tells no times of operators")
@@ -42,8 +45,8 @@ class CpuRuntime(object):
 
 def warm_up(run, wait, longest_s=2.0):
     """Run until three runs in a row are no faster; the time of the fastest."""
-    fastest, stale, end = None, 0, time.time() + longest_s
-    while stale < 3 and (fastest is None or time.time() < end):
+    fastest, stale, end = None, 0, time.monotonic() + longest_s
+    while stale < 3 and (fastest is None or time.monotonic() < end):
         start = wall_clock_ns()
         run()
         wait()

@@ -5,6 +5,8 @@ import torch
 
 from timing import CpuRuntime, wall_clock_ns
 
+IMAGE_CHANNELS = (1, 3)
+
 
 class TorchRuntime(CpuRuntime):
     """torch eager."""
@@ -14,9 +16,14 @@ class TorchRuntime(CpuRuntime):
         self.options = request["torch"]
         torch.set_num_threads(request["threads"])
         torch.set_grad_enabled(False)
+        self.precision = None
         if self.options["autocast"] != "off":
+            self.precision = getattr(torch, self.options["autocast"])
             # For good, as the weights in their other precision are kept as long as it lasts.
-            torch.autocast(self.device, getattr(torch, self.options["autocast"])).__enter__()
+            torch.autocast(self.device, dtype=self.precision).__enter__()
+            one = torch.ones(1, 1, device=self.device)
+            if one.mm(one).dtype != self.precision:
+                raise ValueError("torch %s has no %s here" % (torch.__version__, self.precision))
         self.environment = {"torch": torch.__version__}
 
     def load(self, request):
@@ -33,7 +40,14 @@ class TorchRuntime(CpuRuntime):
         shape = (request["batch"], first["in_channels"], first["height"], first["width"])
         network = self.placed(network)
         images = self.random_images(shape)
+        if self.precision is not None and first["in_channels"] not in IMAGE_CHANNELS:
+            images = images.to(self.precision)  # as the block before would give it
         return network, self.runner(network, images)
+
+    def forget(self):
+        """Give back what was kept of networks that are no longer loaded."""
+        if self.precision is not None and not self.options["cuda_graphs"]:  # they point into it
+            torch.clear_autocast_cache()
 
     def placed(self, given):
         """A network or images, where and as networks run."""
@@ -48,6 +62,8 @@ class TorchRuntime(CpuRuntime):
         return lambda: network(images)
 
     def profile(self, run, _request, runs):
+        if self.options["cuda_graphs"]:
+            raise ValueError("operators inside a CUDA graph are not told: take cuda_graphs = false")
         profiler = torch.profiler
         kinds = [profiler.ProfilerActivity.CPU]
         if self.device == "cuda":
@@ -128,7 +144,11 @@ class TorchCudaRuntime(TorchRuntime):
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self.pool):
             network(images)
-        return graph.replay
+
+        def replay(_kept=images):  # the graph reads it wherever it lay
+            graph.replay()
+
+        return replay
 
     def time(self, run, runs):
         walls, devices = [], []
