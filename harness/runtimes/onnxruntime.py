@@ -1,12 +1,17 @@
 """onnxruntime on the CPU, through the resident agent."""
 
+import re
 from importlib.util import find_spec
 
 from harness.errors import MissingExtra
-from harness.runtimes.conversion.onnx import OnnxConverter
+from harness.runtimes.conversion.onnx import OPSET, OnnxConverter
 from harness.runtimes.resident import model_file_session
 from harness.runtimes.session import RuntimeOptions, Session
 from harness.transports.transport import ResidentTransport
+
+# By onnxruntime's minor version (its docs/Versioning.md); JetPack 4 has 1.10 at most.
+OPSETS = {5: 12, 6: 13, 7: 13, 8: 14, 9: 15, 10: 15, 11: 16}
+ASK_TIMEOUT_S = 60.0
 
 
 def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Session:
@@ -17,4 +22,16 @@ def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Sessi
     """
     if transport.is_here and find_spec("onnxruntime") is None:
         raise MissingExtra("the runtime onnxruntime is not installed: pip install '.[onnx]'")
-    return model_file_session(transport, "onnxruntime", options, OnnxConverter(options.batch))
+    opset = OPSET if transport.is_here else opset_there(transport)
+    return model_file_session(
+        transport, "onnxruntime", options, OnnxConverter(options.batch, opset)
+    )
+
+
+def opset_there(transport: ResidentTransport) -> int:
+    """The newest ONNX operators that a board's onnxruntime and ours have in common."""
+    argv = [*transport.python, "-c", "import onnxruntime; print(onnxruntime.__version__)"]
+    said = transport.run(argv, idle_timeout_s=ASK_TIMEOUT_S, deadline_s=ASK_TIMEOUT_S).text
+    found = re.match(r"1\.(\d+)\.", said)
+    # Without an answer the agent will say what is wrong.
+    return OPSETS.get(int(found[1]), OPSET) if found else OPSET

@@ -22,7 +22,7 @@ from harness.progress import Progress, silent
 from harness.runtimes import onnxruntime
 from harness.runtimes.board import read_facts as board_facts
 from harness.runtimes.conversion.cache import convert_all, converted, named
-from harness.runtimes.conversion.onnx import OnnxConverter
+from harness.runtimes.conversion.onnx import OPSET, OnnxConverter
 from harness.runtimes.phone import ask
 from harness.runtimes.session import OpTime, RuntimeOptions, Samples, Session, Workload
 from harness.runtimes.tegrastats import parse_line
@@ -104,7 +104,6 @@ class TensorrtSession:
     def __init__(self, transport: Transport, options: RuntimeOptions) -> None:
         self._transport = transport
         self._options = options
-        self._converter = OnnxConverter(options.batch)
         self._trtexec = options.tensorrt.trtexec
         self._engines: dict[Workload, Engine] = {}
         self._run_ns: dict[Workload, int] = {}
@@ -113,6 +112,7 @@ class TensorrtSession:
         self._here: Session | None = None  # onnxruntime on this computer, for accuracies
         said = self._help()
         version = parse_log(said).version
+        self._converter = OnnxConverter(options.batch, opset_of(version))
         self._flags = parse_flags(said)
         self._build_flags = build_flags(options, self._flags)
         self._folder, digest = self._open()
@@ -299,6 +299,14 @@ def read_facts(transport: Transport) -> dict[str, str]:
         "os": answers["os"],
         "gpu": answers["gpu"] or model or "unknown GPU",
     }
+
+
+def opset_of(version: str | None) -> int:
+    """The newest ONNX operators that we and this TensorRT have (onnx-tensorrt, operators.md)."""
+    major, minor = (int(part) for part in ((version or "7") + ".0").split(".")[:2])
+    if (major, minor) >= (8, 6):
+        return OPSET
+    return 13 if major >= 8 else 11
 
 
 def gpu_conditions(jetson: str, other: str) -> dict[str, float | str | None]:

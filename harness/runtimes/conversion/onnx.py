@@ -18,16 +18,17 @@ class OnnxConverter:
     """By torch's exporter without dynamo: 0.01 s a block, with it 1 to 4 s."""
 
     batch: int
+    opset: int = OPSET  # older runtimes on boards need an older one
     suffix: ClassVar[str] = ".onnx"
     slow: ClassVar[bool] = False
 
     def path(self, workload: Workload) -> Path:
         """Raises MissingExtra where torch or onnx is not installed."""
-        settings = exporter_versions() | {"opset": OPSET, "batch": self.batch}
+        settings = exporter_versions() | {"opset": self.opset, "batch": self.batch}
         return content_path(self.suffix, settings, workload)
 
     def make(self, workload: Workload) -> bytes:
-        return export(workload, self.batch, OPSET)
+        return export(workload, self.batch, self.opset)
 
 
 def exporter_versions() -> dict[str, str | int]:
