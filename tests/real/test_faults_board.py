@@ -2,11 +2,13 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,7 @@ from harness.errors import (
     MissingExtra,
     TargetFailed,
     TargetLost,
+    TargetStalled,
 )
 from harness.runtimes import resident, torch
 from harness.runtimes.resident import ResidentSession
@@ -34,6 +37,7 @@ from tests.real.real_sshd import RealSshd, make_key
 from tests.real.test_transports_phone_board import gone
 
 FROZEN_S = 15.0  # within which a frozen board is noticed
+LONG = "x" * (20 << 20)  # more than is on the way at a time
 BLOCKS = [(block,) for block in DIGITS.distinct_blocks()[:4]]
 
 
@@ -53,6 +57,13 @@ def session(link: SshTransport) -> ResidentSession:
 
 def after(seconds: float, action: Callable[[], object]) -> None:
     threading.Timer(seconds, action).start()
+
+
+def freeze_connections(board: RealSshd) -> None:
+    """The server notices nothing of what happens to them; new ones are welcome."""
+    board.freeze()
+    assert board._child is not None
+    os.kill(board._child.pid, signal.SIGCONT)
 
 
 def test_a_missing_library_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,6 +288,103 @@ def test_signs_of_life_are_given(board: RealSshd, monkeypatch: pytest.MonkeyPatc
     running = link.start(["cat"])
     assert [running.receive(5) for _ in "12"] == ["", ""]
     running.kill()
+    link.close()
+
+
+def test_signs_of_life_are_no_answer(board: RealSshd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "BEAT_S", 0.1)
+    link = opened(board)
+    hung = link.start(["sleep", "5"])
+    with pytest.raises(TargetStalled, match=r"sleep said nothing for 0\.5 s"):
+        hung.receive(0.5)
+    hung.kill()
+    link.close()
+
+
+def test_signs_of_life_do_not_cut_a_line(board: RealSshd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "BEAT_S", 0.0001)
+    link = opened(board)
+    echoing = link.start(["cat"])
+    echoing.send("x" * 8_000_000)
+    while not (line := echoing.receive(5)):
+        pass
+    assert len(line) == 8_000_000
+    echoing.kill()
+    link.close()
+
+
+def test_a_program_that_takes_no_input_is_stalled(
+    board: RealSshd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "SEND_IDLE_S", 0.5)
+    link = opened(board)
+    stopped = link.start(["sleep", "5"])
+    with pytest.raises(TargetStalled, match=r"sleep took no input for 0\.5 s"):
+        stopped.send(LONG)
+    stopped.kill()
+    link.close()
+
+
+def test_input_that_is_taken_slowly_is_fine(
+    board: RealSshd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "SEND_IDLE_S", 0.8)
+    link = opened(board)
+    script = "for _ in 1 2 3 4 5 6 7; do sleep 0.3; head -c 2000000 >/dev/null; done; head -n 1"
+    slow = link.start(["sh", "-c", script])
+    started = time.monotonic()
+    slow.send("x" * 14_000_000 + "the end")
+    assert time.monotonic() - started > 1.2  # longer than the longest silence
+    assert slow.receive(5) == "the end"
+    slow.kill()
+    link.close()
+
+
+@pytest.mark.parametrize("what", ["program", "link"])
+def test_who_ends_while_it_is_sent_something_is_lost_at_once(
+    own_board: RealSshd, what: str
+) -> None:
+    link = opened(own_board)
+    running = link.start(["sleep", "0.5" if what == "program" else "30"])
+    if what == "link":
+        after(0.5, own_board.cut)
+    started = time.monotonic()
+    with pytest.raises(TargetLost, match="sleep has ended, or the link broke"):
+        running.send(LONG)
+    assert time.monotonic() - started < 5
+    running.kill()
+    link.close()
+
+
+# Tells which copies of itself run; the first one goes on for long.
+COPIES = """
+echo $$ >> "$1"
+for copy in $(cat "$1"); do grep -qs . "/proc/$copy/cmdline" && echo "$copy"; done
+[ "$(wc -l < "$1")" -gt 1 ] || sleep 30
+"""
+
+
+@pytest.mark.parametrize("unnoticed", [False, True])
+def test_a_program_whose_link_broke_is_dead_before_it_is_run_again(
+    own_board: RealSshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unnoticed: bool
+) -> None:
+    """`unnoticed`: by the server, as when a cable is pulled."""
+    monkeypatch.setattr(connecting, "KEEPALIVE_S", 0.5)
+    link = opened(own_board, wait_s=30)
+    after(1.0, partial(freeze_connections, own_board) if unnoticed else own_board.cut)
+    copies = tmp_path / "copies"
+    done = link.run(["sh", "-c", COPIES, "sh", str(copies)], idle_timeout_s=20, deadline_s=20)
+    _, again = copies.read_text().split()
+    assert done.text.split() == [again]
+    link.close()
+
+
+def test_a_program_whose_link_broke_ends_even_if_nobody_comes_back(own_board: RealSshd) -> None:
+    link = opened(own_board)
+    after(0.5, own_board.cut)
+    with pytest.raises(TargetLost):
+        link.run(["sleep", "4716"], idle_timeout_s=60, deadline_s=60)
+    assert gone("sleep 4716")
     link.close()
 
 

@@ -1,5 +1,6 @@
 """An open connection to a board, and our files there."""
 
+import secrets
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -9,10 +10,26 @@ from harness.transports.ssh.connection import connect
 from harness.transports.ssh.folder import Folder
 from harness.transports.ssh.loop import EventLoop
 from harness.transports.ssh.process import SshProcess
-from harness.transports.ssh.program import begin, finish
+from harness.transports.ssh.program import TAG, begin, finish
 from harness.transports.transport import Finished, Patience
 
 FILE_IDLE_S, FILE_DEADLINE_S = 30.0, 1800.0
+END_S = 30.0
+
+# Programs outlive their link. These end all that have one of the tags, and wait until they are
+# gone; the second does so when its own link breaks, if the server there notices.
+END = f"""
+for tag in "$@"; do
+    while left=$(grep -ls "{TAG}=$tag" /proc/[0-9]*/environ); [ "$left" ]; do
+        for each in $left; do
+            each=${{each#/proc/}}
+            kill -9 "${{each%/environ}}" 2>/dev/null
+        done
+        sleep 1
+    done
+done
+"""
+LIFELINE = f"read -r _\n{END}"
 
 
 class Link:
@@ -23,21 +40,33 @@ class Link:
         self._loop = loop
         self._address = address
         self._connection = loop.run(connect(address))
+        self.tag = secrets.token_hex(8)
+        loop.run(begin(self._connection, "", ["sh", "-c", LIFELINE, "sh", self.tag]))
         self.folder = Folder(self._ask, str(address), address.folder)
         said = self._ask("cat /etc/machine-id 2>/dev/null || uname -n")
         self.machine = said.text.strip() or address.host
 
     def run(self, argv: Sequence[str], stdin: bytes, patience: Patience) -> Finished:
-        return self._loop.run(finish(self._connection, argv, stdin, patience))
+        return self._loop.run(finish(self._connection, self.tag, argv, stdin, patience))
 
     def start(self, argv: Sequence[str]) -> SshProcess:
-        return SshProcess(self._loop, self._loop.run(begin(self._connection, argv)))
+        return SshProcess(self._loop, self._loop.run(begin(self._connection, self.tag, argv)))
 
     def pull(self, remote: PurePosixPath, local: Path) -> None:
         read = self._ask('cat -- "$1"', str(remote))
         if read.status:
             raise TargetFailed(f"cannot read {remote} of {self._address}: {read.complaint()}")
         local.write_bytes(read.stdout)
+
+    def end_all_of(self, tags: Sequence[str]) -> None:
+        """End the programs of other links.
+
+        Raises:
+            TargetLost: this link broke, too.
+            TargetStalled: they cannot be ended.
+        """
+        what = f"ending what ran on {self._address} when its link broke"
+        self.run(["sh", "-c", END, "sh", *tags], b"", Patience(what, END_S, END_S))
 
     def close(self) -> None:
         async def abort() -> None:

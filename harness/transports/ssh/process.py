@@ -8,6 +8,7 @@ from harness.transports.ssh.loop import EventLoop
 from harness.transports.ssh.program import STDERR, Program
 
 BEAT_S = 20.0  # between the empty lines by which our agent knows that we are still here
+SEND_IDLE_S = 30.0  # in which it has to take some of what it is sent
 KEPT_BYTES = 1 << 16  # of its standard error
 
 
@@ -19,10 +20,16 @@ class SshProcess:
         self._program = program
         self._lines = b""
         self._errors = b""
-        self._heart = loop.begin(_beat(program))
+        self._turn = asyncio.Lock()  # to write a whole line
+        self._heart = loop.begin(self._beat())
 
     def send(self, line: str) -> None:
-        self._loop.run(self._program.write(line.encode() + b"\n"))
+        try:
+            self._loop.run(self._write(line.encode() + b"\n"))
+        except TimeoutError as error:
+            raise TargetStalled(
+                f"{self._program.name} took no input for {SEND_IDLE_S:g} s"
+            ) from error
 
     def receive(self, idle_timeout_s: float) -> str | None:
         while b"\n" not in self._lines:
@@ -30,7 +37,7 @@ class SshProcess:
                 said = self._loop.run(self._program.listen(idle_timeout_s))
             except TimeoutError as error:
                 raise TargetStalled(
-                    f"{self._program.name} said nothing for {idle_timeout_s:.0f} s"
+                    f"{self._program.name} said nothing for {idle_timeout_s:g} s"
                 ) from error
             if said is None:
                 return None  # an unfinished line is no answer
@@ -50,9 +57,12 @@ class SshProcess:
         self._heart.cancel()
         self._loop.run(self._program.kill())
 
+    async def _write(self, line: bytes) -> None:
+        async with self._turn:
+            await self._program.write(line, SEND_IDLE_S)
 
-async def _beat(program: Program) -> None:
-    with suppress(TargetLost):
-        while True:
-            await asyncio.sleep(BEAT_S)
-            await program.write(b"\n")
+    async def _beat(self) -> None:
+        with suppress(TargetLost, TimeoutError):
+            while True:
+                await asyncio.sleep(BEAT_S)
+                await self._write(b"\n")

@@ -14,7 +14,9 @@ from harness.transports.transport import Finished, Patience
 # Servers before OpenSSH 7.9 pass no signals on. But each command leads a process group of its own:
 # the first line tells which, so that it can be killed through another channel.
 MARK = b"harness: process group "
-WRAPPER = f'echo "{MARK.decode()}$$"; exec "$@"'
+# And each has its link's tag in its environment, to be found by when the link is lost.
+TAG = "HARNESS_LINK"
+WRAPPER = f'echo "{MARK.decode()}$$"; export {TAG}="$1"; shift; exec "$@"'
 KILL_TIMEOUT_S = 5.0
 LINGER_S = 1.0  # for the last output of a program that has ended
 CHUNK = 1 << 16
@@ -64,6 +66,7 @@ class Program(asyncssh.SSHClientSession[bytes]):
     def exit_status_received(self, status: int) -> None:
         self.status = status
         self._said.put_nowait((STDOUT, b""))  # wakes who listens
+        self._writable.set()  # and who writes
 
     def exit_signal_received(self, signal: str, *_: object) -> None:
         self.exit_status_received(SIGNALLED + getattr(Signals, f"SIG{signal}", Signals.SIGKILL))
@@ -73,6 +76,7 @@ class Program(asyncssh.SSHClientSession[bytes]):
             self._said.put_nowait((STDOUT, self._greeting))
         self._ended, self._lost = True, exc
         self._begun.set()
+        self._writable.set()
         self._said.put_nowait(None)
 
     def _without_greeting(self, data: bytes) -> bytes:
@@ -107,20 +111,29 @@ class Program(asyncssh.SSHClientSession[bytes]):
                 raise TargetLost(f"the link broke while {self.name} ran: {self._lost or 'closed'}")
         return said
 
-    async def write(self, data: bytes) -> None:
-        """Raises TargetLost where nobody reads any more."""
-        try:
-            for start in range(0, len(data), CHUNK):
+    async def write(self, data: bytes, idle_timeout_s: float | None = None) -> None:
+        """Give it some input, as fast as it takes it.
+
+        Raises:
+            TargetLost: it has ended, or the link broke.
+            TimeoutError: it took nothing for so long.
+        """
+        for start in range(0, len(data), CHUNK):
+            async with asyncio.timeout(idle_timeout_s):
                 await self._writable.wait()
+            try:
+                if self.status is not None:
+                    raise BrokenPipeError
                 self._channel.write(data[start : start + CHUNK])
-                self._said.put_nowait((STDOUT, b""))  # it is alive
-        except OSError as error:
-            raise TargetLost(f"{self.name} has ended, or the link broke") from error
+            except OSError as error:
+                raise TargetLost(f"{self.name} has ended, or the link broke") from error
 
     async def feed(self, stdin: bytes) -> None:
         """All of its input; one that does not read it may."""
         with suppress(TargetLost, OSError):
-            await self.write(stdin)
+            for start in range(0, len(stdin), CHUNK):
+                await self.write(stdin[start : start + CHUNK])
+                self._said.put_nowait((STDOUT, b""))  # for who listens: it is alive
             self._channel.write_eof()
 
     async def kill(self) -> None:
@@ -133,13 +146,13 @@ class Program(asyncssh.SSHClientSession[bytes]):
         self._channel.abort()
 
 
-async def begin(connection: asyncssh.SSHClientConnection, argv: Sequence[str]) -> Program:
+async def begin(connection: asyncssh.SSHClientConnection, tag: str, argv: Sequence[str]) -> Program:
     """Start a program; no shell there sees what `argv` means.
 
     Raises:
         TargetLost: the link broke.
     """
-    command = f"exec sh -c {shlex.quote(WRAPPER)} sh {shlex.join(argv)}"
+    command = f"exec sh -c {shlex.quote(WRAPPER)} sh {shlex.join([tag, *argv])}"
     try:
         _, program = await connection.create_session(
             lambda: Program(connection, argv[0]), command, encoding=None
@@ -152,6 +165,7 @@ async def begin(connection: asyncssh.SSHClientConnection, argv: Sequence[str]) -
 
 async def finish(
     connection: asyncssh.SSHClientConnection,
+    tag: str,
     argv: Sequence[str],
     stdin: bytes,
     patience: Patience,
@@ -162,7 +176,7 @@ async def finish(
         TargetLost, TargetStalled
     """
     with patience.waiting() as timeout_s:
-        program = await asyncio.wait_for(begin(connection, argv), timeout_s)
+        program = await asyncio.wait_for(begin(connection, tag, argv), timeout_s)
     feeder = asyncio.create_task(program.feed(stdin))
     outputs = {STDOUT: bytearray(), STDERR: bytearray()}
     try:

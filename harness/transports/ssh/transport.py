@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class SshTransport:
     """A board that answers at an address.
 
-    All operations can be repeated, so a link that breaks is made anew: whoever unplugs the board,
-    or restarts it, has `wait_s` to put it right.
+    All operations can be repeated, so a link that breaks is made anew, and what still runs of the
+    old one is ended: whoever unplugs the board, or restarts it, has `wait_s` to put it right.
     """
 
     def __init__(self, address: Address) -> None:
@@ -28,6 +28,7 @@ class SshTransport:
             raise MissingExtra("boards over SSH: pip install '.[ssh]'")
         self._address = address
         self._link: Link | None = None
+        self._former: list[str] = []  # tags of links whose programs may still run
         self._persistence = Persistence(self._connect, self._disconnect, address.wait_s)
         self._loop = EventLoop()
         self.is_here = False
@@ -81,9 +82,13 @@ class SshTransport:
             from harness.transports.ssh.link import Link  # with asyncssh, which may be missing
 
             self._link = Link(self._loop, self._address)
+        if self._former:
+            self._link.end_all_of(self._former)
+            self._former.clear()
         return self._link
 
     def _disconnect(self) -> None:
         if self._link is not None:
             self._link.close()
+            self._former.append(self._link.tag)
             self._link = None
