@@ -46,6 +46,7 @@ def devices_check(
     (chosen,) = devices_named([device], root, benchmark_model)
     for step, found in check(chosen):
         terminal().say(f"{step:<22} {found}")
+    terminal().say(f"ready: harness measure --device {device}")
 
 
 @devices_app.command("add")

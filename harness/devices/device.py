@@ -154,8 +154,9 @@ class Device:
             found = environment.get(name, "")
             if not any(fnmatchcase(found, pattern) for pattern in patterns):
                 raise DeviceNotFound(
-                    f"{self.name} wants {name} = {' or '.join(patterns)}, and this is "
-                    f"{found or 'without one'}; another kind needs a device of its own"
+                    f"{self.name} wants {name} = {' or '.join(patterns)}, and what is there "
+                    f"{f'is {found}' if found else 'has none'}; another kind needs a device of its "
+                    "own"
                 )
 
     def _transport(self) -> Transport:

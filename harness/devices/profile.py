@@ -181,6 +181,8 @@ def _explain(error: ValidationError) -> str:
     """The first mistake in one line, with the nearest key for an unknown one."""
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
+    if where == "runtime_options.cpus":
+        return f"{where}: write any, one, big, little, or a mask such as 0x3"
     if first["type"] != "extra_forbidden":
         return f"{where}: {first['msg']}" if where else first["msg"].removeprefix("Value error, ")
     section: type[Strict] = Profile

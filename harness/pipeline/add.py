@@ -91,13 +91,14 @@ def add_board(name: str, host: str, python: str | None, root: Path) -> Path:
         "transport": "ssh",
         "runtime": RUNTIMES["torch" if runs["gpu"] else runs["there"][0]],
         "ssh": {"host": host},
-        "match": match,
         "runtime_options": {"num_threads": 1, "batch": 1},
     }
+    if match:
+        profile["match"] = match
     if python is not None:
         profile["ssh"]["python"] = list(address.python)
     if runs["gpu"]:
-        profile["match"]["gpu"] = escape(runs["gpu"])
+        profile["match"] = match | {"gpu": escape(runs["gpu"])}
         profile["torch"] = {"device": "cuda"}
     else:
         profile["runtime_options"]["cpus"] = "one"

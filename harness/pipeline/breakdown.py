@@ -73,6 +73,16 @@ def _blocks(job: Run, device: str, name: str) -> tuple[Block, ...]:
         raise FileFormatError(f"{path}: {error}") from error
 
 
+def about(job: Run, device: str) -> str:
+    """What the numbers are."""
+    table = Table.load(job.workspace.table(device, job.space.name))
+    since = table.campaigns[table.calibrating_campaign()]["started_at"]
+    return (
+        f"{device}, predicted from its table, {table.clock} clock at full speed, as of {since}; "
+        "what verifying measured is in the report"
+    )
+
+
 def describe(parts: Sequence[Part]) -> Iterator[str]:
     """The networks, then the most expensive blocks of all."""
     latency_ms = sum(part.latency_ms for part in parts)
@@ -86,13 +96,13 @@ def describe(parts: Sequence[Part]) -> Iterator[str]:
         own = [part for part in parts if part.network == name]
         yield f"{name:<42.42} {_figures(own, latency_ms, energy_mj)}"
     ordered = sorted(parts, key=lambda part: -part.latency_ms)
-    yield f"{'block':<62} {_heading(energy_mj)}"
+    yield f"{'block':<72} {_heading(energy_mj)}"
     for part in ordered[:LISTED]:
         where = part.what if len(names) == 1 else f"{part.network} {part.what}"
-        yield f"{part.place:>3} {where:<58.58} {_figures([part], latency_ms, energy_mj)}"
+        yield f"{part.place:>3} {where:<68.68} {_figures([part], latency_ms, energy_mj)}"
     rest = ordered[LISTED:]
     if rest:
-        yield f"    {f'{len(rest)} others':<58} {_figures(rest, latency_ms, energy_mj)}"
+        yield f"    {f'{len(rest)} others':<68} {_figures(rest, latency_ms, energy_mj)}"
 
 
 def _heading(energy_mj: float | None) -> str:
@@ -118,7 +128,11 @@ def describe_ops(job: Run, device: Device, asked: Sequence[str]) -> Iterator[str
     for network in networks(job, device.name, asked):
         ops = profile_ops(device, network.blocks)
         total_ms = sum(each.mean_ms for each in ops)
-        yield f"{network.name}: operators, profiled ({total_ms * network.calls:.4g} ms a request)"
+        yield (
+            f"{network.name}: operators, profiled now: {total_ms * network.calls:.4g} ms a request "
+            "(profiling takes time itself: only the shares tell)"
+        )
+        yield f"  {'operator':<40} {'runs':>5} {'ms':>9}    {'share':>6}"
         for each in ops[:LISTED]:
             own_ms = network.calls * each.mean_ms
             share = each.mean_ms / total_ms if total_ms else 0.0

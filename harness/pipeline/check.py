@@ -57,7 +57,8 @@ def _check_unit(device: Device) -> Iterator[tuple[str, str]]:
                 told = session.meter.name if session.meter else f"none: {session.no_meter}"
                 yield "energy counter", told
             for name, value in session.conditions().items():
-                yield name, "unknown" if value is None else str(value)
+                if value is not None:
+                    yield name, str(value)
 
 
 def _free_mb(transport: KeepingTransport) -> float:

@@ -155,6 +155,11 @@ def _cost(job: Run, twins: _Twins, name: str) -> Cost:
         predictor = twins.latency
     else:
         path = job.workspace.table(*where)
+        if not path.exists() and quantity == "energy":
+            raise UsageError(
+                f"there are no energies of {device} (no {path}): "
+                f"`harness measure --energy --device {device} --space {space.name}` measures them"
+            )
         if not path.exists():
             raise UsageError(
                 f"{name!r} is no device with a table of {space.name} (no {path}), and none of "

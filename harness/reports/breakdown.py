@@ -25,9 +25,11 @@ def save_breakdown(parts: Sequence[Part], device: str, folder: Path) -> list[Pat
     from matplotlib.patches import Patch
 
     shown = _shown(parts)
-    panels = [("latency_ms", "ms a request")]
+    total_ms = sum(part.latency_ms for part in parts)
+    panels = [("latency_ms", f"ms a request, of {total_ms:.4g}")]
     if all(part.energy_mj is not None for part in parts):
-        panels.append(("energy_mj", "mJ a request"))
+        total_mj = sum(part.energy_mj or 0.0 for part in parts)
+        panels.append(("energy_mj", f"mJ a request, of {total_mj:.4g}"))
     networks = list(dict.fromkeys(part.network for part in parts))
     colours = {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(networks)}
     size = (4.5 + 3.5 * len(panels), 1.3 + BAR_HEIGHT_IN * len(shown))

@@ -5,7 +5,9 @@ import hashlib
 import itertools
 import json
 import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
@@ -35,6 +37,7 @@ AGENT = Path(__file__).with_name("agent")
 VISIT_WARMUP = 1  # untimed runs
 INFER_IMAGES = 64  # in one request, about
 PROFILED_RUNS = 20
+MOST_CHATTER = 100  # lines before an answer
 OPEN_TIMEOUT_S, ANSWER_TIMEOUT_S = 120.0, 60.0
 MOST_LOSSES = 3  # of the agent on a board, without an answer between them
 
@@ -181,9 +184,11 @@ class ResidentSession:
                 f"no Python on the device that runs our agent (3.6 or newer): {error}; {hint}"
             ) from error
         except TargetFailed as error:
-            if "ModuleNotFoundError" not in str(error):
+            if not re.search("ModuleNotFoundError|ImportError", str(error)):
                 raise
             raise TargetFailed(f"{error}; install it for the device's Python, or {hint}") from error
+        if "environment" not in answer:
+            raise TargetFailed(f"no Python on the device that runs our agent; {hint}")
         self.meter = Meter(**answer["meter"]) if answer["meter"] else None
         self.no_meter: str = answer["no_meter"]
         environment: dict[str, str] = answer["environment"]
@@ -246,13 +251,22 @@ class ResidentSession:
 
     def _ask(self, request: dict[str, Any], timeout_s: float = ANSWER_TIMEOUT_S) -> dict[str, Any]:
         self._process.send(json.dumps(request))
-        line = self._process.receive(timeout_s)
-        if line is None:
-            raise AgentEnded(f"the agent ended: {self._process.stderr_tail()}")
-        answer: dict[str, Any] = json.loads(line)
+        answer = self._answer(timeout_s)
         if "error" in answer:
             raise TargetFailed(f"the device could not {request['op']}: {answer['error']}")
         return answer
+
+    def _answer(self, timeout_s: float) -> dict[str, Any]:
+        """The next line of the agent's; whatever starts it may talk before."""
+        for _ in range(MOST_CHATTER):
+            line = self._process.receive(timeout_s)
+            if line is None:
+                raise AgentEnded(f"the agent ended: {self._process.stderr_tail()}")
+            with suppress(ValueError):
+                answer = json.loads(line)
+                if isinstance(answer, dict):
+                    return answer
+        raise AgentEnded(f"what was started there is not our agent: it says {line!r:.100}")
 
 
 def model_file_session(

@@ -111,7 +111,9 @@ cpus = "{1 << max(os.sched_getaffinity(0)):#x}"
     )
 
 
-def write_board(root: Path, board: RealSshd, wait_s: float = 60) -> None:
+def write_board(
+    root: Path, board: RealSshd, wait_s: float = 60, python: str = sys.executable
+) -> None:
     """The device `loopback-board`: torch in this very interpreter, on the last processor."""
     folder = root / "devices"
     folder.mkdir(parents=True, exist_ok=True)
@@ -123,7 +125,7 @@ runtime = "torch"
 
 [ssh]
 host = "{board.name}"
-python = "{sys.executable}"
+python = "{python}"
 wait_s = {wait_s}
 
 [runtime_options]

@@ -443,7 +443,7 @@ def test_another_board_than_the_profile_says_is_refused(
     path = tmp_path / "devices/loopback-board.toml"
     path.write_text(path.read_text() + '\n[match]\npower_mode = "MAXN"\n')
     with (
-        pytest.raises(DeviceNotFound, match="wants power_mode = MAXN, and this is without one"),
+        pytest.raises(DeviceNotFound, match="wants power_mode = MAXN, and what is there has none"),
         Device.find("loopback-board", tmp_path).open(),
     ):
         pass
@@ -469,5 +469,28 @@ def test_energies_are_not_guessed(tmp_path: Path, own_board: RealSshd) -> None:
     with (
         pytest.raises(DeviceError, match="no energy counter"),
         Device.find("loopback-board", tmp_path).open("energy"),
+    ):
+        pass
+
+
+def test_what_a_wrapper_says_before_our_program_does_no_harm(
+    tmp_path: Path, own_board: RealSshd
+) -> None:
+    wrapper = tmp_path / "activated"
+    wrapper.write_text(f'#!/bin/sh\necho "Activating"\necho 3\nexec {sys.executable} "$@"\n')
+    wrapper.chmod(0o755)
+    write_board(tmp_path, own_board, python=str(wrapper))
+    with Device.find("loopback-board", tmp_path).open() as running:
+        assert running.visit(BLOCKS[0], 3).values["wall"]
+
+
+@pytest.mark.parametrize("python", ["/bin/cat", "/usr/bin/yes"])
+def test_what_is_no_python_is_said_to_be_none(
+    tmp_path: Path, own_board: RealSshd, python: str
+) -> None:
+    write_board(tmp_path, own_board, python=python)
+    with (
+        pytest.raises(TargetFailed, match="no Python on the device that runs our agent"),
+        Device.find("loopback-board", tmp_path).open(),
     ):
         pass

@@ -44,8 +44,9 @@ def asked(root: Path, *words: str) -> list[str]:
 def test_the_offender_of_a_pipeline_comes_first(root: Path) -> None:
     small, large = f"{root}/small.json@2", f"{root}/large.json"
     lines = asked(root, small, large)
-    assert "2 network(s)" in lines[0]
-    assert "mJ" in lines[0]
+    assert "predicted from its table" in lines[0]
+    assert "2 network(s)" in lines[1]
+    assert "mJ" in lines[1]
     headings = [number for number, line in enumerate(lines) if line.startswith("block")]
     assert large[:20] in lines[headings[0] + 1]
     folder = root / "reports" / "cpu.digits"
@@ -68,7 +69,7 @@ def test_an_energy_table_that_lacks_blocks_costs_only_the_energies(root: Path) -
     replace(table, records=kept).save(path)
     lines = asked(root, f"{root}/small.json")
     assert lines[0].startswith("without energies: ")
-    assert "mJ" not in lines[1]
+    assert "mJ" not in lines[2]
 
 
 def test_more_calls_take_more(root: Path) -> None:

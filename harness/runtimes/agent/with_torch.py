@@ -107,7 +107,10 @@ class TorchCudaRuntime(TorchRuntime):
 
     def __init__(self, request):
         if not torch.cuda.is_available():
-            raise RuntimeError("torch %s here finds no CUDA GPU" % torch.__version__)
+            raise RuntimeError(
+                "torch %s there finds no CUDA GPU: a CUDA build of torch and NVIDIA's driver are "
+                "needed" % torch.__version__
+            )
         TorchRuntime.__init__(self, request)
         # What a heuristic chooses is the same every time; what trials choose is not.
         torch.backends.cudnn.benchmark = False
