@@ -249,6 +249,6 @@ def test_an_energy_table_limits_a_search(energies: Path, name: str) -> None:
 def test_energy_is_an_objective_where_there_is_a_table(energies: Path) -> None:
     ended = run(energies, "--objective", "energy", *WORDS)
     assert ended.returncode == 0, ended.stderr
-    assert "no device with a table" in one_line(
+    assert "harness measure --energy --device slow" in one_line(
         run(energies, "--objective", "slow.energy", *WORDS), 2
     )

@@ -1,6 +1,7 @@
 """Daemons that several tests share, and the profiles by which harness reaches them."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -54,6 +55,14 @@ def be_client(sshd: RealSshd, monkeypatch: pytest.MonkeyPatch) -> None:
     """Use the configuration and keys that know this server, and no others."""
     monkeypatch.setenv("HOME", str(sshd.client))
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _hanging_up_ends_programs() -> Iterator[None]:
+    """Also where the tests themselves were started by nohup, which daemons would inherit."""
+    before = signal.signal(signal.SIGHUP, lambda *_: None)  # unlike ignoring, it is not inherited
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture(scope="session", autouse=True)
