@@ -293,7 +293,6 @@ def breakdown(
     job = job_for(space, root)
     check_known(device, job)
     parts = step.breakdown(job, device, arch)
-    terminal().say(step.about(job, device))
     for line in step.describe(parts):
         terminal().say(line)
     for path in step.save(job, device, parts):

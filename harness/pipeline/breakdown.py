@@ -27,6 +27,7 @@ def breakdown(job: Run, device: str, asked: Sequence[str]) -> list[Part]:
     """
     latency = Table.load(job.workspace.table(device, job.space.name))
     asked_for = networks(job, device, asked)
+    job.console.say(_about(latency))
     path = job.workspace.table(device, job.space.name, "energy")
     if path.exists():
         try:
@@ -73,13 +74,12 @@ def _blocks(job: Run, device: str, name: str) -> tuple[Block, ...]:
         raise FileFormatError(f"{path}: {error}") from error
 
 
-def about(job: Run, device: str) -> str:
+def _about(table: Table) -> str:
     """What the numbers are."""
-    table = Table.load(job.workspace.table(device, job.space.name))
     since = table.campaigns[table.calibrating_campaign()]["started_at"]
     return (
-        f"{device}, predicted from its table, {table.clock} clock at full speed, as of {since}; "
-        "what verifying measured is in the report"
+        f"{table.device}, predicted from its table, {table.clock} clock at full speed, as of "
+        f"{since}; what verifying measured is in the report"
     )
 
 

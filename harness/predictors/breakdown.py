@@ -36,19 +36,24 @@ def break_down(
     Raises:
         TableError: a table lacks a block, or cannot be calibrated.
     """
+    times = _values(networks, latency)
+    energies = _values(networks, energy) if energy else None
     parts = []
-    for network in networks:
-        names = [*(block.key for block in network.blocks), "besides blocks"]
-        times = _values(network, latency)
-        energies = _values(network, energy) if energy else [None] * len(names)
-        for place, (name, time, used) in enumerate(zip(names, times, energies, strict=True)):
-            parts.append(Part(network.name, place, name, time, used))
+    for number, network in enumerate(networks):
+        for place, latency_ms in enumerate(times[number]):
+            last = place == len(network.blocks)
+            what = "besides blocks" if last else network.blocks[place].key
+            energy_mj = energies[number][place] if energies else None
+            parts.append(Part(network.name, place, what, latency_ms, energy_mj))
     return parts
 
 
-def _values(network: Network, table: Table) -> list[float]:
-    """ms, or mJ, of each block and of the rest."""
+def _values(networks: Sequence[Network], table: Table) -> list[list[float]]:
+    """ms, or mJ, of each network's blocks and of the rest."""
     calibration = calibrate(table, table.clock)
     values = table.block_values(table.clock)
-    parts = [calibration.block_part(b, block_value(values, b)) for b in network.blocks]
-    return [network.calls * part / 1e6 for part in [*parts, calibration.offset]]
+    found = []
+    for network in networks:
+        parts = [calibration.block_part(b, block_value(values, b)) for b in network.blocks]
+        found.append([network.calls * part / 1e6 for part in [*parts, calibration.offset]])
+    return found

@@ -133,7 +133,6 @@ class Iterations:
 
     latency_ns: tuple[int, ...]  # to the GPU, computing, and back
     compute_ns: tuple[int, ...]  # on the GPU alone
-    enqueue_ns: tuple[int, ...] | None  # asking for it, on the CPU; None before TensorRT 8
 
 
 def parse_times(text: str, warm_up_ms: float) -> Iterations:
@@ -150,14 +149,9 @@ def parse_times(text: str, warm_up_ms: float) -> Iterations:
     timed = rows[first:]
     if not timed:
         raise TargetFailed("trtexec exported no timed run")
-    enqueue_ns = None
-    if "startEnqMs" in timed[0]:
-        asked = [(_number(row, "startEnqMs"), _number(row, "endEnqMs")) for row in timed]
-        enqueue_ns = tuple(max(0, _ns(end_ms - start_ms)) for start_ms, end_ms in asked)
     return Iterations(
         tuple(_ns(_number(row, "latencyMs")) for row in timed),
         tuple(_ns(_number(row, "computeMs")) for row in timed),
-        enqueue_ns,
     )
 
 

@@ -132,7 +132,6 @@ def test_times_of_single_runs_are_read() -> None:
     found = parse_times(recorded("times-a100"), 0)
     assert found.compute_ns == (1_938_430, 1_912_830, 1_915_900, 1_916_930)
     assert found.latency_ns == found.compute_ns  # there were no transfers
-    assert found.enqueue_ns == (32_760, 10_290, 8_370, 8_110)
 
 
 def test_runs_of_the_warming_up_are_left_out() -> None:
@@ -162,7 +161,6 @@ SEVEN = {
 def test_the_older_names_of_fields_are_known() -> None:
     found = parse_times(json.dumps([SEVEN]), 200)
     assert (found.latency_ns, found.compute_ns) == ((2_750_000,), (2_000_000,))
-    assert found.enqueue_ns is None
 
 
 @pytest.mark.parametrize(
