@@ -163,7 +163,10 @@ class Table:
             roles[record.campaign].add(record.role)
         looks = [name for name, seen in roles.items() if seen == {"sentinel", "anchor"}]
         if not looks:
-            raise TableError(f"the table of {self.device} for {self.space} has no blocks yet")
+            raise TableError(
+                f"the table of {self.device} for {self.space} has no blocks yet; "
+                f"`harness measure --device {self.device} --space {self.space}` measures them"
+            )
         sizes = Counter(record.campaign for record in self.records)
         return max(looks, key=lambda name: (sizes[name], self._started(name)))
 
@@ -175,7 +178,10 @@ class Table:
         """
         blocks = Counter(record.campaign for record in self.records if record.role == "block")
         if not blocks:
-            raise TableError(f"the table of {self.device} for {self.space} has no blocks yet")
+            raise TableError(
+                f"the table of {self.device} for {self.space} has no blocks yet; "
+                f"`harness measure --device {self.device} --space {self.space}` measures them"
+            )
 
         def rank(campaign: str) -> tuple[int, bool, str]:
             finished = bool(self.campaigns[campaign].get("finished", True))
