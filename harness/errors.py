@@ -77,6 +77,10 @@ class TargetFailed(DeviceError):
     """The device answered that it could not do what it was asked."""
 
 
+class Infeasible(DeviceError):
+    """The device cannot run a block at all: a buffer is too small, or it lacks an operator."""
+
+
 class ConversionFailed(DeviceError):
     """A network could not be made into the file that the device's runtime takes."""
 

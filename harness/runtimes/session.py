@@ -59,6 +59,19 @@ class TensorrtOptions:
 
 
 @dataclass(frozen=True)
+class DpuOptions:
+    """A simulated DPU: its size, its memory, and the constants fitted to measurements."""
+
+    architecture: str = "B4096"
+    clock_mhz: float = 300.0
+    ddr_gb_s: float = 17.0
+    vector_ns: float = 0.0
+    ddr_share: float = 1.0
+    pass_cycles: float = 0.0
+    fitted_to: str = ""  # "": to nothing measured on this device
+
+
+@dataclass(frozen=True)
 class RuntimeOptions:
     """The settings of a device that change its numbers."""
 
@@ -71,6 +84,7 @@ class RuntimeOptions:
     benchmark_model: BenchmarkModelOptions = BenchmarkModelOptions()
     torch: TorchOptions = TorchOptions()
     tensorrt: TensorrtOptions = TensorrtOptions()
+    dpu: DpuOptions = DpuOptions()
 
     def here(self) -> "RuntimeOptions":
         """The same for this computer, whose cores have other names."""
