@@ -7,7 +7,6 @@ pooling and whole networks follow from the same engines and buffers; nobody meas
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from harness.runtimes.dpu.architecture import Dpu, Map
 from harness.runtimes.dpu.limits import check
@@ -65,11 +64,12 @@ def network_cost(dpu: Dpu, blocks: Sequence[Block]) -> Cost:
     Raises:
         Infeasible: the DPU cannot run one of the blocks.
     """
-    stays = [dpu.fits(outputs_of(block)) for block in blocks]
-    saved = [not stay or after.residual for stay, (_, after) in zip(stays, pairwise(blocks))]
-    loaded = [True, *(not stay for stay in stays)]
-    ends = map(Edges, loaded, [*saved, True])
-    costs = [block_cost(dpu, block, edges) for block, edges in zip(blocks, ends, strict=True)]
+    stays = [dpu.fits(outputs_of(block)) for block in blocks[:-1]]
+    loads = [True, *(not stay for stay in stays)]
+    followed = zip(stays, blocks[1:], strict=True)
+    saves = [*(not stay or after.residual for stay, after in followed), True]
+    placed = zip(blocks, loads, saves, strict=True)
+    costs = [block_cost(dpu, block, Edges(load, save)) for block, load, save in placed]
     return Cost(
         sum(cost.cycles for cost in costs),
         sum(cost.loaded_bytes for cost in costs),

@@ -1,7 +1,7 @@
 """A session whose visits are answered by the cost model."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy.typing as npt
 from harness.errors import TargetFailed
 from harness.progress import Progress, silent
 from harness.runtimes.dpu.architecture import Dpu
-from harness.runtimes.dpu.model import block_cost, network_cost
+from harness.runtimes.dpu.model import network_cost
 from harness.runtimes.session import RuntimeOptions, Samples, Session, Workload
 from harness.spaces.block import Block
 from harness.transports.transport import ResidentTransport
@@ -31,7 +31,7 @@ class SimulatedSession:
         dpu, self._dpu, self._transport = options.dpu, Dpu.of(options.dpu), transport
         self._torch: Session | None = None
         processor = f"DPUCZDX8G {dpu.architecture}, {dpu.clock_mhz:g} MHz, {dpu.ddr_gb_s:g} GB/s"
-        self.environment = {"processor": f"{processor} (simulated)"}
+        self.environment: Mapping[str, str] = {"processor": f"{processor} (simulated)"}
 
     def prepare(self, workloads: Sequence[Workload], on_progress: Progress = silent) -> None:
         pass
