@@ -27,10 +27,11 @@ def devices_list(root: Root = HERE) -> None:
     from harness.devices.profile import load_profile, profile_paths
     from harness.tables.table import evidence
 
-    titles = {name: load_profile(name, root).title for name in sorted(profile_paths(root))}
+    profiles = {name: load_profile(name, root) for name in sorted(profile_paths(root))}
+    titles = {name: profile.title for name, profile in profiles.items()}
     widths = max(map(len, titles)), max(map(len, titles.values()))
     for name, title in titles.items():
-        what = evidence(name, root / "tables")
+        what = profiles[name].evidence or evidence(name, root / "tables")
         terminal().say(f"{name:<{widths[0]}} {title:<{widths[1]}} {what}")
 
 

@@ -84,6 +84,11 @@ class Front:
             raise FileFormatError(f"{path} is not a whole front")
         return front
 
+    @property
+    def simulated(self) -> str | None:
+        """What stands behind simulated latencies; None where they were measured or imported."""
+        return (self.table.get("campaign") or {}).get("simulated")
+
     def unverified(self) -> "Front":
         """The front as the search left it."""
         points = tuple(

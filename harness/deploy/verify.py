@@ -110,8 +110,8 @@ def verified(
     points = []
     answers: Sequence[Judged | None] = judged or [None] * len(front.points)
     for point, latency_ms, seen in zip(front.points, predicted_ms, answers, strict=True):
-        statistics, wall = timed[point.arch, clock], timed[point.arch, "wall"]
-        assert wall.median is not None
+        statistics, wall = timed[point.arch, clock], timed.get((point.arch, "wall"))
+        wall_ns = wall.median if wall else None  # simulated ones have no wall
         points.append(
             replace(
                 point,
@@ -119,10 +119,10 @@ def verified(
                 latency_ms_interval=interval_ms(float(latency_ms), predictor.relative_error),
                 latency_ms_measured=statistics.value / 1e6,
                 latency_ms_measured_interval=(statistics.low / 1e6, statistics.high / 1e6),
-                latency_ms_wall_median=wall.median / 1e6,
+                latency_ms_wall_median=None if wall_ns is None else wall_ns / 1e6,
                 accuracy_measured=seen.accuracy if seen else None,
                 accuracy_measured_interval=seen.interval if seen else None,
-                memory_mb_measured=wall.memory_mb,
+                memory_mb_measured=wall.memory_mb if wall else None,
             )
         )
     return tuple(points)

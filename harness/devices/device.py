@@ -22,6 +22,7 @@ from harness.runtimes.conversion.cache import cache_folder
 from harness.runtimes.resident import ResidentSession
 from harness.runtimes.session import (
     BenchmarkModelOptions,
+    DpuOptions,
     RuntimeOptions,
     Session,
     TensorrtOptions,
@@ -68,6 +69,7 @@ class Device:
             benchmark_model=replace(runner, path=self.benchmark_model or runner.path),
             torch=TorchOptions(**self.profile.torch.model_dump()),
             tensorrt=TensorrtOptions(**self.profile.tensorrt.model_dump()),
+            dpu=DpuOptions(**self.profile.dpu.model_dump()),
         )
 
     @property
@@ -78,10 +80,10 @@ class Device:
     def clock(self) -> str:
         """The clock its latencies are read from.
 
-        On a GPU: the GPU's own. One thread in our own process: CPU time of that thread, which other
+        On a GPU or a simulated accelerator: its own. One thread in our own process: CPU time of that thread, which other
         load on the machine does not lengthen. Everything else: wall time.
         """
-        if self.on_gpu:
+        if self.on_gpu or self.profile.simulated:
             return "device"
         ours = self.profile.runtime != "benchmark_model"
         return "thread" if ours and self.options.num_threads == 1 else "wall"
@@ -100,6 +102,8 @@ class Device:
         profile = self.profile
         if profile.transport == "local":
             return "local"
+        if profile.transport == "none":
+            return f"simulated-{self.name}"
         if profile.transport == "ssh":
             return f"ssh-{profile.ssh.host}"
         match = profile.match.model_dump_json(exclude_defaults=True)
@@ -118,6 +122,8 @@ class Device:
                 yield session
             elif isinstance(session, ResidentSession):
                 yield EnergySession(session)
+            elif self.profile.simulated:
+                raise DeviceError(f"{self.name} is simulated, and its model tells no energies")
             else:
                 raise DeviceError(
                     f"{self.name} tells no energies: the runtime {self.profile.runtime} is a "
@@ -144,7 +150,7 @@ class Device:
         """
         runtime = import_module(f"harness.runtimes.{self.profile.runtime}")
         with closing(runtime.open_session(transport, self.options)) as session:
-            if self.profile.transport != "adb":
+            if self.profile.transport in ("local", "ssh"):
                 self._check_match(session.environment)
             yield session
 
@@ -160,8 +166,8 @@ class Device:
                 )
 
     def _transport(self) -> Transport:
-        if self.profile.transport == "local":
-            return LocalTransport()
+        if self.profile.transport in ("local", "none"):
+            return LocalTransport(self.hardware)
         if self.profile.transport == "ssh":
             return SshTransport(Address(**self.profile.ssh.model_dump()))
         return AdbTransport(self.wanted, self.profile.adb.wait_s)
@@ -214,6 +220,8 @@ class Device:
             identity["torch"] = profile.torch.model_dump()
         if profile.runtime == "tensorrt":
             identity["tensorrt"] = profile.tensorrt.model_dump(exclude={"trtexec"})
+        if profile.simulated:
+            identity["dpu"] = profile.dpu.model_dump()
         if profile.runtime == "benchmark_model":
             identity["benchmark_model"] = profile.benchmark_model.model_dump(
                 mode="json", exclude={"path"}

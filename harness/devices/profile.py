@@ -12,6 +12,7 @@ from harness.devices.sections import (
     AdbSection,
     BenchmarkModelSection,
     ConditionsSection,
+    DpuSection,
     MatchSection,
     RuntimeSection,
     SshSection,
@@ -20,6 +21,7 @@ from harness.devices.sections import (
     TorchSection,
 )
 from harness.errors import ProfileError
+from harness.runtimes.session import DpuOptions
 
 _PACKAGE = Path(__file__).parent
 SHIPPED = (_PACKAGE / "catalogue", _PACKAGE.parents[1] / "devices")
@@ -32,6 +34,7 @@ PRECISIONS = {
     "litert": TFLITE,
     "benchmark_model": TFLITE,
     "tensorrt": ("float32", "float16"),
+    "dpu": ("int8",),
 }
 TFLITE_RUNTIMES = ("litert", "benchmark_model")
 TRANSPORTS = {  # of each runtime
@@ -40,6 +43,7 @@ TRANSPORTS = {  # of each runtime
     "litert": ("local", "ssh"),
     "benchmark_model": ("adb",),
     "tensorrt": ("local", "ssh"),
+    "dpu": ("none",),
 }
 PHONES_KNOW = ("model", "device", "manufacturer", "soc")
 OTHERS_KNOW = ("model", "processor", "gpu", "power_mode")
@@ -50,14 +54,15 @@ class Profile(Strict):
 
     title: str
     aliases: tuple[str, ...] = ()
-    transport: Literal["local", "ssh", "adb"]
-    runtime: Literal["torch", "onnxruntime", "litert", "benchmark_model", "tensorrt"]
+    transport: Literal["local", "ssh", "adb", "none"]
+    runtime: Literal["torch", "onnxruntime", "litert", "benchmark_model", "tensorrt", "dpu"]
     match: MatchSection = MatchSection()
     adb: AdbSection = AdbSection()
     ssh: SshSection = SshSection()
     benchmark_model: BenchmarkModelSection = BenchmarkModelSection()
     torch: TorchSection = TorchSection()
     tensorrt: TensorrtSection = TensorrtSection()
+    dpu: DpuSection = DpuSection()
     runtime_options: RuntimeSection = RuntimeSection()
     conditions: ConditionsSection = ConditionsSection()
 
@@ -78,7 +83,7 @@ class Profile(Strict):
                 raise ValueError(f"match.{name}: with {self.transport} it is {', '.join(known)}")
         for name in ("adb", "ssh"):
             self._is_for(name, "transport")
-        for name in ("benchmark_model", "torch", "tensorrt"):
+        for name in ("benchmark_model", "torch", "tensorrt", "dpu"):
             self._is_for(name, "runtime")
         if self.transport != "adb" and self.runtime_options.cpus in ("big", "little"):
             raise ValueError("runtime_options.cpus: big and little are for phones; use a mask")
@@ -86,6 +91,12 @@ class Profile(Strict):
             for name in ("num_threads", "cpus"):
                 if name in self.runtime_options.model_fields_set:
                     raise ValueError(f"runtime_options.{name}: has no effect on tensorrt")
+        if self.simulated:
+            for name in ("num_threads", "cpus", "batch"):
+                if name in self.runtime_options.model_fields_set:
+                    raise ValueError(f"runtime_options.{name}: has no effect on a simulated DPU")
+            if "match" in self.model_fields_set or "conditions" in self.model_fields_set:
+                raise ValueError("match, conditions: nothing is reached where a DPU is simulated")
         if self.torch.device == "cpu" and self.torch.cuda_graphs:
             raise ValueError("torch.cuda_graphs: needs device = 'cuda'")
         if self.runtime_options.converter != "litert-torch" and (
@@ -93,6 +104,16 @@ class Profile(Strict):
         ):
             raise ValueError("runtime_options.converter: onnx-tf makes only float32 .tflite files")
         return self
+
+    @property
+    def simulated(self) -> bool:
+        """Whether a cost model answers instead of a device."""
+        return self.runtime == "dpu"
+
+    @property
+    def evidence(self) -> str | None:
+        """What stands behind simulated numbers; None where a device is measured."""
+        return DpuOptions(**self.dpu.model_dump()).evidence if self.simulated else None
 
     def _is_for(self, name: str, part: str) -> None:
         """Raises ValueError where a section is for another transport or runtime."""

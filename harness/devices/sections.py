@@ -87,6 +87,23 @@ class TensorrtSection(Strict):
     extra_args: tuple[Annotated[str, Field(pattern=r"^--\w+(=.*)?$")], ...] = ()
 
 
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
+class DpuSection(Strict):
+    """`[dpu]`: a simulated DPU; the last four are what `harness devices fit` finds."""
+
+    architecture: Literal["B512", "B800", "B1024", "B1152", "B1600", "B2304", "B3136", "B4096"] = (
+        "B4096"
+    )
+    clock_mhz: Annotated[float, Field(gt=0, le=2000)] = 300.0
+    ddr_gb_s: Annotated[float, Field(gt=0, le=1000)] = 17.0
+    vector_ns: Annotated[float, Field(ge=0, le=100_000)] = 0.0
+    ddr_share: Share = 1.0
+    pass_cycles: Annotated[float, Field(ge=0, le=1000)] = 0.0
+    fitted_to: str = ""
+
+
 class MatchSection(Strict):
     """`[match]`: what must be at the other end; patterns as of file names, any of several."""
 

@@ -69,6 +69,7 @@ def run(job: Run, devices: list[Device]) -> list[Front]:
 
 def _measured(job: Run, device: Device) -> Table:
     """A latency table, or the few networks that suffice for a first look."""
-    if job.effort.first_look and not has_blocks(job, device):
+    quick = job.effort.first_look and not device.profile.simulated
+    if quick and not has_blocks(job, device):
         return first_look(job, device)
     return measure(job, device)

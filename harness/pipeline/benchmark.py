@@ -12,7 +12,9 @@ from harness.devices.device import Device
 from harness.errors import FileFormatError, UsageError
 from harness.measuring.campaign import Campaign, Work, run_campaign
 from harness.measuring.plan import Entry, Plan, sentinel
+from harness.measuring.simulation import simulate
 from harness.pipeline.job import Run
+from harness.runtimes.dpu.session import SimulatedSession
 from harness.runtimes.session import OpTime, ProfilingSession, Workload
 from harness.spaces.digits import DIGITS
 
@@ -24,6 +26,7 @@ SUFFIXES = {
     "benchmark_model": ".tflite",
     "torch": ".pt",
     "tensorrt": ".onnx",
+    "dpu": ".pt",
 }
 PROFILING = ("torch", "onnxruntime", "benchmark_model", "tensorrt")
 _ALIKE = ("kind", "schema", "identity")  # what two results must have in common
@@ -72,7 +75,10 @@ def benchmark(job: Run, device: Device, model: Path) -> dict[str, Any]:
             lambda name: job.workspace.journal("benchmark", digest[:12], name),
         )
         session.prepare([entry.workload for entry in entries])
-        campaign = run_campaign(session, todo, fresh=True, on_visit=progress)
+        if isinstance(session, SimulatedSession):
+            campaign = simulate(session, todo)
+        else:
+            campaign = run_campaign(session, todo, fresh=True, on_visit=progress)
     return {
         "kind": "benchmark",
         "schema": SCHEMA,

@@ -45,6 +45,8 @@ def _check_unit(device: Device) -> Iterator[tuple[str, str]]:
             with _step("space"):
                 yield "space", f"{_free_mb(transport):.0f} MB free for our files"
         with _step(device.profile.runtime), device.session(transport) as session:
+            if device.profile.evidence:
+                yield "simulated", device.profile.evidence
             for name, value in (device.identity(session) | dict(session.environment)).items():
                 yield name, str(value)
             entry = sentinel(DIGITS)

@@ -27,6 +27,8 @@ def describe_table(job: Run, table: Table) -> str:
             f"{path}: {len(blocks)} blocks, imported from {table.source}; not calibrated: sums of "
             "blocks are taken as they are, and nobody compared them with whole networks here"
         )
+    if table.simulated is not None:
+        return f"{path}: {_simulated(table)}"
     suspect = sum(bool(record.suspect) for record in blocks)
     doubts = f"; {suspect} of them suspect: repeat with --fresh" if suspect else ""
     calibrating = table.calibrating_campaign()
@@ -45,3 +47,13 @@ def describe_table(job: Run, table: Table) -> str:
         f"measured {campaign['started_at']} in at least {campaign['rounds']} visits{unfinished}; "
         f"{judged}{calibrated}{doubts}"
     )
+
+
+def _simulated(table: Table) -> str:
+    parts = [f"{len(table.blocks(table.clock))} blocks, {table.simulated}"]
+    if table.select("holdout", table.clock, table.calibrating_campaign()):
+        parts.append(end_to_end_error(table, table.clock).describe())
+    if table.infeasible:
+        block, why = next(iter(table.infeasible.items()))
+        parts.append(f"{len(table.infeasible)} blocks cannot run, such as {block.key}: {why}")
+    return "; ".join(parts)

@@ -10,6 +10,7 @@ import numpy as np
 
 from harness.deploy.front import Front, gaps, verification_entries
 from harness.devices.device import Device
+from harness.effort import SIMULATED
 from harness.errors import FileFormatError
 from harness.files import replace_atomically
 from harness.pipeline.first_look import latency_of
@@ -46,7 +47,7 @@ def verify(
     networks = list(files) or networks
     if evaluator and device.range_images is None and device.options.precision == "int8":
         device = replace(device, range_images=training_images(job, evaluator))
-    plan = job.effort.verification
+    plan = SIMULATED if device.profile.simulated else job.effort.verification
     entries = verification_entries(front, job.space, networks, plan.anchors)
     table_path = job.workspace.table(device.name, job.space.name)
     with device.open() as session:

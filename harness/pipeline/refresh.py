@@ -8,7 +8,14 @@ from harness.devices.device import Device
 from harness.measuring.campaign import Campaign
 from harness.measuring.plan import Entry, block_entries, refit_entries
 from harness.pipeline.job import Run
-from harness.pipeline.table import covered, is_begun, load_or_start, run_on_terminal, work
+from harness.pipeline.table import (
+    check_measured,
+    covered,
+    is_begun,
+    load_or_start,
+    run_on_terminal,
+    work,
+)
 from harness.runtimes.session import Session
 from harness.spaces.block import Block
 from harness.spaces.space import Space
@@ -29,6 +36,7 @@ def refresh(job: Run, device: Device) -> Table:
     path = job.workspace.table(device.name, job.space.name)
     table = Table.load(path)
     space = covered(table, job.space)
+    check_measured(device)
     with device.open() as session:
         load_or_start(path, device, space.name, device.identity(session))
         visitor = _Visitor(job, device, session, space)

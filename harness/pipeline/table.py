@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from harness.devices.device import Device
-from harness.errors import TableError
+from harness.errors import TableError, UsageError
 from harness.measuring.campaign import Campaign, Work, latest_campaign, run_campaign
 from harness.measuring.forecast import forecast
 from harness.measuring.plan import Entry, Plan, refit_entries, table_entries
+from harness.measuring.simulation import simulate
 from harness.pipeline.job import Run
 from harness.pipeline.side_by_side import on_each
 from harness.predictors.block_table import BlockTablePredictor
+from harness.runtimes.dpu.session import SimulatedSession
 from harness.runtimes.session import Session
 from harness.spaces.space import Space
 from harness.tables.table import Table
@@ -64,13 +66,15 @@ def check_alike(units: Sequence[Device]) -> None:
 
 def _measure_share(job: Run, unit: Device, share: tuple[int, int]) -> tuple[Table, Campaign | None]:
     """The table as it was, and what one phone (or the only device) has to add to it."""
-    entries = table_entries(job.space, job.effort.plan(job.quantity).anchors, share)
+    plan = job.effort.plan(job.quantity, unit.profile.simulated)
+    entries = table_entries(job.space, plan.anchors, share)
     with unit.open(job.quantity) as session:
         identity = unit.identity(session)
         table = load_or_start(_path(job, unit), unit, job.space.name, identity, job.quantity)
-        todo = work(job, unit, session, entries, job.effort.plan(job.quantity))
+        todo = work(job, unit, session, entries, plan)
         begun = is_begun(table, session, todo)
-        if not job.fresh and not begun and _is_measured(table, session, job, entries):
+        done = not unit.profile.simulated and _is_measured(table, session, job, entries)
+        if not job.fresh and not begun and done:
             job.console.say(
                 f"{unit} is measured for {job.space.name} already; --fresh measures anew, "
                 "--refit only calibrates anew, --refresh looks for what has changed"
@@ -88,6 +92,7 @@ def refit(job: Run, device: Device) -> Table:
     """
     table = Table.load(_path(job, device))
     space = covered(table, job.space)
+    check_measured(device)
     plan = job.effort.plan(job.quantity)
     with device.open(job.quantity) as session:
         identity = device.identity(session)
@@ -96,6 +101,14 @@ def refit(job: Run, device: Device) -> Table:
         fresh = not is_begun(table, session, todo)
         campaign = run_on_terminal(job, device, session, todo, "calibrate anew", fresh)
     return saved(job, device, table, campaign)
+
+
+def check_measured(device: Device) -> None:
+    """Raises UsageError where a device is simulated: the time of day changes nothing there."""
+    if device.profile.simulated:
+        raise UsageError(
+            f"{device.name} is simulated: `harness measure` makes its whole table anew in a second"
+        )
 
 
 def covered(table: Table, space: Space) -> Space:
@@ -107,6 +120,8 @@ def run_on_terminal(
     job: Run, device: Device, session: Session, todo: Work, title: str, fresh: bool
 ) -> Campaign:
     """A campaign on the terminal: files first, then the plan, then the visits."""
+    if isinstance(session, SimulatedSession):
+        return simulate(session, todo)
     with job.console.step(f"prepare {device}") as progress:
         session.prepare([entry.workload for entry in todo.entries], progress)
     with job.console.step(f"{title} on {device}") as progress:
@@ -122,7 +137,7 @@ def run_on_terminal(
 def load_or_start(
     path: Path, device: Device, space: str, identity: dict[str, Any], quantity: str = "latency"
 ) -> Table:
-    """The table in the file, or an empty one.
+    """The table in the file, or an empty one (also where it was simulated otherwise).
 
     Raises:
         TableError: the file is broken, or was measured on something else.
@@ -132,6 +147,8 @@ def load_or_start(
     table = Table.load(path)
     for name, value in identity.items():
         if table.identity.get(name) != value:
+            if table.simulated and device.profile.simulated:
+                return Table(device.name, space, identity, {}, ())
             raise TableError(
                 f"{path} was measured with {name} = {table.identity.get(name)!r}, this is "
                 f"{value!r}: another device. Move the file away, or give this device its own name"

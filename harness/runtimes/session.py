@@ -70,6 +70,13 @@ class DpuOptions:
     pass_cycles: float = 0.0
     fitted_to: str = ""  # "": to nothing measured on this device
 
+    @property
+    def evidence(self) -> str:
+        """What stands behind its numbers."""
+        if self.fitted_to:
+            return f"simulated, fitted to {self.fitted_to}"
+        return "simulated, uncalibrated: its constants were not fitted on this device"
+
 
 @dataclass(frozen=True)
 class RuntimeOptions:

@@ -35,6 +35,8 @@ class Limit:
 
     def check(self, space: Space) -> None:
         """Raises InfeasibleConstraint, at once, where no network of the space can meet it."""
+        if not math.isfinite(self.cost.least):
+            raise InfeasibleConstraint(f"no network of {space.name} has a {self.cost.name} at all")
         if self.at_most < self.cost.least:
             raise InfeasibleConstraint(
                 f"no network of {space.name} has a {self.cost.name} of {self.at_most:g} "

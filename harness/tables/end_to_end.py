@@ -29,8 +29,14 @@ class EndToEndError:
     floor_within_5: float
     floor_within_10: float
     floor_mape: float
+    simulated: bool = False  # so were the networks, whole
 
     def describe(self) -> str:
+        if self.simulated:
+            return (
+                f"{self.within_5:.0%} of {self.networks} holdout networks within 5 % and "
+                f"{self.within_10:.0%} within 10 % of simulating them whole"
+            )
         return (
             f"{self.within_5:.0%} of {self.networks} holdout networks within 5 % and "
             f"{self.within_10:.0%} within 10 % of measured "
@@ -64,6 +70,7 @@ def end_to_end_error(table: Table, clock: str) -> EndToEndError:
         floor_within_5=float(np.mean(floor <= 0.05)),
         floor_within_10=float(np.mean(floor <= 0.10)),
         floor_mape=float(floor.mean()),
+        simulated=table.simulated is not None,
     )
 
 

@@ -1,6 +1,7 @@
 """A table: all records of one device and space, of latency or energy, in one file of JSON lines."""
 
 import json
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from statistics import median
 from typing import Any
 
 from harness import files
-from harness.errors import TableError
+from harness.errors import FileFormatError, TableError
 from harness.spaces.block import Block
 from harness.tables.record import Record
 
@@ -34,6 +35,25 @@ class Table:
     def clock(self) -> str:
         """The clock that its numbers are read from."""
         return str(self.identity.get("clock", "wall"))
+
+    @property
+    def simulated(self) -> str | None:
+        """What stands behind simulated numbers; None where they were measured or imported."""
+        found = [facts["simulated"] for facts in self.campaigns.values() if "simulated" in facts]
+        return str(found[-1]) if found else None
+
+    @property
+    def infeasible(self) -> dict[Block, str]:
+        """Blocks that the device cannot run, and why: they have no latency.
+
+        Raises:
+            TableError: the header names what is no block.
+        """
+        try:
+            listed = [facts.get("infeasible", {}) for facts in self.campaigns.values()]
+            return {Block.parse(key): str(why) for found in listed for key, why in found.items()}
+        except (FileFormatError, AttributeError) as error:
+            raise TableError(f"the table of {self.device} lists as infeasible: {error}") from error
 
     @classmethod
     def load(cls, path: Path) -> "Table":
@@ -198,8 +218,10 @@ class Table:
         return str(self.campaigns[campaign]["started_at"])
 
     def block_values(self, clock: str) -> dict[Block, float]:
-        """What was measured of each block, at the level of the machine in `block_campaign`."""
-        return {block: r.statistics.value for block, r in self.blocks(clock).items()}
+        """What was measured of each block, at the level of the machine in `block_campaign`;
+        infinite for what the device cannot run."""
+        measured = {block: r.statistics.value for block, r in self.blocks(clock).items()}
+        return dict.fromkeys(self.infeasible, math.inf) | measured
 
     def blocks(self, clock: str) -> dict[Block, Record]:
         """The record of each block, at the level of the machine in `block_campaign`.
@@ -254,6 +276,9 @@ def evidence(device: str, folder: Path) -> str:
     sources = [table.source for table in tables if table.source is not None]
     if sources:
         return f"imported from {sources[0]}"
+    simulated = [table.simulated for table in tables if table.simulated]
+    if simulated:
+        return simulated[-1]
     dates = [facts["started_at"][:10] for table in tables for facts in table.campaigns.values()]
     if not dates:
         return "never run on hardware"

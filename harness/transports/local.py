@@ -78,7 +78,9 @@ class LocalTransport:
 
     is_here = True
     python: Sequence[str] = (sys.executable,)
-    hardware = "local"
+
+    def __init__(self, hardware: str = "local") -> None:
+        self.hardware = hardware
 
     def run(
         self,

@@ -31,6 +31,7 @@ class SimulatedSession:
         dpu, self._dpu, self._transport = options.dpu, Dpu.of(options.dpu), transport
         self._torch: Session | None = None
         processor = f"DPUCZDX8G {dpu.architecture}, {dpu.clock_mhz:g} MHz, {dpu.ddr_gb_s:g} GB/s"
+        self.evidence = dpu.evidence
         self.environment: Mapping[str, str] = {"processor": f"{processor} (simulated)"}
 
     def prepare(self, workloads: Sequence[Workload], on_progress: Progress = silent) -> None:
@@ -50,11 +51,7 @@ class SimulatedSession:
             Infeasible: the DPU cannot run it.
             TargetFailed: it is a model file: the cost model takes blocks.
         """
-        blocks = _blocks(workload)
-        cost = (
-            block_cost(self._dpu, *blocks) if len(blocks) == 1 else network_cost(self._dpu, blocks)
-        )
-        return self._dpu.nanoseconds(cost.cycles)
+        return self._dpu.nanoseconds(network_cost(self._dpu, _blocks(workload)).cycles)
 
     def infer(self, workload: Workload, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         if self._torch is None:
