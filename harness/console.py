@@ -79,7 +79,7 @@ class Terminal:
         for heading in (
             "#",
             "predicted ms (95 %)",
-            "measured ms",
+            "simulated ms" if front.simulated else "measured ms",
             "predicted %",
             "test %",
             "MACs, M",
@@ -95,18 +95,20 @@ class Terminal:
                 f"{point.macs / 1e6:.2f}",
             )
         self._console.print(table)
+        if front.simulated:
+            self.say(f"latencies: {front.simulated}")
         if front.accuracy_predictor.get("rmse") is None:
             self.say(front.accuracy_predictor["describe"])
         checked = front.verification
         if checked:
-            rises = ""
+            rises, seen = "", "simulated" if front.simulated else "measured"
             if "accuracy_gain_along_front" in checked:
                 gain = checked["accuracy_gain_along_front"]
                 rises = f"test accuracy rises by {gain:.1f} points; "
             self.say(
                 f"{front.device}: {len(front.points)} networks over a factor "
                 f"{checked['latency_span']:.1f} in latency; {rises}"
-                f"{checked['latency_within_10']:.0%} of measured latencies within 10 % "
+                f"{checked['latency_within_10']:.0%} of {seen} latencies within 10 % "
                 f"of predicted, {checked['latency_within_interval']:.0%} in their 95 % interval"
             )
 

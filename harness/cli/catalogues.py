@@ -75,6 +75,24 @@ def devices_add(
     terminal().say(f"{path}; try it: harness devices check {name}")
 
 
+@devices_app.command("fit")
+def devices_fit(
+    name: Annotated[str, typer.Argument(help="A simulated device, or a new name.")],
+    measurements: Annotated[
+        list[Path], typer.Option(help="A CSV file of blocks timed on a board (docs/fpga.md).")
+    ],
+    like: Annotated[
+        str, typer.Option(help="Whose architecture, clock and memory a new device has.")
+    ] = "zu3eg",
+    root: Root = HERE,
+) -> None:
+    """Fit a simulated DPU's constants to blocks measured on a board, and write its profile."""
+    from harness.pipeline.fit import fit_device
+
+    for line in fit_device(name, measurements, like, root):
+        terminal().say(line)
+
+
 @tables_app.command("show")
 def tables_show(
     device: Annotated[str, typer.Argument(help="Name of a device.")],

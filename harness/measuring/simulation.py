@@ -10,7 +10,7 @@ from harness.tables.record import Record, Statistics
 
 
 def simulate(session: SimulatedSession, work: Work) -> Campaign:
-    """A record of every entry that the device can run; blocks that it cannot are listed with why."""
+    """A record of every entry that the device can run; the facts list blocks that it cannot."""
     name = campaign_id(work.identity, session.environment, work.entries, work.plan)
     records, infeasible = [], {}
     for entry in work.entries:

@@ -74,15 +74,12 @@ def _draw(axes: "Axes", front: Front) -> None:
             markersize=5,
             elinewidth=1,
             capsize=2,
-            label=f"front: measured on the device, {accuracies} (95 % intervals)",
+            label=_label_of_timed(front, accuracies),
         )
     axes.set_xscale("log")
     _plain_ticks(axes)
     _cut_below_front(axes, front)
-    how = (
-        "as imported" if front.table.get("source") else f"{front.table['clock']} clock, full speed"
-    )
-    axes.set_xlabel(f"latency, ms ({how})")
+    axes.set_xlabel(f"latency, ms ({_origin(front)})")
     axes.set_ylabel("top-1 accuracy, %")
     axes.set_title(f"{front.space} on {front.device}", color=INK, loc="left", fontweight="bold")
     caveat = front.accuracy_predictor.get("caveat")
@@ -99,6 +96,21 @@ def _draw(axes: "Axes", front: Front) -> None:
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="lower right", fontsize=8, framealpha=0.95)
+
+
+def _origin(front: Front) -> str:
+    """Where the latencies come from, in short."""
+    if front.table.get("source"):
+        return "as imported"
+    if front.simulated:
+        return front.simulated.partition(":")[0].partition(" (")[0]
+    return f"{front.table['clock']} clock, full speed"
+
+
+def _label_of_timed(front: Front, accuracies: str) -> str:
+    if front.simulated:
+        return f"front: simulated whole, {accuracies}"
+    return f"front: measured on the device, {accuracies} (95 % intervals)"
 
 
 def _cloud_label(front: Front) -> str:
