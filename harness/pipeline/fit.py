@@ -61,7 +61,8 @@ def fit_device(name: str, paths: Sequence[Path], like: str, root: Path) -> Itera
     title = profile.title if known else f"{name}: DPU {profile.dpu.architecture}, simulated"
     path = root / "devices" / f"{name}.toml"
     files.write_text(path, _toml(profile, title, constants, stands_on))
-    yield f"{path}: vector_ns {constants.vector_ns:g}, ddr_share {constants.ddr_share:g}, " + (
+    yield (
+        f"{path}: vector_ns {constants.vector_ns:g}, ddr_share {constants.ddr_share:g}, "
         f"pass_cycles {constants.pass_cycles:g}; new table: harness measure --device {name}"
     )
 
