@@ -237,12 +237,11 @@ def traffic(dpu: Dpu, measured: Sequence[Measured]) -> Table:
         "loaded": [(each, each.loaded_bytes, cost.loaded_bytes) for each, cost in costs],
         "saved": [(each, each.saved_bytes, cost.saved_bytes) for each, cost in costs],
     }.items():
-        off = {each.block.key: ours / known - 1 for each, known, ours in pairs if known}
-        if off:
-            largest = max(off, key=lambda key: abs(off[key]))
-            exact = sum(value == 0 for value in off.values())
-            shown = f"{off[largest]:+.1%} {largest}" if off[largest] else "none"
-            table.add_row(name, f"{exact} of {len(off)}", shown)
+        off = [(ours / known - 1, each.block.key) for each, known, ours in pairs if known]
+        exact = sum(difference == 0 for difference, _ in off)
+        largest, block = max(off, key=lambda pair: abs(pair[0]), default=(0, ""))
+        shown = f"{largest:+.1%} {block}" if largest else "-"
+        table.add_row(name, f"{exact} of {len(off)}", shown)
     return table
 
 

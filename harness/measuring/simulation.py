@@ -10,15 +10,21 @@ from harness.tables.record import Record, Statistics
 
 
 def simulate(session: SimulatedSession, work: Work) -> Campaign:
-    """A record of every entry that the device can run; the facts list blocks that it cannot."""
+    """A record of every entry that the device can run; the facts list blocks that it cannot.
+
+    Raises:
+        Infeasible: it cannot run a network file.
+    """
     name = campaign_id(work.identity, session.environment, work.entries, work.plan)
-    records, infeasible = [], {}
+    records: list[Record] = []
+    infeasible: dict[str, str] = {}
     for entry in work.entries:
         try:
             latency_ns = session.latency_ns(entry.workload)
-        except Infeasible as error:
-            if entry.role == "block":
-                infeasible[entry.blocks[0].key] = str(error)
+        except Infeasible:
+            if not entry.blocks:
+                raise
+            infeasible |= session.infeasible(entry.blocks)
             continue
         records.append(_record(entry, name, work.clock, latency_ns))
     facts = {

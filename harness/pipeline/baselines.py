@@ -30,9 +30,14 @@ def describe_baselines(table: Table) -> str:
     """Each baseline's newest latency, in a line, with its published accuracy."""
     newest = max(table.campaigns, key=lambda name: str(table.campaigns[name]["started_at"]))
     records = {r.blocks: r.statistics for r in table.select("network", table.clock, newest)}
-    lines = [f"baselines on {table.device}, {table.clock} clock, full speed:"]
+    how = table.simulated or f"{table.clock} clock, full speed"
+    lines = [f"baselines on {table.device}, {how}:"]
     for baseline in BASELINES:
-        times = records[baseline.blocks]
+        times = records.get(baseline.blocks)
+        if times is None:
+            why = next(table.infeasible[b] for b in baseline.blocks if b in table.infeasible)
+            lines.append(f"  {baseline.name:<20} cannot run there: {why}")
+            continue
         lines.append(
             f"  {baseline.name:<20} {times.value / 1e6:9.4g} ms   {baseline.top1:.1f} % top-1, "
             f"{baseline.macs_m:g}M MACs ({baseline.source})"

@@ -6,6 +6,12 @@ from harness.devices.device import Device
 from harness.devices.profile import load_profile, profile_paths
 from harness.errors import ProfileError
 
+SIMULATED = """title = "Mine"
+transport = "none"
+runtime = "dpu"
+[runtime_options]
+precision = "int8"
+"""
 GOOD = 'title = "Mine"\ntransport = "local"\nruntime = "torch"\n'
 
 
@@ -58,6 +64,16 @@ def test_names_that_are_no_names_are_unknown(tmp_path: Path, name: str) -> None:
         (GOOD.replace("torch", "tensorrt9"), "runtime: "),
         (GOOD + '[runtime_options]\nprecision = "int8"\n', "torch has no precision 'int8'"),
         (GOOD + "[conditions]\nmax_temperature = 4\n", "did you mean 'max_temperature_c'"),
+        (GOOD.replace("local", "none"), "torch needs the transport local or ssh, not none"),
+        (GOOD.replace("torch", "dpu"), "dpu needs the transport none, not local"),
+        (SIMULATED.replace("int8", "float32"), "the runtime dpu has no precision 'float32'"),
+        (SIMULATED + "batch = 2\n", "batch: has no effect on a simulated DPU"),
+        (SIMULATED + "[conditions]\npause_s = 2\n", "nothing is reached where a DPU is"),
+        (SIMULATED + '[dpu]\narchitecture = "B9"\n', r"dpu\.architecture: Input should be 'B512'"),
+        (SIMULATED + "[dpu]\nclock_mhz = 0\n", r"dpu\.clock_mhz"),
+        (SIMULATED + "[dpu]\nddr_share = 1.1\n", r"dpu\.ddr_share"),
+        (SIMULATED + "[dpu]\nvector_us = 1\n", "did you mean 'vector_ns'"),
+        (GOOD + "[dpu]\nclock_mhz = 100\n", "dpu: is for runtime = 'dpu'"),
         ('title = "x"\nextends = "cpx"\n', "extends 'cpx', which is no device"),
         ('title = "x"\nextends = "mine"\n', "which extends it in turn"),
         ('title = "x"\n', "transport: "),

@@ -13,7 +13,7 @@ from harness.runtimes.session import DpuOptions
 
 BANK_DEPTH = 2048  # words
 MOST_CHANNELS = 256  # times channel_parallel (UG1414, "Currently Supported Operators")
-WEIGHT_BYTES_PER_CYCLE = 8  # the port of the weights is 64 bits wide
+WEIGHT_BYTES_PER_CYCLE = 8  # of the powers of two the one that fits; no data sheet tells it
 
 
 @dataclass(frozen=True)

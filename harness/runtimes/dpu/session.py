@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from harness.errors import TargetFailed
+from harness.errors import Infeasible, TargetFailed
 from harness.progress import Progress, silent
 from harness.runtimes.dpu.architecture import Dpu
+from harness.runtimes.dpu.limits import check
 from harness.runtimes.dpu.model import network_cost
 from harness.runtimes.session import RuntimeOptions, Samples, Session, Workload
 from harness.spaces.block import Block
@@ -52,6 +53,16 @@ class SimulatedSession:
             TargetFailed: it is a model file: the cost model takes blocks.
         """
         return self._dpu.nanoseconds(network_cost(self._dpu, _blocks(workload)).cycles)
+
+    def infeasible(self, blocks: Sequence[Block]) -> dict[str, str]:
+        """Those that the DPU cannot run, by key, and why."""
+        found = {}
+        for block in blocks:
+            try:
+                check(self._dpu, block)
+            except Infeasible as error:
+                found[block.key] = str(error)
+        return found
 
     def infer(self, workload: Workload, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         if self._torch is None:

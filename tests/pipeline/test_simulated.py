@@ -1,0 +1,210 @@
+"""A simulated device goes the same way as any other, and says everywhere that it is simulated."""
+
+import csv
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness import pipeline
+from harness.console import Terminal
+from harness.deploy.front import Front
+from harness.devices.device import Device
+from harness.devices.profile import load_profile
+from harness.effort import QUICK
+from harness.errors import FileFormatError, UsageError
+from harness.networks.build import build_random
+from harness.networks.file import NetworkFile, Preprocessing
+from harness.pipeline.benchmark import benchmark
+from harness.pipeline.first_look import latency_of
+from harness.pipeline.fit import fit_device
+from harness.pipeline.job import Run
+from harness.runtimes.dpu.architecture import Dpu
+from harness.runtimes.dpu.measurements import COLUMNS
+from harness.runtimes.dpu.model import network_cost
+from harness.spaces.arch import Arch
+from harness.spaces.catalogue import SPACES
+from harness.spaces.genome import encode
+from harness.spaces.space import Space
+from harness.tables.table import Table, evidence
+from harness.workspace import Workspace
+
+MBV3 = SPACES["ofa-mbv3-w1.2"].at([160, 224])
+RESNET = SPACES["ofa-resnet50"].at([128])
+SMALL_DPU = 'title = "Small"\nextends = "zu3eg"\n[dpu]\narchitecture = "B512"\nfitted_to = ""\n'
+BY_SIZE = "tests.pipeline.test_simulated:by_size"
+
+
+def by_size(arch: Arch) -> float:
+    """A made-up accuracy that rises with everything."""
+    return 60 + float(sum(arch.expands)) + sum(arch.depths) / 10 + arch.resolution / 50
+
+
+def job(root: Path, space: Space) -> Run:
+    effort = replace(QUICK, evaluations=4000)
+    return Run(Workspace(root), space, effort, 0, 0.0, False, Terminal(), accuracy=BY_SIZE)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With tables, and the fronts of two devices."""
+    root = tmp_path_factory.mktemp("simulated")
+    (root / "devices").mkdir()
+    (root / "devices/small.toml").write_text(SMALL_DPU)
+    for name, space in (("zu3eg", MBV3), ("small", RESNET)):
+        device = Device.find(name, root)
+        pipeline.measure(job(root, space), device)
+        pipeline.search(job(root, space), name)
+        pipeline.verify(job(root, space), device, None)
+        pipeline.report(job(root, space), name)
+    return root
+
+
+def table_of(root: Path, name: str, space: Space) -> Table:
+    return Table.load(job(root, space).workspace.table(name, space.name))
+
+
+def front_of(root: Path, name: str, space: Space) -> Front:
+    return Front.load(job(root, space).workspace.front(name, space.name))
+
+
+def test_a_table_holds_every_block_with_the_time_of_the_cost_model(root: Path) -> None:
+    table = table_of(root, "zu3eg", MBV3)
+    dpu = Dpu.of(Device.find("zu3eg", root).options.dpu)
+    values = table.block_values("device")
+    assert set(values) == set(MBV3.distinct_blocks())
+    for block, value in values.items():
+        assert value == dpu.nanoseconds(network_cost(dpu, [block]).cycles)
+
+
+def test_table_catalogue_front_page_and_terminal_say_what_stands_behind_the_numbers(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, space, word in (("zu3eg", MBV3, "fitted to"), ("small", RESNET, "uncalibrated")):
+        table, front = table_of(root, name, space), front_of(root, name, space)
+        page = (job(root, space).workspace.report(name, space.name) / "index.html").read_text()
+        told = pipeline.describe_table(job(root, space), table)
+        Terminal().show_front(front)
+        shown = [str(table.simulated), evidence(name, root / "tables"), told, page]
+        shown += [str(load_profile(name, root).evidence), capsys.readouterr().out]
+        for text in shown:
+            assert "simulated" in text
+            assert word in " ".join(text.split())
+        assert not re.search(r"measured on (hardware|the device)|at full speed", page + told)
+
+
+def test_a_front_is_verified_by_simulating_its_networks_whole(root: Path) -> None:
+    dpu = Dpu.of(Device.find("zu3eg", root).options.dpu)
+    front = front_of(root, "zu3eg", MBV3)
+    for point in front.points:
+        whole_ms = network_cost(dpu, MBV3.blocks(point.arch)).cycles / dpu.clock_mhz / 1e3
+        assert point.latency_ms_measured == pytest.approx(whole_ms, abs=1e-5)
+        assert point.latency_ms == pytest.approx(whole_ms, rel=0.05)
+        assert point.latency_ms_wall_median is None
+
+
+def test_a_block_that_cannot_run_has_no_latency_and_the_search_never_picks_it(root: Path) -> None:
+    table = table_of(root, "small", RESNET)
+    assert table.infeasible
+    assert all("out of BRAM" in why for why in table.infeasible.values())
+    assert not {record.blocks[0] for record in table.records if record.role == "block"} & set(
+        table.infeasible
+    )
+    assert {*table.infeasible, *table.blocks("device")} == set(RESNET.distinct_blocks())
+    networks = [record.blocks for record in table.records if record.role != "block"]
+    networks += [RESNET.blocks(point.arch) for point in front_of(root, "small", RESNET).points]
+    assert len(networks) > 20
+    assert not any(set(blocks) & set(table.infeasible) for blocks in networks)
+    # The accuracy rises with size: it was the memory that kept the largest out.
+    largest = RESNET.blocks(RESNET.largest)
+    assert set(largest) & set(table.infeasible)
+    predictor = latency_of(job(root, RESNET), table)
+    assert predictor.predict(encode(RESNET, [RESNET.largest]))[0] == float("inf")
+
+
+def test_what_cannot_run_at_all_is_said_with_the_reason(root: Path) -> None:
+    table = pipeline.measure_baselines(job(root, MBV3), Device.find("zu3eg", root))
+    told = pipeline.describe_baselines(table)
+    assert "no operator: swish" in next(x for x in told.splitlines() if "efficientnet" in x)
+    assert "mobilenet-v2 " in told
+
+
+def test_a_table_of_other_constants_is_replaced_not_mixed(tmp_path: Path) -> None:
+    (tmp_path / "devices").mkdir()
+    mine = tmp_path / "devices/mine.toml"
+    times = []
+    for clock_mhz in (200, 100):
+        mine.write_text(f'title = "M"\nextends = "zu3eg"\n[dpu]\nclock_mhz = {clock_mhz}\n')
+        table = pipeline.measure(job(tmp_path, MBV3), Device.find("mine", tmp_path))
+        assert len(table.campaigns) == 1
+        times.append(sum(table.block_values("device").values()))
+    assert times[0] < times[1] < 2 * times[0]
+
+
+def test_time_changes_nothing_in_a_simulation(root: Path) -> None:
+    for step in (pipeline.refit, pipeline.refresh):
+        with pytest.raises(UsageError, match="zu3eg is simulated"):
+            step(job(root, MBV3), Device.find("zu3eg", root))
+
+
+def test_network_files_are_simulated_too(root: Path, tmp_path: Path) -> None:
+    blocks = MBV3.blocks(front_of(root, "zu3eg", MBV3).points[0].arch)
+    path = tmp_path / "net.pt"
+    weights = dict(build_random(blocks, seed=0).state_dict())
+    arch = front_of(root, "zu3eg", MBV3).points[0].arch
+    pixels = Preprocessing(arch.resolution, 0.5, 0.5)
+    NetworkFile(MBV3.name, arch, blocks, weights, pixels, ("a",) * MBV3.classes, {}).save(path)
+    found = benchmark(job(root, MBV3), Device.find("zu3eg", root), path)
+    expected = front_of(root, "zu3eg", MBV3).points[0].latency_ms_measured
+    assert found["statistics"]["device"]["value_ns"] / 1e6 == pytest.approx(expected)
+
+
+def written(path: Path, root: Path, vector_ns: float) -> Path:
+    """Measurements of a board that is the model with another constant."""
+    dpu = Dpu.of(Device.find("zu3eg", root).options.dpu)
+    board = replace(dpu, constants=replace(dpu.constants, vector_ns=vector_ns))
+    with path.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow([*COLUMNS, "stage"])
+        for block in MBV3.distinct_blocks():
+            expand = block.mid_channels / block.in_channels
+            if block.kind != "mbconv" or expand not in (3, 4, 6) or len(block.key) % 3:
+                continue
+            ms = network_cost(board, [block]).cycles / board.clock_mhz / 1e3
+            shape = [block.in_channels, block.height, block.width, block.out_channels]
+            how = [block.kernel, expand, block.stride, block.act, int(block.se_channels > 0)]
+            rows.writerow(["mbconv", *shape, *how, ms, f"o{block.out_channels}"])
+    return path
+
+
+def test_a_users_board_is_fitted_and_then_simulated(tmp_path: Path) -> None:
+    measured = written(tmp_path / "mine.csv", tmp_path, vector_ns=200.0)
+    lines = list(fit_device("my-board", [measured], "zu3eg", tmp_path))
+    assert any("left out" in line and "seed 0" in line for line in lines)
+    assert any("without o48: mean error  0.0%" in line for line in lines)
+    profile = load_profile("my-board", tmp_path)
+    assert profile.dpu.vector_ns == pytest.approx(200, rel=0.01)
+    assert "mine.csv" in str(profile.evidence)
+    assert profile.dpu.architecture == "B2304"
+    table = pipeline.measure(job(tmp_path, MBV3), Device.find("my-board", tmp_path))
+    assert "mine.csv" in str(table.simulated)
+    assert json.loads(json.dumps(table.identity))["dpu"]["vector_ns"] == profile.dpu.vector_ns
+
+
+def test_what_cannot_be_fitted_says_why_and_writes_nothing(tmp_path: Path) -> None:
+    measured = written(tmp_path / "mine.csv", tmp_path, vector_ns=200.0)
+    few = tmp_path / "few.csv"
+    few.write_text("\n".join(measured.read_text().splitlines()[:6]))
+    broken = tmp_path / "broken.csv"
+    broken.write_text(measured.read_text().replace("mbconv", "mbcnv", 1))
+    for name, path, error, words in (
+        ("mine", few, UsageError, "too few"),
+        ("mine", broken, FileFormatError, "broken.csv:2: .*mbcnv"),
+        ("cpu", measured, UsageError, "measured, not simulated"),
+        ("no name", measured, UsageError, "no name of a device"),
+    ):
+        with pytest.raises(error, match=words):
+            list(fit_device(name, [path], "zu3eg", tmp_path))
+    assert not (tmp_path / "devices").exists()
