@@ -6,7 +6,8 @@ are missing), measured and imported tables of the root, GPUs by the few networks
 has of them. Prints shares of kernels and widths at the same predicted accuracies, saves the figure,
 and prints, as its last line, one JSON object.
 
-    harness measure --device cpu-onnxruntime --space ofa-mbv3-w1.2 --resolutions 160,192,224
+    harness measure --device cpu --device cpu-onnxruntime --space ofa-mbv3-w1.2 \\
+        --resolutions 160,192,224
     python benchmarks/specialised.py --output docs/specialised.png
 """
 
@@ -42,7 +43,7 @@ from harness.workspace import Workspace
 
 RESOLUTIONS = (160, 192, 224)
 SPACE = OFA_MBV3_W1_2.at(RESOLUTIONS)
-DEVICES = ("zu3eg", "zu9eg", "cpu-onnxruntime")
+DEVICES = ("zu3eg", "zu9eg", "cpu", "cpu-onnxruntime")
 EVALUATIONS = 40_000
 ACCURACIES = tuple(np.arange(79.0, 83.6, 0.5))  # percent, as the released predictor has them
 WHICH = f"mean of {len(ACCURACIES)} at predicted {ACCURACIES[0]:g} to {ACCURACIES[-1]:g} %"
@@ -75,7 +76,7 @@ def main() -> None:
     arguments = parser.parse_args()
     job = Run(Workspace(arguments.root), SPACE, FULL, 0, 0.0, False, Terminal())
     predictors = {name: of_table(job, name) for name in arguments.device}
-    predictors |= of_gpus(arguments.gpu)
+    predictors = predictors | of_gpus(arguments.gpu)
     source = accuracy_source(str(DATA / "ofa/acc_predictor.pth"), SPACE)
     looks = {}
     for name, predictor in predictors.items():
@@ -123,12 +124,16 @@ def look(space: Space, archs: Sequence[Arch]) -> Look:
         for place in space.active(arch)
         if space.places[place].stage is not None
     ]
-    layers = {k: sum(b.kernel == k for b in blocks) / len(blocks) for k in KERNELS}
+    layers = [sum(b.kernel == k for b in blocks) / len(blocks) for k in KERNELS]
     every = sum(block.macs for block in blocks)
-    ops = {k: sum(b.macs for b in blocks if b.kernel == k) / every for k in KERNELS}
+    ops = [sum(b.macs for b in blocks if b.kernel == k) / every for k in KERNELS]
     return Look(
-        *layers.values(),
-        *ops.values(),
+        layers_3x3=layers[0],
+        layers_5x5=layers[1],
+        layers_7x7=layers[2],
+        ops_3x3=ops[0],
+        ops_5x5=ops[1],
+        ops_7x7=ops[2],
         expand=float(np.mean([b.mid_channels / b.in_channels for b in blocks])),
         depth=len(blocks) / len(archs),
         resolution=float(np.mean([arch.resolution for arch in archs])),
@@ -165,10 +170,11 @@ def draw(looks: dict[str, Look], output: Path) -> None:
             share = np.array([getattr(looks[n], f"{part}_{kernel}x{kernel}") for n in names])
             panel.barh(names, share, left=left, color=colour, label=f"{kernel}x{kernel}")
             for row, (start, width) in enumerate(zip(left, share, strict=True)):
-                if width > 0.08:
+                if width > 0.09:
                     middle = start + width / 2
                     text = f"{width:.0%}"
-                    panel.text(middle, row, text, ha="center", va="center", color="white")
+                    ink = "black" if kernel == KERNELS[0] else "white"
+                    panel.text(middle, row, text, ha="center", va="center", color=ink, fontsize=9)
             left += share
         panel.set_xlim(0, 1)
         panel.set_title(title, loc="left", fontweight="bold", fontsize=10)
@@ -179,8 +185,8 @@ def draw(looks: dict[str, Look], output: Path) -> None:
     for row, name in enumerate(names):
         text = f"{looks[name].expand:.2f} x, {looks[name].depth:.1f} layers"
         panels[2].text(0.1, row, text, va="center", color="white")
-    panels[2].set_title("width: inner over input channels", loc="left", fontweight="bold")
-    panels[2].title.set_fontsize(10)
+    title = "width: inner over input channels"
+    panels[2].set_title(title, loc="left", fontweight="bold", fontsize=10)
     panels[2].set_xticks([])
     for panel in panels:
         panel.spines[:].set_visible(False)

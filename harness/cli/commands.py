@@ -305,6 +305,20 @@ def breakdown(
 
 
 @app.command()
+def roofline(device: DeviceName, space: SpaceName = "digits", root: Root = HERE) -> None:
+    """How much is computed for each byte moved, and how fast: found networks and baselines."""
+    from harness.pipeline import roofline as step
+
+    job = job_for(space, root)
+    check_known(device, job)
+    shown = step.roofline(job, device)
+    for line in step.describe(shown):
+        terminal().say(line)
+    for path in step.save(job, shown):
+        terminal().say(str(path))
+
+
+@app.command()
 def extract(
     network: Annotated[
         str, typer.Argument(help="`front:7` (the eighth point), an arch file or a net.config.")

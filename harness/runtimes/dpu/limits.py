@@ -22,9 +22,11 @@ def check(dpu: Dpu, block: Block) -> None:
 def _demands(dpu: Dpu, block: Block) -> Iterator[tuple[int, int, str]]:
     """What each layer needs of a buffer, what there is of it, and how that is counted.
 
-    Channels and kernels: UG1414, "Currently Supported Operators". Rows: the array computes
-    `pixel_parallel` rows at once, all input channels of which lie in one bank group; a depthwise
-    convolution needs those of `alu_rows`, one word of channels after the other.
+    Channels and kernels of convolutions: UG1414, "Currently Supported Operators" (what it says of
+    depthwise ones does not hold: a measured 7x7 of 1152 channels is beyond it). Rows are our
+    assumption, that maps are not tiled by columns: the array computes `pixel_parallel` rows at
+    once, all input channels of which lie in one bank group; a depthwise convolution needs those of
+    `alu_rows`, one word of channels after the other.
     """
     size = dpu.architecture
     most = MOST_CHANNELS * size.channel_parallel

@@ -39,19 +39,21 @@ def read(path: Path) -> list[Measured]:
         FileFormatError: the file is broken (the line is named), or empty.
     """
     try:
-        rows = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
+        reader = csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines())
+        rows = [(reader.line_num, row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise FileFormatError(f"cannot read {path}: {error}") from error
     if not rows:
         raise FileFormatError(f"{path} holds no measurements")
-    lacking = [name for name in COLUMNS if name not in rows[0]]
+    columns = reader.fieldnames or ()
+    lacking = [name for name in COLUMNS if name not in columns]
     if lacking:
-        raise FileFormatError(f"{path} lacks the column {lacking[0]}; it has {', '.join(rows[0])}")
+        raise FileFormatError(f"{path} lacks the column {lacking[0]}; it has {', '.join(columns)}")
     found = []
-    for number, row in enumerate(rows, start=2):
+    for number, row in rows:
         try:
             found.append(_measured(row))
-        except (ValueError, TypeError, FileFormatError) as error:
+        except (ValueError, TypeError, OverflowError, FileFormatError) as error:
             raise FileFormatError(f"{path}:{number}: not a measured block: {error}") from error
     return found
 

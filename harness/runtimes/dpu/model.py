@@ -58,7 +58,7 @@ def block_cost(dpu: Dpu, block: Block, edges: Edges | None = None) -> Cost:
 def network_cost(dpu: Dpu, blocks: Sequence[Block]) -> Cost:
     """The cost of a network, a map staying on the chip between blocks where one group holds it.
 
-    A block that adds its input to its output reads it again, as the compiler has it: then the
+    A block with a way around its layers reads its input twice, as the compiler has it: then the
     block before saves it nevertheless.
 
     Raises:
@@ -67,7 +67,7 @@ def network_cost(dpu: Dpu, blocks: Sequence[Block]) -> Cost:
     stays = [dpu.fits(outputs_of(block)) for block in blocks[:-1]]
     loads = [True, *(not stay for stay in stays)]
     followed = zip(stays, blocks[1:], strict=True)
-    saves = [*(not stay or after.residual for stay, after in followed), True]
+    saves = [*(not stay or _reads_twice(after) for stay, after in followed), True]
     placed = zip(blocks, loads, saves, strict=True)
     costs = [block_cost(dpu, block, Edges(load, save)) for block, load, save in placed]
     return Cost(
@@ -75,6 +75,10 @@ def network_cost(dpu: Dpu, blocks: Sequence[Block]) -> Cost:
         sum(cost.loaded_bytes for cost in costs),
         sum(cost.saved_bytes for cost in costs),
     )
+
+
+def _reads_twice(block: Block) -> bool:
+    return block.residual or block.kind == "bottleneck"
 
 
 def inputs_of(block: Block) -> Map:
@@ -176,36 +180,40 @@ def block_weights(block: Block) -> int:
 def _conv(line: Timeline, block: Block, edges: Edges) -> None:
     """A convolution: also the classifier, and what stands behind pooling."""
     before, after = inputs_of(block), outputs_of(block)
-    if edges.load and line.dpu.fits(before):
-        line.load(before)
-        _convolve(line, before, after, block.kernel)
-    else:  # it comes in tiles, each while the one before is computed
-        _convolve(line, before, after, block.kernel, moved=before.bytes if edges.load else 0)
+    _convolve(line, before, after, block.kernel, loads=edges.load)
     if block.act == "h_swish":
         _swish(line, after)
 
 
-def _convolve(line: Timeline, before: Map, after: Map, kernel: int, moved: int = 0) -> None:
-    """One layer on the array, `moved` bytes of its input coming meanwhile."""
+def _convolve(line: Timeline, before: Map, after: Map, kernel: int, *, loads: bool = False) -> None:
+    """One layer on the array, its input being loaded where `loads`.
+
+    An input that one bank group does not hold comes in tiles, weights that their buffer does not
+    hold come in portions: each is used while the next is loaded.
+    """
     dpu = line.dpu
     vector_bytes = before.channels * kernel**2
-    cycles = max(float(dpu.convolution(before, after, kernel)), dpu.transfer(moved))
-    line.loaded_bytes += moved
+    cycles = float(dpu.convolution(before, after, kernel))
+    if loads:
+        tiles = dpu.words(before) / dpu.bank_depth
+        cycles = _overlapped(cycles, dpu.transfer(before.bytes), tiles)
+        line.loaded_bytes += before.bytes
+    portions = after.channels * vector_bytes / dpu.weight_buffer_bytes
     started = line.now
     line.load_weights(after.channels, vector_bytes)
-    if after.channels * vector_bytes <= dpu.weight_buffer_bytes:
-        line.compute(cycles)
-    else:  # weights come in portions, each while the one before is used
-        line.now = max(line.now, started + cycles)
+    line.now = started + _overlapped(cycles, line.now - started, portions)
+
+
+def _overlapped(first: float, second: float, portions: float) -> float:
+    """Cycles of two engines, one a portion ahead of the other: their sum for a single portion."""
+    return max(first, second) + min(first, second) / max(1.0, portions)
 
 
 def _bottleneck(line: Timeline, block: Block, edges: Edges) -> None:
     dpu, before, after = line.dpu, inputs_of(block), outputs_of(block)
     wide = Map(block.mid_channels, block.height, block.width)
     narrow = Map(block.mid_channels, block.out_height, block.out_width)
-    if edges.load:
-        line.load(before)
-    _convolve(line, before, wide, 1)
+    _convolve(line, before, wide, 1, loads=edges.load)
     _through_ddr(line, wide)
     _convolve(line, wide, narrow, block.kernel)
     _through_ddr(line, narrow)
