@@ -27,6 +27,10 @@ class ProfileError(FileFormatError):
     """A device profile (`devices/*.toml`) is missing or wrong."""
 
 
+class RecipeError(FileFormatError):
+    """A training recipe (`training/recipes/*.toml`, or a user's own) is missing or wrong."""
+
+
 class TableError(FileFormatError):
     """A latency table is broken, or lacks what was asked of it."""
 
@@ -107,6 +111,12 @@ class Regression(HarnessError):
     """A comparison that was asked to fail found something slower."""
 
     exit_code = 8
+
+
+class TrainingDiverged(HarnessError):
+    """The loss is no number any more."""
+
+    exit_code = 9
 
 
 class Interrupted(BaseException):

@@ -76,6 +76,12 @@ def lively_supernet(space: Space = DIGITS) -> Supernet:
     return supernet.eval()
 
 
+@torch.inference_mode()
+def predict(network: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Logits [n, classes], in batches as a session has them."""
+    return torch.cat([network(batch) for batch in images.split(64)])
+
+
 @pytest.fixture
 def repository() -> Path:
     return Path(__file__).parents[1]

@@ -5,8 +5,7 @@ from typing import Any
 from harness.networks.build import fold_eps
 from harness.networks.file import NetworkFile, Preprocessing
 from harness.spaces.arch import Arch
-from harness.training.data import MEAN, STD
-from harness.training.evaluate import BN_IMAGES, SubnetEvaluator
+from harness.training.evaluate import SubnetEvaluator
 from harness.training.stages import Recipe
 
 
@@ -15,16 +14,18 @@ def extract(evaluator: SubnetEvaluator, arch: Arch, recipe: Recipe) -> NetworkFi
     space = evaluator.supernet.space
     network = evaluator.subnet(arch)
     fold_eps(network)
+    data = evaluator.data
     origin: dict[str, Any] = {
         "supernet": {"recipe": recipe.settings},
-        "bn_images": BN_IMAGES,
+        "data": data.facts,
+        "bn_images": sum(len(batch) for batch in data.calibration(arch.resolution)),
     }
     return NetworkFile(
         space=space.name,
         arch=arch,
         blocks=space.blocks(arch),
         weights=dict(network.state_dict()),
-        preprocessing=Preprocessing(arch.resolution, MEAN, STD),
-        classes=evaluator.data.classes,
+        preprocessing=Preprocessing(arch.resolution, data.mean, data.std),
+        classes=data.classes,
         origin=origin,
     )

@@ -22,6 +22,7 @@ from harness.spaces.genome import encode
 RANGE_IMAGES = 64
 
 if TYPE_CHECKING:  # torch is imported where it is needed
+    from harness.training.data import Digits
     from harness.training.evaluate import SubnetEvaluator
 
 
@@ -58,7 +59,7 @@ def verify(
         if evaluator:
             log = job.workspace.labels(device.name, job.space.name, campaign.id)
             with job.console.step(f"evaluate the front on {device.name}") as progress:
-                judged = judge(session, files, evaluator.data.test, log, progress)
+                judged = judge(session, files, digits_of(evaluator).test, log, progress)
         infers_on = session.infers_on
         table = table.with_campaign(campaign.id, campaign.facts, campaign.records)
         table.save(table_path)
@@ -69,12 +70,21 @@ def verify(
         "networks": [str(file.relative_to(job.workspace.root)) for file in files],
     }
     if evaluator:
-        facts["test_images"] = len(evaluator.data.test.labels)
+        test = digits_of(evaluator).test
+        facts["test_images"] = len(test.labels)
         facts["evaluated_on"] = infers_on
-        facts["test_originals"] = len(evaluator.data.test.originals.unique())
+        facts["test_originals"] = len(test.originals.unique())
     front = replace(front, points=points, verification=facts | gaps(points))
     front.save(path)
     return front
+
+
+def digits_of(evaluator: "SubnetEvaluator") -> "Digits":
+    """The data of a main job: digits, of which test images fit into a request."""
+    from harness.training.data import Digits
+
+    assert isinstance(evaluator.data, Digits)
+    return evaluator.data
 
 
 def training_images(job: Run, evaluator: "SubnetEvaluator") -> Path:
@@ -83,7 +93,9 @@ def training_images(job: Run, evaluator: "SubnetEvaluator") -> Path:
 
     path = job.folder() / "range_images.npy"
     if not path.exists():
-        pixels, _ = evaluator.data.batch(RANGE_IMAGES, torch.Generator().manual_seed(job.seed))
+        pixels, _ = digits_of(evaluator).batch(
+            RANGE_IMAGES, torch.Generator().manual_seed(job.seed)
+        )
         content = BytesIO()
         np.save(content, pixels.numpy())
         replace_atomically(path, content.getvalue())

@@ -10,7 +10,8 @@ from harness.errors import UsageError
 from harness.progress import Progress
 from harness.spaces.mobile import MobileSpace
 from harness.spaces.space import Space
-from harness.training.stages import Recipe, progressive_shrinking
+from harness.training.recipe_files import digits_recipe
+from harness.training.stages import Recipe
 from harness.workspace import Workspace
 
 
@@ -54,13 +55,12 @@ class Run:
         Raises:
             UsageError: there is no data to train this space on.
         """
-        space = self.space
-        if not self.can_train or not isinstance(space, MobileSpace):
+        if not self.can_train:
             raise UsageError(
-                f"there is no data to train {space.name} on (what is here are digits, grey images "
-                "of 10 classes); --accuracy says where accuracies come from instead"
+                f"there is no data to train {self.space.name} on (what is here are digits, grey "
+                "images of 10 classes); --accuracy says where accuracies come from instead"
             )
-        return progressive_shrinking(space, self.effort.training_steps, self.seed, self.distill)
+        return digits_recipe(self.effort.training_steps, self.seed, self.distill)
 
     def folder(self) -> Path:
         """Where the supernet and what hangs on it is kept."""

@@ -43,7 +43,7 @@ def train(job: Run) -> "SubnetEvaluator":
         shutil.rmtree(folder, ignore_errors=True)
     data = Digits.load()
     path = job.supernet
-    checkpoint = loop.finished(path, recipe)
+    checkpoint = loop.finished(path, recipe, data)
     if checkpoint:
         return SubnetEvaluator(checkpoint.supernet(job.space, path), data)
     with job.console.step("train the supernet") as progress:

@@ -4,6 +4,7 @@ Each holds the weights of its largest form; a smaller form uses their leading ch
 the names and shapes of `networks.layers`, so that a sub-network is cut out by slicing.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
@@ -91,8 +92,12 @@ class Elastic(nn.Module):
         for name, value in target.state_dict().items():
             value.copy_(source[name][tuple(slice(size) for size in value.shape)])
 
-    def sort_channels(self) -> None:
-        """Put inner channels in order of importance, where the layer has any."""
+    def sort_channels(self, forms: Sequence[Block]) -> None:
+        """Put inner channels in order of importance, where the layer has any.
+
+        `forms`: what the layer was trained to act as, by rising inner width; channels stay within
+        the widths that had them.
+        """
 
 
 class ElasticConv(Elastic):
@@ -123,13 +128,14 @@ class ElasticBottleneck(Elastic):
         return z
 
     @torch.no_grad()
-    def sort_channels(self) -> None:
+    def sort_channels(self, forms: Sequence[Block]) -> None:
         """Inner channels by the L1 norm of what expands them."""
         layer = self.largest
-        order = _by_importance(layer.expand[0].weight)
+        widths = [block.mid_channels for block in forms]
+        order = _by_importance(layer.expand[0].weight, widths)
         layer.expand[0].weight.copy_(layer.expand[0].weight[:, order])
         _permute(layer.conv, order)
-        inner = _by_importance(layer.conv[0].weight)
+        inner = _by_importance(layer.conv[0].weight, widths)
         layer.conv[0].weight.copy_(layer.conv[0].weight[:, inner])
         _permute(layer.reduce, inner)
 
@@ -173,7 +179,7 @@ class ElasticMBConv(Elastic):
             value.copy_(source[name][tuple(slice(size) for size in value.shape)])
 
     @torch.no_grad()
-    def sort_channels(self) -> None:
+    def sort_channels(self, forms: Sequence[Block]) -> None:
         """Put the inner channels in order of importance, the L1 norm of what projects them.
 
         The largest network computes the same as before; narrower ones keep the best channels.
@@ -181,7 +187,7 @@ class ElasticMBConv(Elastic):
         layer = self.largest
         if isinstance(layer.expand, nn.Identity):
             return  # inner channels are those of the layer before
-        order = _by_importance(layer.project[0].weight)
+        order = _by_importance(layer.project[0].weight, [block.mid_channels for block in forms])
         _permute(layer.expand, order)
         _permute(layer.depthwise, order)
         layer.project[0].weight.copy_(layer.project[0].weight[:, order])
@@ -190,7 +196,7 @@ class ElasticMBConv(Elastic):
             reduce.weight.copy_(reduce.weight[:, order])
             expand.weight.copy_(expand.weight[order])
             expand.bias.copy_(expand.bias[order])
-            inner = _by_importance(expand.weight)
+            inner = _by_importance(expand.weight, [block.se_channels for block in forms])
             expand.weight.copy_(expand.weight[:, inner])
             reduce.weight.copy_(reduce.weight[inner])
             reduce.bias.copy_(reduce.bias[inner])
@@ -205,9 +211,15 @@ def elastic(block: Block, kernels: tuple[int, ...]) -> Elastic:
     return kinds.get(block.kind, Elastic)(spec)
 
 
-def _by_importance(weight: Tensor) -> Tensor:
-    """Input channels of a convolution, that with the largest L1 norm first."""
-    return weight.abs().sum((0, 2, 3)).argsort(descending=True, stable=True)
+def _by_importance(weight: Tensor, widths: Sequence[int]) -> Tensor:
+    """Input channels of a convolution, that with the largest L1 norm first, between the widths."""
+    norms = weight.abs().sum((0, 2, 3))
+    ends = sorted({*widths, len(norms)})
+    parts = [
+        start + norms[start:end].argsort(descending=True, stable=True)
+        for start, end in pairwise((0, *ends))
+    ]
+    return torch.cat(parts)
 
 
 def _permute(layer: nn.Module, order: Tensor) -> None:

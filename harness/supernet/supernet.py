@@ -1,5 +1,7 @@
 """The once-for-all network of a space: activate a sub-network, run it, cut it out."""
 
+from itertools import product
+
 import torch
 from torch import Tensor, nn
 
@@ -51,11 +53,23 @@ class Supernet(nn.Module):
         _set_eps(network, self.space.bn_eps)
         return network
 
-    def sort_channels(self) -> None:
-        """Order the inner channels of every layer by importance, before widths are shrunk."""
-        for layer in self.layers:
+    def sort_channels(self, opened: int = 1) -> None:
+        """Order the inner channels of every layer by importance, before widths are shrunk.
+
+        `opened`: so many of the largest widths were trained already. What they leave out stays
+        left out: channels are ordered between those widths, not across them.
+        """
+        for place, layer in enumerate(self.layers):
             assert isinstance(layer, Elastic)
-            layer.sort_channels()
+            layer.sort_channels(self._open_forms(place, opened))
+
+    def _open_forms(self, place: int, opened: int) -> list[Block]:
+        """The forms of a place that differ in inner width alone, the largest last."""
+        genes = [self.space.genes[column] for column in self.space.places[place].genes]
+        choices = [
+            gene.choices[-opened:] if gene.part == "e" else gene.choices[-1:] for gene in genes
+        ]
+        return [self.space.block(place, values) for values in product(*choices)]
 
 
 def _layer(space: Space, place: int) -> Elastic:

@@ -1,12 +1,14 @@
 """Batch-norm statistics recomputed for a sub-network, which shares none with the supernet."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 
 
 @torch.no_grad()
-def recompute(network: nn.Module, images: Tensor, batch_size: int = 64) -> None:
-    """Replace all running statistics by the average over `images` [n, channels, height, width].
+def recompute(network: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Replace all running statistics by the average over batches [n, channels, height, width].
 
     The reference uses 2,000 training images. The network is left in evaluation mode.
     """
@@ -16,7 +18,7 @@ def recompute(network: nn.Module, images: Tensor, batch_size: int = 64) -> None:
         norm.reset_running_stats()
         norm.momentum = None  # a plain average over the batches
     network.train()
-    for batch in images.split(batch_size):
+    for batch in batches:
         network(batch)
     network.eval()
     for norm, momentum in zip(norms, momenta, strict=True):

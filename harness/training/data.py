@@ -5,7 +5,9 @@ sheared, shifted and with noise they separate small networks from large ones. Th
 disjoint by original image.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,11 +15,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from harness.errors import MissingExtra
+from harness.training.draws import Draw
 
 BASE_SIZE = 20  # pixels; every image is made at this size and resized from there
 MEAN, STD = 0.3, 0.35  # of pixel values in [0, 1] after the transforms
 TRAIN_ORIGINALS, VALIDATION_ORIGINALS = 1097, 350  # of 1,797; the last 350 are the test's
 VALIDATION_VARIANTS, TEST_VARIANTS = 2, 4  # transforms of each original
+BN_IMAGES = 256  # training images for recomputed batch-norm statistics
+_BN_SEED = 20_000
+_BATCH = 64  # images at once where nothing is learned from them
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,11 @@ class Digits:
     validation: Images
     test: Images
     classes: tuple[str, ...]
+    channels: int = 1
+    mean: float = MEAN
+    std: float = STD
+    facts: dict[str, Any] = field(default_factory=dict)  # they are always the same
+    _prepared: dict[tuple[str, int], Tensor] = field(default_factory=dict, compare=False)
 
     @classmethod
     def load(cls, seed: int = 0) -> "Digits":
@@ -64,6 +75,33 @@ class Digits:
             test=_fixed(pixels, labels, range(judges, len(raw)), TEST_VARIANTS, seed + 2),
             classes=tuple(str(digit) for digit in range(10)),
         )
+
+    @property
+    def count(self) -> int:
+        return len(self.originals)
+
+    def stream(self, draws: Iterable[Draw]) -> Iterator[tuple[Tensor, Tensor]]:
+        """For each draw images [n, 1, r, r], and labels [n]."""
+        for draw in draws:
+            chosen = torch.from_numpy(draw.indices)
+            pixels = transform(self.originals[chosen], torch.Generator().manual_seed(draw.seed))
+            yield prepare(pixels, draw.resolution), self.labels[chosen]
+
+    def calibration(self, resolution: int) -> list[Tensor]:
+        """Batches of training images, always the same."""
+        key = "calibration", resolution
+        if key not in self._prepared:
+            pixels = self.batch(BN_IMAGES, torch.Generator().manual_seed(_BN_SEED))[0]
+            self._prepared[key] = prepare(pixels, resolution)
+        return list(self._prepared[key].split(_BATCH))
+
+    def judges(self, resolution: int) -> list[tuple[Tensor, Tensor]]:
+        """Batches of validation images and labels."""
+        key = "judges", resolution
+        if key not in self._prepared:
+            self._prepared[key] = prepare(self.validation.pixels, resolution)
+        labels = self.validation.labels.split(_BATCH)
+        return list(zip(self._prepared[key].split(_BATCH), labels, strict=True))
 
     def batch(self, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """A training batch: pixels [size, 1, BASE_SIZE, BASE_SIZE] in [0, 1], labels [size]."""

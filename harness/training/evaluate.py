@@ -3,53 +3,40 @@
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from harness.spaces.arch import Arch
 from harness.supernet.supernet import Supernet
 from harness.training import bn
-from harness.training.data import Digits, prepare
-
-BN_IMAGES = 256  # training images for recomputed batch-norm statistics of digits
-_BN_SEED = 20_000
+from harness.training.draws import ImageData
 
 
 class SubnetEvaluator:
-    """Cuts sub-networks out of a supernet and judges them on the validation images.
+    """Cuts sub-networks out of a supernet and judges them on the validation images."""
 
-    Keeps the images at every resolution, which are the same for all sub-networks.
-    """
-
-    def __init__(self, supernet: Supernet, data: Digits) -> None:
+    def __init__(self, supernet: Supernet, data: ImageData, device: str = "cpu") -> None:
         self.supernet = supernet
         self.data = data
-        training = bn_pixels(data)
-        resolutions = supernet.space.resolutions
-        self._training = {r: prepare(training, r) for r in resolutions}
-        self._validation = {r: prepare(data.validation.pixels, r) for r in resolutions}
+        self._device = device
 
     def subnet(self, arch: Arch) -> nn.Sequential:
         """The static network with batch-norm statistics recomputed on training images."""
         network = self.supernet.extract(arch)
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        bn.recompute(network, self._training[arch.resolution])
+        network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        batches = self.data.calibration(arch.resolution)
+        bn.recompute(network, (batch.to(self._device) for batch in batches))
         return network
 
     def accuracy(self, arch: Arch) -> float:
         """Top-1 on the validation images, percent."""
-        logits = predict(self.subnet(arch), self._validation[arch.resolution])
-        return top1(logits.argmax(1).numpy(), self.data.validation.labels.numpy())
-
-
-def bn_pixels(data: Digits) -> Tensor:
-    """The training images that batch-norm statistics are recomputed on; always the same."""
-    return data.batch(BN_IMAGES, torch.Generator().manual_seed(_BN_SEED))[0]
-
-
-@torch.inference_mode()
-def predict(network: nn.Module, images: Tensor, batch_size: int = 64) -> Tensor:
-    """Logits [n, classes]."""
-    return torch.cat([network(batch) for batch in images.split(batch_size)])
+        network = self.subnet(arch)
+        right = total = 0
+        with torch.inference_mode():
+            for images, labels in self.data.judges(arch.resolution):
+                answers = network(images.to(self._device)).argmax(1).cpu()
+                right += int((answers == labels).sum())
+                total += len(labels)
+        return right / total * 100
 
 
 def top1(predicted: npt.NDArray[np.integer], labels: npt.NDArray[np.integer]) -> float:

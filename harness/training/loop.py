@@ -2,101 +2,190 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness.errors import CheckpointError
+from harness.errors import CheckpointError, TrainingDiverged
 from harness.progress import Progress, silent
 from harness.spaces.arch import Arch
 from harness.spaces.space import Space
 from harness.supernet.checkpoint import Checkpoint
 from harness.supernet.supernet import Supernet
-from harness.training.data import Digits, prepare
+from harness.training import checkpoints
+from harness.training.distributed import ALONE, Ranks
+from harness.training.draws import Draw, ImageData, Share, draws, resolution_of
+from harness.training.metrics import Metrics, MetricsFile
 from harness.training.stages import Recipe, Stage
+from harness.training.teacher import freeze, restored
 
-CHECKPOINT_EVERY_S = 2.0
+
+ALL = 1000  # choices of a gene: more than any has
+
+
+@dataclass(frozen=True)
+class Engine:
+    """How the steps of a recipe are computed: what changes speed and rounding, and nothing else."""
+
+    ranks: Ranks = ALONE
+    accumulate: int = 1  # micro-batches of each rank
+    autocast: bool = False  # bfloat16 in forward and loss
+    checkpoint_every_s: float = 2.0
+
+    @property
+    def share(self) -> Share:
+        return Share(self.ranks.rank, self.ranks.count, self.accumulate)
 
 
 def train(
     space: Space,
-    data: Digits,
+    data: ImageData,
     recipe: Recipe,
     path: Path,
     on_step: Progress = silent,
+    engine: Engine | None = None,
+    say: Callable[[str], None] = lambda _text: None,
 ) -> Supernet:
-    """Train a supernet, or go on where the checkpoint at `path` stopped.
+    """Train a supernet, or go on where the newest checkpoint on the way to `path` stopped.
 
     What is random in a step depends on the seed and the step's number alone, so an interrupted
     run ends with the very weights of one that was not. `on_step` gets the number of steps done
     and wanted.
 
     Raises:
-        CheckpointError: the file at `path` is broken or was trained with other settings.
+        CheckpointError: a checkpoint is broken or was trained with other settings or data.
+        TrainingDiverged: the loss is no number; the last checkpoint is as good as it was.
+        WorkspaceError: a checkpoint cannot be written; the one before is intact.
     """
-    start = _resume(path, recipe)
+    engine = engine or Engine()
+    ranks = engine.ranks
+    start = _resume(path, recipe, data, say if ranks.first else lambda _text: None)
     torch.manual_seed(recipe.seed)
     supernet = start.supernet(space, path) if start else Supernet(space)
     if start and start.step == recipe.steps:
         return supernet
-    supernet.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    supernet.train().to(ranks.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = _optimizer(supernet, recipe)
     if start:
         optimizer.load_state_dict(start.optimizer)
-    teacher = _teacher(space, start.teacher) if start and start.teacher else None
+    teacher = restored(space, start.teacher, ranks.device) if start and start.teacher else None
+    first = start.step if start else 0
+    network = ranks.wrap(supernet)
+    batches = data.stream(_all_draws(space, data, recipe, engine, first))
+    log = MetricsFile(path.parent / "metrics.csv", first) if ranks.first else None
     saved_at = time.monotonic()
-    for step, stage, progress in _schedule(recipe):
-        if start and step < start.step:
-            continue
-        if progress == 0:
-            if step and recipe.distill and teacher is None:
-                teacher = _teacher(space, supernet.state_dict())
-            if stage.sort_channels:
-                supernet.sort_channels()
-                optimizer.state.clear()  # momentum belongs to the old order
-        for group in optimizer.param_groups:
-            group["lr"] = stage.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
-        _step(supernet, optimizer, data, recipe, stage, step, teacher)
-        on_step(step + 1, recipe.steps)
-        done = step + 1 == recipe.steps
-        if done or time.monotonic() - saved_at > CHECKPOINT_EVERY_S:
-            weights = supernet.state_dict()
-            kept = teacher.state_dict() if teacher else None
-            state = {} if done else optimizer.state_dict()
-            Checkpoint(space.name, recipe.settings, step + 1, weights, state, kept).save(path)
-            saved_at = time.monotonic()
-    return supernet.eval()
+    try:
+        for step, stage, done in islice(_schedule(recipe), first, None):
+            if done == 0:
+                if step and recipe.distill and teacher is None:
+                    teacher = freeze(supernet, data, ranks.device)
+                if stage.sort_channels:
+                    supernet.sort_channels(_opened_before(recipe, stage))
+                    optimizer.state.clear()  # momentum belongs to the old order
+            began = time.perf_counter()
+            rate = _learning_rate(stage, done)
+            micro_batches = list(islice(batches, engine.accumulate))
+            loss = _step(
+                network, optimizer, recipe, stage, step, rate, micro_batches, teacher, engine
+            )
+            if log:
+                took_s = time.perf_counter() - began
+                log.append(_metrics(space, data, recipe, step, stage, rate, loss, took_s))
+            on_step(step + 1, recipe.steps)
+            finished = step + 1 == recipe.steps
+            due = time.monotonic() - saved_at > engine.checkpoint_every_s
+            if ranks.first and (finished or due):
+                kept = teacher.state_dict() if teacher and not finished else None
+                state = {} if finished else optimizer.state_dict()
+                weights = supernet.state_dict()
+                settings = _settings(recipe, data)
+                checkpoint = Checkpoint(space.name, settings, step + 1, weights, state, kept)
+                (checkpoints.finish if finished else checkpoints.save)(path, checkpoint)
+                saved_at = time.monotonic()
+    finally:
+        if log:
+            log.close()
+    ranks.wait()
+    return supernet.cpu().eval()
 
 
-def finished(path: Path, recipe: Recipe) -> Checkpoint | None:
-    """The checkpoint at `path` where it is the end of this recipe."""
-    checkpoint = _resume(path, recipe)
-    return checkpoint if checkpoint and checkpoint.step == recipe.steps else None
-
-
-def _resume(path: Path, recipe: Recipe) -> Checkpoint | None:
-    """The checkpoint to go on from, where there is one."""
+def finished(path: Path, recipe: Recipe, data: ImageData) -> Checkpoint | None:
+    """The supernet at `path` where it is the end of this recipe."""
     if not path.exists():
         return None
     checkpoint = Checkpoint.load(path)
-    if checkpoint.settings != recipe.settings:
+    _check(checkpoint, path, recipe, data)
+    return checkpoint if checkpoint.step == recipe.steps else None
+
+
+def _resume(
+    path: Path, recipe: Recipe, data: ImageData, say: Callable[[str], None]
+) -> Checkpoint | None:
+    """The checkpoint to go on from, where there is one."""
+    found = checkpoints.newest(path, say)
+    if found is None:
+        return None
+    _check(*found, recipe, data)
+    return found[0]
+
+
+def _check(checkpoint: Checkpoint, path: Path, recipe: Recipe, data: ImageData) -> None:
+    """Raises CheckpointError, with what differs, where a run may not go on from it."""
+    now = _settings(recipe, data)
+    differing = [
+        name
+        for name in sorted(now.keys() | checkpoint.settings.keys())
+        if now.get(name) != checkpoint.settings.get(name)
+    ]
+    if differing:
+        then, today = checkpoint.settings.get(differing[0]), now.get(differing[0])
         raise CheckpointError(
-            f"{path} was trained with other settings; use --fresh or another path"
+            f"{path} was trained with other settings: {differing[0]} was {then!s:.100}, is "
+            f"{today!s:.100}; use --fresh or another --root"
         )
-    return checkpoint
 
 
-def _schedule(recipe: Recipe) -> Iterator[tuple[int, Stage, float]]:
-    """Every step: its number, its stage, and how far into the stage it is (0 to 1)."""
+def _settings(recipe: Recipe, data: ImageData) -> dict[str, Any]:
+    return recipe.settings | {"classes": len(data.classes), "data": data.facts}
+
+
+def _schedule(recipe: Recipe) -> Iterator[tuple[int, Stage, int]]:
+    """Every step: its number, its stage, and how many of the stage's steps are done."""
     step = 0
     for stage in recipe.stages:
         for done in range(stage.steps):
-            yield step, stage, done / stage.steps
+            yield step, stage, done
             step += 1
+
+
+def _opened_before(recipe: Recipe, stage: Stage) -> int:
+    """How many of the largest inner widths the stages before have trained."""
+    before = recipe.stages[: recipe.stages.index(stage)]
+    return max((ALL if each.expands is None else each.expands for each in before), default=1)
+
+
+def _learning_rate(stage: Stage, done: int) -> float:
+    """Linear from zero while warming up, then cosine to zero."""
+    if done < stage.warmup_steps:
+        return stage.learning_rate * (done + 1) / stage.warmup_steps
+    progress = (done - stage.warmup_steps) / max(1, stage.steps - stage.warmup_steps)
+    return stage.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def _all_draws(
+    space: Space, data: ImageData, recipe: Recipe, engine: Engine, first: int
+) -> Iterator[Draw]:
+    """This rank's micro-batches from step `first` to the end."""
+    for step in range(first, recipe.steps):
+        pixels = resolution_of(space.resolutions, recipe.seed, step)
+        yield from draws(data.count, recipe.batch_size, pixels, recipe.seed, step, engine.share)
 
 
 def _optimizer(supernet: Supernet, recipe: Recipe) -> torch.optim.SGD:
@@ -110,50 +199,111 @@ def _optimizer(supernet: Supernet, recipe: Recipe) -> torch.optim.SGD:
 
 
 def _step(
-    supernet: Supernet,
+    network: nn.Module,
     optimizer: torch.optim.SGD,
-    data: Digits,
     recipe: Recipe,
     stage: Stage,
     step: int,
-    teacher: Supernet | None,
-) -> None:
-    """One update from one batch."""
-    rng = np.random.default_rng([recipe.seed, step])
-    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-    pixels, labels = data.batch(recipe.batch_size, generator)
-    images = prepare(pixels, int(rng.choice(supernet.space.resolutions)))
-    soft = None
-    if teacher is not None:
-        with torch.no_grad():
-            soft = F.softmax(teacher(images), dim=1)
+    learning_rate: float,
+    micro_batches: list[tuple[Tensor, Tensor]],
+    teacher: nn.Module | None,
+    engine: Engine,
+) -> float:
+    """One update: the same sub-networks on all micro-batches of all ranks. Returns the mean loss.
+
+    Raises:
+        TrainingDiverged: it is no number; nothing was updated.
+    """
+    ranks, rng = engine.ranks, np.random.default_rng([recipe.seed, step])
+    supernet = network if isinstance(network, Supernet) else network.module
+    assert isinstance(supernet, Supernet)
+    archs = sampled(supernet.space, stage, rng)
+    passes = len(archs) * len(micro_batches)
+    total = torch.zeros((), device=ranks.device)
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate
     optimizer.zero_grad()
-    for _ in range(stage.subnets_per_step):
-        supernet.activate(_random_arch(supernet.space, stage, rng))
-        logits = supernet(images)
-        loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
-        if soft is not None:
-            loss = loss + recipe.distill * F.cross_entropy(logits, soft)
-        (loss / stage.subnets_per_step).backward()
-    nn.utils.clip_grad_norm_(supernet.parameters(), 5.0)
+    for number, (images, labels) in enumerate(micro_batches):
+        inputs, targets = images.to(ranks.device), labels.to(ranks.device)
+        for place, arch in enumerate(archs):
+            supernet.activate(arch)
+            last = number * len(archs) + place + 1 == passes
+            with ranks.accumulating(network, last=last):
+                loss = _loss(network, inputs, targets, teacher, recipe, engine)
+                (loss / (len(micro_batches) if recipe.add_gradients else passes)).backward()
+            total += loss.detach() / passes
+    mean = ranks.mean(total)
+    if not math.isfinite(mean):
+        raise TrainingDiverged(
+            f"the loss is {mean} at step {step} (stage {stage.name}, learning rate "
+            f"{learning_rate:.3g}); the last checkpoint is kept: lower the learning rates of the "
+            "recipe, or give it a clip_norm"
+        )
+    if recipe.clip_norm is not None:
+        nn.utils.clip_grad_norm_(supernet.parameters(), recipe.clip_norm)
     optimizer.step()
+    return mean
 
 
-def _random_arch(space: Space, stage: Stage, rng: np.random.Generator) -> Arch:
+def _loss(
+    network: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    teacher: nn.Module | None,
+    recipe: Recipe,
+    engine: Engine,
+) -> Tensor:
+    """Cross entropy with the labels, and with what the largest network thinks."""
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=engine.autocast):
+        logits = network(images)
+        loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+        if teacher is not None:
+            with torch.no_grad():
+                soft = F.softmax(teacher(images), dim=1)
+            loss = loss + recipe.distill * F.cross_entropy(logits, soft)
+    return loss
+
+
+def sampled(space: Space, stage: Stage, rng: np.random.Generator) -> list[Arch]:
+    """The step's sub-networks: random ones; of a sandwich also the largest and the smallest."""
+    ends = (-1, 0) if stage.sandwich else ()
+    chosen = [_end(space, stage, end) for end in ends]
+    more = range(stage.subnets_per_step - len(chosen))
+    return [*chosen, *(random_arch(space, stage, rng) for _ in more)]
+
+
+def _end(space: Space, stage: Stage, end: int) -> Arch:
+    """The largest (-1) or smallest (0) of the stage's open choices."""
+    values = {(gene.part, gene.index): stage.open_choices(gene)[end] for gene in space.genes}
+    return Arch.of(values | {("r", 0): space.resolutions[-1]})
+
+
+def random_arch(space: Space, stage: Stage, rng: np.random.Generator) -> Arch:
     """A sub-network of the stage's open choices, each equally likely."""
-
-    open_choices = {"d": stage.depths, "ks": stage.kernels, "e": stage.expands}
     values = {}
     for gene in space.genes:
-        allowed = open_choices.get(gene.part, gene.choices)
-        choices = [choice for choice in gene.choices if choice in allowed]
+        choices = stage.open_choices(gene)
         values[gene.part, gene.index] = choices[rng.integers(len(choices))]
     values["r", 0] = space.resolutions[-1]
     return Arch.of(values)
 
 
-def _teacher(space: Space, weights: dict[str, Tensor]) -> Supernet:
-    """The largest network, frozen, as distillation's teacher."""
-    teacher = Supernet(space)
-    teacher.load_state_dict(weights)
-    return teacher.eval().requires_grad_(False)
+def _metrics(
+    space: Space,
+    data: ImageData,
+    recipe: Recipe,
+    step: int,
+    stage: Stage,
+    learning_rate: float,
+    loss: float,
+    took_s: float,
+) -> Metrics:
+    return Metrics(
+        step,
+        round((step + 1) * recipe.batch_size / data.count, 3),
+        stage.name,
+        resolution_of(space.resolutions, recipe.seed, step),
+        float(f"{learning_rate:.6g}"),
+        float(f"{loss:.8g}"),
+        float(f"{recipe.batch_size / took_s:.4g}"),
+    )

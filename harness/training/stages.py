@@ -1,37 +1,52 @@
-"""The progressive-shrinking schedule as data (Cai et al., section 3.3 and appendix B)."""
+"""A training run as data: stages that open more and more choices (Cai et al., section 3.3)."""
 
 import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from harness.spaces.mobile import MobileSpace
+from harness.spaces.space import Gene, Number
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage: which choices are open, and how it is trained."""
+    """One stage: how it is trained, and how many of each gene's largest choices are open.
+
+    1 opens only the largest, None all. Resolutions are not chosen here: all are open.
+    """
 
     name: str
-    depths: tuple[int, ...]
-    kernels: tuple[int, ...]
-    expands: tuple[int, ...]
     steps: int
     subnets_per_step: int  # gradients of so many random sub-networks are added up
-    learning_rate: float  # the highest; cosine to zero over the stage
+    learning_rate: float  # the highest, for the global batch; cosine to zero over the stage
+    warmup_steps: int = 0  # linear from zero, at the beginning
     sort_channels: bool = False  # by importance, before the stage
+    sandwich: bool = False  # of a step's sub-networks one is the largest, one the smallest
+    kernels: int | None = 1
+    depths: int | None = 1
+    expands: int | None = 1
+    widths: int | None = 1
+
+    def open_choices(self, gene: Gene) -> tuple[Number, ...]:
+        """The choices of a gene that the stage draws from, ascending."""
+        open_of = {"ks": self.kernels, "d": self.depths, "e": self.expands, "w": self.widths}
+        count = open_of.get(gene.part)
+        return gene.choices if count is None else gene.choices[-count:]
 
 
 @dataclass(frozen=True)
 class Recipe:
     """All settings of a training run."""
 
+    name: str
     stages: tuple[Stage, ...]
-    batch_size: int = 64
-    weight_decay: float = 3e-5  # not on batch norm and biases
-    momentum: float = 0.9  # Nesterov
-    label_smoothing: float = 0.1
-    distill: float = 0.0  # weight of the largest network's soft labels in the loss
-    seed: int = 0
+    batch_size: int  # global: over all ranks and micro-batches
+    weight_decay: float  # not on batch norm and biases
+    momentum: float  # Nesterov
+    label_smoothing: float
+    distill: float  # weight of the largest network's soft labels in the loss
+    clip_norm: float | None  # of all gradients together
+    add_gradients: bool  # of a step's sub-networks, as the authors' code does; else their mean
+    seed: int
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -42,36 +57,3 @@ class Recipe:
     @property
     def steps(self) -> int:
         return sum(stage.steps for stage in self.stages)
-
-
-def progressive_shrinking(
-    space: MobileSpace, steps: int, seed: int = 0, distill: float = 0.0
-) -> Recipe:
-    """Largest network, then elastic kernel, depth in two steps, width in two steps.
-
-    `steps` is about the whole length; three tenths of it train the largest network, which then
-    shrinks with 1, 2 and 4 sub-networks a step, as in the paper.
-    """
-    deepest, widest = space.depths[-1:], space.expands[-1:]
-    shares = (
-        ("largest", deepest, space.kernels[-1:], widest, 0.30, 1, 0.20),
-        ("kernel", deepest, space.kernels, widest, 0.12, 1, 0.15),
-        ("depth 1", space.depths[-2:], space.kernels, widest, 0.07, 2, 0.10),
-        ("depth 2", space.depths, space.kernels, widest, 0.16, 2, 0.15),
-        ("width 1", space.depths, space.kernels, space.expands[-2:], 0.08, 4, 0.10),
-        ("width 2", space.depths, space.kernels, space.expands, 0.27, 4, 0.20),
-    )
-    stages = tuple(
-        Stage(
-            name,
-            depths,
-            kernels,
-            expands,
-            round(steps * share),
-            subnets,
-            rate,
-            sort_channels=name.startswith("width"),
-        )
-        for name, depths, kernels, expands, share, subnets, rate in shares
-    )
-    return Recipe(stages, distill=distill, seed=seed)

@@ -64,7 +64,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def network_path(folder: Path) -> Path:
     """A network whose logits differ from image to image, thanks to its batch-norm statistics."""
     network = lively_supernet().extract(ARCH)
-    bn.recompute(network, torch.from_numpy(network_inputs(folder, 1, GREY)))
+    bn.recompute(network, [torch.from_numpy(network_inputs(folder, 1, GREY))])
     path = folder / "network.pt"
     weights, digits = dict(network.state_dict()), tuple("0123456789")
     NetworkFile("digits", ARCH, DIGITS.blocks(ARCH), weights, GREY, digits, {}).save(path)

@@ -23,9 +23,8 @@ from harness.runtimes.resident import ResidentSession
 from harness.runtimes.session import RuntimeOptions, seed_of
 from harness.spaces.arch import Arch
 from harness.spaces.digits import DIGITS
-from harness.training.evaluate import predict
 from harness.transports.local import LocalTransport
-from tests.conftest import lively_supernet
+from tests.conftest import lively_supernet, predict
 
 RUNTIMES = ("torch", "onnxruntime", "litert")
 ARCH = Arch(16, (2, 1, 2), (5, 7, 0, 3, 0, 0, 5, 3, 0), (4, 3, 0, 6, 0, 0, 4, 6, 0))

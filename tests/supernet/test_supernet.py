@@ -54,6 +54,23 @@ def test_sorting_channels_changes_nothing_for_the_largest_and_orders_by_l1_norm(
         assert (norms[:-1] >= norms[1:]).all()
 
 
+def test_sorting_again_changes_nothing_for_widths_that_were_trained() -> None:
+    supernet = lively_supernet()
+    images = torch.randn(2, 1, 20, 20)
+    trained, smaller = (Arch(20, (3, 3, 3), (7,) * 9, (expand,) * 9) for expand in (4, 3))
+    with torch.no_grad():
+        outputs = {}
+        for opened in (None, 2, 1):
+            if opened:
+                supernet.sort_channels(opened)
+            for arch in (trained, smaller):
+                supernet.activate(arch)
+                outputs[opened, arch] = supernet(images)
+    assert torch.allclose(outputs[2, trained], outputs[None, trained], rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(outputs[2, smaller], outputs[None, smaller], rtol=1e-2)
+    assert not torch.allclose(outputs[1, trained], outputs[2, trained], rtol=1e-2)
+
+
 def test_sorting_keeps_more_of_the_output_in_narrow_networks() -> None:
     # The projection's norm is what the order is made from, so the kept share can only grow.
     supernet = lively_supernet()

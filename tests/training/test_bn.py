@@ -7,7 +7,7 @@ from harness.training import bn
 def test_recomputed_statistics_are_those_of_the_images() -> None:
     network = nn.Sequential(nn.BatchNorm2d(3)).eval()
     images = torch.randn(64, 3, 4, 4) * 2 + 5
-    bn.recompute(network, images, batch_size=64)
+    bn.recompute(network, images.split(64))
     (norm,) = network
     assert isinstance(norm, nn.BatchNorm2d)
     assert norm.running_mean is not None
@@ -24,6 +24,6 @@ def test_what_the_statistics_were_before_does_not_matter() -> None:
     assert second.running_mean is not None
     second.running_mean.fill_(100)
     for network in (first, second):
-        bn.recompute(network, images, batch_size=8)
+        bn.recompute(network, images.split(8))
     assert first.running_mean is not None
     assert torch.equal(first.running_mean, second.running_mean)

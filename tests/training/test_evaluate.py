@@ -4,7 +4,7 @@ import torch
 
 from harness.spaces.arch import Arch
 from harness.training.data import Digits
-from harness.training.evaluate import SubnetEvaluator, predict, top1, top1_interval
+from harness.training.evaluate import SubnetEvaluator, top1, top1_interval
 from tests.conftest import lively_supernet
 
 
@@ -21,12 +21,6 @@ def test_a_subnet_is_evaluated_with_statistics_of_its_own() -> None:
         assert other.running_mean is not None
         assert not torch.allclose(own.running_mean, other.running_mean)
     assert evaluator.accuracy(arch) == evaluator.accuracy(arch)
-
-
-def test_predictions_do_not_depend_on_the_batch_size() -> None:
-    network = lively_supernet().extract(Arch(12, (1, 1, 1), (3,) * 9, (3,) * 9))
-    images = torch.randn(10, 1, 12, 12)
-    assert torch.allclose(predict(network, images, 3), predict(network, images, 10), atol=1e-5)
 
 
 def test_the_interval_knows_that_images_of_one_original_go_together() -> None:

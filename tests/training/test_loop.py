@@ -9,7 +9,10 @@ from harness.spaces.digits import DIGITS
 from harness.supernet.checkpoint import Checkpoint
 from harness.training import loop
 from harness.training.data import Digits
-from harness.training.stages import Recipe, progressive_shrinking
+from harness.training.recipe_files import digits_recipe
+from harness.training.stages import Recipe
+
+EAGER = loop.Engine(checkpoint_every_s=0.0)
 
 
 class Killed(Exception):
@@ -23,17 +26,16 @@ def data() -> Digits:
 
 def recipe(distill: float = 0.0) -> Recipe:
     """Every stage, at least two steps of each."""
-    whole = progressive_shrinking(DIGITS, 12, distill=distill)
+    whole = digits_recipe(12, distill=distill)
     return replace(whole, batch_size=8, stages=tuple(replace(s, steps=2) for s in whole.stages))
 
 
 @pytest.mark.parametrize("distill", [0.0, 0.5])
 def test_training_killed_after_any_step_ends_with_the_weights_of_one_that_was_not(
-    tmp_path: Path, data: Digits, monkeypatch: pytest.MonkeyPatch, distill: float
+    tmp_path: Path, data: Digits, distill: float
 ) -> None:
-    monkeypatch.setattr(loop, "CHECKPOINT_EVERY_S", 0.0)
     settings = recipe(distill)
-    whole = loop.train(DIGITS, data, settings, tmp_path / "whole.pt")
+    whole = loop.train(DIGITS, data, settings, tmp_path / "whole/supernet.pt")
 
     def killed_after(stop: int) -> None:
         def on_step(done: int, _total: int) -> None:
@@ -41,24 +43,24 @@ def test_training_killed_after_any_step_ends_with_the_weights_of_one_that_was_no
                 raise Killed
 
         with pytest.raises(Killed):
-            loop.train(DIGITS, data, settings, tmp_path / "killed.pt", on_step)
+            loop.train(DIGITS, data, settings, tmp_path / "supernet.pt", on_step, EAGER)
 
     for stop in range(1, settings.steps, 1 if not distill else 3):
         killed_after(stop)
-    resumed = loop.train(DIGITS, data, settings, tmp_path / "killed.pt")
+    resumed = loop.train(DIGITS, data, settings, tmp_path / "supernet.pt")
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
 
 
 def test_a_finished_run_is_found_and_an_unfinished_one_is_not(tmp_path: Path, data: Digits) -> None:
     path, settings = tmp_path / "supernet.pt", recipe()
-    assert loop.finished(path, settings) is None
+    assert loop.finished(path, settings, data) is None
     loop.train(DIGITS, data, settings, path)
-    found = loop.finished(path, settings)
+    found = loop.finished(path, settings, data)
     assert found is not None
     assert found.step == settings.steps
     replace(found, step=3).save(path)
-    assert loop.finished(path, settings) is None
+    assert loop.finished(path, settings, data) is None
 
 
 def test_a_checkpoint_of_other_settings_is_not_continued(tmp_path: Path, data: Digits) -> None:
@@ -72,23 +74,10 @@ def test_training_makes_the_largest_network_better(tmp_path: Path, data: Digits)
     from harness.supernet.supernet import Supernet
     from harness.training.evaluate import SubnetEvaluator
 
-    settings = progressive_shrinking(DIGITS, 100)
+    settings = digits_recipe(100)
     short = replace(settings, stages=tuple(replace(s, steps=20) for s in settings.stages[:1]))
     trained = loop.train(DIGITS, data, short, tmp_path / "supernet.pt")
     before, after = (
         SubnetEvaluator(net, data).accuracy(DIGITS.largest) for net in (Supernet(DIGITS), trained)
     )
     assert after > before + 10
-
-
-def test_the_schedule_opens_kernel_then_depth_then_width() -> None:
-    opened = [(s.kernels, s.depths, s.expands) for s in recipe().stages]
-    assert opened == [
-        ((7,), (3,), (6,)),
-        ((3, 5, 7), (3,), (6,)),
-        ((3, 5, 7), (2, 3), (6,)),
-        ((3, 5, 7), (1, 2, 3), (6,)),
-        ((3, 5, 7), (1, 2, 3), (4, 6)),
-        ((3, 5, 7), (1, 2, 3), (3, 4, 6)),
-    ]
-    assert [stage.subnets_per_step for stage in recipe().stages] == [1, 1, 2, 2, 4, 4]

@@ -1,0 +1,41 @@
+"""The largest network, frozen: what sub-networks are distilled from (Hinton et al., 2015)."""
+
+import torch
+from torch import Tensor, nn
+
+from harness.networks.build import build
+from harness.spaces.space import Space
+from harness.supernet.supernet import Supernet
+from harness.training import bn
+from harness.training.draws import ImageData
+
+RESOLUTIONS = 4  # at most, over which its batch-norm statistics are averaged
+
+
+def freeze(supernet: Supernet, data: ImageData, device: str) -> nn.Module:
+    """The largest network as it is now, with statistics over training images.
+
+    Every rank makes the same one by itself.
+    """
+    teacher = supernet.extract(supernet.space.largest).to(device)
+    resolutions = supernet.space.resolutions
+    every = max(1, len(resolutions) // RESOLUTIONS)
+    chosen = resolutions[::-every][:RESOLUTIONS]
+    batches = (batch.to(device) for pixels in chosen for batch in data.calibration(pixels))
+    bn.recompute(teacher, batches)
+    return _frozen(teacher)
+
+
+def restored(space: Space, weights: dict[str, Tensor], device: str) -> nn.Module:
+    """The teacher of a checkpoint."""
+    teacher = build(space.blocks(space.largest)).to(device)
+    for module in teacher.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eps = space.bn_eps
+    teacher.load_state_dict(weights)
+    return _frozen(teacher)
+
+
+def _frozen(teacher: nn.Sequential) -> nn.Module:
+    teacher.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return teacher.eval().requires_grad_(False)
