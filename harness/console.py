@@ -23,8 +23,8 @@ from harness.progress import Progress as ProgressCallback
 class Terminal:
     """Steps with a bar and the time left; lines otherwise."""
 
-    def __init__(self) -> None:
-        self._console = Console(highlight=False)
+    def __init__(self, quiet: bool = False) -> None:
+        self._console = Console(highlight=False, quiet=quiet)
         self._lock = Lock()
         self._bars: Progress | None = None  # a terminal shows one at a time; it has many lines
         self._steps = 0

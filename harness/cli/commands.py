@@ -9,24 +9,34 @@ from harness.cli.options import (
     CPU,
     HERE,
     NO_LIMITS,
+    Accumulate,
     Accuracy,
+    Autocast,
+    BatchSize,
     BenchmarkModel,
+    Data,
     DeviceName,
     DeviceNames,
     Distill,
+    EpochsScale,
     FailAbove,
     Fresh,
+    OptionalDistill,
     Quick,
     RangeImages,
+    RecipeName,
     Resolutions,
     Root,
     Seed,
     SpaceName,
+    Subnets,
+    Workers,
     check_known,
     devices_named,
     job_for,
     job_of_front,
     terminal,
+    training_on,
 )
 from harness.errors import Regression, UsageError
 
@@ -75,33 +85,57 @@ def run(
 @app.command()
 def train(
     space: SpaceName = "digits",
+    data: Data = None,
+    recipe: RecipeName = None,
+    epochs_scale: EpochsScale = 1.0,
+    batch_size: BatchSize = None,
+    accumulate: Accumulate = 1,
+    bf16: Autocast = False,
+    workers: Workers = None,
+    resolutions: Resolutions = None,
     quick: Quick = False,
     fresh: Fresh = False,
     seed: Seed = 0,
-    distill: Distill = 0.0,
+    distill: OptionalDistill = None,
     root: Root = HERE,
 ) -> None:
-    """Train the supernet by progressive shrinking."""
-    from harness import pipeline
+    """Train the supernet by progressive shrinking; on several GPUs under torchrun."""
+    from harness.pipeline import training as step
 
-    job = job_for(space, root, quick, fresh, seed, distill)
-    pipeline.train(job)
-    terminal().say(f"supernet: {job.supernet}")
+    chosen = training_on(data, recipe, epochs_scale, batch_size, distill, accumulate, bf16, workers)
+    job = job_for(space, root, quick, fresh, seed, distill or 0.0, resolutions, training=chosen)
+    terminal().say(f"supernet: {step.train(job)}")
 
 
 @accuracy_app.command("fit")
 def accuracy_fit(
     space: SpaceName = "digits",
+    data: Data = None,
+    recipe: RecipeName = None,
+    epochs_scale: EpochsScale = 1.0,
+    batch_size: BatchSize = None,
+    accumulate: Accumulate = 1,
+    bf16: Autocast = False,
+    workers: Workers = None,
+    subnets: Subnets = None,
+    resolutions: Resolutions = None,
     quick: Quick = False,
     seed: Seed = 0,
-    distill: Distill = 0.0,
+    distill: OptionalDistill = None,
     root: Root = HERE,
 ) -> None:
-    """Evaluate random sub-networks and train the accuracy predictor on them."""
-    from harness import pipeline
+    """Evaluate random sub-networks and train the accuracy predictor on them.
 
-    job = job_for(space, root, quick, seed=seed, distill=distill)
-    terminal().say(pipeline.fit_accuracy(job, pipeline.train(job)).quality.describe())
+    With the settings that the supernet was trained with; on several GPUs under torchrun.
+    """
+    from harness.pipeline import training as step
+
+    chosen = training_on(
+        data, recipe, epochs_scale, batch_size, distill, accumulate, bf16, workers, subnets
+    )
+    job = job_for(space, root, quick, False, seed, distill or 0.0, resolutions, training=chosen)
+    predictor = step.fit_accuracy(job)
+    terminal().say(f"{predictor}: {step.describe(predictor, job)}")
 
 
 @app.command()

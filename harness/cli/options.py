@@ -1,5 +1,6 @@
 """What commands have in common: their options, and what these make."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from harness.console import Terminal
     from harness.devices.device import Device
     from harness.pipeline import Run
+    from harness.pipeline.job import Training
 
 Root = Annotated[Path, typer.Option(help="Folder with devices, tables, reports and runs.")]
 DeviceNames = Annotated[
@@ -30,6 +32,10 @@ Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same net
 Distill = Annotated[
     float, typer.Option(min=0, help="Weight of the largest network's soft labels in training.")
 ]
+OptionalDistill = Annotated[
+    float | None,
+    typer.Option("--distill", min=0, help="Weight of soft labels (default: the recipe's)."),
+]
 FailAbove = Annotated[
     str | None, typer.Option(help="Exit with 8 where it is slower by more than this, such as 5%.")
 ]
@@ -44,6 +50,29 @@ BenchmarkModel = Annotated[
 RangeImages = Annotated[
     Path | None,
     typer.Option("--images", help="Folder of images from which int8 ranges are collected."),
+]
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", help="Folder of images: train/CLASS/*.jpg, val/CLASS/*.jpg."),
+]
+RecipeName = Annotated[
+    str | None, typer.Option("--recipe", help="Of training: a name, or a .toml file.")
+]
+EpochsScale = Annotated[
+    float, typer.Option(min=1e-6, help="The same schedule, so many times as long.")
+]
+BatchSize = Annotated[
+    int | None, typer.Option(min=1, help="Over all ranks; learning rates grow with it.")
+]
+Accumulate = Annotated[
+    int, typer.Option(min=1, help="Parts that each rank computes its batch in, for little memory.")
+]
+Autocast = Annotated[bool, typer.Option("--bf16", help="Compute in bfloat16 where torch does.")]
+Workers = Annotated[
+    int | None, typer.Option(min=0, help="Processes that decode images (default: one a processor).")
+]
+Subnets = Annotated[
+    int | None, typer.Option(min=10, help="How many sub-networks are evaluated (paper: 16000).")
 ]
 HERE, CPU = Path(), ["cpu"]
 NO_LIMITS: list[str] = []
@@ -60,9 +89,11 @@ def job_for(
     deadline_s: float | None = None,
     accuracy: str | None = None,
     quantity: str = "latency",
+    training: "Training | None" = None,
 ) -> "Run":
     from harness.effort import FULL, QUICK
     from harness.pipeline import Run
+    from harness.pipeline.job import DIGITS_ALONE
     from harness.spaces.catalogue import find_space, part_of
     from harness.workspace import Workspace
 
@@ -81,6 +112,7 @@ def job_for(
         space if space != chosen.name else None,
         resolutions,
         quantity,
+        training or DIGITS_ALONE,
     )
 
 
@@ -135,7 +167,31 @@ def devices_named(
     ]
 
 
+def training_on(
+    data: Path | None,
+    recipe: str | None,
+    epochs_scale: float,
+    batch_size: int | None,
+    distill: float | None,
+    accumulate: int = 1,
+    autocast: bool = False,
+    workers: int | None = None,
+    subnets: int | None = None,
+) -> "Training":
+    """Raises UsageError where a setting of image folders is given without one."""
+    from harness.pipeline.job import Training
+
+    asked = Training(
+        data, recipe, epochs_scale, batch_size, distill, accumulate, autocast, workers, subnets
+    )
+    plain = Training(distill=distill, subnets=subnets)
+    if data is None and asked != plain:
+        raise UsageError("--recipe, --epochs-scale, --batch-size and the like need --data")
+    return asked
+
+
 def terminal() -> "Terminal":
+    """What the first rank says; the others of torchrun are silent."""
     from harness.console import Terminal
 
-    return Terminal()
+    return Terminal(quiet=os.environ.get("RANK", "0") != "0")

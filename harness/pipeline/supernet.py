@@ -1,28 +1,36 @@
 """Steps that need no device: train the supernet, evaluate sub-networks, fit the predictor."""
 
 import shutil
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from harness import __version__, files
 from harness.errors import CheckpointError, FileFormatError, MissingExtra
 from harness.files import LineLog, read_lines
+from harness.pipeline.emissions import Account
 from harness.pipeline.job import Run
 from harness.predictors import accuracy
 from harness.predictors.accuracy import AccuracyPredictor
 from harness.spaces.genome import Genomes, decode, sample
 
 if TYPE_CHECKING:  # torch is imported where it is needed
+    from harness.training.distributed import Ranks
+    from harness.training.draws import ImageData
     from harness.training.evaluate import SubnetEvaluator
 
+CHECKPOINT_EVERY_S, SMALL_CHECKPOINT_EVERY_S = 300.0, 2.0  # of images, of digits
 _EVALUATED_SEED = 303
 
 
-def train(job: Run) -> "SubnetEvaluator":
+def train(job: Run, ranks: "Ranks | None" = None) -> "SubnetEvaluator":
     """The trained supernet, ready to have sub-networks cut out of it.
+
+    `ranks`: this process among those that torchrun started; all of them return one.
 
     Raises:
         MissingExtra: torch or scikit-learn is not installed.
@@ -34,49 +42,124 @@ def train(job: Run) -> "SubnetEvaluator":
     import torch
 
     from harness.training import loop
-    from harness.training.data import Digits
+    from harness.training.distributed import ALONE
     from harness.training.evaluate import SubnetEvaluator
 
-    torch.set_num_threads(1)  # a second thread brings nothing to networks this small
-    folder = job.folder()
-    if job.fresh:
-        shutil.rmtree(folder, ignore_errors=True)
-    data = Digits.load()
+    ranks = ranks or ALONE
+    data = _data(job)
+    if job.training.data is None:
+        torch.set_num_threads(1)  # a second thread brings nothing to networks this small
+    if job.fresh and ranks.first:
+        shutil.rmtree(job.folder(), ignore_errors=True)
+    ranks.wait()
     path = job.supernet
     checkpoint = loop.finished(path, recipe, data)
     if checkpoint:
-        return SubnetEvaluator(checkpoint.supernet(job.space, path), data)
+        return SubnetEvaluator(checkpoint.supernet(job.space, path), data, ranks.device)
+    if ranks.first:
+        files.write_json(job.folder() / "config.json", _config(job, ranks))
+    often = CHECKPOINT_EVERY_S if job.training.data else SMALL_CHECKPOINT_EVERY_S
+    training = job.training
+    engine = loop.Engine(ranks, training.accumulate, training.autocast, often)
+    account = Account(job.folder(), "train", ranks)
     with job.console.step("train the supernet") as progress:
-        return SubnetEvaluator(loop.train(job.space, data, recipe, path, progress), data)
+
+        def on_step(done: int, of: int) -> None:
+            account.tick()
+            progress(done, of)
+
+        try:
+            supernet = loop.train(job.space, data, recipe, path, on_step, engine, job.console.say)
+        finally:
+            account.write()
+    if training.data is not None:
+        job.console.say(account.describe())
+        if job.images.damaged:
+            job.console.say(job.images.damage)
+    return SubnetEvaluator(supernet, data, ranks.device)
+
+
+def _data(job: Run) -> "ImageData":
+    if job.training.data is not None:
+        return job.images
+    from harness.training.data import Digits
+
+    return Digits.load()
+
+
+def _config(job: Run, ranks: "Ranks") -> dict[str, Any]:
+    """All that a run was made with."""
+    import torch
+
+    training = {name: value for name, value in vars(job.training).items() if name != "data"}
+    data = job.training.data
+    return {
+        "harness": __version__,
+        "torch": torch.__version__,
+        "space": job.space.name,
+        "resolutions": list(job.space.resolutions),
+        "classes": job.space.classes,
+        "recipe": job.recipe().settings,
+        "training": training,
+        "data": None if data is None else {"folder": str(data)} | job.images.facts,
+        "ranks": ranks.count,
+        "device": ranks.device,
+    }
 
 
 def evaluate_subnets(
-    job: Run, evaluator: "SubnetEvaluator"
+    job: Run, evaluator: "SubnetEvaluator", ranks: "Ranks | None" = None
 ) -> tuple[Genomes, npt.NDArray[np.float64]]:
     """Random sub-networks [n, genes] and their validation accuracies [n], percent.
 
-    Appended one by one: a killed run goes on with the next.
+    Appended one by one: a killed run goes on with the next. Ranks share the work; the first one
+    writes. In order of resolution, of which a folder of images keeps one at a time.
     """
+    from harness.training.distributed import ALONE
+
+    ranks = ranks or ALONE
     rng = np.random.default_rng([job.seed, _EVALUATED_SEED])
-    genomes = sample(job.space, job.effort.subnets, rng)
-    log = LineLog(job.evaluated)
-    pool = ThreadPoolExecutor(2)
+    genomes = sample(job.space, job.training.subnets or job.effort.subnets, rng)
+    genomes = genomes[np.argsort(genomes[:, 0], kind="stable")]
+    log = LineLog(job.evaluated) if ranks.first else None
     try:
-        known, accuracies = read_evaluated(job)
+        known, _ = read_evaluated(job) if job.evaluated.exists() else (genomes[:0], None)
         if (known != genomes[: len(known)]).any():
             raise CheckpointError(f"{job.evaluated} holds other sub-networks; delete it")
+        ranks.wait()  # all have read before the first one writes
         todo = genomes[len(known) :]
         if len(todo):
             with job.console.step("evaluate sub-networks") as progress:
-                values = pool.map(lambda g: evaluator.accuracy(decode(job.space, g)), todo)
+                values = _accuracies(job, evaluator, todo, ranks)
                 for done, (genome, value) in enumerate(zip(todo, values, strict=True), start=1):
-                    log.append({"genome": genome.tolist(), "accuracy": value})
+                    if log:
+                        log.append({"genome": genome.tolist(), "accuracy": value})
                     progress(len(known) + done, len(genomes))
-            known, accuracies = read_evaluated(job)
     finally:
-        pool.shutdown(cancel_futures=True)
-        log.close()
-    return genomes, accuracies
+        if log:
+            log.close()
+    ranks.wait()
+    return genomes, read_evaluated(job)[1]
+
+
+def _accuracies(
+    job: Run, evaluator: "SubnetEvaluator", genomes: Genomes, ranks: "Ranks"
+) -> Iterator[float]:
+    """Of each network, in order; every rank takes its turn, and only the first gets the values."""
+    if job.training.data is None and ranks.count == 1:
+        pool = ThreadPoolExecutor(2)
+        try:
+            yield from pool.map(lambda g: evaluator.accuracy(decode(job.space, g)), genomes)
+        finally:
+            pool.shutdown(cancel_futures=True)
+        return
+    for start in range(0, len(genomes), ranks.count):
+        turn = genomes[start : start + ranks.count]
+        mine = turn[ranks.rank : ranks.rank + 1]
+        found = [evaluator.accuracy(decode(job.space, genome)) for genome in mine]
+        gathered = ranks.gathered(found)
+        values = [value for part in gathered for value in part]
+        yield from values if ranks.first else [0.0] * len(turn)
 
 
 def read_evaluated(job: Run) -> tuple[Genomes, npt.NDArray[np.float64]]:
@@ -94,12 +177,14 @@ def read_evaluated(job: Run) -> tuple[Genomes, npt.NDArray[np.float64]]:
         raise FileFormatError(f"{job.evaluated} is broken: {error!r}; delete it") from error
 
 
-def fit_accuracy(job: Run, evaluator: "SubnetEvaluator") -> AccuracyPredictor:
-    """The accuracy predictor, trained on evaluated sub-networks."""
+def fit_accuracy(
+    job: Run, evaluator: "SubnetEvaluator", ranks: "Ranks | None" = None
+) -> AccuracyPredictor:
+    """The accuracy predictor, trained on evaluated sub-networks; every rank has the same."""
     path = job.predictor
     if path.exists():
         return AccuracyPredictor.load(path, job.space)
-    genomes, accuracies = evaluate_subnets(job, evaluator)
+    genomes, accuracies = evaluate_subnets(job, evaluator, ranks)
     predictor = accuracy.fit(job.space, genomes, accuracies, job.seed)
     predictor.save(path)
     return predictor

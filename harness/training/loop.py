@@ -26,13 +26,15 @@ from harness.training.metrics import Metrics, MetricsFile
 from harness.training.stages import Recipe, Stage
 from harness.training.teacher import freeze, restored
 
-
 ALL = 1000  # choices of a gene: more than any has
 
 
 @dataclass(frozen=True)
 class Engine:
-    """How the steps of a recipe are computed: what changes speed and rounding, and nothing else."""
+    """How the steps of a recipe are computed.
+
+    Micro-batches also decide how many images a batch norm sees; all else changes only rounding.
+    """
 
     ranks: Ranks = ALONE
     accumulate: int = 1  # micro-batches of each rank

@@ -60,7 +60,7 @@ class CounterMeter(object):
         self.name = name
         self.period_ms = period_ms
         self.shortest_s = SHORTEST_PERIODS * period_ms / 1e3
-        self._read_mj = read_mj
+        self.read_mj = read_mj
         self._longest_s = longest_s  # else it may have wrapped around twice
         self._began = None
 
@@ -84,10 +84,10 @@ class CounterMeter(object):
 
     def _step(self):
         """Wait for the next step: when it was seen, and the counter then."""
-        before = self._read_mj()
+        before = self.read_mj()
         end_s = time.perf_counter() + 0.1 + self.period_ms / 50
         while time.perf_counter() < end_s:
-            now_mj, now_s = self._read_mj(), time.perf_counter()
+            now_mj, now_s = self.read_mj(), time.perf_counter()
             if now_mj is None:
                 break
             if now_mj != before:

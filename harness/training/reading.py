@@ -1,0 +1,202 @@
+"""Batches of decoded images from worker processes, in order."""
+
+import multiprocessing
+import os
+import threading
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar, overload
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from harness.errors import WorkspaceError
+from harness.training.augment import augmented, centred
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Files:
+    """Image files and what they show."""
+
+    paths: tuple[str, ...]
+    labels: npt.NDArray[np.int64]  # numbers of classes
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def take(self, indices: npt.NDArray[np.int64]) -> "Files":
+        return Files(tuple(self.paths[index] for index in indices), self.labels[indices])
+
+
+@dataclass(frozen=True)
+class Task:
+    """All that a worker is told: it keeps nothing, so that its start costs little."""
+
+    files: Files
+    resolution: int  # pixels
+    seed: int | None  # of the augmentation; None: images as they are, from the middle
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a worker answers. Bytes: a quarter of what floats would take in shared memory."""
+
+    pixels: Tensor  # uint8 [n, r, r, 3]
+    labels: Tensor  # int64 [n]
+    damaged: tuple[str, ...]  # paths
+
+    def copy(self) -> "Batch":
+        """Out of the memory shared with a worker, of which there may be little."""
+        return Batch(self.pixels.clone(), self.labels.clone(), self.damaged)
+
+    def normalised(
+        self, mean: float | tuple[float, ...], std: float | tuple[float, ...]
+    ) -> tuple[Tensor, Tensor]:
+        """float32 [n, 3, r, r], channels last, of pixels in [0, 1]; and the labels."""
+        _, height, width, channels = self.pixels.shape
+        centre, spread = (
+            torch.tensor(value).expand(channels).repeat(width) for value in (mean, std)
+        )
+        images = torch.empty(self.pixels.shape)
+        # By image, which fits the cache, and by row, not by pixel: several times as fast.
+        for image, pixels in zip(images, self.pixels, strict=True):
+            rows = pixels.view(height, width * channels).float()
+            torch.mul(rows, 1 / (255 * spread), out=image.view(rows.shape)).sub_(centre / spread)
+        return images.permute(0, 3, 1, 2), self.labels
+
+
+class Lazy(Sequence[T]):
+    """A sequence whose items are made each time they are asked for."""
+
+    def __init__(self, sources: Sequence[Batch], make: Callable[[Batch], T]) -> None:
+        self._sources = sources
+        self._make = make
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Lazy[T]": ...
+    def __getitem__(self, index: int | slice) -> "T | Lazy[T]":
+        if isinstance(index, slice):
+            return Lazy(self._sources[index], self._make)
+        return self._make(self._sources[index])
+
+
+def read(tasks: Iterable[Task], workers: int) -> Iterator[Batch]:
+    """A batch for each task, in their order; `workers` processes read ahead (0: this one reads).
+
+    Raises:
+        WorkspaceError: a worker was killed.
+    """
+    context = None
+    if workers:
+        # Not "fork": this process may have threads and a GPU, of which a copy breaks. Not "spawn":
+        # each worker would import torch anew. The fork server is a clean process that has.
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([__name__])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of more workers than processors: the caller chose
+        loader = DataLoader(
+            _Reader(),
+            batch_size=None,  # a task is a batch
+            sampler=tasks,
+            num_workers=workers,
+            multiprocessing_context=context,
+            generator=torch.Generator(),  # its own: the default one belongs to training
+            worker_init_fn=_end_with_the_parent,
+        )
+        batches = iter(loader)
+    try:
+        yield from batches
+    except (RuntimeError, EOFError, ConnectionError, FileNotFoundError) as error:
+        if isinstance(error, RuntimeError) and "exited unexpectedly" not in str(error):
+            raise  # the others: the socket that a batch should have come through is gone
+        raise WorkspaceError(
+            "a process that reads images was killed; memory or /dev/shm may be full: "
+            "use fewer workers"
+        ) from error
+    finally:
+        del batches  # ends the workers, whoever still holds an error that passed here
+
+
+def _end_with_the_parent(worker: int) -> None:  # noqa: ARG001  DataLoader passes its number
+    """A killed parent tells nobody, and the fork server lives on as long as its workers do."""
+    parent = multiprocessing.parent_process()
+    assert parent
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+class _Reader(Dataset[Batch]):
+    """What DataLoader's workers run."""
+
+    def __getitem__(self, task: Task) -> Batch:
+        if task.seed is None:
+            return _as_they_are(task.files, task.resolution)
+        return _augmented(task.files, task.resolution, task.seed)
+
+
+def _augmented(files: Files, resolution: int, seed: int) -> Batch:
+    """The next good image takes the place of a damaged one, so that the batch keeps its size.
+
+    Random numbers belong to the draw and the place in it.
+    """
+    pixels = np.empty((len(files), resolution, resolution, 3), np.uint8)
+    labels = np.empty(len(files), np.int64)
+    damaged: dict[str, None] = {}
+    for place in range(len(files)):
+        for chosen in (*range(place, len(files)), *range(place)):
+            path = files.paths[chosen]
+            if path in damaged:
+                continue
+            image = _decoded(path, resolution, np.random.default_rng([seed, place]))
+            if image is not None:
+                pixels[place], labels[place] = image, files.labels[chosen]
+                break
+            damaged[path] = None
+        else:
+            return _batch(pixels[:0], labels[:0], damaged)
+    return _batch(pixels, labels, damaged)
+
+
+def _as_they_are(files: Files, resolution: int) -> Batch:
+    """From the middle; damaged ones are left out."""
+    decoded = {path: _decoded(path, resolution) for path in files.paths}
+    images = [image for image in decoded.values() if image is not None]
+    pixels = np.array(images, np.uint8).reshape(-1, resolution, resolution, 3)
+    good = [place for place, path in enumerate(files.paths) if decoded[path] is not None]
+    return _batch(pixels, files.labels[good], [p for p in decoded if decoded[p] is None])
+
+
+def _batch(
+    pixels: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], damaged: Iterable[str]
+) -> Batch:
+    return Batch(torch.from_numpy(pixels), torch.from_numpy(labels), tuple(damaged))
+
+
+def _decoded(
+    path: str, resolution: int, rng: np.random.Generator | None = None
+) -> npt.NDArray[np.uint8] | None:
+    """An image [r, r, 3], augmented where random numbers are given; None of a damaged file."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about odd metadata, which do no harm
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            image = augmented(path, resolution, rng) if rng else centred(path, resolution)
+            return np.asarray(image)
+    except Exception:  # noqa: BLE001  Pillow's decoders raise nearly everything
+        return None
