@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from harness.errors import FileFormatError, UsageError, WorkspaceError
-from harness.training.draws import Draw
+from harness.training.draws import Draw, ImageData
 from harness.training.folder import ImageFolder
 
 COLOURS = {"blue": (20, 20, 200), "green": (20, 200, 20), "red": (200, 20, 20)}
@@ -64,8 +64,9 @@ def same(one: list[tuple[Tensor, Tensor]], other: list[tuple[Tensor, Tensor]]) -
 
 def test_a_batch_has_the_images_labels_and_form_of_its_draw(root: Path) -> None:
     data = ImageFolder.open(root, workers=0)
+    as_training_sees_it: ImageData = data
     wanted = some_draws(data)
-    for asked, (images, labels) in zip(wanted, data.stream(wanted), strict=True):
+    for asked, (images, labels) in zip(wanted, as_training_sees_it.stream(wanted), strict=True):
         assert images.shape == (6, 3, asked.resolution, asked.resolution)
         assert images.dtype == torch.float32
         assert images.is_contiguous(memory_format=torch.channels_last)
