@@ -361,20 +361,32 @@ def extract(
     device: DeviceName = "cpu",
     space: SpaceName = "digits",
     supernet: Annotated[
-        Path | None, typer.Option(help="A supernet as the OFA authors release them.")
+        Path | None, typer.Option(help="A supernet of ours, or as the OFA authors release them.")
     ] = None,
     weights: Annotated[Path | None, typer.Option(help="Of a net.config: its `init`.")] = None,
     resolution: Annotated[int | None, typer.Option(min=1, help="Of a net.config, pixels.")] = None,
+    data: Data = None,
     root: Root = HERE,
 ) -> None:
     """Take one network out of a front, a supernet or a published file, into a network file."""
     from harness import pipeline
 
-    asked = pipeline.Asked(network, device, supernet, weights, resolution)
+    asked = pipeline.Asked(network, device, supernet, weights, resolution, data)
     job = (
         job_of_front(device, space, root) if network.startswith("front:") else job_for(space, root)
     )
     terminal().say(pipeline.extract_network(job, asked, output))
+
+
+@app.command()
+def evaluate(
+    network: Annotated[Path, typer.Argument(help="A network file.")],
+    data: Annotated[Path, typer.Option(help="Folder of images: val/CLASS/*.jpg, or classes.")],
+) -> None:
+    """The accuracy of a network file on a folder of images."""
+    from harness.pipeline.evaluate import evaluate as step
+
+    terminal().say(step(terminal(), network, data))
 
 
 @app.command()

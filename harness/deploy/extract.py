@@ -6,17 +6,19 @@ from harness.networks.build import fold_eps
 from harness.networks.file import NetworkFile, Preprocessing
 from harness.spaces.arch import Arch
 from harness.training.evaluate import SubnetEvaluator
-from harness.training.stages import Recipe
 
 
-def extract(evaluator: SubnetEvaluator, arch: Arch, recipe: Recipe) -> NetworkFile:
-    """The sub-network with BN statistics recomputed on training images, ready to leave."""
+def extract(evaluator: SubnetEvaluator, arch: Arch, supernet: dict[str, Any]) -> NetworkFile:
+    """The sub-network with BN statistics recomputed on training images, ready to leave.
+
+    `supernet`: where it came from, as plain values.
+    """
     space = evaluator.supernet.space
     network = evaluator.subnet(arch)
     fold_eps(network)
     data = evaluator.data
     origin: dict[str, Any] = {
-        "supernet": {"recipe": recipe.settings},
+        "supernet": supernet,
         "data": data.facts,
         "bn_images": sum(len(batch) for batch in data.calibration(arch.resolution)),
     }

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness import files
 from harness.deploy.front import Front
@@ -12,6 +12,9 @@ from harness.pipeline.job import Run
 from harness.pipeline.supernet import train
 from harness.spaces.arch import Arch
 
+if TYPE_CHECKING:  # torch is imported where it is needed
+    from harness.supernet.supernet import Supernet
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -19,9 +22,10 @@ class Asked:
 
     network: str  # front:7, or a file with an arch or a net.config
     device: str  # whose front
-    supernet: Path | None  # as the OFA authors release them
+    supernet: Path | None  # ours, or as the OFA authors release them
     weights: Path | None  # of a net.config
     resolution: int | None  # of a net.config, pixels
+    data: Path | None = None  # a folder of images, for batch-norm statistics
 
 
 def extract_network(job: Run, asked: Asked, output: Path) -> str:
@@ -31,6 +35,8 @@ def extract_network(job: Run, asked: Asked, output: Path) -> str:
         UsageError: what was asked for does not say which network, or which weights.
         FileFormatError: a file is broken, or does not fit.
     """
+    if asked.data is not None and asked.supernet is None:
+        raise UsageError("--data is for networks of a --supernet: their statistics are recomputed")
     if asked.supernet is not None and asked.weights is not None:
         raise UsageError("--weights are of a net.config, --supernet of an arch or point: give one")
     word, _, number = asked.network.partition(":")
@@ -39,7 +45,7 @@ def extract_network(job: Run, asked: Asked, output: Path) -> str:
         front = found_front(job, asked.device)
         arch = front.point(int(number)).arch
         if asked.supernet is not None:
-            return _from_supernet(job, arch, asked.supernet, output)
+            return _from_supernet(job, arch, asked, output)
         return _from_front(job, front, arch, output)
     path = Path(asked.network)
     if not path.exists():
@@ -57,7 +63,7 @@ def extract_network(job: Run, asked: Asked, output: Path) -> str:
         arch = Arch.from_json(content)
     except FileFormatError as error:
         raise FileFormatError(f"{path}: {error}") from error
-    return _from_supernet(job, arch, asked.supernet, output)
+    return _from_supernet(job, arch, asked, output)
 
 
 def _only_of_a_config(asked: Asked) -> None:
@@ -73,23 +79,46 @@ def _from_front(job: Run, front: Front, arch: Arch, output: Path) -> str:
             f"the front of {front.device} was found with accuracies from {job.accuracy}: "
             "--supernet says where weights are"
         )
-    extract(train(job), arch, job.recipe()).save(output)
+    extract(train(job), arch, {"recipe": job.recipe().settings}).save(output)
     return f"network file: {output}"
 
 
-def _from_supernet(job: Run, arch: Arch, supernet: Path, output: Path) -> str:
-    """From a released supernet; its batch-norm statistics are those of the largest network."""
+def _from_supernet(job: Run, arch: Arch, asked: Asked, output: Path) -> str:
+    """From a supernet's file; without images its statistics are those of the largest network."""
     from harness.networks.build import fold_eps
-    from harness.supernet.released import load_released
+    from harness.supernet.either import load_supernet
 
-    network = load_released(supernet, job.space)
+    assert asked.supernet is not None
+    network = load_supernet(asked.supernet, job.space)
+    if asked.data is not None:
+        return _on_images(network, arch, asked, output)
     static = network.extract(arch)
     fold_eps(static)
-    origin = {"supernet": str(supernet), "bn_images": 0}
+    origin = {"supernet": str(asked.supernet), "bn_images": 0}
     _save(output, network.space.name, arch, network.space.blocks(arch), static.state_dict(), origin)
     return (
         f"network file: {output}; its batch-norm statistics are the supernet's, not recomputed for "
-        "this network: good for timing, and for accuracy only after recomputing them on images"
+        "this network: good for timing, and for accuracy only with --data to recompute them on"
+    )
+
+
+def _on_images(network: "Supernet", arch: Arch, asked: Asked, output: Path) -> str:
+    from harness.deploy.extract import extract
+    from harness.training.evaluate import SubnetEvaluator
+    from harness.training.folder import ImageFolder
+
+    assert asked.data is not None
+    data = ImageFolder.open(asked.data)
+    if len(data.classes) != network.space.classes:
+        raise UsageError(
+            f"{asked.supernet} has {network.space.classes} classes, {asked.data} "
+            f"{len(data.classes)}: statistics are of the images that it was trained on"
+        )
+    file = extract(SubnetEvaluator(network, data), arch, {"file": str(asked.supernet)})
+    file.save(output)
+    return (
+        f"network file: {output}; batch-norm statistics from {file.origin['bn_images']} images of "
+        f"{asked.data}"
     )
 
 

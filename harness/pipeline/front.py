@@ -123,13 +123,14 @@ def extract_front(job: Run, evaluator: "SubnetEvaluator", front: Front) -> list[
     from harness.deploy.extract import extract
 
     paths = []
+    origin = {"recipe": job.recipe().settings}
     genomes = encode(job.space, [point.arch for point in front.points])
     with job.console.step("extract the front's networks") as progress:
         for done, (point, genome) in enumerate(zip(front.points, genomes, strict=True), start=1):
             name = genome.astype(np.uint8).tobytes().hex()
             path = job.folder() / "networks" / f"{job.folder().name}-{name}.pt"
             if not path.exists():
-                extract(evaluator, point.arch, job.recipe()).save(path)
+                extract(evaluator, point.arch, origin).save(path)
             paths.append(path)
             progress(done, len(front.points))
     return paths

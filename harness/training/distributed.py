@@ -71,19 +71,23 @@ class Ranks:
 ALONE = Ranks()
 
 
+def own_device() -> str:
+    """Where this process computes: its GPU, where there is one."""
+    if not torch.cuda.is_available():
+        return "cpu"
+    return f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+
+
 @contextmanager
 def joined() -> Iterator[Ranks]:
     """The ranks that torchrun started; NCCL between GPUs, else gloo."""
-    count = int(os.environ.get("WORLD_SIZE", "1"))
-    local = int(os.environ.get("LOCAL_RANK", "0"))
-    cuda = torch.cuda.is_available()
-    if cuda:
-        torch.cuda.set_device(local)
-    device = f"cuda:{local}" if cuda else "cpu"
+    count, device = int(os.environ.get("WORLD_SIZE", "1")), own_device()
+    if device != "cpu":
+        torch.cuda.set_device(device)
     if count == 1:
         yield Ranks(device=device)
         return
-    dist.init_process_group("nccl" if cuda else "gloo")
+    dist.init_process_group("gloo" if device == "cpu" else "nccl")
     try:
         yield Ranks(dist.get_rank(), count, device)
     finally:

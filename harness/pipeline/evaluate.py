@@ -1,0 +1,86 @@
+"""`harness evaluate`: the accuracy of a network file on images that it was not trained on."""
+
+from collections.abc import Sequence
+from math import sqrt
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import UsageError
+from harness.pipeline.job import Console
+
+if TYPE_CHECKING:  # torch is imported where it is needed
+    import torch
+
+
+def evaluate(console: Console, path: Path, folder: Path) -> str:
+    """Top-1 on ROOT/val of a folder of images, else on what is held out of it, in a line.
+
+    Raises:
+        CheckpointError: the network file is broken.
+        UsageError: the folder cannot be used, or has other classes.
+    """
+    import torch
+
+    from harness.networks.file import NetworkFile
+    from harness.training.distributed import own_device
+    from harness.training.folder import ImageFolder
+
+    network = NetworkFile.load(path)
+    data = ImageFolder.open(folder, network.origin.get("data", {}).get("seed", 0))
+    check_classes(network.classes, data.classes, path, folder)
+    pixels = network.preprocessing
+    what = "val" if data.tested else "held-out"
+    device = own_device()
+    with console.step(f"read the {what} images") as progress:
+        batches = data.test(pixels.resolution) or data.judges(pixels.resolution)
+        progress(1, 1)
+    module = network.module().to(device).eval()
+    right = total = 0
+    with torch.inference_mode(), console.step("evaluate") as progress:
+        for number, (images, labels) in enumerate(batches, start=1):
+            theirs, ours = (data.mean, data.std), (pixels.mean, pixels.std)
+            answers = module(renormalised(images, theirs, ours).to(device)).argmax(1).cpu()
+            right += int((answers == labels).sum())
+            total += len(labels)
+            progress(number, len(batches))
+    low, high = wilson(right, total)
+    damage = f"; {data.damage}" if data.damaged else ""
+    return (
+        f"{path}: top-1 {100 * right / total:.2f} % on {total} {what} images of {folder} "
+        f"(95 %: {100 * low:.2f} to {100 * high:.2f}){damage}"
+    )
+
+
+def check_classes(known: Sequence[str], found: Sequence[str], path: Path, folder: Path) -> None:
+    """Raises UsageError where names differ; a network whose classes are numbers has none."""
+    named = tuple(known) != tuple(str(number) for number in range(len(known)))
+    if len(known) != len(found) or (named and tuple(known) != tuple(found)):
+        raise UsageError(
+            f"{path} knows {len(known)} classes ({', '.join(known[:3])}, ...), {folder} has "
+            f"{len(found)} ({', '.join(found[:3])}, ...); `harness finetune` gives it a new head"
+        )
+
+
+Channels = float | tuple[float, ...]
+
+
+def renormalised(
+    images: "torch.Tensor", theirs: tuple[Channels, Channels], ours: tuple[Channels, Channels]
+) -> "torch.Tensor":
+    """Images that were normalised in one way, normalised in another: (mean, std) of each."""
+    import torch
+
+    if theirs == ours:
+        return images
+    (mean, std), (wanted_mean, wanted_std) = (
+        [torch.tensor(each).view(-1, 1, 1) for each in pair] for pair in (theirs, ours)
+    )
+    return (images * std + mean - wanted_mean) / wanted_std
+
+
+def wilson(right: int, total: int) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson, 1927)."""
+    z = 1.96
+    middle = (right + z * z / 2) / (total + z * z)
+    half = z * sqrt(right * (total - right) / total + z * z / 4) / (total + z * z)
+    return middle - half, middle + half

@@ -1,0 +1,24 @@
+"""Supernets in a file: our checkpoints, or as the OFA authors release them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from harness.networks.file import read_tensors
+from harness.spaces.space import Space
+from harness.supernet.checkpoint import Checkpoint
+from harness.supernet.released import load_released
+from harness.supernet.supernet import Supernet
+
+
+def load_supernet(path: Path, space: Space) -> Supernet:
+    """The supernet, for as many classes as it has; nothing in the file is executed.
+
+    Raises:
+        CheckpointError: the file is missing, broken, or does not fit the space.
+    """
+    content = read_tensors(path)
+    if not isinstance(content, dict) or "kind" not in content:
+        return load_released(path, space)
+    checkpoint = Checkpoint.load(path)
+    classes = checkpoint.settings.get("classes", space.classes)
+    return checkpoint.supernet(replace(space, classes=classes), path)  # type: ignore[type-var]
