@@ -390,6 +390,46 @@ def evaluate(
 
 
 @app.command()
+def carbon(
+    device: Annotated[str | None, typer.Option(help="Of a network that is deployed.")] = None,
+    arch: Annotated[str | None, typer.Option(help="That network: `front:7`, or a file.")] = None,
+    inferences: Annotated[float, typer.Option(min=1, help="How often it is used.")] = 1e6,
+    space: SpaceName = "digits",
+    watts: Annotated[
+        float | None, typer.Option(min=0, help="Assumed of each rank of runs without a counter.")
+    ] = None,
+    gpu_watts: Annotated[float | None, typer.Option(min=0, help="Of a GPU in Table 2.")] = None,
+    pue: Annotated[float | None, typer.Option(min=1, help="Of the data centre (1.58).")] = None,
+    grid: Annotated[float | None, typer.Option(min=0, help="lb CO2e a kWh (0.954).")] = None,
+    price: Annotated[float | None, typer.Option(min=0, help="Dollars a GPU hour (3.06).")] = None,
+    root: Root = HERE,
+) -> None:
+    """What finding networks costs: the paper's table, our own runs, and what inferences add."""
+    from harness.pipeline import carbon as step
+    from harness.reports.carbon import Place
+
+    if (device is None) != (arch is None):
+        raise UsageError("--device and --arch say together which network is used")
+    asked = {
+        "gpu_w": gpu_watts,
+        "pue": pue,
+        "grid_lb_per_kwh": grid,
+        "gpu_usd_per_h": price,
+    }
+    place = Place(**{name: value for name, value in asked.items() if value is not None})
+    job = job_for(space, root)
+    for line in step.describe_table(place):
+        terminal().say(line)
+    for line in step.describe_runs(step.own_runs(root, watts, place)):
+        terminal().say(line)
+    if device is not None and arch is not None:
+        deployed = step.Deployed(device, arch, inferences)
+        terminal().say(step.describe_inferences(job, deployed, place))
+    for path in step.save(job, place):
+        terminal().say(str(path))
+
+
+@app.command()
 def fetch(
     name: Annotated[str, typer.Argument(help="ofa-mbv3-w1.2, acc-predictor, note10, ...")],
     root: Root = HERE,

@@ -15,16 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import files
+from harness.reports.carbon import GRID_LB_PER_KWH, KG_PER_LB, PUE
 from harness.runtimes.agent import meters, nvml
 
 if TYPE_CHECKING:
     from harness.training.distributed import Ranks
 
 WRITE_EVERY_S = 30.0
-# Strubell et al., ACL 2019, as the OFA paper takes them: power usage effectiveness of data centres,
-# and the mean of the US grid, 0.954 lb a kWh.
-PUE = 1.58
-GRID_KG_PER_KWH = 0.954 * 0.45359237
+GRID_KG_PER_KWH = GRID_LB_PER_KWH * KG_PER_LB
 
 
 @dataclass(frozen=True)

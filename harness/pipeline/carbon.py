@@ -1,0 +1,119 @@
+"""`harness carbon`: Table 2 recomputed, our own runs, and what inferences of a network add."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness import files
+from harness.errors import FileFormatError, UsageError
+from harness.pipeline.breakdown import networks
+from harness.pipeline.job import Run
+from harness.predictors.breakdown import break_down
+from harness.reports.carbon import (
+    DEPLOYMENTS,
+    Account,
+    Place,
+    account,
+    inferences_kg,
+    save_deployments,
+    table_2,
+)
+from harness.tables.table import Table
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A network that is used so often."""
+
+    device: str
+    arch: str  # as of `breakdown`: front:7, or a file
+    inferences: float = 1e6
+
+
+def describe_table(place: Place) -> Iterator[str]:
+    """Computed beside printed, with the reason where they differ."""
+    rows = table_2(place)
+    yield (
+        f"Table 2 of the OFA paper, {DEPLOYMENTS} deployments; {place.gpu_w:.1f} W a GPU x PUE "
+        f"{place.pue:g} x {place.grid_lb_per_kwh:g} lb/kWh, ${place.gpu_usd_per_h:.2f} a GPU hour"
+    )
+    heading = ("CO2e, 1000 lb", "printed", "cost, $1000", "printed")
+    yield f"{'method':<20}{'GPU hours':>11}" + "".join(f"{each:>15}" for each in heading)
+    usual = place == Place()
+    for row in rows:
+        printed = row.method.printed_co2e_klb, row.method.printed_cost_kusd
+        marks = [
+            text if same or not usual else f"{text} *"
+            for text, same in zip(printed, (row.co2e_as_printed, row.cost_as_printed), strict=True)
+        ]
+        cells = (row.co2e_klb, marks[0], row.cost_kusd, marks[1])
+        line = "".join(f"{each:>15}" for each in cells)
+        yield f"{row.method.name:<20}{row.gpu_h:>11,.0f}{line}"
+    if usual:
+        same = sum(row.co2e_as_printed for row in rows), sum(row.cost_as_printed for row in rows)
+        yield f"as printed: {same[0]} of {len(rows)} CO2e and {same[1]} of {len(rows)} costs; *:"
+        for row in rows:
+            if row.method.misprint:
+                yield f"  {row.method.name}: {row.method.misprint}"
+
+
+def own_runs(root: Path, assumed_w: float | None, place: Place) -> dict[str, Account]:
+    """The account of each run that recorded what it used, by its folder.
+
+    Raises:
+        FileFormatError: a record is broken.
+    """
+    sessions: dict[str, list[dict[str, Any]]] = {}
+    for path in sorted((root / "runs").glob("*/emissions.rank-*.json")):
+        found = files.read_json(path)
+        if not isinstance(found, list):
+            raise FileFormatError(f"{path} is no record of emissions; delete it")
+        sessions.setdefault(path.parent.name, []).extend(found)
+    try:
+        return {name: account(found, assumed_w, place) for name, found in sessions.items()}
+    except (KeyError, TypeError, ValueError) as error:
+        raise FileFormatError(
+            f"a record emissions.rank-N.json below {root / 'runs'} is broken: {error!r}"
+        ) from error
+
+
+def describe_runs(found: dict[str, Account]) -> Iterator[str]:
+    yield f"own runs: {len(found)} that recorded what they used"
+    for name, used in found.items():
+        yield f"  {name}: {used.hours:.3g} h; {_energy(used)}"
+
+
+def _energy(used: Account) -> str:
+    if used.energy_kwh is not None:
+        return f"{used.energy_kwh:.3g} kWh measured, {used.co2e_kg:.3g} kg CO2e"
+    if used.assumed_kwh is not None:
+        return f"{used.assumed_kwh:.3g} kWh ASSUMED by --watts, {used.co2e_kg:.3g} kg CO2e"
+    return f"energy unknown ({'; '.join(used.sources)}); --watts states an assumption"
+
+
+def describe_inferences(job: Run, deployed: Deployed, place: Place) -> str:
+    """What inferences of a network add, by the device's table of energies.
+
+    Raises:
+        UsageError: the device has no energies.
+    """
+    path = job.workspace.table(deployed.device, job.space.name, "energy")
+    if not path.exists():
+        raise UsageError(
+            f"there are no energies of {deployed.device} (no {path}): "
+            f"`harness measure --energy --device {deployed.device}` measures them"
+        )
+    latency = Table.load(job.workspace.table(deployed.device, job.space.name))
+    parts = break_down(networks(job, deployed.device, [deployed.arch]), latency, Table.load(path))
+    energy_mj = sum(part.energy_mj or 0.0 for part in parts)
+    kg = inferences_kg(energy_mj, deployed.inferences, place)
+    return (
+        f"{deployed.arch} on {deployed.device}: {energy_mj:.4g} mJ an inference (predicted from "
+        f"measured blocks), {deployed.inferences:,.0f} of them {kg:.3g} kg CO2e"
+    )
+
+
+def save(job: Run, place: Place) -> list[Path]:
+    """The figure of cost against deployments, with its data."""
+    return save_deployments(job.workspace.root / "reports" / "carbon", place)

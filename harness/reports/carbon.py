@@ -1,0 +1,214 @@
+"""What finding networks costs: GPU hours, CO2e and money, by the arithmetic of the paper's Table 2.
+
+Power of a GPU: Strubell et al., ACL 2019 (64 V100 and their machines took 12,041.51 W). Data
+centre: PUE 1.58. Grid: 0.954 lb CO2e a kWh, the US mean. Price: p3.16xlarge, 24.48 dollars an hour
+for 8 GPUs.
+"""
+
+import csv
+import io
+from dataclasses import dataclass
+from math import floor, log10
+from pathlib import Path
+from typing import Any
+
+from harness import files
+from harness.reports.breakdown import COLOURS
+from harness.reports.figures import INK
+
+GPU_W = 12_041.51 / 64
+PUE = 1.58
+GRID_LB_PER_KWH = 0.954
+KG_PER_LB = 0.45359237
+GPU_USD_PER_H = 24.48 / 8
+DEPLOYMENTS = 40  # of Table 2
+SHOWN = (
+    "NASNet-A",
+    "MnasNet",
+    "MobileNetV2 #1200",
+    "FBNet-C",
+    "ProxylessNAS",
+    "OFA w/ PS #25",
+    "OFA w/ PS",
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where GPUs run, and what they cost there."""
+
+    gpu_w: float = GPU_W
+    pue: float = PUE
+    grid_lb_per_kwh: float = GRID_LB_PER_KWH
+    gpu_usd_per_h: float = GPU_USD_PER_H
+
+    def co2e_lb(self, gpu_h: float) -> float:
+        return gpu_h * self.gpu_w / 1000 * self.pue * self.grid_lb_per_kwh
+
+    def cost_usd(self, gpu_h: float) -> float:
+        return gpu_h * self.gpu_usd_per_h
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to networks for N deployments, as Table 2 has it."""
+
+    name: str
+    once_gpu_h: float
+    per_deployment_gpu_h: float
+    printed_co2e_klb: str  # thousands of pounds
+    printed_cost_kusd: str
+    # Why a printed cell does not follow from the hours; none where all do.
+    misprint: str = ""
+
+    def gpu_h(self, deployments: int) -> float:
+        return self.once_gpu_h + self.per_deployment_gpu_h * deployments
+
+
+METHODS = (
+    Method("MobileNetV2", 0, 150, "1.7", "18.4"),
+    Method("MobileNetV2 #1200", 0, 1200, "13.6", "146.9"),
+    Method("NASNet-A", 0, 48_000, "544.5", "5875.2"),
+    Method("DARTS", 0, 96 + 250, "4.0", "42.8"),
+    Method("MnasNet", 0, 40_000, "453.8", "4896.0"),
+    Method("FBNet-C", 0, 216 + 360, "6.5", "70.4"),
+    Method("ProxylessNAS", 0, 200 + 300, "5.7", "61.2"),
+    Method("SinglePathNAS", 288, 24 + 384, "4.8", "52.0"),
+    Method("AutoSlim", 180, 300, "3.4", "36.7"),
+    Method(
+        "MobileNetV3-Large",
+        0,
+        180,
+        "1.8",
+        "22.2",
+        "7.2k hours give neither: they fit no rule that the other rows follow",
+    ),
+    Method("OFA w/o PS", 40 + 1200, 0, "0.34", "3.7"),
+    Method("OFA w/ PS", 40 + 1200, 0, "0.34", "3.7"),
+    Method("OFA w/ PS #25", 40 + 1200, 25, "0.62", "6.7"),
+    Method(
+        "OFA w/ PS #75",
+        40 + 1200,
+        75,
+        "1.2",
+        "13.0",
+        "4.2k hours give 12.85; the cost of the unrounded 4,240 is 12.97",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method computed for its deployments, beside what is printed."""
+
+    method: Method
+    gpu_h: float  # rounded, as the table prints it
+    co2e_klb: str
+    cost_kusd: str
+
+    @property
+    def co2e_as_printed(self) -> bool:
+        return self.co2e_klb == self.method.printed_co2e_klb
+
+    @property
+    def cost_as_printed(self) -> bool:
+        return self.cost_kusd == self.method.printed_cost_kusd
+
+
+def table_2(place: Place | None = None) -> list[Row]:
+    """Table 2 from its hours: rounded to two digits first, then multiplied, as it was made."""
+    return [_row(method, place or Place()) for method in METHODS]
+
+
+def _row(method: Method, place: Place) -> Row:
+    gpu_h = two_digits(method.gpu_h(DEPLOYMENTS))
+    return Row(
+        method,
+        gpu_h,
+        _like(method.printed_co2e_klb, place.co2e_lb(gpu_h) / 1000),
+        _like(method.printed_cost_kusd, place.cost_usd(gpu_h) / 1000),
+    )
+
+
+def two_digits(hours: float) -> float:
+    """The paper's rounding of hours; a million and more keep their thousands."""
+    if hours >= 1e6:
+        return round(hours, -3)
+    return round(hours, 1 - floor(log10(hours)))
+
+
+def _like(printed: str, value: float) -> str:
+    """With as many decimals as the table prints."""
+    return f"{value:.{len(printed.partition('.')[2])}f}"
+
+
+@dataclass(frozen=True)
+class Account:
+    """Work of ours, from what its runs recorded."""
+
+    hours: float  # over all ranks
+    energy_kwh: float | None  # None where a rank had no counter
+    co2e_kg: float | None
+    assumed_kwh: float | None  # from stated watts, where no counter told
+    sources: tuple[str, ...]
+
+
+def account(sessions: list[dict[str, Any]], assumed_w: float | None, place: Place) -> Account:
+    """What recorded sessions (`emissions.rank-N.json`) add up to.
+
+    A missing counter is unknown, never 0: then only `assumed_w` watts a rank, where stated, give an
+    energy, and it is marked as assumed.
+    """
+    hours = sum(float(each["seconds"]) for each in sessions) / 3600
+    told = [each["energy_mj"] for each in sessions]
+    measured = sum(told) / 3.6e9 if sessions and None not in told else None
+    assumed = None if measured is not None or assumed_w is None else hours * assumed_w / 1000
+    kwh = measured if measured is not None else assumed
+    co2e = None if kwh is None else kwh * place.pue * place.grid_lb_per_kwh * KG_PER_LB
+    meters = {name for each in sessions for name in (*each["meters"], *each["silent"])}
+    return Account(hours, measured, co2e, assumed, tuple(sorted(meters)))
+
+
+def inferences_kg(energy_mj: float, count: float, place: Place) -> float:
+    """CO2e of so many inferences at `energy_mj` each."""
+    return energy_mj * count / 3.6e9 * place.pue * place.grid_lb_per_kwh * KG_PER_LB
+
+
+def save_deployments(folder: Path, place: Place) -> list[Path]:
+    """Cost against the number of deployments (the paper's figure 5): PNG, SVG and CSV."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")  # no screen is needed
+    from matplotlib import pyplot as plt
+
+    counts = range(1, DEPLOYMENTS + 1)
+    with mpl.rc_context({"svg.hashsalt": "carbon", "svg.fonttype": "path", "font.size": 9}):
+        figure, axes = plt.subplots(figsize=(7.5, 4.6), layout="constrained")
+        for number, name in enumerate(SHOWN):
+            method = next(each for each in METHODS if each.name == name)
+            values = [place.co2e_lb(method.gpu_h(count)) / 1000 for count in counts]
+            axes.plot(counts, values, color=COLOURS[number % len(COLOURS)], label=name)
+        axes.set_yscale("log")
+        axes.set_xlabel("deployments, each for a device of its own")
+        axes.set_ylabel("CO2e of finding and training, 1000 lb")
+        axes.set_title("a supernet is trained once", loc="left", fontweight="bold", color=INK)
+        axes.grid(visible=True, which="both", color="#e5e7eb", linewidth=0.6)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+        png, svg = io.BytesIO(), io.BytesIO()
+        figure.savefig(png, format="png", dpi=150)
+        figure.savefig(svg, format="svg", metadata={"Date": None})
+        plt.close(figure)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["method", "deployments", "gpu_h", "co2e_lb", "cost_usd"])
+    for method in METHODS:
+        for count in counts:
+            gpu_h = method.gpu_h(count)
+            row = (method.name, count, gpu_h, place.co2e_lb(gpu_h), place.cost_usd(gpu_h))
+            writer.writerow(row)
+    contents = {"png": png.getvalue(), "svg": svg.getvalue(), "csv": text.getvalue().encode()}
+    paths = [folder / f"carbon.{suffix}" for suffix in contents]
+    for path, content in zip(paths, contents.values(), strict=True):
+        files.replace_atomically(path, content)
+    return paths

@@ -1,0 +1,106 @@
+import csv
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.reports.carbon import (
+    METHODS,
+    Place,
+    account,
+    inferences_kg,
+    save_deployments,
+    table_2,
+    two_digits,
+)
+
+SESSION: dict[str, Any] = {
+    "seconds": 1800.0,
+    "energy_mj": 3.6e8,
+    "meters": ["RAPL of 1 package"],
+    "silent": [],
+}
+
+
+def test_table_2_comes_out_as_printed_but_for_the_cells_that_say_why() -> None:
+    rows = table_2()
+    assert sum(row.co2e_as_printed for row in rows) == 13
+    assert sum(row.cost_as_printed for row in rows) == 12
+    for row in rows:
+        assert (row.co2e_as_printed and row.cost_as_printed) == (not row.method.misprint)
+
+
+def test_the_factors_are_those_of_the_notes() -> None:
+    assert Place().co2e_lb(1) == pytest.approx(0.28360, abs=5e-6)
+    assert Place().cost_usd(1) == pytest.approx(3.06)
+
+
+def test_only_methods_that_train_anew_cost_more_with_every_deployment() -> None:
+    grows = {method.name for method in METHODS if method.gpu_h(2) > method.gpu_h(1)}
+    assert "OFA w/ PS" not in grows
+    assert {"NASNet-A", "FBNet-C", "OFA w/ PS #75"} <= grows
+
+
+@pytest.mark.parametrize(
+    ("hours", "rounded"),
+    [(1240, 1200), (2240, 2200), (16_608, 17_000), (12_180, 12_000), (1_920_000, 1_920_000)],
+)
+def test_hours_are_rounded_as_the_table_prints_them(hours: float, rounded: float) -> None:
+    assert two_digits(hours) == rounded
+
+
+def test_a_missing_counter_is_unknown_and_only_a_stated_assumption_fills_it() -> None:
+    silent = SESSION | {"energy_mj": None, "meters": [], "silent": ["no RAPL"]}
+    measured = account([SESSION, SESSION], 50.0, Place())
+    assert measured.hours == 1
+    assert measured.energy_kwh == pytest.approx(0.2)
+    assert measured.assumed_kwh is None
+    assert measured.co2e_kg == pytest.approx(0.2 * 1.58 * 0.954 * 0.45359237)
+    unknown = account([SESSION, silent], None, Place())
+    assert (unknown.energy_kwh, unknown.co2e_kg, unknown.assumed_kwh) == (None, None, None)
+    assumed = account([SESSION, silent], 50.0, replace(Place(), pue=1.0))
+    assert assumed.energy_kwh is None
+    assert assumed.assumed_kwh == pytest.approx(0.05)
+    assert assumed.co2e_kg == pytest.approx(0.05 * 0.954 * 0.45359237)
+
+
+def test_inferences_add_up() -> None:
+    assert inferences_kg(3.6, 1e9, replace(Place(), pue=1, grid_lb_per_kwh=1)) == pytest.approx(
+        0.45359237
+    )
+
+
+def test_the_figure_comes_with_its_data(tmp_path: Path) -> None:
+    png, svg, data = save_deployments(tmp_path, Place())
+    assert png.read_bytes().startswith(b"\x89PNG")
+    assert "<script" not in svg.read_text()
+    with data.open(newline="") as file:
+        rows = {(row["method"], row["deployments"]): row for row in csv.DictReader(file)}
+    assert float(rows["OFA w/ PS #25", "40"]["gpu_h"]) == 2240
+    before = [path.read_bytes() for path in (png, svg, data)]
+    assert [path.read_bytes() for path in save_deployments(tmp_path, Place())] == before
+
+
+def test_the_command_shows_table_runs_and_what_is_not_known(tmp_path: Path) -> None:
+    (tmp_path / "runs/digits-1").mkdir(parents=True)
+    record = tmp_path / "runs/digits-1/emissions.rank-0.json"
+    record.write_text(json.dumps([SESSION | {"energy_mj": None, "silent": ["no RAPL"]}]))
+
+    def carbon(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "harness", "carbon", *words]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    ended = carbon()
+    assert ended.returncode == 0, ended.stderr
+    assert "13 of 14 CO2e and 12 of 14 costs" in ended.stdout
+    assert "digits-1: 0.5 h; energy unknown (RAPL of 1 package; no RAPL)" in ended.stdout
+    assert "0.05 kWh ASSUMED" in carbon("--watts", "100").stdout
+    record.write_text("[{}]")
+    broken = carbon()
+    assert (broken.returncode, len(broken.stderr.splitlines())) == (3, 1)
+    lonely = carbon("--device", "cpu")
+    assert lonely.returncode == 2
