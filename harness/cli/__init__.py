@@ -6,9 +6,10 @@ from typing import NoReturn
 
 from harness.cli.catalogues import devices_app, tables_app
 from harness.cli.commands import app
+from harness.cli.training import accuracy_app
 from harness.errors import HarnessError, Interrupted
 
-__all__ = ["app", "main"]
+__all__ = ["accuracy_app", "app", "main"]
 
 app.add_typer(devices_app, name="devices")
 app.add_typer(tables_app, name="tables")

@@ -9,34 +9,25 @@ from harness.cli.options import (
     CPU,
     HERE,
     NO_LIMITS,
-    Accumulate,
     Accuracy,
-    Autocast,
-    BatchSize,
     BenchmarkModel,
     Data,
     DeviceName,
     DeviceNames,
     Distill,
-    EpochsScale,
     FailAbove,
     Fresh,
-    OptionalDistill,
     Quick,
     RangeImages,
-    RecipeName,
     Resolutions,
     Root,
     Seed,
     SpaceName,
-    Subnets,
-    Workers,
     check_known,
     devices_named,
     job_for,
     job_of_front,
     terminal,
-    training_on,
 )
 from harness.errors import Regression, UsageError
 
@@ -48,8 +39,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-accuracy_app = typer.Typer(help="The accuracy predictor.", no_args_is_help=True)
-app.add_typer(accuracy_app, name="accuracy")
 
 
 @app.command()
@@ -80,62 +69,6 @@ def run(
     for front in fronts:
         page = job.workspace.report(front.device, front.space) / "index.html"
         terminal().say(f"report of {front.device}: {page}")
-
-
-@app.command()
-def train(
-    space: SpaceName = "digits",
-    data: Data = None,
-    recipe: RecipeName = None,
-    epochs_scale: EpochsScale = 1.0,
-    batch_size: BatchSize = None,
-    accumulate: Accumulate = 1,
-    bf16: Autocast = False,
-    workers: Workers = None,
-    resolutions: Resolutions = None,
-    quick: Quick = False,
-    fresh: Fresh = False,
-    seed: Seed = 0,
-    distill: OptionalDistill = None,
-    root: Root = HERE,
-) -> None:
-    """Train the supernet by progressive shrinking; on several GPUs under torchrun."""
-    from harness.pipeline import training as step
-
-    chosen = training_on(data, recipe, epochs_scale, batch_size, distill, accumulate, bf16, workers)
-    job = job_for(space, root, quick, fresh, seed, distill or 0.0, resolutions, training=chosen)
-    terminal().say(f"supernet: {step.train(job)}")
-
-
-@accuracy_app.command("fit")
-def accuracy_fit(
-    space: SpaceName = "digits",
-    data: Data = None,
-    recipe: RecipeName = None,
-    epochs_scale: EpochsScale = 1.0,
-    batch_size: BatchSize = None,
-    accumulate: Accumulate = 1,
-    bf16: Autocast = False,
-    workers: Workers = None,
-    subnets: Subnets = None,
-    resolutions: Resolutions = None,
-    quick: Quick = False,
-    seed: Seed = 0,
-    distill: OptionalDistill = None,
-    root: Root = HERE,
-) -> None:
-    """Evaluate random sub-networks and train the accuracy predictor on them.
-
-    With the settings that the supernet was trained with; on several GPUs under torchrun.
-    """
-    from harness.pipeline import training as step
-
-    chosen = training_on(
-        data, recipe, epochs_scale, batch_size, distill, accumulate, bf16, workers, subnets
-    )
-    job = job_for(space, root, quick, False, seed, distill or 0.0, resolutions, training=chosen)
-    predictor = step.fit_accuracy(job)
-    terminal().say(f"{predictor}: {step.describe(predictor, job)}")
 
 
 @app.command()
@@ -376,17 +309,6 @@ def extract(
         job_of_front(device, space, root) if network.startswith("front:") else job_for(space, root)
     )
     terminal().say(pipeline.extract_network(job, asked, output))
-
-
-@app.command()
-def evaluate(
-    network: Annotated[Path, typer.Argument(help="A network file.")],
-    data: Annotated[Path, typer.Option(help="Folder of images: val/CLASS/*.jpg, or classes.")],
-) -> None:
-    """The accuracy of a network file on a folder of images."""
-    from harness.pipeline.evaluate import evaluate as step
-
-    terminal().say(step(terminal(), network, data))
 
 
 @app.command()

@@ -1,6 +1,6 @@
 """`harness evaluate`: the accuracy of a network file on images that it was not trained on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,10 +19,9 @@ def evaluate(console: Console, path: Path, folder: Path) -> str:
         CheckpointError: the network file is broken.
         UsageError: the folder cannot be used, or has other classes.
     """
-    import torch
-
     from harness.networks.file import NetworkFile
     from harness.training.distributed import own_device
+    from harness.training.evaluate import count_right
     from harness.training.folder import ImageFolder
 
     network = NetworkFile.load(path)
@@ -35,14 +34,15 @@ def evaluate(console: Console, path: Path, folder: Path) -> str:
         batches = data.test(pixels.resolution) or data.judges(pixels.resolution)
         progress(1, 1)
     module = network.module().to(device).eval()
-    right = total = 0
-    with torch.inference_mode(), console.step("evaluate") as progress:
-        for number, (images, labels) in enumerate(batches, start=1):
-            theirs, ours = (data.mean, data.std), (pixels.mean, pixels.std)
-            answers = module(renormalised(images, theirs, ours).to(device)).argmax(1).cpu()
-            right += int((answers == labels).sum())
-            total += len(labels)
-            progress(number, len(batches))
+    theirs, ours = (data.mean, data.std), (pixels.mean, pixels.std)
+    with console.step("evaluate") as progress:
+
+        def prepared() -> "Iterator[tuple[torch.Tensor, torch.Tensor]]":
+            for number, (images, labels) in enumerate(batches, start=1):
+                yield renormalised(images, theirs, ours), labels
+                progress(number, len(batches))
+
+        right, total = count_right(module, prepared(), device)
     low, high = wilson(right, total)
     damage = f"; {data.damage}" if data.damaged else ""
     return (

@@ -1,9 +1,11 @@
 """Accuracies: of sub-networks on validation images, and how sure one can be of them."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from harness.spaces.arch import Arch
 from harness.supernet.supernet import Supernet
@@ -29,14 +31,22 @@ class SubnetEvaluator:
 
     def accuracy(self, arch: Arch) -> float:
         """Top-1 on the validation images, percent."""
-        network = self.subnet(arch)
-        right = total = 0
-        with torch.inference_mode():
-            for images, labels in self.data.judges(arch.resolution):
-                answers = network(images.to(self._device)).argmax(1).cpu()
-                right += int((answers == labels).sum())
-                total += len(labels)
+        batches = self.data.judges(arch.resolution)
+        right, total = count_right(self.subnet(arch), batches, self._device)
         return right / total * 100
+
+
+@torch.inference_mode()
+def count_right(
+    network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], device: str
+) -> tuple[int, int]:
+    """Right answers, and all."""
+    right = total = 0
+    for images, labels in batches:
+        answers = network(images.to(device)).argmax(1).cpu()
+        right += int((answers == labels).sum())
+        total += len(labels)
+    return right, total
 
 
 def top1(predicted: npt.NDArray[np.integer], labels: npt.NDArray[np.integer]) -> float:

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.errors import CheckpointError, TrainingDiverged
@@ -22,6 +21,7 @@ from harness.supernet.supernet import Supernet
 from harness.training import checkpoints
 from harness.training.distributed import ALONE, Ranks
 from harness.training.draws import Draw, ImageData, Share, draws, resolution_of
+from harness.training.learning import cosine, cross_entropy, set_rate, sgd
 from harness.training.metrics import Metrics, MetricsFile
 from harness.training.stages import Recipe, Stage
 from harness.training.teacher import freeze, restored
@@ -74,7 +74,7 @@ def train(
     if start and start.step == recipe.steps:
         return supernet
     supernet.train().to(ranks.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = _optimizer(supernet, recipe)
+    optimizer = sgd(supernet, recipe.momentum, recipe.weight_decay)
     if start:
         optimizer.load_state_dict(start.optimizer)
     teacher = restored(space, start.teacher, ranks.device) if start and start.teacher else None
@@ -178,7 +178,7 @@ def _learning_rate(stage: Stage, done: int) -> float:
     if done < stage.warmup_steps:
         return stage.learning_rate * (done + 1) / stage.warmup_steps
     progress = (done - stage.warmup_steps) / max(1, stage.steps - stage.warmup_steps)
-    return stage.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+    return cosine(stage.learning_rate, progress)
 
 
 def _all_draws(
@@ -188,16 +188,6 @@ def _all_draws(
     for step in range(first, recipe.steps):
         pixels = resolution_of(space.resolutions, recipe.seed, step)
         yield from draws(data.count, recipe.batch_size, pixels, recipe.seed, step, engine.share)
-
-
-def _optimizer(supernet: Supernet, recipe: Recipe) -> torch.optim.SGD:
-    matrices = [p for p in supernet.parameters() if p.ndim > 1]
-    vectors = [p for p in supernet.parameters() if p.ndim <= 1]  # batch norm and biases
-    groups = [
-        {"params": matrices, "weight_decay": recipe.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
-    return torch.optim.SGD(groups, lr=0.1, momentum=recipe.momentum, nesterov=True)
 
 
 def _step(
@@ -222,16 +212,19 @@ def _step(
     archs = sampled(supernet.space, stage, rng)
     passes = len(archs) * len(micro_batches)
     total = torch.zeros((), device=ranks.device)
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate
+    set_rate(optimizer, learning_rate)
     optimizer.zero_grad()
     for number, (images, labels) in enumerate(micro_batches):
         inputs, targets = images.to(ranks.device), labels.to(ranks.device)
         for place, arch in enumerate(archs):
             supernet.activate(arch)
             last = number * len(archs) + place + 1 == passes
+            bf16 = torch.autocast(inputs.device.type, torch.bfloat16, enabled=engine.autocast)
             with ranks.accumulating(network, last=last):
-                loss = _loss(network, inputs, targets, teacher, recipe, engine)
+                with bf16:
+                    loss = cross_entropy(
+                        network, inputs, targets, recipe.label_smoothing, teacher, recipe.distill
+                    )
                 (loss / (len(micro_batches) if recipe.add_gradients else passes)).backward()
             total += loss.detach() / passes
     mean = ranks.mean(total)
@@ -245,25 +238,6 @@ def _step(
         nn.utils.clip_grad_norm_(supernet.parameters(), recipe.clip_norm)
     optimizer.step()
     return mean
-
-
-def _loss(
-    network: nn.Module,
-    images: Tensor,
-    labels: Tensor,
-    teacher: nn.Module | None,
-    recipe: Recipe,
-    engine: Engine,
-) -> Tensor:
-    """Cross entropy with the labels, and with what the largest network thinks."""
-    with torch.autocast(images.device.type, torch.bfloat16, enabled=engine.autocast):
-        logits = network(images)
-        loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
-        if teacher is not None:
-            with torch.no_grad():
-                soft = F.softmax(teacher(images), dim=1)
-            loss = loss + recipe.distill * F.cross_entropy(logits, soft)
-    return loss
 
 
 def sampled(space: Space, stage: Stage, rng: np.random.Generator) -> list[Arch]:

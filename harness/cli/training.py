@@ -1,0 +1,130 @@
+"""The commands that train: supernets, accuracy predictors, single networks."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli.commands import app
+from harness.cli.options import (
+    HERE,
+    Accumulate,
+    Autocast,
+    BatchSize,
+    Data,
+    EpochsScale,
+    Fresh,
+    OptionalDistill,
+    Quick,
+    RecipeName,
+    Resolutions,
+    Root,
+    Seed,
+    SpaceName,
+    Subnets,
+    Workers,
+    job_for,
+    terminal,
+    training_on,
+)
+
+accuracy_app = typer.Typer(help="The accuracy predictor.", no_args_is_help=True)
+app.add_typer(accuracy_app, name="accuracy")
+
+
+@app.command()
+def train(
+    space: SpaceName = "digits",
+    data: Data = None,
+    recipe: RecipeName = None,
+    epochs_scale: EpochsScale = 1.0,
+    batch_size: BatchSize = None,
+    accumulate: Accumulate = 1,
+    bf16: Autocast = False,
+    workers: Workers = None,
+    resolutions: Resolutions = None,
+    quick: Quick = False,
+    fresh: Fresh = False,
+    seed: Seed = 0,
+    distill: OptionalDistill = None,
+    root: Root = HERE,
+) -> None:
+    """Train the supernet by progressive shrinking; on several GPUs under torchrun."""
+    from harness.pipeline import training as step
+
+    chosen = training_on(data, recipe, epochs_scale, batch_size, distill, accumulate, bf16, workers)
+    job = job_for(space, root, quick, fresh, seed, distill or 0.0, resolutions, training=chosen)
+    terminal().say(f"supernet: {step.train(job)}")
+
+
+@accuracy_app.command("fit")
+def accuracy_fit(
+    space: SpaceName = "digits",
+    data: Data = None,
+    recipe: RecipeName = None,
+    epochs_scale: EpochsScale = 1.0,
+    batch_size: BatchSize = None,
+    accumulate: Accumulate = 1,
+    bf16: Autocast = False,
+    workers: Workers = None,
+    subnets: Subnets = None,
+    resolutions: Resolutions = None,
+    quick: Quick = False,
+    seed: Seed = 0,
+    distill: OptionalDistill = None,
+    root: Root = HERE,
+) -> None:
+    """Evaluate random sub-networks and train the accuracy predictor on them.
+
+    With the settings that the supernet was trained with; on several GPUs under torchrun.
+    """
+    from harness.pipeline import training as step
+
+    chosen = training_on(
+        data, recipe, epochs_scale, batch_size, distill, accumulate, bf16, workers, subnets
+    )
+    job = job_for(space, root, quick, False, seed, distill or 0.0, resolutions, training=chosen)
+    predictor = step.fit_accuracy(job)
+    terminal().say(f"{predictor}: {step.describe(predictor, job)}")
+
+
+@app.command()
+def evaluate(
+    network: Annotated[Path, typer.Argument(help="A network file.")],
+    data: Annotated[Path, typer.Option(help="Folder of images: val/CLASS/*.jpg, or classes.")],
+) -> None:
+    """The accuracy of a network file on a folder of images."""
+    from harness.pipeline.evaluate import evaluate as step
+
+    terminal().say(step(terminal(), network, data))
+
+
+@app.command()
+def finetune(
+    network: Annotated[Path, typer.Argument(help="A network file, such as `extract` writes.")],
+    output: Annotated[Path, typer.Argument(help="The network file to write.")],
+    data: Data = None,
+    epochs: Annotated[float, typer.Option(min=0.01)] = 25,
+    learning_rate: Annotated[
+        float, typer.Option(min=1e-6, help="At the beginning; a cosine takes it to zero.")
+    ] = 0.01,
+    batch_size: Annotated[int, typer.Option(min=2, help="Images a step, over all ranks.")] = 64,
+    supernet: Annotated[
+        Path | None,
+        typer.Option(help="Distil from its largest network: ours, or as the OFA authors release."),
+    ] = None,
+    space: Annotated[
+        str | None, typer.Option(help="Of the supernet, where the network file does not tell.")
+    ] = None,
+    seed: Seed = 0,
+) -> None:
+    """Train a network further, on the same classes or, with a new head, on yours."""
+    from harness.pipeline.finetune import FineTuning
+    from harness.pipeline.finetune import finetune as step
+
+    asked = FineTuning(
+        network, output, data, supernet, space, epochs, learning_rate, batch_size, seed
+    )
+    line = step(terminal(), asked)
+    if line is not None:
+        terminal().say(line)

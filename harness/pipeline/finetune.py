@@ -1,0 +1,139 @@
+"""Training a network file further: on digits or a folder of images, distilled or not."""
+
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import MissingExtra, UsageError
+from harness.pipeline.job import Console
+from harness.progress import silent
+from harness.spaces.catalogue import find_space
+from harness.transports.content import digest
+
+if TYPE_CHECKING:  # torch is imported where it is needed
+    from harness.networks.file import NetworkFile
+    from harness.supernet.supernet import Supernet
+    from harness.training.draws import ImageData
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """Which network is trained further, on what, and how."""
+
+    network: Path
+    output: Path
+    data: Path | None = None  # a folder of images; None: digits
+    supernet: Path | None = None  # to distil from: ours, or as the OFA authors release them
+    space: str | None = None  # of the supernet; None: the one the network names
+    epochs: float = 25
+    learning_rate: float = 0.01
+    batch_size: int = 64
+    seed: int = 0
+
+
+def finetune(console: Console, asked: FineTuning) -> str | None:
+    """Write the network file; its accuracies, in a line, from the first of the ranks.
+
+    Raises:
+        MissingExtra: torch or scikit-learn is not installed.
+        UsageError: network, data and supernet do not fit together.
+        FileFormatError: a file or the folder is broken.
+        TrainingDiverged: the loss is no number.
+    """
+    if find_spec("torch") is None:
+        raise MissingExtra("training needs torch: pip install '.[train]'")
+    import torch
+
+    from harness.networks.file import NetworkFile
+    from harness.training import finetune as training
+    from harness.training.distributed import joined
+    from harness.training.folder import ImageFolder
+    from harness.training.teacher import freeze
+
+    network = NetworkFile.load(asked.network)
+    data = _data(asked, network)
+    if asked.data is None:
+        torch.set_num_threads(1)  # a second thread brings nothing to networks this small
+    tuning = training.Tuning(asked.epochs, asked.learning_rate, asked.batch_size, asked.seed)
+    source = {
+        name: {"name": path.name, "sha256": digest(path)} if path else None
+        for name, path in (("file", asked.network), ("supernet", _existing(asked.supernet)))
+    }
+    with joined() as ranks:
+        others = training.has_other_classes(network, data)
+        if others and ranks.first:
+            console.say(
+                f"a new head: {asked.network} has {len(network.classes)} classes, the data "
+                f"{len(data.classes)} others"
+            )
+        supernet = _supernet(asked, network, data, others=others)
+        teacher = freeze(supernet, data, ranks.device) if supernet else None
+        with console.step("fine-tune") if ranks.first else nullcontext(silent) as progress:
+            result = training.finetune(
+                network, data, tuning, asked.output, source, teacher, progress, ranks
+            )
+        if not ranks.first:
+            return None
+    if isinstance(data, ImageFolder) and data.damaged:
+        console.say(data.damage)
+    held_out = result.origin["held_out"]
+    return (
+        f"network file: {asked.output}; accuracy on {held_out['images']} held-out images "
+        f"{held_out['accuracy_after']:.1f} %, before {held_out['accuracy_before']:.1f} %"
+    )
+
+
+def _existing(path: Path | None) -> Path | None:
+    if path is not None and not path.is_file():
+        raise UsageError(f"there is no file {path}")
+    return path
+
+
+def _data(asked: FineTuning, network: "NetworkFile") -> "ImageData":
+    from harness.training.data import Digits
+    from harness.training.folder import ImageFolder
+
+    if asked.data is not None:
+        # As the network's own data were split: what it was trained on may not judge it.
+        facts = network.origin.get("data", {})
+        return ImageFolder.open(asked.data, facts.get("seed", 0))
+    if len(network.classes) != 10 or network.blocks[0].in_channels != 1:
+        raise UsageError(
+            f"--data says which images {asked.network} is trained on (what is here are digits, "
+            "grey images of 10 classes)"
+        )
+    return Digits.load()
+
+
+def _supernet(
+    asked: FineTuning, network: "NetworkFile", data: "ImageData", *, others: bool
+) -> "Supernet | None":
+    """What the network is distilled from, at the network's resolution."""
+    if asked.supernet is None:
+        return None
+    from harness.supernet.either import load_supernet
+
+    if others:
+        raise UsageError(
+            f"{asked.supernet} cannot teach other classes than it has: leave --supernet out, or "
+            f"give data with the {len(network.classes)} classes of {asked.network}"
+        )
+    try:
+        named = find_space(asked.space or network.space)
+    except UsageError as error:
+        raise UsageError(f"{error}; --space says of which {asked.supernet} is") from error
+    space = replace(named, resolutions=(network.preprocessing.resolution,))  # type: ignore[type-var]
+    supernet = load_supernet(asked.supernet, space)
+    if supernet.space.classes != len(data.classes):
+        raise UsageError(
+            f"{asked.supernet} has {supernet.space.classes} classes, the data {len(data.classes)}: "
+            "it can only teach its own; leave --supernet out"
+        )
+    if supernet.space.image_channels != data.channels:
+        raise UsageError(
+            f"{asked.supernet} takes images of {supernet.space.image_channels} channels, the data "
+            f"have {data.channels}"
+        )
+    return supernet
