@@ -9,8 +9,9 @@ from harness.cli.commands import app
 from harness.cli.training import accuracy_app
 from harness.errors import HarnessError, Interrupted
 
-__all__ = ["accuracy_app", "app", "main"]
+__all__ = ["app", "main"]
 
+app.add_typer(accuracy_app, name="accuracy")
 app.add_typer(devices_app, name="devices")
 app.add_typer(tables_app, name="tables")
 

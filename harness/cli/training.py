@@ -29,7 +29,6 @@ from harness.cli.options import (
 )
 
 accuracy_app = typer.Typer(help="The accuracy predictor.", no_args_is_help=True)
-app.add_typer(accuracy_app, name="accuracy")
 
 
 @app.command()
