@@ -94,7 +94,14 @@ def of_table(job: Run, name: str) -> LatencyPredictor:
     simulated = name in profile_paths(root) and Device.find(name, root).profile.simulated
     if simulated:
         pipeline.measure(job, Device.find(name, root))
-    return latency_predictor(Table.load(job.workspace.table(name, SPACE.name)), SPACE)
+    path = job.workspace.table(name, SPACE.name)
+    if not path.exists():
+        pixels = ",".join(map(str, RESOLUTIONS))
+        raise SystemExit(
+            f"there is no {path}: harness measure --device {name} --space {SPACE.name} "
+            f"--resolutions {pixels}"
+        )
+    return latency_predictor(Table.load(path), SPACE)
 
 
 def of_gpus(names: Sequence[str]) -> dict[str, LatencyPredictor]:
@@ -145,7 +152,8 @@ def printed(looks: dict[str, Look]) -> Printed:
     table = Printed(title=f"networks found, {WHICH}")
     headings = ["device", *(f"{k}x{k}" for k in KERNELS), *(f"ops in {k}x{k}" for k in KERNELS)]
     for heading in (*headings, "expand", "layers", "pixels", "MACs, M"):
-        table.add_column(heading, justify="left" if heading == "device" else "right")
+        first = heading == "device"
+        table.add_column(heading, justify="left" if first else "right", no_wrap=first)
     for name, of_device in looks.items():
         *shares, expand, depth, resolution, macs_m = asdict(of_device).values()
         cells = [f"{share:.0%}" for share in shares]
@@ -154,12 +162,17 @@ def printed(looks: dict[str, Look]) -> Printed:
     return table
 
 
+def _is_simulated(name: str) -> bool:
+    return Device.find(name, Path()).profile.simulated
+
+
 def draw(looks: dict[str, Look], output: Path) -> None:
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
+    simulated = [n for n in looks if n in profile_paths(Path()) and _is_simulated(n)]
     names = list(looks)
     figure, panels = plt.subplots(1, 3, figsize=(11, 1.6 + 0.45 * len(names)), sharey=True)
     for panel, part, title in zip(
@@ -192,6 +205,9 @@ def draw(looks: dict[str, Look], output: Path) -> None:
         panel.spines[:].set_visible(False)
         panel.tick_params(left=False)
     panels[0].invert_yaxis()
+    panels[0].set_yticks(
+        range(len(names)), [f"{n}\n(simulated)" if n in simulated else n for n in names]
+    )
     figure.suptitle(f"networks found for each device, {WHICH}")
     figure.tight_layout()
     figure.savefig(output, dpi=130)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -109,8 +110,13 @@ class Terminal:
                 f"{front.device}: {len(front.points)} networks over a factor "
                 f"{checked['latency_span']:.1f} in latency; {rises}"
                 f"{checked['latency_within_10']:.0%} of {seen} latencies within 10 % "
-                f"of predicted, {checked['latency_within_interval']:.0%} in their 95 % interval"
+                f"of predicted{_in_intervals(checked)}"
             )
+
+
+def _in_intervals(checked: dict[str, Any]) -> str:
+    share = checked["latency_within_interval"]
+    return "" if share is None else f", {share:.0%} in their 95 % interval"
 
 
 def _within(interval: tuple[float, float] | None) -> str:

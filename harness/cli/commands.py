@@ -125,7 +125,9 @@ def measure(
 
 @app.command()
 def benchmark(
-    model: Annotated[Path, typer.Argument(help="A .onnx or .tflite file (or a network file).")],
+    model: Annotated[
+        Path, typer.Argument(help="A network file, or what its runtime takes: .onnx, .tflite.")
+    ],
     device: DeviceName,
     output: Annotated[Path | None, typer.Option(help="Keep the result in this file.")] = None,
     baseline: Annotated[Path | None, typer.Option(help="A kept result to compare with.")] = None,
@@ -259,14 +261,15 @@ def breakdown(
 
     job = job_for(space, root)
     check_known(device, job)
+    if ops:
+        (chosen,) = devices_named([device], root, benchmark_model)
+        check_profiles(chosen)
     parts = step.breakdown(job, device, arch)
     for line in step.describe(parts):
         terminal().say(line)
     for path in step.save(job, device, parts):
         terminal().say(str(path))
     if ops:
-        (chosen,) = devices_named([device], root, benchmark_model)
-        check_profiles(chosen)
         for line in step.describe_ops(job, chosen, arch):
             terminal().say(line)
 

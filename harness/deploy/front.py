@@ -145,7 +145,14 @@ def _as_expected(point: Point) -> bool:
     return low <= point.latency_ms_measured <= high
 
 
-def gaps(points: tuple[Point, ...]) -> dict[str, float]:
+def _within_intervals(points: tuple[Point, ...]) -> float | None:
+    """The share of points in their interval; None where there are no intervals."""
+    if all(point.latency_ms_interval is None for point in points):
+        return None
+    return float(np.mean([_as_expected(point) for point in points]))
+
+
+def gaps(points: tuple[Point, ...]) -> dict[str, float | None]:
     """How far verified points are from predicted ones, on the axes that were measured."""
     latency = np.array([p.latency_ms_measured for p in points], dtype=float)
     predicted = np.array([p.latency_ms for p in points])
@@ -155,7 +162,7 @@ def gaps(points: tuple[Point, ...]) -> dict[str, float]:
         "latency_within_5": float(np.mean(errors <= 0.05)),
         "latency_within_10": float(np.mean(errors <= 0.10)),
         "latency_mape": float(errors.mean()),
-        "latency_within_interval": float(np.mean([_as_expected(p) for p in points])),
+        "latency_within_interval": _within_intervals(points),
         "latency_within_10_unrefitted": float(np.mean(np.abs(searched / latency - 1) <= 0.10)),
         "latency_shift": float(np.median(predicted / searched)),
         "latency_span": float(latency[-1] / latency[0]),

@@ -209,6 +209,9 @@ class Device:
             "clock": self.clock,
             "conditions": profile.conditions.model_dump(),
         } | profile.runtime_options.model_dump()
+        if profile.simulated:  # nothing else has an effect
+            kept = ("processor", "runtime", "clock", "precision", "batch")
+            return {name: identity[name] for name in kept} | {"dpu": profile.dpu.model_dump()}
         if identity["converter"] == "litert-torch":
             del identity["converter"]  # tables older than the choice do not have it
         if isinstance(session, EnergySession):
@@ -220,8 +223,6 @@ class Device:
             identity["torch"] = profile.torch.model_dump()
         if profile.runtime == "tensorrt":
             identity["tensorrt"] = profile.tensorrt.model_dump(exclude={"trtexec"})
-        if profile.simulated:
-            identity["dpu"] = profile.dpu.model_dump()
         if profile.runtime == "benchmark_model":
             identity["benchmark_model"] = profile.benchmark_model.model_dump(
                 mode="json", exclude={"path"}

@@ -91,7 +91,7 @@ Share = Annotated[float, Field(gt=0, le=1)]
 
 
 class DpuSection(Strict):
-    """`[dpu]`: a simulated DPU; the last four are what `harness devices fit` finds."""
+    """`[dpu]`: a simulated DPU; the last five are what `harness devices fit` finds."""
 
     architecture: Literal["B512", "B800", "B1024", "B1152", "B1600", "B2304", "B3136", "B4096"] = (
         "B4096"
@@ -102,6 +102,7 @@ class DpuSection(Strict):
     ddr_share: Share = 1.0
     pass_cycles: Annotated[float, Field(ge=0, le=1000)] = 0.0
     fitted_to: str = ""
+    fitted_on: str = ""
 
 
 class MatchSection(Strict):

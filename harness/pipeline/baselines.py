@@ -17,7 +17,7 @@ def measure_baselines(job: Run, device: Device) -> Table:
     entries += [Entry("network", found.blocks, found.blocks) for found in BASELINES]
     path = job.workspace.table(device.name, NAME)
     with device.open() as session:
-        table = load_or_start(path, device, NAME, device.identity(session))
+        table = load_or_start(path, device, NAME, device.identity(session), anew=True)
         todo = work(job, device, session, entries, job.effort.verification, NAME)
         fresh = job.fresh and not is_begun(table, session, todo)
         campaign = run_on_terminal(job, device, session, todo, "time baselines", fresh)

@@ -57,7 +57,8 @@ def benchmark(job: Run, device: Device, model: Path) -> dict[str, Any]:
     """
     wanted = SUFFIXES[device.profile.runtime]
     if model.suffix not in (wanted, ".pt"):
-        raise UsageError(f"{device.name} runs {wanted} and network files, not {model.name}")
+        theirs = "" if wanted == ".pt" else f"{wanted} and "
+        raise UsageError(f"{device.name} runs {theirs}network files (.pt), not {model.name}")
     try:
         content = model.read_bytes()
     except OSError as error:
@@ -117,12 +118,15 @@ def _times(campaign: Campaign, role: str) -> dict[str, dict[str, float | None]]:
 
 def describe(result: dict[str, Any]) -> str:
     clock = result["identity"]["clock"]
+    what = f"{result['model']['name']} on {result['device']}"
+    if simulated := result["campaign"].get("simulated"):
+        return f"{what}: {result['statistics'][clock]['value_ns'] / 1e6:.4f} ms, {simulated}"
     times, wall = result["statistics"][clock], result["statistics"]["wall"]
     memory_mb = wall.get("memory_mb")
     memory = "" if memory_mb is None else f", memory grows by {memory_mb:.1f} MB"
     doubts = "".join(f"; suspect: {why}" for why in result["suspect"])
     return (
-        f"{result['model']['name']} on {result['device']}: {times['value_ns'] / 1e6:.4f} ms at "
+        f"{what}: {times['value_ns'] / 1e6:.4f} ms at "
         f"full speed ({clock} clock, up to {times['high_ns'] / 1e6:.4f}), "
         f"{wall['median_ns'] / 1e6:.4f} ms median on the wall clock, "
         f"{times['visits']} visits of {times['runs'] // times['visits']} runs{memory}{doubts}"

@@ -9,6 +9,7 @@ from harness.deploy.front import Front
 from harness.devices.device import Device
 from harness.errors import FileFormatError, TableError, UsageError
 from harness.pipeline.benchmark import profile_ops
+from harness.pipeline.current import check_current
 from harness.pipeline.job import Run
 from harness.predictors.breakdown import Network, Part, break_down
 from harness.spaces.arch import Arch
@@ -26,6 +27,7 @@ def breakdown(job: Run, device: str, asked: Sequence[str]) -> list[Part]:
         TableError: there is no table, or it lacks a block.
     """
     latency = Table.load(job.workspace.table(device, job.space.name))
+    check_current(job, latency)
     asked_for = networks(job, device, asked)
     job.console.say(_about(latency))
     path = job.workspace.table(device, job.space.name, "energy")
@@ -76,6 +78,8 @@ def _blocks(job: Run, device: str, name: str) -> tuple[Block, ...]:
 
 def _about(table: Table) -> str:
     """What the numbers are."""
+    if table.simulated is not None:
+        return f"{table.device}, {table.simulated}; a map that stays on the chip saves time"
     since = table.campaigns[table.calibrating_campaign()]["started_at"]
     return (
         f"{table.device}, predicted from its table, {table.clock} clock at full speed, as of "
@@ -144,4 +148,6 @@ def save(job: Run, device: str, parts: Sequence[Part]) -> list[Path]:
     """The picture and its figures, in the report's folder."""
     from harness.reports.breakdown import save_breakdown
 
-    return save_breakdown(parts, device, job.workspace.report(device, job.space.name))
+    table = Table.load(job.workspace.table(device, job.space.name))
+    label = device if table.simulated is None else f"{device} (simulated)"
+    return save_breakdown(parts, label, job.workspace.report(device, job.space.name))

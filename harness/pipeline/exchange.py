@@ -1,13 +1,16 @@
 """Tables from and for others: published formats, and one table against another."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import TableError, UsageError
 from harness.pipeline.job import Run
 from harness.predictors.block_table import BlockTablePredictor
+from harness.spaces.block import Block
+from harness.spaces.mobile import MobileSpace
+from harness.spaces.space import Space
 from harness.tables.calibration import calibrate
 from harness.tables.compare import Comparison, compare, load_revision
 from harness.tables.ofa import Row, read_published, rows_of, write_published
@@ -41,18 +44,30 @@ def export_published(job: Run, device: str, folder: Path) -> list[Path]:
     Their code adds up rows, so each holds its block's part of a network; the calibration's offset
     is in the row of the first layer, which every network has once.
     """
+    if not isinstance(job.space, MobileSpace):
+        raise UsageError(f"the released code has no tables of spaces such as {job.space.name}")
     table = Table.load(job.workspace.table(device, job.space.name))
     clock = table.clock
     calibration = calibrate(table, clock)
     times = table.block_values(clock)
     resolutions = BlockTablePredictor.from_table(table, job.space, clock).resolutions
-    stems = set(job.space.blocks_at(0, resolutions))
-    rows = {}
-    for block, row in rows_of(table, clock).items():
-        offset = calibration.offset if block in stems else 0.0
-        mean_ms = (calibration.block_part(block, times[block]) + offset) / 1e6
-        rows[block] = Row(mean_ms, row.std_ms, row.count)
+    parts = {block: calibration.block_part(block, times[block]) for block in times}
+    for resolution in resolutions:
+        (stem,) = job.space.blocks_at(0, (resolution,))
+        parts[stem] += calibration.offset + _below_zero(job.space.at((resolution,)), parts)
+    rows = {
+        block: Row(max(0.0, parts[block]) / 1e6, row.std_ms, row.count)
+        for block, row in rows_of(table, clock).items()
+    }
     return write_published(rows, job.space.at(resolutions), folder)
+
+
+def _below_zero(space: Space, parts: Mapping[Block, float]) -> float:
+    """What blocks that every network has take less than nothing (a call that is not made, a map
+    that stays where it is): the released code wants no such rows, and the first layer has it."""
+    fixed = [i for i, place in enumerate(space.places) if i and place.genes == (0,)]
+    blocks = [block for place in fixed for block in space.blocks_at(place)]
+    return sum(min(0.0, parts[block]) for block in blocks)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from harness.devices.device import Device
 from harness.measuring.plan import first_look_entries
+from harness.pipeline.current import check_current
 from harness.pipeline.job import Run
 from harness.pipeline.table import is_begun, load_or_start, run_on_terminal, saved, work
 from harness.predictors.choice import alike, latency_predictor
@@ -39,6 +40,7 @@ def latency_of(job: Run, table: Table, campaign: str | None = None) -> LatencyPr
     Raises:
         TableError: there is too little in it.
     """
+    check_current(job, table)
     known = [] if table.has_blocks else known_tables(job, table)
     return latency_predictor(table, job.space, known, campaign)
 

@@ -8,19 +8,24 @@ from pathlib import Path
 import tomli_w
 
 from harness import files
-from harness.devices.profile import Profile, load_profile, profile_paths
-from harness.errors import UsageError
+from harness.devices.profile import Profile, full_name, load_profile, profile_paths
+from harness.errors import FileFormatError, Infeasible, UsageError
 from harness.runtimes.dpu.architecture import Constants, Dpu
 from harness.runtimes.dpu.fit import (
+    FEWEST_BOTTLENECKS,
     FOLDS,
     SEED,
+    WORST,
     Error,
+    at_bounds,
+    check_enough,
     error,
     fit,
     held_out_error,
     measured_ms,
     predicted_ms,
 )
+from harness.runtimes.dpu.limits import check
 from harness.runtimes.dpu.measurements import Measured, read
 from harness.runtimes.session import DpuOptions
 
@@ -31,10 +36,10 @@ def fit_device(name: str, paths: Sequence[Path], like: str, root: Path) -> Itera
     `like`: whose architecture, clock and memory a new device has.
 
     Raises:
-        UsageError: the device is not simulated, or there are too few measurements.
-        FileFormatError: a file of measurements is broken.
-        Infeasible: the DPU cannot run a measured block.
+        UsageError: the device is not simulated, measurements are too few, or no fit is of use.
+        FileFormatError: a file of measurements is broken, or has blocks that the DPU cannot run.
     """
+    name = full_name(name, root)
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
         raise UsageError(f"{name!r} is no name of a device: small letters, digits, - and _")
     known = name in profile_paths(root)
@@ -42,7 +47,9 @@ def fit_device(name: str, paths: Sequence[Path], like: str, root: Path) -> Itera
     if not profile.simulated:
         raise UsageError(f"{name if known else like} is measured, not simulated: nothing is fitted")
     measured = [each for path in paths for each in read(path)]
+    check_enough(measured)
     start = Dpu.of(DpuOptions(**profile.dpu.model_dump()))
+    check_feasible(start, measured)
     before = error(predicted_ms(start, measured), measured_ms(measured))
     constants = fit(start, measured)
     held_out = held_out_error(start, measured)
@@ -54,17 +61,36 @@ def fit_device(name: str, paths: Sequence[Path], like: str, root: Path) -> Itera
         "fit to the others)"
     )
     yield from _by_stage(start, measured)
+    if held_out.mape > WORST:
+        raise UsageError(
+            f"a mean error of {held_out.mape:.0%} on blocks left out is of no use, and nothing was "
+            "written: is hw_ms in milliseconds? are architecture and clock those of the board?"
+        )
+    for constant in at_bounds(constants):
+        yield f"{constant} is not told by these blocks: measure others too, larger and smaller ones"
+    blocks = len({each.block for each in measured})
     stands_on = (
-        f"{len(measured)} blocks of {', '.join(path.name for path in paths)}, "
-        f"mean error {held_out.mape:.1%} on blocks left out"
+        f"{blocks} blocks of {', '.join(path.name for path in paths)}, mean error "
+        f"{held_out.mape:.1%} on blocks left out"
     )
     title = profile.title if known else f"{name}: DPU {profile.dpu.architecture}, simulated"
     path = root / "devices" / f"{name}.toml"
+    if path.exists():
+        yield f"replaces {path}"
     files.write_text(path, _toml(profile, title, constants, stands_on))
     yield (
         f"{path}: vector_ns {constants.vector_ns:g}, ddr_share {constants.ddr_share:g}, "
         f"pass_cycles {constants.pass_cycles:g}; new table: harness measure --device {name}"
     )
+
+
+def check_feasible(dpu: Dpu, measured: Sequence[Measured]) -> None:
+    """Raises FileFormatError where the DPU cannot have run what was measured; the line is named."""
+    for each in measured:
+        try:
+            check(dpu, each.block)
+        except Infeasible as error:
+            raise FileFormatError(f"{each.where}: such a DPU cannot run it: {error}") from error
 
 
 def _in_words(found: Error) -> str:
@@ -82,11 +108,9 @@ def _by_stage(dpu: Dpu, measured: Sequence[Measured]) -> Iterator[str]:
     for stage in sorted(set(stages)):
         own = [each for each in measured if each.stage == stage]
         others = [each for each in measured if each.stage != stage]
-        try:
-            without = replace(dpu, constants=fit(dpu, others))
-        except UsageError as reason:
-            yield f"without {stage or 'the rest'}: {reason}"
+        if len(others) < FEWEST_BOTTLENECKS:
             continue
+        without = replace(dpu, constants=fit(dpu, others))
         found = error(predicted_ms(without, own), measured_ms(own))
         yield f"without {stage or 'the rest'}: mean error {found.mape:5.1%} of {len(own)} blocks"
 
@@ -98,6 +122,7 @@ def _toml(profile: Profile, title: str, constants: Constants, fitted_to: str) ->
         "ddr_share": constants.ddr_share,
         "pass_cycles": constants.pass_cycles,
         "fitted_to": fitted_to,
+        "fitted_on": DpuOptions(**profile.dpu.model_dump()).hardware,
     }
     aliases = {"aliases": list(profile.aliases)} if profile.aliases else {}
     return tomli_w.dumps(

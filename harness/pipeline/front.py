@@ -58,7 +58,8 @@ def verify(
         judged: list[Judged] | None = None
         if evaluator:
             log = job.workspace.labels(device.name, job.space.name, campaign.id)
-            with job.console.step(f"evaluate the front on {device.name}") as progress:
+            here = device.name if session.infers_on == "the device" else session.infers_on
+            with job.console.step(f"evaluate the front on {here.partition(':')[0]}") as progress:
                 judged = judge(session, files, digits_of(evaluator).test, log, progress)
         infers_on = session.infers_on
         table = table.with_campaign(campaign.id, campaign.facts, campaign.records)

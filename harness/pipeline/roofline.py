@@ -32,6 +32,9 @@ COMPARED = tuple(each for each in BASELINES if each.name.startswith((V2, MNASNET
 Asked = tuple[str, str, tuple[Block, ...]]  # group, name, blocks
 
 
+SMALLEST_IMAGENET = 96  # pixels
+
+
 def roofline(job: Run, device: str) -> Roofline:
     """The networks of the device's front with their blocks, and the baselines.
 
@@ -105,6 +108,8 @@ def _caveats(
 ) -> Iterator[str]:
     """What is not there and how to get it, and what the front's latencies are."""
     space = job.space.name
+    if max(job.space.resolutions) < SMALLEST_IMAGENET:
+        yield "the baselines are networks for ImageNet at 224 pixels, far larger than those of here"
     if front is None:
         yield (
             f"baselines alone: there is no {job.workspace.front(device, space)}; "

@@ -116,6 +116,7 @@ def search_best(job: Run, device: str, question: Question, weight: float | None)
         "arch": decode(job.space, found.genomes[row]).to_json(),
         "latency_ms": round(latency_ms, 5),
         "latency_ms_interval": interval_ms(latency_ms, twins.latency.relative_error),
+        "latency_from": table.simulated or twins.latency.describe(),
         "accuracy": round(float(found.accuracy[row]), 2),
         "accuracy_from": twins.accuracy.describe(),
     }

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.devices.device import Device
-from harness.errors import TableError, UsageError
+from harness.errors import DeviceError, InfeasibleConstraint, TableError, UsageError
 from harness.measuring.campaign import Campaign, Work, latest_campaign, run_campaign
 from harness.measuring.forecast import forecast
-from harness.measuring.plan import Entry, Plan, refit_entries, table_entries
+from harness.measuring.plan import FEWEST_ANCHORS, Entry, Plan, refit_entries, table_entries
 from harness.measuring.simulation import simulate
+from harness.pipeline.current import simulated_otherwise
 from harness.pipeline.job import Run
 from harness.pipeline.side_by_side import on_each
 from harness.predictors.block_table import BlockTablePredictor
@@ -25,6 +26,8 @@ def measure(job: Run, device: Device) -> Table:
     Several phones of one model share its blocks; all of them measure the networks and the sentinel,
     by which the table brings them to one level.
     """
+    if job.quantity == "energy" and device.profile.simulated:
+        raise DeviceError(f"{device.name} is simulated, and its model tells no energies")
     if job.accuracy is None and not job.can_train:
         job.console.say(
             f"no accuracies for {job.space.name} come from here: a search in this table will need "
@@ -37,8 +40,21 @@ def measure(job: Run, device: Device) -> Table:
     table = measured[0][0]
     for _, campaign in measured:
         if campaign is not None:
+            _check_runs(device, job.space, campaign)
             table = saved(job, device, table, campaign)
     return table
+
+
+def _check_runs(device: Device, space: Space, campaign: Campaign) -> None:
+    """Raises InfeasibleConstraint where a device can run next to no network of the space."""
+    infeasible: dict[str, str] = campaign.facts.get("infeasible", {})
+    anchors = [record for record in campaign.records if record.role == "anchor"]
+    if infeasible and len(anchors) < FEWEST_ANCHORS:
+        block, why = next(iter(infeasible.items()))
+        raise InfeasibleConstraint(
+            f"{device.name} can run hardly any network of {space.name}: {len(infeasible)} blocks "
+            f"cannot run, such as {block}: {why}"
+        )
 
 
 def check_alike(units: Sequence[Device]) -> None:
@@ -70,7 +86,9 @@ def _measure_share(job: Run, unit: Device, share: tuple[int, int]) -> tuple[Tabl
     entries = table_entries(job.space, plan.anchors, share)
     with unit.open(job.quantity) as session:
         identity = unit.identity(session)
-        table = load_or_start(_path(job, unit), unit, job.space.name, identity, job.quantity)
+        table = load_or_start(
+            _path(job, unit), unit, job.space.name, identity, job.quantity, anew=True
+        )
         todo = work(job, unit, session, entries, plan)
         begun = is_begun(table, session, todo)
         done = not unit.profile.simulated and _is_measured(table, session, job, entries)
@@ -135,9 +153,15 @@ def run_on_terminal(
 
 
 def load_or_start(
-    path: Path, device: Device, space: str, identity: dict[str, Any], quantity: str = "latency"
+    path: Path,
+    device: Device,
+    space: str,
+    identity: dict[str, Any],
+    quantity: str = "latency",
+    *,
+    anew: bool = False,
 ) -> Table:
-    """The table in the file, or an empty one (also where it was simulated otherwise).
+    """The table in the file, or an empty one; `anew`: also where it was simulated otherwise.
 
     Raises:
         TableError: the file is broken, or was measured on something else.
@@ -148,7 +172,9 @@ def load_or_start(
     for name, value in identity.items():
         if table.identity.get(name) != value:
             if table.simulated and device.profile.simulated:
-                return Table(device.name, space, identity, {}, ())
+                if anew:
+                    return Table(device.name, space, identity, {}, ())
+                raise TableError(simulated_otherwise(table))
             raise TableError(
                 f"{path} was measured with {name} = {table.identity.get(name)!r}, this is "
                 f"{value!r}: another device. Move the file away, or give this device its own name"

@@ -51,8 +51,11 @@ class BlockTablePredictor:
 
     @property
     def relative_error(self) -> float | None:
-        """95 % of holdout networks came closer to measured than this."""
-        return self.error.p95 if self.error else None
+        """95 % of holdout networks came closer to measured than this.
+
+        None where they were simulated: nobody knows how close that comes to a board.
+        """
+        return self.error.p95 if self.error and not self.error.simulated else None
 
     def describe(self) -> str:
         if self.error is None:

@@ -42,7 +42,8 @@ def break_down(
     for number, network in enumerate(networks):
         for place, latency_ms in enumerate(times[number]):
             last = place == len(network.blocks)
-            what = "besides blocks" if last else network.blocks[place].key
+            rest = "kept on the chip" if latency.simulated else "besides blocks"
+            what = rest if last else network.blocks[place].key
             energy_mj = energies[number][place] if energies else None
             parts.append(Part(network.name, place, what, latency_ms, energy_mj))
     return parts

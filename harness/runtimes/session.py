@@ -68,14 +68,19 @@ class DpuOptions:
     vector_ns: float = 0.0
     ddr_share: float = 1.0
     pass_cycles: float = 0.0
-    fitted_to: str = ""  # "": to nothing measured on this device
+    fitted_to: str = ""  # "": to nothing that was measured
+    fitted_on: str = ""  # which hardware that was, as `hardware` tells it
+
+    @property
+    def hardware(self) -> str:
+        return f"{self.architecture}, {self.clock_mhz:g} MHz, {self.ddr_gb_s:g} GB/s"
 
     @property
     def evidence(self) -> str:
         """What stands behind its numbers."""
-        if self.fitted_to:
+        if self.fitted_to and self.fitted_on == self.hardware:
             return f"simulated, fitted to {self.fitted_to}"
-        return "simulated, uncalibrated: its constants were not fitted on this device"
+        return "simulated, uncalibrated: its constants were not fitted on this hardware"
 
 
 @dataclass(frozen=True)

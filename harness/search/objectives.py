@@ -36,7 +36,7 @@ class Limit:
     def check(self, space: Space) -> None:
         """Raises InfeasibleConstraint, at once, where no network of the space can meet it."""
         if not math.isfinite(self.cost.least):
-            raise InfeasibleConstraint(f"no network of {space.name} has a {self.cost.name} at all")
+            raise InfeasibleConstraint(f"no network of {space.name} has a {self.cost.name}")
         if self.at_most < self.cost.least:
             raise InfeasibleConstraint(
                 f"no network of {space.name} has a {self.cost.name} of {self.at_most:g} "
@@ -93,6 +93,9 @@ class Objectives:
         """
         for limit in self.limits:
             limit.check(self.space)
+        for cost in (self.cost, self.second):
+            if cost and not math.isfinite(cost.least):
+                raise InfeasibleConstraint(f"no network of {self.space.name} has a {cost.name}")
         costs = [self.cost, *([self.second] if self.second else [])]
         costs += [limit.cost for limit in self.limits]
         rows = np.unique([cost.cheapest for cost in costs], axis=0)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from harness.networks.layers import MBConv, make_layer
 from harness.spaces.block import Block
+from harness.supernet.depthwise import depthwise_conv
 
 
 def batch_norm(x: Tensor, bn: nn.BatchNorm2d) -> Tensor:
@@ -152,7 +153,7 @@ class ElasticMBConv(Elastic):
         layer, mid, kernel = self.largest, block.mid_channels, block.kernel
         y = x if mid == block.in_channels else conv_bn(x, layer.expand, mid)
         weight = self.kernel_transform(layer.depthwise[0].weight[:mid], kernel)
-        y = F.conv2d(y, weight, stride=block.stride, padding=kernel // 2, groups=mid)
+        y = depthwise_conv(y, weight, block.stride)
         y = layer.depthwise[2](batch_norm(y, layer.depthwise[1]))
         if block.se_channels:
             y = y * self._attention(y, mid, block.se_channels)

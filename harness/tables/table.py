@@ -251,6 +251,8 @@ class Table:
         Raises:
             TableError: the two have too little in common.
         """
+        if self.simulated is not None:
+            return 1.0
         moved = set(self.campaigns[new].get("moved", ()))
         times: dict[tuple[Block, ...], dict[str, int]] = defaultdict(dict)
         for record in self.records:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from harness import pipeline
 from harness.console import Terminal
@@ -14,26 +15,28 @@ from harness.deploy.front import Front
 from harness.devices.device import Device
 from harness.devices.profile import load_profile
 from harness.effort import QUICK
-from harness.errors import FileFormatError, UsageError
+from harness.errors import FileFormatError, InfeasibleConstraint, TableError, UsageError
 from harness.networks.build import build_random
 from harness.networks.file import NetworkFile, Preprocessing
-from harness.pipeline.benchmark import benchmark
+from harness.pipeline.benchmark import benchmark, describe
 from harness.pipeline.first_look import latency_of
 from harness.pipeline.fit import fit_device
 from harness.pipeline.job import Run
+from harness.predictors.block_table import BlockTablePredictor
 from harness.runtimes.dpu.architecture import Dpu
 from harness.runtimes.dpu.measurements import COLUMNS
 from harness.runtimes.dpu.model import network_cost
 from harness.spaces.arch import Arch
 from harness.spaces.catalogue import SPACES
 from harness.spaces.genome import encode
+from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_2
 from harness.spaces.space import Space
 from harness.tables.table import Table, evidence
 from harness.workspace import Workspace
 
 MBV3 = SPACES["ofa-mbv3-w1.2"].at([160, 224])
 RESNET = SPACES["ofa-resnet50"].at([128])
-SMALL_DPU = 'title = "Small"\nextends = "zu3eg"\n[dpu]\narchitecture = "B512"\nfitted_to = ""\n'
+SMALL_DPU = 'title = "Small"\nextends = "zu3eg"\n[dpu]\narchitecture = "B512"\n'
 BY_SIZE = "tests.pipeline.test_simulated:by_size"
 
 
@@ -143,6 +146,52 @@ def test_a_table_of_other_constants_is_replaced_not_mixed(tmp_path: Path) -> Non
     assert times[0] < times[1] < 2 * times[0]
 
 
+def test_a_profile_that_was_changed_is_not_answered_for_by_its_old_table(tmp_path: Path) -> None:
+    (tmp_path / "devices").mkdir()
+    mine = tmp_path / "devices/mine.toml"
+    mine.write_text('title = "M"\nextends = "zu3eg"\n')
+    assert "fitted to" in str(load_profile("mine", tmp_path).evidence)
+    pipeline.measure(job(tmp_path, MBV3), Device.find("mine", tmp_path))
+    pipeline.search(job(tmp_path, MBV3), "mine")
+    before = (tmp_path / "tables/mine.ofa-mbv3-w1.2.jsonl").read_bytes()
+    mine.write_text('title = "M"\nextends = "zu3eg"\n[dpu]\nclock_mhz = 150\n')
+    assert "uncalibrated" in str(load_profile("mine", tmp_path).evidence)
+    with pytest.raises(TableError, match="makes it anew"):
+        pipeline.search_best(job(tmp_path, MBV3), "mine", pipeline.Question(), 1.0)
+    with pytest.raises(TableError, match="makes it anew"):
+        pipeline.verify(job(tmp_path, MBV3), Device.find("mine", tmp_path), None)
+    assert (tmp_path / "tables/mine.ofa-mbv3-w1.2.jsonl").read_bytes() == before
+
+
+def test_resolutions_can_be_simulated_one_after_the_other(tmp_path: Path) -> None:
+    device = Device.find("zu3eg", tmp_path)
+    for pixels in (160, 224):
+        table = pipeline.measure(job(tmp_path, MBV3.at([pixels])), device)
+    assert set(table.block_values("device")) == set(MBV3.distinct_blocks())
+    assert predictor_resolutions(tmp_path, table) == (160, 224)
+
+
+def predictor_resolutions(root: Path, table: Table) -> tuple[int, ...]:
+    predictor = latency_of(job(root, MBV3), table)
+    assert isinstance(predictor, BlockTablePredictor)
+    return predictor.resolutions
+
+
+def test_an_exported_table_has_no_row_below_zero(root: Path, tmp_path: Path) -> None:
+    for path in pipeline.export_published(job(root, MBV3), "zu3eg", tmp_path):
+        rows = yaml.safe_load(path.read_text())
+        assert min(row["mean"] for row in rows.values()) >= 0
+    with pytest.raises(UsageError, match="ofa-resnet50"):
+        pipeline.export_published(job(root, RESNET), "small", tmp_path)
+
+
+def test_a_space_of_which_next_to_nothing_runs_is_refused_with_the_reason(tmp_path: Path) -> None:
+    stages = tuple(replace(stage, act="swish") for stage in OFA_MBV3_W1_2.stages)
+    space = replace(OFA_MBV3_W1_2, name="swish", resolutions=(160,), stages=stages)
+    with pytest.raises(InfeasibleConstraint, match="no operator: swish"):
+        pipeline.measure(job(tmp_path, space), Device.find("zu3eg", tmp_path))
+
+
 def test_time_changes_nothing_in_a_simulation(root: Path) -> None:
     for step in (pipeline.refit, pipeline.refresh):
         with pytest.raises(UsageError, match="zu3eg is simulated"):
@@ -157,6 +206,9 @@ def test_network_files_are_simulated_too(root: Path, tmp_path: Path) -> None:
     pixels = Preprocessing(arch.resolution, 0.5, 0.5)
     NetworkFile(MBV3.name, arch, blocks, weights, pixels, ("a",) * MBV3.classes, {}).save(path)
     found = benchmark(job(root, MBV3), Device.find("zu3eg", root), path)
+    told = describe(found)
+    assert "simulated, fitted to" in told
+    assert "full speed" not in told
     expected = front_of(root, "zu3eg", MBV3).points[0].latency_ms_measured
     assert found["statistics"]["device"]["value_ns"] / 1e6 == pytest.approx(expected)
 
@@ -199,10 +251,18 @@ def test_what_cannot_be_fitted_says_why_and_writes_nothing(tmp_path: Path) -> No
     few.write_text("\n".join(measured.read_text().splitlines()[:6]))
     broken = tmp_path / "broken.csv"
     broken.write_text(measured.read_text().replace("mbconv", "mbcnv", 1))
+    seconds = tmp_path / "seconds.csv"
+    rows = [line.split(",") for line in measured.read_text().splitlines()]
+    odd = [[*row[:10], str(float(row[10]) ** 3 * 1e5), *row[11:]] for row in rows[1:]]
+    seconds.write_text("\n".join(",".join(row) for row in (rows[0], *odd)))
+    wide = tmp_path / "wide.csv"
+    wide.write_text(measured.read_text().replace("mbconv,", "mbconv,10000", 1))
     for name, path, error, words in (
         ("mine", few, UsageError, "too few"),
         ("mine", broken, FileFormatError, "broken.csv:2: .*mbcnv"),
         ("cpu", measured, UsageError, "measured, not simulated"),
+        ("mine", seconds, UsageError, "of no use"),
+        ("mine", wide, FileFormatError, r"wide\.csv:2: .*too many channels"),
         ("no name", measured, UsageError, "no name of a device"),
     ):
         with pytest.raises(error, match=words):

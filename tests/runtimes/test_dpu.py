@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 
 from harness.errors import Infeasible, UsageError
 from harness.runtimes.dpu.architecture import ARCHITECTURES, Constants, Dpu, Map
-from harness.runtimes.dpu.fit import error, fit, folds, left_out, measured_ms
+from harness.runtimes.dpu.fit import (
+    at_bounds,
+    check_enough,
+    error,
+    fit,
+    folds,
+    left_out,
+    measured_ms,
+)
 from harness.runtimes.dpu.limits import check
 from harness.runtimes.dpu.measurements import Measured
 from harness.runtimes.dpu.model import Cost, Edges, block_cost, inputs_of, network_cost, outputs_of
@@ -298,19 +306,27 @@ def test_constants_come_back_from_what_they_simulate_and_nearly_so_with_an_outli
 
 
 def test_too_few_blocks_are_refused() -> None:
-    fit(PLAIN, simulated(BLOCKS[:10]))
-    with pytest.raises(UsageError, match="9 blocks are too few"):
-        fit(PLAIN, simulated(BLOCKS[:9]))
+    check_enough(simulated(BLOCKS[:12]))
+    with pytest.raises(UsageError, match="11 blocks are too few"):
+        check_enough(simulated(BLOCKS[:11] * 2))  # however often they were measured
 
 
-@given(st.integers(5, 200))
+def test_constants_that_the_blocks_do_not_tell_are_named() -> None:
+    assert at_bounds(TRUE) == []
+    assert at_bounds(replace(TRUE, ddr_share=1.0)) == ["ddr_share"]
+    assert at_bounds(replace(TRUE, pass_cycles=1e-9)) == ["pass_cycles"]
+
+
+@given(st.integers(5, 100))
 def test_folds_are_of_equal_size_and_the_same_each_time(count: int) -> None:
-    groups = folds(simulated(BLOCKS[:1]) * count)
+    measured = simulated(OFA_MBV3_W1_2.distinct_blocks()[:count])
+    groups = folds(measured)
     shares = [groups.count(name) for name in set(groups)]
     assert len(groups) == count
     assert len(shares) == 5
     assert max(shares) - min(shares) <= 1
-    assert groups == folds(simulated(BLOCKS[:1]) * count)
+    assert groups == folds(measured)
+    assert folds([*measured, measured[2]])[-1] == groups[2]  # of one block, in one group
 
 
 def test_a_block_left_out_is_predicted_without_its_own_time() -> None:

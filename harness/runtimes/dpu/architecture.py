@@ -122,7 +122,8 @@ class Dpu:
     def weights(self, vectors: int, vector_bytes: int) -> float:
         """Cycles of the load engine for the weights of `vectors` output channels."""
         latency = self.constants.vector_ns * self.clock_mhz / 1e3
-        return vectors * (latency + vector_bytes / WEIGHT_BYTES_PER_CYCLE)
+        bytes_per_cycle = min(WEIGHT_BYTES_PER_CYCLE, self.ddr_gb_s * 1e3 / self.clock_mhz)
+        return vectors * (latency + vector_bytes / bytes_per_cycle)
 
     def transfer(self, size_bytes: float) -> float:
         """Cycles to load or save so much of a feature map."""

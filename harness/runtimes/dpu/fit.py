@@ -1,7 +1,7 @@
 """Fitting a DPU's constants to blocks measured on it, and judging the fit on blocks left out."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,9 @@ from harness.runtimes.dpu.measurements import Measured
 from harness.runtimes.dpu.model import block_cost
 
 Floats = npt.NDArray[np.float64]
-FEWEST = 10  # blocks to fit three constants to
+FEWEST = 12  # blocks to fit three constants to, and to judge the fit
+FEWEST_BOTTLENECKS = 8
+WORST = 0.25  # mean error on blocks left out, with which constants are of no use
 FOLDS, SEED = 5, 0
 ROBUST = 0.02  # relative errors above this count linearly: a few odd blocks must not decide
 START = Constants(vector_ns=100.0, ddr_share=0.3, pass_cycles=5.0)
@@ -54,15 +56,12 @@ def fit(dpu: Dpu, measured: Sequence[Measured]) -> Constants:
     they are few, and each network has only two.
 
     Raises:
-        UsageError: there are too few blocks.
         Infeasible: the DPU cannot run one of them.
     """
     from scipy.optimize import least_squares
 
     bottlenecks = [each for each in measured if each.block.kind == "mbconv"]
-    used = bottlenecks if len(bottlenecks) >= FEWEST else measured
-    if len(used) < FEWEST:
-        raise UsageError(f"{len(used)} blocks are too few to fit to; measure at least {FEWEST}")
+    used = bottlenecks if len(bottlenecks) >= FEWEST_BOTTLENECKS else measured
     wanted = np.log(measured_ms(used))
 
     def residuals(values: Floats) -> Floats:
@@ -80,6 +79,20 @@ def fit(dpu: Dpu, measured: Sequence[Measured]) -> Constants:
     return Constants(*(float(f"{value:.4g}") for value in found.x))
 
 
+def check_enough(measured: Sequence[Measured]) -> None:
+    """Raises UsageError where there are too few different blocks."""
+    blocks = {each.block for each in measured}
+    if len(blocks) < FEWEST:
+        raise UsageError(f"{len(blocks)} blocks are too few to fit to; measure at least {FEWEST}")
+
+
+def at_bounds(constants: Constants) -> list[str]:
+    """Names of constants that the measurements push to the end of what is possible."""
+    values = asdict(constants).items()
+    ends = zip(values, LOWEST, HIGHEST, strict=True)
+    return [n for (n, v), low, high in ends if v <= low + 1e-3 * high or v >= 0.999 * high]
+
+
 def left_out(dpu: Dpu, measured: Sequence[Measured], groups: Sequence[str]) -> Mapping[str, Floats]:
     """For each group the predictions, ms, of a fit to all others."""
     predictions = {}
@@ -92,9 +105,13 @@ def left_out(dpu: Dpu, measured: Sequence[Measured], groups: Sequence[str]) -> M
 
 
 def folds(measured: Sequence[Measured]) -> list[str]:
-    """Random groups of equal size, the same each time."""
-    order = np.random.default_rng(SEED).permutation(len(measured))
-    return [str(place % FOLDS) for place in np.argsort(order)]
+    """Random groups of blocks, the same each time; a block that was measured twice is in one."""
+    blocks = list(dict.fromkeys(each.block for each in measured))
+    order = np.random.default_rng(SEED).permutation(len(blocks))
+    group = {
+        block: str(place % FOLDS) for block, place in zip(blocks, np.argsort(order), strict=True)
+    }
+    return [group[each.block] for each in measured]
 
 
 def held_out_error(

@@ -16,7 +16,7 @@ def check(dpu: Dpu, block: Block) -> None:
         raise Infeasible(f"no operator: {block.act} is not one of {', '.join(ACTIVATIONS)}")
     for needed, available, what in _demands(dpu, block):
         if needed > available:
-            raise Infeasible(f"out of BRAM: {what} = {needed}, and there are {available}")
+            raise Infeasible(f"{what} = {needed}, and there are {available}")
 
 
 def _demands(dpu: Dpu, block: Block) -> Iterator[tuple[int, int, str]]:
@@ -31,18 +31,20 @@ def _demands(dpu: Dpu, block: Block) -> Iterator[tuple[int, int, str]]:
     size = dpu.architecture
     most = MOST_CHANNELS * size.channel_parallel
     for channels in (block.in_channels, block.mid_channels, block.out_channels):
-        yield channels, most, "channels"
+        yield channels, most, "too many channels: channels"
     for width, channels, kernel, stride in _convolutions(block):
         words = dpu.channel_words(channels)
-        yield kernel**2 * words, dpu.bank_depth, f"words of weights, {kernel} x {kernel} x {words}"
+        counted = f"too large a kernel: words of weights, {kernel} x {kernel} x {words}"
+        yield kernel**2 * words, dpu.bank_depth, counted
         rows = ceil(((size.pixel_parallel - 1) * stride + kernel) / size.pixel_parallel)
         counted = (
-            f"words of input rows, {rows} x {width} wide x {words} words of {channels} channels"
+            f"out of BRAM: words of input rows, {rows} x {width} wide x {words} words of "
+            f"{channels} channels"
         )
         yield rows * width * words, dpu.bank_depth, counted
     if block.kind == "mbconv":
         rows = ceil(((size.alu_rows - 1) * block.stride + block.kernel) / size.pixel_parallel)
-        counted = f"words of depthwise rows, {rows} x {block.width} wide"
+        counted = f"out of BRAM: words of depthwise rows, {rows} x {block.width} wide"
         yield rows * block.width, dpu.bank_depth, counted
 
 

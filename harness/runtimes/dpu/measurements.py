@@ -2,7 +2,7 @@
 
 import csv
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import FileFormatError
@@ -26,6 +26,7 @@ class Measured:
     stage: str  # of its network, where the file tells
     loaded_bytes: int | None  # as the compiler has it
     saved_bytes: int | None
+    where: str = field(default="", compare=False)  # file and line
 
 
 def read(path: Path) -> list[Measured]:
@@ -39,26 +40,34 @@ def read(path: Path) -> list[Measured]:
         FileFormatError: the file is broken (the line is named), or empty.
     """
     try:
-        reader = csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines())
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        reader = csv.DictReader(lines, skipinitialspace=True)
         rows = [(reader.line_num, row) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except OSError as error:
+        raise FileFormatError(f"cannot read {path}: {error.strerror or error}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
         raise FileFormatError(f"cannot read {path}: {error}") from error
     if not rows:
         raise FileFormatError(f"{path} holds no measurements")
     columns = reader.fieldnames or ()
     lacking = [name for name in COLUMNS if name not in columns]
     if lacking:
-        raise FileFormatError(f"{path} lacks the column {lacking[0]}; it has {', '.join(columns)}")
+        raise FileFormatError(
+            f"{path} lacks the column {lacking[0]}; it has {', '.join(columns)} (commas separate)"
+        )
     found = []
     for number, row in rows:
         try:
-            found.append(_measured(row))
+            found.append(_measured(row, f"{path}:{number}"))
         except (ValueError, TypeError, OverflowError, FileFormatError) as error:
             raise FileFormatError(f"{path}:{number}: not a measured block: {error}") from error
     return found
 
 
-def _measured(row: dict[str, str]) -> Measured:
+def _measured(row: dict[str, str], where: str) -> Measured:
+    missing = [name for name in COLUMNS if not row.get(name)]
+    if missing:
+        raise ValueError(f"{missing[0]} is missing")
     latency_ms = float(row["hw_ms"])
     if not 0 < latency_ms < math.inf:
         raise ValueError(f"hw_ms is {row['hw_ms']}")
@@ -69,6 +78,7 @@ def _measured(row: dict[str, str]) -> Measured:
         row.get("stage") or "",
         int(loaded) if loaded else None,
         int(saved) if saved else None,
+        where,
     )
 
 
@@ -81,6 +91,8 @@ def _block(row: dict[str, str]) -> Block:
     height, width, inputs, outputs, kernel, stride = (int(row[name]) for name in names)
     if min(height, width, inputs, outputs, kernel, stride) < 1 or kernel % 2 == 0:
         raise ValueError("sizes must be above 0, kernels odd")
+    if stride > 2 or row["se"] not in ("0", "1"):
+        raise ValueError(f"stride {stride} is not 1 or 2, or se {row['se']} not 0 or 1")
     mid = squeeze = 0
     if kind == "mbconv":
         expand = float(row["expand"])

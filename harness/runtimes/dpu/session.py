@@ -31,9 +31,8 @@ class SimulatedSession:
     def __init__(self, transport: ResidentTransport, options: RuntimeOptions) -> None:
         dpu, self._dpu, self._transport = options.dpu, Dpu.of(options.dpu), transport
         self._torch: Session | None = None
-        processor = f"DPUCZDX8G {dpu.architecture}, {dpu.clock_mhz:g} MHz, {dpu.ddr_gb_s:g} GB/s"
         self.evidence = dpu.evidence
-        self.environment: Mapping[str, str] = {"processor": f"{processor} (simulated)"}
+        self.environment: Mapping[str, str] = {"processor": f"DPUCZDX8G {dpu.hardware} (simulated)"}
 
     def prepare(self, workloads: Sequence[Workload], on_progress: Progress = silent) -> None:
         pass

@@ -1,0 +1,24 @@
+"""Whether a table is still of the device as its profile describes it."""
+
+from harness.devices.profile import load_profile, profile_paths
+from harness.errors import TableError
+from harness.pipeline.job import Run
+from harness.tables.table import Table
+
+
+def simulated_otherwise(table: Table) -> str:
+    """What to say of a table that was simulated with other settings than its profile has."""
+    return (
+        f"the table of {table.device} for {table.space} was simulated with other settings than the "
+        f"profile has now: `harness measure --device {table.device} --space {table.space}` makes "
+        "it anew, in a second"
+    )
+
+
+def check_current(job: Run, table: Table) -> None:
+    """Raises TableError where a simulated device's profile has changed since."""
+    root = job.workspace.root
+    if table.simulated is None or table.device not in profile_paths(root):
+        return
+    if table.identity.get("dpu") != load_profile(table.device, root).dpu.model_dump():
+        raise TableError(simulated_otherwise(table))
