@@ -64,7 +64,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     ) as process:
         for _ in range(600):
-            if list(tmp_path.glob("runs/digits-*/supernet.pt")):
+            if list(tmp_path.glob("runs/digits-*/supernet.checkpoints/*.pt")):
                 break
             time.sleep(0.1)
         process.send_signal(signal.SIGINT)

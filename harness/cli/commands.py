@@ -315,6 +315,29 @@ def extract(
 
 
 @app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="Where the bundle goes.")],
+    network: Annotated[Path | None, typer.Option(help="A network file.")] = None,
+    device: Annotated[str | None, typer.Option(help="Else from this device's front.")] = None,
+    max_latency_ms: Annotated[
+        float | None, typer.Option(min=0, help="What it takes there at most, surely.")
+    ] = None,
+    space: SpaceName = "digits",
+    data: Data = None,
+    root: Root = HERE,
+) -> None:
+    """A network as .pt2, .onnx and .tflite (float and int8), checked, with a card."""
+    from harness.pipeline.export import Bundle
+    from harness.pipeline.export import export as step
+
+    if (network is None) == (device is None):
+        raise UsageError("export takes --network FILE, or --device (with --max-latency-ms)")
+    job = job_for(space, root) if device is None else job_of_front(device, space, root)
+    bundle = Bundle(folder, network, device, max_latency_ms, data)
+    terminal().say(step(job, bundle))
+
+
+@app.command()
 def carbon(
     device: Annotated[str | None, typer.Option(help="Of a network that is deployed.")] = None,
     arch: Annotated[str | None, typer.Option(help="That network: `front:7`, or a file.")] = None,

@@ -177,6 +177,7 @@ def training_on(
     autocast: bool = False,
     workers: int | None = None,
     subnets: int | None = None,
+    quick: bool = False,
 ) -> "Training":
     """Raises UsageError where a setting of image folders is given without one."""
     from harness.pipeline.job import Training
@@ -185,6 +186,8 @@ def training_on(
         data, recipe, epochs_scale, batch_size, distill, accumulate, autocast, workers, subnets
     )
     plain = Training(distill=distill, subnets=subnets)
+    if data is not None and quick:
+        raise UsageError("--quick is for digits; --epochs-scale shortens a recipe on images")
     if data is None and asked != plain:
         raise UsageError("--recipe, --epochs-scale, --batch-size and the like need --data")
     return asked

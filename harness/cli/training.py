@@ -51,7 +51,9 @@ def train(
     """Train the supernet by progressive shrinking; on several GPUs under torchrun."""
     from harness.pipeline import training as step
 
-    chosen = training_on(data, recipe, epochs_scale, batch_size, distill, accumulate, bf16, workers)
+    chosen = training_on(
+        data, recipe, epochs_scale, batch_size, distill, accumulate, bf16, workers, quick=quick
+    )
     job = job_for(space, root, quick, fresh, seed, distill or 0.0, resolutions, training=chosen)
     terminal().say(f"supernet: {step.train(job)}")
 
@@ -80,7 +82,7 @@ def accuracy_fit(
     from harness.pipeline import training as step
 
     chosen = training_on(
-        data, recipe, epochs_scale, batch_size, distill, accumulate, bf16, workers, subnets
+        data, recipe, epochs_scale, batch_size, distill, accumulate, bf16, workers, subnets, quick
     )
     job = job_for(space, root, quick, False, seed, distill or 0.0, resolutions, training=chosen)
     predictor = step.fit_accuracy(job)

@@ -74,7 +74,8 @@ class Account:
             for start, end in zip(self._first.values(), self._last.values(), strict=True)
             if start is not None and end is not None
         ]
-        complete = len(used) == len(self._meters) > 0
+        complete = len(used) == len(self._meters) and not self._silent
+        # A rank whose machine another rank measures has nothing of its own: 0, and not unknown.
         energy_mj = sum(used) if complete else None
         kwh = None if energy_mj is None else energy_mj / 3.6e9
         return Session(

@@ -26,6 +26,7 @@ def evaluate(console: Console, path: Path, folder: Path) -> str:
 
     network = NetworkFile.load(path)
     data = ImageFolder.open(folder, network.origin.get("data", {}).get("seed", 0))
+    check_channels(network.blocks[0].in_channels, data.channels, folder)
     check_classes(network.classes, data.classes, path, folder)
     pixels = network.preprocessing
     what = "val" if data.tested else "held-out"
@@ -49,6 +50,14 @@ def evaluate(console: Console, path: Path, folder: Path) -> str:
         f"{path}: top-1 {100 * right / total:.2f} % on {total} {what} images of {folder} "
         f"(95 %: {100 * low:.2f} to {100 * high:.2f}){damage}"
     )
+
+
+def check_channels(wanted: int, found: int, folder: Path) -> None:
+    """Raises UsageError where the images of the folder have others than a network takes."""
+    if wanted != found:
+        raise UsageError(
+            f"the network takes images of {wanted} channel(s), those of {folder} have {found}"
+        )
 
 
 def check_classes(known: Sequence[str], found: Sequence[str], path: Path, folder: Path) -> None:

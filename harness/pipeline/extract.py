@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from harness import files
 from harness.deploy.front import Front
 from harness.errors import FileFormatError, UsageError
+from harness.pipeline.evaluate import check_channels
 from harness.pipeline.front import found_front
 from harness.pipeline.job import Run
 from harness.pipeline.supernet import train
@@ -104,11 +105,15 @@ def _from_supernet(job: Run, arch: Arch, asked: Asked, output: Path) -> str:
 
 def _on_images(network: "Supernet", arch: Arch, asked: Asked, output: Path) -> str:
     from harness.deploy.extract import extract
+    from harness.supernet.either import data_facts
     from harness.training.evaluate import SubnetEvaluator
     from harness.training.folder import ImageFolder
 
     assert asked.data is not None
-    data = ImageFolder.open(asked.data)
+    assert asked.supernet is not None
+    trained_on = data_facts(asked.supernet)
+    data = ImageFolder.open(asked.data, trained_on.get("seed", 0))
+    check_channels(network.space.image_channels, data.channels, asked.data)
     if len(data.classes) != network.space.classes:
         raise UsageError(
             f"{asked.supernet} has {network.space.classes} classes, {asked.data} "
@@ -116,9 +121,11 @@ def _on_images(network: "Supernet", arch: Arch, asked: Asked, output: Path) -> s
         )
     file = extract(SubnetEvaluator(network, data), arch, {"file": str(asked.supernet)})
     file.save(output)
+    others = trained_on.get("digest", data.facts["digest"]) != data.facts["digest"]
+    remark = "; these are other images than the supernet was trained on" if others else ""
     return (
         f"network file: {output}; batch-norm statistics from {file.origin['bn_images']} images of "
-        f"{asked.data}"
+        f"{asked.data}{remark}"
     )
 
 

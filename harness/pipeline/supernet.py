@@ -1,16 +1,18 @@
 """Steps that need no device: train the supernet, evaluate sub-networks, fit the predictor."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from harness import __version__, files
-from harness.errors import CheckpointError, FileFormatError, MissingExtra
+from harness.errors import FileFormatError, MissingExtra
 from harness.files import LineLog, read_lines
 from harness.pipeline.emissions import Account
 from harness.pipeline.job import Run
@@ -23,6 +25,7 @@ if TYPE_CHECKING:  # torch is imported where it is needed
     from harness.training.draws import ImageData
     from harness.training.evaluate import SubnetEvaluator
 
+EVALUATED_TOGETHER = 100  # are drawn at a time
 CHECKPOINT_EVERY_S, SMALL_CHECKPOINT_EVERY_S = 300.0, 2.0  # of images, of digits
 _EVALUATED_SEED = 303
 
@@ -49,8 +52,8 @@ def train(job: Run, ranks: "Ranks | None" = None) -> "SubnetEvaluator":
     data = _data(job)
     if job.training.data is None:
         torch.set_num_threads(1)  # a second thread brings nothing to networks this small
-    if job.fresh and ranks.first:
-        shutil.rmtree(job.folder(), ignore_errors=True)
+    if job.fresh and ranks.first and os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0":
+        _start_over(job.folder())
     ranks.wait()
     path = job.supernet
     checkpoint = loop.finished(path, recipe, data)
@@ -73,10 +76,22 @@ def train(job: Run, ranks: "Ranks | None" = None) -> "SubnetEvaluator":
         finally:
             account.write()
     if training.data is not None:
+        from harness.training.folder import told
+
         job.console.say(account.describe())
-        if job.images.damaged:
-            job.console.say(job.images.damage)
+        damaged = sorted({path for each in ranks.gathered(job.images.damaged) for path in each})
+        if damaged:
+            job.console.say(told(damaged))
     return SubnetEvaluator(supernet, data, ranks.device)
+
+
+def _start_over(folder: Path) -> None:
+    """Delete all but what was used already, which stays used."""
+    for path in folder.iterdir() if folder.exists() else ():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif not path.name.startswith("emissions."):
+            path.unlink()
 
 
 def _data(job: Run) -> "ImageData":
@@ -119,27 +134,40 @@ def evaluate_subnets(
 
     ranks = ranks or ALONE
     rng = np.random.default_rng([job.seed, _EVALUATED_SEED])
-    genomes = sample(job.space, job.training.subnets or job.effort.subnets, rng)
-    genomes = genomes[np.argsort(genomes[:, 0], kind="stable")]
+    count = job.training.subnets or job.effort.subnets
+    # In parts, so that more of them begin with the same.
+    parts = [
+        sample(job.space, EVALUATED_TOGETHER, rng) for _ in range(0, count, EVALUATED_TOGETHER)
+    ]
+    genomes = np.concatenate(parts)[:count]
     log = LineLog(job.evaluated) if ranks.first else None
+    account = Account(job.folder(), "evaluate", ranks)
     try:
-        known, _ = read_evaluated(job) if job.evaluated.exists() else (genomes[:0], None)
-        if (known != genomes[: len(known)]).any():
-            raise CheckpointError(f"{job.evaluated} holds other sub-networks; delete it")
+        ranks.wait()  # the first one has cut off what a killed run left half written
+        known = _by_genome(job) if job.evaluated.exists() else {}
         ranks.wait()  # all have read before the first one writes
-        todo = genomes[len(known) :]
+        todo = np.array([g for g in genomes if tuple(g) not in known]).reshape(-1, genomes.shape[1])
+        todo = todo[np.argsort(todo[:, 0], kind="stable")]
         if len(todo):
             with job.console.step("evaluate sub-networks") as progress:
                 values = _accuracies(job, evaluator, todo, ranks)
                 for done, (genome, value) in enumerate(zip(todo, values, strict=True), start=1):
                     if log:
                         log.append({"genome": genome.tolist(), "accuracy": value})
-                    progress(len(known) + done, len(genomes))
+                    account.tick()
+                    progress(len(genomes) - len(todo) + done, len(genomes))
+            account.write()
     finally:
         if log:
             log.close()
     ranks.wait()
-    return genomes, read_evaluated(job)[1]
+    found = _by_genome(job)
+    return genomes, np.array([found[tuple(genome)] for genome in genomes])
+
+
+def _by_genome(job: Run) -> dict[tuple[int, ...], float]:
+    genomes, accuracies = read_evaluated(job)
+    return {tuple(g): float(top1) for g, top1 in zip(genomes, accuracies, strict=True)}
 
 
 def _accuracies(
@@ -183,8 +211,17 @@ def fit_accuracy(
     """The accuracy predictor, trained on evaluated sub-networks; every rank has the same."""
     path = job.predictor
     if path.exists():
-        return AccuracyPredictor.load(path, job.space)
+        found = AccuracyPredictor.load(path, job.space)
+        if found.quality.trained_on + found.quality.held_out >= _wanted(job):
+            return found
     genomes, accuracies = evaluate_subnets(job, evaluator, ranks)
-    predictor = accuracy.fit(job.space, genomes, accuracies, job.seed)
-    predictor.save(path)
-    return predictor
+    if ranks is None or ranks.first:
+        accuracy.fit(job.space, genomes, accuracies, job.seed).save(path)
+    if ranks is not None:
+        ranks.wait()
+    return AccuracyPredictor.load(path, job.space)
+
+
+def _wanted(job: Run) -> int:
+    """Sub-networks, of which a small space has fewer than are drawn."""
+    return job.training.subnets or 1

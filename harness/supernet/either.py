@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from harness.networks.file import read_tensors
 from harness.spaces.space import Space
@@ -22,3 +23,11 @@ def load_supernet(path: Path, space: Space) -> Supernet:
     checkpoint = Checkpoint.load(path)
     classes = checkpoint.settings.get("classes", space.classes)
     return checkpoint.supernet(replace(space, classes=classes), path)  # type: ignore[type-var]
+
+
+def data_facts(path: Path) -> dict[str, Any]:
+    """What a supernet of ours was trained on, as far as its file tells."""
+    content = read_tensors(path)
+    settings = content.get("settings") if isinstance(content, dict) else None
+    found = settings.get("data") if isinstance(settings, dict) else None
+    return found if isinstance(found, dict) else {}

@@ -75,8 +75,8 @@ def centre_box(width: int, height: int, resolution: int) -> Box:
     Cut and resized in one step, a very long image never becomes a huge one.
     """
     short = math.ceil(resolution / CENTRE)
-    scale = short / min(width, height)
-    resized = int(width * scale), int(height * scale)
+    least = min(width, height)
+    resized = width * short // least, height * short // least
     x, y = width / resized[0], height / resized[1]
     left, top = round((resized[0] - resolution) / 2), round((resized[1] - resolution) / 2)
     return (left * x, top * y, (left + resolution) * x, (top + resolution) * y)

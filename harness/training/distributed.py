@@ -12,6 +12,8 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from harness.errors import UsageError
+
 
 @dataclass(frozen=True)
 class Ranks:
@@ -37,6 +39,8 @@ class Ranks:
             return network
         # Depthwise weights are contiguous in both layouts: one more copy, and nothing wrong.
         warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
+        # The new name of that argument is newer than the torch that we still support.
+        warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated")
         devices = [self.device] if self.device != "cpu" else None
         return DistributedDataParallel(
             network, devices, broadcast_buffers=False, find_unused_parameters=True
@@ -75,7 +79,12 @@ def own_device() -> str:
     """Where this process computes: its GPU, where there is one."""
     if not torch.cuda.is_available():
         return "cpu"
-    return f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+    local, there = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    if local >= there:
+        raise UsageError(
+            f"there are {there} GPUs here, too few for rank {local}: start fewer ranks"
+        )
+    return f"cuda:{local}"
 
 
 @contextmanager

@@ -7,6 +7,7 @@ accumulates two micro-batches sees.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -94,6 +95,7 @@ def resolution_of(resolutions: Sequence[int], seed: int, step: int) -> int:
     ]
 
 
+@lru_cache(maxsize=2)
 def _order(count: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
     return np.random.default_rng([seed, _ORDER, epoch]).permutation(count)
 

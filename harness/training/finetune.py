@@ -21,7 +21,7 @@ from harness.training import bn
 from harness.training.distributed import ALONE, Ranks
 from harness.training.draws import Draw, ImageData, Share, draws
 from harness.training.evaluate import count_right
-from harness.training.learning import cosine, cross_entropy, set_rate, sgd
+from harness.training.learning import clipped, cosine, cross_entropy, set_rate, sgd, soft_labels
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,12 @@ def _steps(
         set_rate(optimizer, rate)
         inputs, targets = images.to(ranks.device), labels.to(ranks.device)
         loss = cross_entropy(
-            network, inputs, targets, tuning.label_smoothing, teacher, tuning.distill
+            network,
+            inputs,
+            targets,
+            tuning.label_smoothing,
+            soft_labels(teacher, inputs),
+            tuning.distill,
         )
         mean = ranks.mean(loss.detach().clone())
         if not math.isfinite(mean):
@@ -136,6 +141,8 @@ def _steps(
             )
         optimizer.zero_grad()
         loss.backward()
+        if not math.isfinite(clipped(network, None)):
+            raise TrainingDiverged(f"gradients are no numbers at step {step} of fine-tuning")
         optimizer.step()
         yield step + 1, optimizer
 

@@ -99,11 +99,8 @@ class ImageFolder:
 
     @property
     def damage(self) -> str:
-        """The same for a person: how many, and the first ten."""
-        names = ", ".join(map(str, self.damaged[:10]))
-        rest = len(self.damaged) - 10
-        more = f" and {rest} more" if rest > 0 else ""
-        return f"damaged images left out: {len(self.damaged)}: {names}{more}"
+        """The same for a person."""
+        return told(self.damaged)
 
     def stream(self, draws: Iterable[Draw]) -> Iterator[tuple[Tensor, Tensor]]:
         """For each draw: augmented, normalised images [n, 3, r, r], channels last; labels [n].
@@ -160,6 +157,14 @@ class ImageFolder:
         for batch in read(tasks, self.workers):
             self._damaged.update(dict.fromkeys(batch.damaged))
             yield batch
+
+
+def told(damaged: Sequence[Path]) -> str:
+    """How many damaged images, and the first ten."""
+    names = ", ".join(map(str, damaged[:10]))
+    rest = len(damaged) - 10
+    more = f" and {rest} more" if rest > 0 else ""
+    return f"damaged images left out: {len(damaged)}: {names}{more}"
 
 
 Listing = dict[str, list[tuple[str, int]]]  # of each class: file names and sizes in bytes

@@ -33,14 +33,22 @@ def cross_entropy(
     images: Tensor,
     labels: Tensor,
     label_smoothing: float,
-    teacher: nn.Module | None,
+    soft: Tensor | None,
     distill: float,
 ) -> Tensor:
-    """With the labels, and `distill` times with what the teacher thinks."""
+    """With the labels, and `distill` times with a teacher's soft labels [n, classes]."""
     logits = network(images)
     loss = F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
-    if teacher is not None:
-        with torch.no_grad():
-            soft = F.softmax(teacher(images), dim=1)
-        loss = loss + distill * F.cross_entropy(logits, soft)
-    return loss
+    return loss if soft is None else loss + distill * F.cross_entropy(logits, soft)
+
+
+@torch.no_grad()
+def soft_labels(teacher: nn.Module | None, images: Tensor) -> Tensor | None:
+    """What the teacher thinks of images, where there is one."""
+    return None if teacher is None else F.softmax(teacher(images), dim=1)
+
+
+def clipped(network: nn.Module, largest: float | None) -> float:
+    """The norm of all gradients together, which is cut down to `largest`; the same on all ranks."""
+    limit = math.inf if largest is None else largest
+    return float(nn.utils.clip_grad_norm_(network.parameters(), limit))

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from harness.errors import CheckpointError, TrainingDiverged
+from harness.errors import CheckpointError, TrainingDiverged, UsageError
 from harness.progress import Progress, silent
 from harness.spaces.arch import Arch
 from harness.spaces.space import Space
@@ -21,7 +21,7 @@ from harness.supernet.supernet import Supernet
 from harness.training import checkpoints
 from harness.training.distributed import ALONE, Ranks
 from harness.training.draws import Draw, ImageData, Share, draws, resolution_of
-from harness.training.learning import cosine, cross_entropy, set_rate, sgd
+from harness.training.learning import clipped, cosine, cross_entropy, set_rate, sgd, soft_labels
 from harness.training.metrics import Metrics, MetricsFile
 from harness.training.stages import Recipe, Stage
 from harness.training.teacher import freeze, restored
@@ -33,7 +33,8 @@ ALL = 1000  # choices of a gene: more than any has
 class Engine:
     """How the steps of a recipe are computed.
 
-    Micro-batches also decide how many images a batch norm sees; all else changes only rounding.
+    How a batch is cut into micro-batches decides how many images a batch norm sees, and which
+    augmentation each image gets; all else changes only rounding.
     """
 
     ranks: Ranks = ALONE
@@ -63,11 +64,13 @@ def train(
 
     Raises:
         CheckpointError: a checkpoint is broken or was trained with other settings or data.
-        TrainingDiverged: the loss is no number; the last checkpoint is as good as it was.
+        TrainingDiverged: loss or weights are no numbers; nothing spoilt is written.
+        UsageError: the batch cannot be cut into equal micro-batches of two images or more.
         WorkspaceError: a checkpoint cannot be written; the one before is intact.
     """
     engine = engine or Engine()
     ranks = engine.ranks
+    _check_cut(recipe, engine)
     start = _resume(path, recipe, data, say if ranks.first else lambda _text: None)
     torch.manual_seed(recipe.seed)
     supernet = start.supernet(space, path) if start else Supernet(space)
@@ -84,12 +87,13 @@ def train(
     log = MetricsFile(path.parent / "metrics.csv", first) if ranks.first else None
     saved_at = time.monotonic()
     try:
-        for step, stage, done in islice(_schedule(recipe), first, None):
+        for step, number, done in islice(_schedule(recipe), first, None):
+            stage = recipe.stages[number]
             if done == 0:
                 if step and recipe.distill and teacher is None:
                     teacher = freeze(supernet, data, ranks.device)
                 if stage.sort_channels:
-                    supernet.sort_channels(_opened_before(recipe, stage))
+                    supernet.sort_channels(_opened_before(recipe, number))
                     optimizer.state.clear()  # momentum belongs to the old order
             began = time.perf_counter()
             rate = _learning_rate(stage, done)
@@ -108,6 +112,7 @@ def train(
                 state = {} if finished else optimizer.state_dict()
                 weights = supernet.state_dict()
                 settings = _settings(recipe, data)
+                _check_weights(weights, step)
                 checkpoint = Checkpoint(space.name, settings, step + 1, weights, state, kept)
                 (checkpoints.finish if finished else checkpoints.save)(path, checkpoint)
                 saved_at = time.monotonic()
@@ -158,18 +163,37 @@ def _settings(recipe: Recipe, data: ImageData) -> dict[str, Any]:
     return recipe.settings | {"classes": len(data.classes), "data": data.facts}
 
 
-def _schedule(recipe: Recipe) -> Iterator[tuple[int, Stage, int]]:
-    """Every step: its number, its stage, and how many of the stage's steps are done."""
+def _check_cut(recipe: Recipe, engine: Engine) -> None:
+    parts = engine.ranks.count * engine.accumulate
+    if recipe.batch_size % parts or recipe.batch_size < 2 * parts:
+        raise UsageError(
+            f"a batch of {recipe.batch_size} images cannot be cut into {parts} equal micro-batches "
+            "of two or more (ranks x --accumulate); choose another --batch-size"
+        )
+
+
+def _check_weights(weights: dict[str, Tensor], step: int) -> None:
+    """Raises TrainingDiverged where what would be written is spoilt."""
+    for name, value in weights.items():
+        if not bool(torch.isfinite(value).all()):
+            raise TrainingDiverged(
+                f"{name} is no number any more after step {step}: start again with a recipe of "
+                "lower rates, or with a clip_norm"
+            )
+
+
+def _schedule(recipe: Recipe) -> Iterator[tuple[int, int, int]]:
+    """Every step: its number, its stage's, and how many of the stage's steps are done."""
     step = 0
-    for stage in recipe.stages:
+    for number, stage in enumerate(recipe.stages):
         for done in range(stage.steps):
-            yield step, stage, done
+            yield step, number, done
             step += 1
 
 
-def _opened_before(recipe: Recipe, stage: Stage) -> int:
+def _opened_before(recipe: Recipe, number: int) -> int:
     """How many of the largest inner widths the stages before have trained."""
-    before = recipe.stages[: recipe.stages.index(stage)]
+    before = recipe.stages[:number]
     return max((ALL if each.expands is None else each.expands for each in before), default=1)
 
 
@@ -216,26 +240,27 @@ def _step(
     optimizer.zero_grad()
     for number, (images, labels) in enumerate(micro_batches):
         inputs, targets = images.to(ranks.device), labels.to(ranks.device)
+        bf16 = torch.autocast(inputs.device.type, torch.bfloat16, enabled=engine.autocast)
+        with bf16:
+            soft = soft_labels(teacher, inputs)
         for place, arch in enumerate(archs):
             supernet.activate(arch)
             last = number * len(archs) + place + 1 == passes
-            bf16 = torch.autocast(inputs.device.type, torch.bfloat16, enabled=engine.autocast)
             with ranks.accumulating(network, last=last):
                 with bf16:
                     loss = cross_entropy(
-                        network, inputs, targets, recipe.label_smoothing, teacher, recipe.distill
+                        network, inputs, targets, recipe.label_smoothing, soft, recipe.distill
                     )
                 (loss / (len(micro_batches) if recipe.add_gradients else passes)).backward()
             total += loss.detach() / passes
     mean = ranks.mean(total)
-    if not math.isfinite(mean):
+    norm = clipped(supernet, recipe.clip_norm)
+    if not (math.isfinite(mean) and math.isfinite(norm)):
         raise TrainingDiverged(
-            f"the loss is {mean} at step {step} (stage {stage.name}, learning rate "
-            f"{learning_rate:.3g}); the last checkpoint is kept: lower the learning rates of the "
-            "recipe, or give it a clip_norm"
+            f"the loss is {mean} and its gradient {norm} at step {step} (stage {stage.name}, "
+            f"learning rate {learning_rate:.3g}): start again with a recipe of lower rates, or "
+            "with a clip_norm"
         )
-    if recipe.clip_norm is not None:
-        nn.utils.clip_grad_norm_(supernet.parameters(), recipe.clip_norm)
     optimizer.step()
     return mean
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from contextlib import suppress
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
@@ -28,25 +29,32 @@ class MetricsFile:
         names = [field.name for field in fields(Metrics)]
         kept = []
         if path.exists() and steps_done:
-            with path.open(newline="") as file:
+            with path.open(newline="", errors="replace") as file:
                 kept = [row for row in csv.DictReader(file) if _step(row) < steps_done]
         text = io.StringIO()
         writer = csv.DictWriter(text, names, lineterminator="\n", extrasaction="ignore")
         writer.writeheader()
         writer.writerows(kept)
         files.write_text(path, text.getvalue())
+        self._path = path
         self._file = path.open("a", newline="")
         self._writer = csv.writer(self._file, lineterminator="\n")
 
     def append(self, metrics: Metrics) -> None:
-        self._writer.writerow(astuple(metrics))
-        self._file.flush()
+        """Raises WorkspaceError where the disk is full."""
+        try:
+            self._writer.writerow(astuple(metrics))
+            self._file.flush()
+        except OSError as error:
+            raise files.unwritable(self._path, error) from error
 
     def close(self) -> None:
-        self._file.close()
+        with suppress(OSError):  # each line was flushed, or its error told
+            self._file.close()
 
 
 def _step(row: dict[str, str]) -> int:
     """A line that a killed run wrote only half counts as not written."""
-    complete = None not in row.values() and row["images_per_s"]
-    return int(row["step"]) if complete and row["step"].isdecimal() else 1 << 62
+    complete = None not in row.values() and row.get("images_per_s")
+    step = row.get("step", "")
+    return int(step) if complete and step.isdecimal() else 1 << 62

@@ -12,19 +12,19 @@ SCRIPT = Path(__file__).with_name("train_ranks.py")
 STEPS = 20
 
 
-def trained(folder: Path, ranks: int, accumulate: int, *words: str) -> None:
-    """A run of so many ranks."""
-    folder.mkdir(parents=True)
+def trained(folder: Path, ranks: int, accumulate: int, *words: str) -> bool:
+    """A run of so many ranks; whether it came to its end."""
+    folder.mkdir(parents=True, exist_ok=True)
     torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
-    command = [sys.executable, "-m", *torchrun, "--max-restarts", "1", str(SCRIPT)]
+    command = [sys.executable, "-m", *torchrun, str(SCRIPT)]
     ended = subprocess.run(
         [*command, str(folder), str(accumulate), *words],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=200,
         check=False,
     )
-    assert ended.returncode == 0, ended.stderr[-3000:]
+    return ended.returncode == 0
 
 
 def losses(folder: Path) -> list[float]:
@@ -37,7 +37,7 @@ def losses(folder: Path) -> list[float]:
 @pytest.fixture(scope="module")
 def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ranks") / "two"
-    trained(folder, 2, 1)
+    assert trained(folder, 2, 1)
     return folder
 
 
@@ -45,13 +45,16 @@ def test_two_ranks_train_as_one_that_accumulates_the_same_micro_batches(
     two_ranks: Path, tmp_path: Path
 ) -> None:
     """Over all stages: sorting, distillation, several sub-networks a step."""
-    trained(tmp_path / "one", 1, 2)
+    assert trained(tmp_path / "one", 1, 2)
     assert losses(two_ranks) == pytest.approx(losses(tmp_path / "one"), rel=1e-7)
 
 
 def test_a_rank_that_is_killed_changes_nothing(two_ranks: Path, tmp_path: Path) -> None:
-    trained(tmp_path / "killed", 2, 1, "11")
+    words = (tmp_path / "killed", 2, 1, "11")
+    assert not trained(*words)
     assert (tmp_path / "killed/killed").exists()
+    assert not (tmp_path / "killed/supernet.pt").exists()
+    assert trained(*words)
     assert losses(tmp_path / "killed") == losses(two_ranks)
     one, other = (
         torch.load(folder / "supernet.pt", weights_only=True)["weights"]

@@ -1,0 +1,182 @@
+"""`harness export`: a network as a bundle of files with a card that says what they are worth."""
+
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness import __version__, files
+from harness.deploy.front import Front, Point
+from harness.errors import InfeasibleConstraint, UsageError
+from harness.pipeline.evaluate import check_classes
+from harness.pipeline.extract import Asked, extract_network
+from harness.pipeline.job import Run
+from harness.reports.card import card
+
+if TYPE_CHECKING:  # torch is imported where it is needed
+    from harness.deploy.bundle import Written
+    from harness.networks.file import NetworkFile
+
+JUDGES = 1000  # images at most that accuracies are over
+RANGES = 64  # images from which int8 ranges are collected
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What is asked for."""
+
+    folder: Path
+    network: Path | None = None
+    device: str | None = None  # whose front, where no network is given
+    max_latency_ms: float | None = None
+    data: Path | None = None  # a folder of images
+
+
+def export(job: Run, asked: Bundle) -> str:
+    """Write the bundle; what is in it, in lines.
+
+    Raises:
+        UsageError: neither a network nor a device is named.
+        InfeasibleConstraint: no verified network of the front is surely fast enough.
+        ConversionFailed: a file does not compute what the network does.
+    """
+    from harness.deploy.bundle import FORMATS, write
+    from harness.networks.file import NetworkFile
+
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    path = asked.folder / "network.pt"
+    point: Point | None = None
+    if asked.network is not None:
+        network = NetworkFile.load(asked.network)
+    else:
+        number, point = _chosen(job, asked)
+        wanted = Asked(f"front:{number}", str(asked.device), None, None, None)
+        extract_network(job, wanted, path)
+        network = NetworkFile.load(path)
+    judges, ranges = None, None
+    if asked.data is not None:
+        network, judges, ranges = _on_images(network, asked.data, asked.folder)
+    network.save(path)
+    written = []
+    with job.console.step("export") as progress:
+        for done, format_ in enumerate(FORMATS, start=1):
+            written.append(write(format_, network, path, asked.folder, ranges, judges))
+            progress(done, len(FORMATS))
+    facts = _facts(asked, network, point, written, 0 if judges is None else len(judges[1]))
+    files.write_json(asked.folder / "bundle.json", facts)
+    files.write_text(asked.folder / "README.md", card(facts))
+    if ranges is not None:
+        ranges.unlink()
+    return "\n".join([f"bundle: {asked.folder}", *(f"  {line}" for line in _lines(facts))])
+
+
+def _chosen(job: Run, asked: Bundle) -> tuple[int, Point]:
+    """The most accurate verified network whose latency is surely within the limit."""
+    if asked.device is None:
+        raise UsageError("export takes a network file, or --device and --max-latency-ms")
+    front = Front.load(job.workspace.front(asked.device, job.space.name))
+    limit = asked.max_latency_ms
+    surely = [
+        (number, point)
+        for number, point in enumerate(front.points)
+        if point.latency_ms_measured_interval is not None
+        and (limit is None or point.latency_ms_measured_interval[1] <= limit)
+    ]
+    if not surely:
+        ends = [p.latency_ms_measured_interval for p in front.points]
+        fastest = min((each[1] for each in ends if each), default=None)
+        why = (
+            "none is verified: `harness verify`"
+            if fastest is None
+            else f"the fastest: {fastest:.4g}"
+        )
+        raise InfeasibleConstraint(
+            f"no verified network of {asked.device} surely takes {limit:g} ms or less ({why})"
+            if limit is not None
+            else f"no network of {asked.device} is verified: `harness verify`"
+        )
+    return max(surely, key=lambda each: each[1].accuracy_measured or each[1].accuracy)
+
+
+def _on_images(
+    network: "NetworkFile", data: Path, folder: Path
+) -> "tuple[NetworkFile, tuple[Any, Any], Path]":
+    """The network with statistics of these images; images to judge by, and to collect ranges on."""
+    import torch
+
+    from harness.networks.build import fold_eps
+    from harness.networks.file import Preprocessing
+    from harness.training import bn
+    from harness.training.folder import ImageFolder
+
+    images = ImageFolder.open(data, network.origin.get("data", {}).get("seed", 0))
+    check_classes(network.classes, images.classes, data, data)
+    resolution = network.preprocessing.resolution
+    calibration = images.calibration(resolution)
+    module = network.module()
+    bn.recompute(module, calibration)
+    fold_eps(module)
+    network = replace(
+        network,
+        weights=dict(module.state_dict()),
+        preprocessing=Preprocessing(resolution, images.mean, images.std),
+        classes=images.classes,
+    )
+    batches = list(images.test(resolution) or images.judges(resolution))
+    pixels, labels = (torch.cat(part).numpy() for part in zip(*batches, strict=True))
+    every = np.linspace(0, len(labels) - 1, min(JUDGES, len(labels))).astype(int)
+    mean, std = (np.asarray(v, np.float32).reshape(-1, 1, 1) for v in (images.mean, images.std))
+    ranges = folder / "ranges.npy"
+    first = torch.cat(list(calibration))[:RANGES].numpy() * std + mean
+    np.save(ranges, np.clip(first, 0, 1).astype(np.float32))
+    return network, (np.ascontiguousarray(pixels[every]), labels[every]), ranges
+
+
+def _facts(
+    asked: Bundle,
+    network: "NetworkFile",
+    point: Point | None,
+    written: "list[Written]",
+    judged: int,
+) -> dict[str, Any]:
+    names = ("torch", "onnx", "onnxruntime", "ai-edge-litert", "litert-torch", "ai-edge-quantizer")
+    latency = None
+    if point is not None:
+        latency = {
+            "device": asked.device,
+            "predicted_ms": point.latency_ms,
+            "measured_ms": point.latency_ms_measured,
+            "measured_ms_interval": point.latency_ms_measured_interval,
+            "of": "the device's runtime while verifying, not of these very files",
+        }
+    return {
+        "kind": "bundle",
+        "schema": 1,
+        "harness": __version__,
+        "versions": {name: version(name) for name in names},
+        "space": network.space,
+        "arch": network.arch.to_json() if network.arch else None,
+        "macs": sum(block.macs for block in network.blocks),
+        "params": sum(block.params for block in network.blocks),
+        "preprocessing": vars(network.preprocessing),
+        "classes": list(network.classes),
+        "latency": latency,
+        "data": None if asked.data is None else str(asked.data),
+        "judged_on": judged,
+        "files": [asdict(each) for each in written],
+    }
+
+
+def _lines(facts: dict[str, Any]) -> list[str]:
+    lines = []
+    for each in facts["files"]:
+        right = (
+            f"{each['accuracy']:.1f} %" if each["accuracy"] is not None else "accuracy not known"
+        )
+        lines.append(
+            f"{each['file']:<22} {each['size_bytes'] / 1e6:7.2f} MB  {right}, logits within "
+            f"{each['largest_difference']:.1e} of torch's, same class on {each['same_answers']:.0%}"
+        )
+    return lines
