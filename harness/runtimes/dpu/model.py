@@ -198,7 +198,8 @@ def _convolve(line: Timeline, before: Map, after: Map, kernel: int, *, loads: bo
         tiles = dpu.words(before) / dpu.bank_depth
         cycles = _overlapped(cycles, dpu.transfer(before.bytes), tiles)
         line.loaded_bytes += before.bytes
-    portions = after.channels * vector_bytes / dpu.weight_buffer_bytes
+    words = dpu.channel_words(before.channels) * dpu.channel_words(after.channels)
+    portions = words * kernel**2 / dpu.bank_depth
     started = line.now
     line.load_weights(after.channels, vector_bytes)
     line.now = started + _overlapped(cycles, line.now - started, portions)
