@@ -1,6 +1,6 @@
 """`harness evaluate`: the accuracy of a network file on images that it was not trained on."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from math import sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +10,9 @@ from harness.pipeline.job import Console
 
 if TYPE_CHECKING:  # torch is imported where it is needed
     import torch
+
+    from harness.networks.file import NetworkFile
+    from harness.training.draws import ImageData
 
 
 def evaluate(console: Console, path: Path, folder: Path) -> str:
@@ -26,8 +29,7 @@ def evaluate(console: Console, path: Path, folder: Path) -> str:
 
     network = NetworkFile.load(path)
     data = ImageFolder.open(folder, network.origin.get("data", {}).get("seed", 0))
-    check_channels(network.blocks[0].in_channels, data.channels, folder)
-    check_classes(network.classes, data.classes, path, folder)
+    check_fits(network, data, path, folder)
     pixels = network.preprocessing
     what = "val" if data.tested else "held-out"
     device = own_device()
@@ -60,10 +62,13 @@ def check_channels(wanted: int, found: int, folder: Path) -> None:
         )
 
 
-def check_classes(known: Sequence[str], found: Sequence[str], path: Path, folder: Path) -> None:
-    """Raises UsageError where names differ; a network whose classes are numbers has none."""
-    named = tuple(known) != tuple(str(number) for number in range(len(known)))
-    if len(known) != len(found) or (named and tuple(known) != tuple(found)):
+def check_fits(network: "NetworkFile", data: "ImageData", path: Path, folder: Path) -> None:
+    """Raises UsageError where the images have other channels or classes than the network."""
+    from harness.training.finetune import has_other_classes
+
+    check_channels(network.blocks[0].in_channels, data.channels, folder)
+    known, found = network.classes, data.classes
+    if has_other_classes(network, data):
         raise UsageError(
             f"{path} knows {len(known)} classes ({', '.join(known[:3])}, ...), {folder} has "
             f"{len(found)} ({', '.join(found[:3])}, ...); `harness finetune` gives it a new head"

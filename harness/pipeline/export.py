@@ -10,7 +10,7 @@ import numpy as np
 from harness import __version__, files
 from harness.deploy.front import Front, Point
 from harness.errors import InfeasibleConstraint, UsageError
-from harness.pipeline.evaluate import check_classes
+from harness.pipeline.evaluate import check_fits
 from harness.pipeline.extract import Asked, extract_network
 from harness.pipeline.job import Run
 from harness.reports.card import card
@@ -112,7 +112,7 @@ def _on_images(
     from harness.training.folder import ImageFolder
 
     images = ImageFolder.open(data, network.origin.get("data", {}).get("seed", 0))
-    check_classes(network.classes, images.classes, data, data)
+    check_fits(network, images, folder / "network.pt", data)
     resolution = network.preprocessing.resolution
     calibration = images.calibration(resolution)
     module = network.module()

@@ -6,22 +6,15 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from harness import files
 from harness.predictors.breakdown import Part
-from harness.reports.figures import INK
+from harness.reports.style import COLOURS, GRID, INK, drawing, save
 
-# Okabe and Ito's, which colour-blind people tell apart.
-COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#999999")
 MOST_BARS = 60
 BAR_HEIGHT_IN = 0.21
 
 
 def save_breakdown(parts: Sequence[Part], device: str, folder: Path) -> list[Path]:
     """`breakdown.png`, `.svg` and `.csv`; the files written."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")  # no screen is needed
-    from matplotlib import pyplot as plt
     from matplotlib.patches import Patch
 
     shown = _shown(parts)
@@ -33,14 +26,14 @@ def save_breakdown(parts: Sequence[Part], device: str, folder: Path) -> list[Pat
     networks = list(dict.fromkeys(part.network for part in parts))
     colours = {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(networks)}
     size = (4.5 + 3.5 * len(panels), 1.3 + BAR_HEIGHT_IN * len(shown))
-    with mpl.rc_context({"svg.hashsalt": device, "svg.fonttype": "path", "font.size": 8}):
+    with drawing(device, font_size=8) as plt:
         figure, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
         for panel, (name, unit) in zip(axes[0], panels, strict=True):
             values = [getattr(part, name) for part in shown]
             panel.barh(range(len(shown)), values, color=[colours[part.network] for part in shown])
             panel.set_xlabel(unit)
             panel.margins(y=0.01)
-            panel.grid(visible=True, axis="x", color="#e5e7eb", linewidth=0.6)
+            panel.grid(visible=True, axis="x", color=GRID, linewidth=0.6)
             panel.set_axisbelow(True)
             panel.spines[["top", "right"]].set_visible(False)
         axes[0][0].set_yticks(range(len(shown)), [part.what for part in shown])
@@ -52,15 +45,7 @@ def save_breakdown(parts: Sequence[Part], device: str, folder: Path) -> list[Pat
         what = f"{', '.join(networks)} on {device}{left_out}"
         figure.suptitle(what, color=INK, fontweight="bold", wrap=True)
         figure.set_layout_engine("constrained")
-        png, svg = io.BytesIO(), io.BytesIO()
-        figure.savefig(png, format="png", dpi=150)
-        figure.savefig(svg, format="svg", metadata={"Date": None})
-        plt.close(figure)
-    contents = {"png": png.getvalue(), "svg": svg.getvalue(), "csv": _csv(parts)}
-    paths = [folder / f"breakdown.{suffix}" for suffix in contents]
-    for path, content in zip(paths, contents.values(), strict=True):
-        files.replace_atomically(path, content)
-    return paths
+        return save(figure, folder, "breakdown", _csv(parts))
 
 
 def _shown(parts: Sequence[Part]) -> list[Part]:
@@ -69,9 +54,9 @@ def _shown(parts: Sequence[Part]) -> list[Part]:
     return [part for part in parts if part in longest]
 
 
-def _csv(parts: Sequence[Part]) -> bytes:
+def _csv(parts: Sequence[Part]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, Part.__dataclass_fields__, lineterminator="\n")
     writer.writeheader()
     writer.writerows(asdict(part) for part in parts)
-    return text.getvalue().encode()
+    return text.getvalue()

@@ -12,9 +12,7 @@ from math import floor, log10
 from pathlib import Path
 from typing import Any
 
-from harness import files
-from harness.reports.breakdown import COLOURS
-from harness.reports.figures import INK
+from harness.reports.style import COLOURS, GRID, INK, drawing, save
 
 GPU_W = 12_041.51 / 64
 PUE = 1.58
@@ -176,13 +174,8 @@ def inferences_kg(energy_mj: float, count: float, place: Place) -> float:
 
 def save_deployments(folder: Path, place: Place) -> list[Path]:
     """Cost against the number of deployments (the paper's figure 5): PNG, SVG and CSV."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")  # no screen is needed
-    from matplotlib import pyplot as plt
-
     counts = range(1, DEPLOYMENTS + 1)
-    with mpl.rc_context({"svg.hashsalt": "carbon", "svg.fonttype": "path", "font.size": 9}):
+    with drawing("carbon", font_size=9) as plt:
         figure, axes = plt.subplots(figsize=(7.5, 4.6), layout="constrained")
         for number, name in enumerate(SHOWN):
             method = next(each for each in METHODS if each.name == name)
@@ -192,23 +185,20 @@ def save_deployments(folder: Path, place: Place) -> list[Path]:
         axes.set_xlabel("deployments, each for a device of its own")
         axes.set_ylabel("CO2e of finding and training, 1000 lb")
         axes.set_title("a supernet is trained once", loc="left", fontweight="bold", color=INK)
-        axes.grid(visible=True, which="both", color="#e5e7eb", linewidth=0.6)
+        axes.grid(visible=True, which="both", color=GRID, linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
-        png, svg = io.BytesIO(), io.BytesIO()
-        figure.savefig(png, format="png", dpi=150)
-        figure.savefig(svg, format="svg", metadata={"Date": None})
-        plt.close(figure)
+        return save(figure, folder, "carbon", _csv(place))
+
+
+def _csv(place: Place) -> str:
+    """Every method at every number of deployments."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["method", "deployments", "gpu_h", "co2e_lb", "cost_usd"])
     for method in METHODS:
-        for count in counts:
+        for count in range(1, DEPLOYMENTS + 1):
             gpu_h = method.gpu_h(count)
             row = (method.name, count, gpu_h, place.co2e_lb(gpu_h), place.cost_usd(gpu_h))
             writer.writerow(row)
-    contents = {"png": png.getvalue(), "svg": svg.getvalue(), "csv": text.getvalue().encode()}
-    paths = [folder / f"carbon.{suffix}" for suffix in contents]
-    for path, content in zip(paths, contents.values(), strict=True):
-        files.replace_atomically(path, content)
-    return paths
+    return text.getvalue()

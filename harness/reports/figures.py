@@ -1,18 +1,17 @@
 """The Pareto plot, as PNG for documents and SVG for the page."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from harness import files
 from harness.deploy.front import Front, Interval
+from harness.reports.style import GRID, INK, drawing, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-CLOUD, PREDICTED, MEASURED, INK = "#b8bec8", "#d97706", "#1d4ed8", "#1f2937"
+CLOUD, PREDICTED, MEASURED = "#b8bec8", "#d97706", "#1d4ed8"
 # Which multiples of a power of ten are written out, by how many times the axis spans its start.
 _TICKS = (
     (4.0, (1.0, 1.2, 1.4, 1.6, 1.8, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0)),
@@ -23,21 +22,10 @@ _TICKS = (
 
 def save_pareto(front: Front, folder: Path) -> list[Path]:
     """Accuracy against latency: random sub-networks, the predicted front, the verified points."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")  # no screen is needed
-    from matplotlib import pyplot as plt
-
-    with mpl.rc_context({"svg.hashsalt": front.device, "svg.fonttype": "path", "font.size": 10}):
+    with drawing(front.device) as plt:
         figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
         _draw(axes, front)
-        png, svg = io.BytesIO(), io.BytesIO()
-        figure.savefig(png, format="png", dpi=150)
-        figure.savefig(svg, format="svg", metadata={"Date": None})
-        plt.close(figure)
-    files.replace_atomically(folder / "pareto.png", png.getvalue())
-    files.replace_atomically(folder / "pareto.svg", svg.getvalue())
-    return [folder / "pareto.png", folder / "pareto.svg"]
+        return save(figure, folder, "pareto")
 
 
 def _draw(axes: "Axes", front: Front) -> None:
@@ -92,7 +80,7 @@ def _draw(axes: "Axes", front: Front) -> None:
             fontsize=8,
             color=INK,
         )
-    axes.grid(visible=True, which="both", color="#e5e7eb", linewidth=0.6)
+    axes.grid(visible=True, which="both", color=GRID, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="lower right", fontsize=8, framealpha=0.95)

@@ -13,15 +13,20 @@ from harness.spaces.arch import Arch
 from harness.spaces.space import Space
 
 
-def save_page(front: Front, space: Space, folder: Path) -> Path:
-    """Write `index.html` beside the plot, which must be there already."""
-    environment = Environment(
+def templates() -> Environment:
+    """Ours; whatever is filled in stays text."""
+    return Environment(
         loader=PackageLoader("harness.reports"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def save_page(front: Front, space: Space, folder: Path) -> Path:
+    """Write `index.html` beside the plot, which must be there already."""
+    environment = templates()
     environment.filters["arch"] = lambda arch: describe_arch(space, arch)
     svg = base64.b64encode((folder / "pareto.svg").read_bytes()).decode()
     page = environment.get_template("front.html").render(

@@ -8,10 +8,8 @@ from statistics import median
 from textwrap import fill
 from typing import TYPE_CHECKING, Literal
 
-from harness import files
 from harness.predictors.roofline import FOUND, MNASNET, V2, Roofline, Work
-from harness.reports.breakdown import COLOURS
-from harness.reports.figures import INK
+from harness.reports.style import COLOURS, GRID, INK, drawing, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,17 +17,11 @@ if TYPE_CHECKING:
 COLOUR = dict(zip((V2, MNASNET, FOUND), COLOURS, strict=False))
 MARK = {V2: "s-", MNASNET: "D", FOUND: "o"}
 LABEL = {V2: "MobileNetV2", MNASNET: "MnasNet A1", FOUND: "found"}
-GRID = "#e5e7eb"
 
 
 def save_roofline(shown: Roofline, folder: Path) -> list[Path]:
     """`roofline.png`, `.svg` and `.csv`; the files written."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")  # no screen is needed
-    from matplotlib import pyplot as plt
-
-    with mpl.rc_context({"svg.hashsalt": shown.device, "svg.fonttype": "path", "font.size": 10}):
+    with drawing(shown.device) as plt:
         figure = plt.figure(figsize=(9.6, 5.4), layout="constrained")
         grid = figure.add_gridspec(2, 2, width_ratios=(1, 1.9))
         most = ", at most" if shown.least else ""
@@ -41,15 +33,7 @@ def save_roofline(shown: Roofline, folder: Path) -> list[Path]:
         whiskers = "; whiskers: least and most" if len(shown.group(FOUND)) > 1 else ""
         told = [fill(text, 140) for text in (shown.evidence, f"traffic: {shown.traffic}{whiskers}")]
         figure.supxlabel("\n".join(told), fontsize=8, color=INK)
-        png, svg = io.BytesIO(), io.BytesIO()
-        figure.savefig(png, format="png", dpi=150)
-        figure.savefig(svg, format="svg", metadata={"Date": None})
-        plt.close(figure)
-    contents = {"png": png.getvalue(), "svg": svg.getvalue(), "csv": _csv(shown)}
-    paths = [folder / f"roofline.{suffix}" for suffix in contents]
-    for path, content in zip(paths, contents.values(), strict=True):
-        files.replace_atomically(path, content)
-    return paths
+        return save(figure, folder, "roofline", _csv(shown))
 
 
 def _bars(axes: "Axes", shown: Roofline, name: str, unit: str) -> None:
@@ -174,11 +158,11 @@ def _plain(axes: "Axes", along: Literal["y", "both"]) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _csv(shown: Roofline) -> bytes:
+def _csv(shown: Roofline) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     names = ("group", "name", "macs", "latency_ms", "gops", "traffic_bytes", "ops_per_byte")
     writer.writerow(("what", *names))
     for what, works in (("network", shown.networks), ("block", shown.blocks)):
         writer.writerows([what, *(getattr(work, name) for name in names)] for work in works)
-    return text.getvalue().encode()
+    return text.getvalue()
