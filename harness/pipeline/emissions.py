@@ -109,7 +109,7 @@ def _meters(
     silent = []
     hardware = platform.processor() or platform.machine()
     if os.environ.get("LOCAL_RANK", "0") == "0":
-        meter, why = meters.open_meter(on_gpu=False)  # type: ignore[no-untyped-call]
+        meter, why = meters.open_meter(on_gpu=False)
         if isinstance(meter, meters.CounterMeter):
             found[meter.name] = meter.read_mj
         else:
@@ -132,7 +132,7 @@ def _gpu(card: Any) -> tuple[Any, str]:
     if not all(hasattr(card, name) for name in names):
         return None, "this torch does not tell which GPU it uses"
     domain, bus, number = (getattr(card, name) for name in names)
-    found: tuple[Any, str] = meters.open_gpu(nvml, f"{domain:04x}:{bus:02x}:{number:02x}.0")  # type: ignore[no-untyped-call]
+    found: tuple[Any, str] = meters.open_gpu(nvml, f"{domain:04x}:{bus:02x}:{number:02x}.0")
     return found
 
 
