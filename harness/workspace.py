@@ -32,6 +32,10 @@ class Workspace:
     def report(self, device: str, space: str) -> Path:
         return self.root / "reports" / f"{device}.{space}"
 
+    def report_across(self, space: str) -> Path:
+        """Of several devices."""
+        return self.root / "reports" / space
+
     def front(self, device: str, space: str) -> Path:
         return self.report(device, space) / "front.json"
 

@@ -389,10 +389,16 @@ def fetch(
 
 
 @app.command()
-def report(device: DeviceName = "cpu", space: SpaceName = "digits", root: Root = HERE) -> None:
-    """Write the page and the plot of a front anew."""
+def report(device: DeviceNames = CPU, space: SpaceName = "digits", root: Root = HERE) -> None:
+    """Write the page and figures of a device's front anew; of several, also one of them all."""
     from harness import pipeline
 
-    check_known(device, job_for(space, root))
-    for path in pipeline.report(job_of_front(device, space, root), device):
+    jobs = {}
+    for name in device:
+        check_known(name, job_for(space, root))
+        jobs[name] = job_of_front(name, space, root)
+    paths = [path for name, job in jobs.items() for path in pipeline.report(job, name)]
+    if len(jobs) > 1:
+        paths += pipeline.report_devices(jobs)
+    for path in paths:
         terminal().say(str(path))

@@ -12,9 +12,10 @@ from harness.pipeline.exchange import compare_tables, export_published, import_p
 from harness.pipeline.extract import Asked, extract_network
 from harness.pipeline.fetch import fetch
 from harness.pipeline.first_look import first_look, has_blocks
-from harness.pipeline.front import report, verify
+from harness.pipeline.front import verify
 from harness.pipeline.job import Run
 from harness.pipeline.refresh import refresh
+from harness.pipeline.report import report, report_devices
 from harness.pipeline.search import Question, search, search_best
 from harness.pipeline.side_by_side import on_each
 from harness.pipeline.supernet import fit_accuracy, train
@@ -40,6 +41,7 @@ __all__ = [
     "refit",
     "refresh",
     "report",
+    "report_devices",
     "run",
     "search",
     "search_best",
@@ -64,6 +66,8 @@ def run(job: Run, devices: list[Device]) -> list[Front]:
         search(job, device.name)
         fronts.append(verify(job, device, evaluator, again=job.fresh))
         report(job, device.name)
+    if len(fronts) > 1:
+        report_devices({device.name: job for device in devices})
     return fronts
 
 

@@ -19,6 +19,7 @@ from harness.reports.carbon import (
     save_deployments,
     table_2,
 )
+from harness.reports.cost import energy
 from harness.tables.table import Table
 
 
@@ -81,15 +82,7 @@ def own_runs(root: Path, assumed_w: float | None, place: Place) -> dict[str, Acc
 def describe_runs(found: dict[str, Account]) -> Iterator[str]:
     yield f"own runs: {len(found)} that recorded what they used"
     for name, used in found.items():
-        yield f"  {name}: {used.hours:.3g} h; {_energy(used)}"
-
-
-def _energy(used: Account) -> str:
-    if used.energy_kwh is not None:
-        return f"{used.energy_kwh:.3g} kWh measured, {used.co2e_kg:.3g} kg CO2e"
-    if used.assumed_kwh is not None:
-        return f"{used.assumed_kwh:.3g} kWh ASSUMED by --watts, {used.co2e_kg:.3g} kg CO2e"
-    return f"energy unknown ({'; '.join(used.sources)}); --watts states an assumption"
+        yield f"  {name}: {used.hours:.3g} h; {energy(used)}"
 
 
 def describe_inferences(job: Run, deployed: Deployed, place: Place) -> str:

@@ -73,11 +73,21 @@ def export(job: Run, asked: Bundle) -> str:
 
 
 def _chosen(job: Run, asked: Bundle) -> tuple[int, Point]:
-    """The most accurate verified network whose latency is surely within the limit."""
+    """The network of the device's front that was asked for."""
     if asked.device is None:
         raise UsageError("export takes a network file, or --device and --max-latency-ms")
     front = Front.load(job.workspace.front(asked.device, job.space.name))
-    limit = asked.max_latency_ms
+    return surest(front, asked.max_latency_ms)
+
+
+def surest(front: Front, limit: float | None) -> tuple[int, Point]:
+    """The most accurate network that takes at most `limit` ms by its measured upper end.
+
+    Pages pick by the same rule.
+
+    Raises:
+        InfeasibleConstraint: there is none.
+    """
     surely = [
         (number, point)
         for number, point in enumerate(front.points)
@@ -93,9 +103,9 @@ def _chosen(job: Run, asked: Bundle) -> tuple[int, Point]:
             else f"the fastest: {fastest:.4g}"
         )
         raise InfeasibleConstraint(
-            f"no verified network of {asked.device} surely takes {limit:g} ms or less ({why})"
+            f"no verified network of {front.device} surely takes {limit:g} ms or less ({why})"
             if limit is not None
-            else f"no network of {asked.device} is verified: `harness verify`"
+            else f"no network of {front.device} is verified: `harness verify`"
         )
     return max(surely, key=lambda each: each[1].accuracy_measured or each[1].accuracy)
 

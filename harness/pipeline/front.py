@@ -1,6 +1,5 @@
-"""Verifying a front on the device, reporting it, and taking networks out of it."""
+"""Verifying a front on the device, and taking networks out of it."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -135,15 +134,3 @@ def extract_front(job: Run, evaluator: "SubnetEvaluator", front: Front) -> list[
             paths.append(path)
             progress(done, len(front.points))
     return paths
-
-
-def report(job: Run, device: str) -> Iterable[Path]:
-    """The page, the plot and the front of a device; the files written."""
-    from harness.reports.figures import save_pareto
-    from harness.reports.page import save_page
-
-    folder = job.workspace.report(device, job.space.name)
-    front = Front.load(folder / "front.json")
-    figures = save_pareto(front, folder)
-    page = save_page(front, job.space, folder)
-    return [page, *figures, folder / "front.json"]

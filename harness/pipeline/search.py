@@ -3,6 +3,7 @@
 import hashlib
 import json
 import platform
+import time
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,6 +32,7 @@ from harness.tables.table import Table
 
 _CLOUD = 400  # random networks to show, where none were evaluated
 _CLOUD_SEED = 505
+_OUTCOME = ("rounds", "search_s")  # what a front's settings say of its search, not for it
 _TELLING = 1000  # networks: enough to meet every block
 
 
@@ -69,7 +71,8 @@ def search(job: Run, device: str, question: Question | None = None, further: boo
     known, rounds = None, 1
     if path.exists() and not job.fresh:
         front = Front.load(path)
-        same = settings | {"rounds": front.settings.get("rounds")} == front.settings
+        outcome = {name: front.settings[name] for name in _OUTCOME if name in front.settings}
+        same = settings | outcome == front.settings
         if same and not further:
             return front
         if same:
@@ -79,11 +82,13 @@ def search(job: Run, device: str, question: Question | None = None, further: boo
     objectives = _objectives(job, twins, question)
     with job.console.step(f"search the front of {device}") as progress:
         seed = [job.seed, rounds]
+        started = time.monotonic()
         found = search_front(objectives, job.effort.evaluations, seed, progress, known)
+        took = {"rounds": rounds, "search_s": round(time.monotonic() - started, 1)}
     front = Front(
         device=device,
         space=job.space.name,
-        settings=settings | {"rounds": rounds},
+        settings=settings | took,
         table=twins.latency.facts()
         | {"campaign": table.campaigns[campaign], "clock": table.clock, "source": table.source},
         accuracy_predictor=twins.accuracy.facts() | {"describe": twins.accuracy.describe()},

@@ -130,8 +130,7 @@ def fit(
     import torch
     from torch import nn
 
-    order = np.random.default_rng(seed).permutation(len(genomes))
-    held_out, trained = np.split(order, [round(len(order) * HELD_OUT)])
+    judges, trained = _split(len(genomes), seed)
     features = torch.from_numpy(one_hot(space, genomes))
     targets = torch.tensor(accuracies / 100, dtype=torch.float32)[:, None]
     sizes = (features.shape[1], *HIDDEN, 1)
@@ -155,16 +154,26 @@ def fit(
         schedule.step()
     weights = tuple(linear.weight.detach().numpy().T.copy() for linear in linears)
     biases = tuple(linear.bias.detach().numpy().copy() for linear in linears)
-    predicted = forward(weights, biases, one_hot(space, genomes[held_out]))
-    errors = predicted - accuracies[held_out]
+    predicted = forward(weights, biases, one_hot(space, genomes[judges]))
+    errors = predicted - accuracies[judges]
     quality = Quality(
         rmse=float(np.sqrt(np.mean(errors**2))),
         median_error=float(np.median(np.abs(errors))),
-        spearman=spearman(predicted, accuracies[held_out]),
+        spearman=spearman(predicted, accuracies[judges]),
         trained_on=len(trained),
-        held_out=len(held_out),
+        held_out=len(judges),
     )
     return AccuracyPredictor(space, weights, biases, quality)
+
+
+def held_out(count: int, seed: int) -> npt.NDArray[np.int64]:
+    """Which of `count` evaluated sub-networks judge a predictor, and were not fitted to."""
+    return _split(count, seed)[0]
+
+
+def _split(count: int, seed: int) -> list[npt.NDArray[np.int64]]:
+    order = np.random.default_rng(seed).permutation(count)
+    return np.split(order, [round(count * HELD_OUT)])
 
 
 def forward(

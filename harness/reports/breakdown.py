@@ -1,20 +1,18 @@
 """Where time and energy go, as a picture and as CSV."""
 
-import csv
-import io
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import astuple
 from pathlib import Path
 
 from harness.predictors.breakdown import Part
-from harness.reports.style import COLOURS, GRID, INK, drawing, save
+from harness.reports.style import COLOURS, INK, as_csv, drawing, plain, save
 
 MOST_BARS = 60
 BAR_HEIGHT_IN = 0.21
 
 
 def save_breakdown(parts: Sequence[Part], device: str, folder: Path) -> list[Path]:
-    """`breakdown.png`, `.svg` and `.csv`; the files written."""
+    """`breakdown.png`, `.svg`, `.pdf` and `.csv`; the files written."""
     from matplotlib.patches import Patch
 
     shown = _shown(parts)
@@ -33,9 +31,7 @@ def save_breakdown(parts: Sequence[Part], device: str, folder: Path) -> list[Pat
             panel.barh(range(len(shown)), values, color=[colours[part.network] for part in shown])
             panel.set_xlabel(unit)
             panel.margins(y=0.01)
-            panel.grid(visible=True, axis="x", color=GRID, linewidth=0.6)
-            panel.set_axisbelow(True)
-            panel.spines[["top", "right"]].set_visible(False)
+            plain(panel, "x")
         axes[0][0].set_yticks(range(len(shown)), [part.what for part in shown])
         axes[0][0].invert_yaxis()
         if len(networks) > 1:
@@ -45,18 +41,11 @@ def save_breakdown(parts: Sequence[Part], device: str, folder: Path) -> list[Pat
         what = f"{', '.join(networks)} on {device}{left_out}"
         figure.suptitle(what, color=INK, fontweight="bold", wrap=True)
         figure.set_layout_engine("constrained")
-        return save(figure, folder, "breakdown", _csv(parts))
+        data = as_csv(tuple(Part.__dataclass_fields__), (astuple(part) for part in parts))
+        return save(figure, folder, "breakdown", data)
 
 
 def _shown(parts: Sequence[Part]) -> list[Part]:
     """In their order; only the longest where there are too many."""
     longest = sorted(parts, key=lambda part: -part.latency_ms)[:MOST_BARS]
     return [part for part in parts if part in longest]
-
-
-def _csv(parts: Sequence[Part]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, Part.__dataclass_fields__, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(part) for part in parts)
-    return text.getvalue()

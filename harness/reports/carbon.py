@@ -5,14 +5,13 @@ centre: PUE 1.58. Grid: 0.954 lb CO2e a kWh, the US mean. Price: p3.16xlarge, 24
 for 8 GPUs.
 """
 
-import csv
-import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import floor, log10
 from pathlib import Path
 from typing import Any
 
-from harness.reports.style import COLOURS, GRID, INK, drawing, save
+from harness.reports.style import COLOURS, INK, as_csv, drawing, plain, save
 
 GPU_W = 12_041.51 / 64
 PUE = 1.58
@@ -173,7 +172,7 @@ def inferences_kg(energy_mj: float, count: float, place: Place) -> float:
 
 
 def save_deployments(folder: Path, place: Place) -> list[Path]:
-    """Cost against the number of deployments (the paper's figure 5): PNG, SVG and CSV."""
+    """Cost against the number of deployments (the paper's figure 5): PNG, SVG, PDF, CSV."""
     counts = range(1, DEPLOYMENTS + 1)
     with drawing("carbon", font_size=9) as plt:
         figure, axes = plt.subplots(figsize=(7.5, 4.6), layout="constrained")
@@ -185,20 +184,15 @@ def save_deployments(folder: Path, place: Place) -> list[Path]:
         axes.set_xlabel("deployments, each for a device of its own")
         axes.set_ylabel("CO2e of finding and training, 1000 lb")
         axes.set_title("a supernet is trained once", loc="left", fontweight="bold", color=INK)
-        axes.grid(visible=True, which="both", color=GRID, linewidth=0.6)
-        axes.spines[["top", "right"]].set_visible(False)
+        plain(axes)
         axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
-        return save(figure, folder, "carbon", _csv(place))
+        names = ("method", "deployments", "gpu_h", "co2e_lb", "cost_usd")
+        return save(figure, folder, "carbon", as_csv(names, _rows(place)))
 
 
-def _csv(place: Place) -> str:
+def _rows(place: Place) -> Iterator[list[object]]:
     """Every method at every number of deployments."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["method", "deployments", "gpu_h", "co2e_lb", "cost_usd"])
     for method in METHODS:
         for count in range(1, DEPLOYMENTS + 1):
             gpu_h = method.gpu_h(count)
-            row = (method.name, count, gpu_h, place.co2e_lb(gpu_h), place.cost_usd(gpu_h))
-            writer.writerow(row)
-    return text.getvalue()
+            yield [method.name, count, gpu_h, place.co2e_lb(gpu_h), place.cost_usd(gpu_h)]

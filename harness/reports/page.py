@@ -1,16 +1,23 @@
-"""The page of a front: one HTML file that needs nothing else."""
+"""Pages of fronts: one HTML file that needs nothing else, of one device or of several."""
 
 import base64
 import json
-from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from functools import partial
+from importlib.resources import files as resources
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from harness import files
-from harness.deploy.front import Front
-from harness.spaces.arch import Arch
-from harness.spaces.space import Space
+from harness.reports.content import Shown, content, stages
+from harness.reports.cost import Line
+from harness.reports.pareto import shown_accuracy, shown_ms
+from harness.reports.trust import Coverage, Doubt, conditions
+
+LIBRARY = "package_data/plotly.min.js"
 
 
 def templates() -> Environment:
@@ -24,29 +31,67 @@ def templates() -> Environment:
     )
 
 
-def save_page(front: Front, space: Space, folder: Path) -> Path:
-    """Write `index.html` beside the plot, which must be there already."""
+def save_device_page(
+    shown: Shown,
+    coverage: Coverage | None,
+    cost: Iterable[Line],
+    figures: Iterable[Path],
+    folder: Path,
+) -> Path:
+    """`index.html` of one device; `figures` are drawn already, and become part of it."""
     environment = templates()
-    environment.filters["arch"] = lambda arch: describe_arch(space, arch)
-    svg = base64.b64encode((folder / "pareto.svg").read_bytes()).decode()
-    page = environment.get_template("front.html").render(
-        front=front,
-        space=space,
-        plot=f"data:image/svg+xml;base64,{svg}",
-        settings=json.dumps(front.settings, indent=1),
+    environment.filters["stages"] = partial(stages, shown.space)
+    campaign = shown.front.table.get("campaign") or {}
+    page = environment.get_template("device.html").render(
+        front=shown.front,
+        space=shown.space,
+        doubts=shown.doubts,
+        coverage=coverage,
+        conditions=conditions(campaign),
+        versions=campaign.get("environment", {}),
+        cost=list(cost),
+        figures=_embedded(figures),
+        content=content([shown]),
+        plotly=_plotly(),
+        settings=json.dumps(shown.front.settings, indent=1),
     )
+    return _saved(page, folder)
+
+
+def save_devices_page(shown: Sequence[Shown], figures: Iterable[Path], folder: Path) -> Path:
+    """`index.html` of several devices of one space."""
+    environment = templates()
+    environment.filters |= {"ms": shown_ms, "top1": shown_accuracy}
+    page = environment.get_template("devices.html").render(
+        shown=shown,
+        space=shown[0].space,
+        doubts=[
+            Doubt(f"{each.front.device}, {doubt.what}", doubt.why)
+            for each in shown
+            for doubt in each.doubts
+        ],
+        figures=_embedded(figures),
+        content=content(shown),
+        plotly=_plotly(),
+    )
+    return _saved(page, folder)
+
+
+def _saved(page: str, folder: Path) -> Path:
     path = folder / "index.html"
     files.write_text(path, page)
     return path
 
 
-def describe_arch(space: Space, arch: Arch) -> str:
-    """An arch in short: each stage's layers with what was chosen for them, as `k5e6`."""
-    stages: dict[int, list[str]] = defaultdict(list)
-    for index in space.active(arch):
-        place = space.places[index]
-        genes = (space.genes[column] for column in place.genes[1:])
-        layer = "".join(f"{gene.part[0]}{arch.part(gene.part)[gene.index]:g}" for gene in genes)
-        if place.stage is not None:
-            stages[place.stage].append(layer)
-    return " | ".join(" ".join(layers) for layers in stages.values())
+def _plotly() -> Markup:
+    """The plotting library, as its package brings it."""
+    return Markup(resources("plotly").joinpath(LIBRARY).read_text("utf-8"))  # noqa: S704
+
+
+def _embedded(figures: Iterable[Path]) -> dict[str, Any]:
+    """Figures as addresses that hold their content, by name."""
+    return {
+        path.stem: f"data:image/svg+xml;base64,{base64.b64encode(path.read_bytes()).decode()}"
+        for path in figures
+        if path.suffix == ".svg"
+    }

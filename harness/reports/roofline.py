@@ -1,26 +1,25 @@
 """Networks under a machine's roofs, as a picture and as CSV: figures 9 and 10 of the OFA paper."""
 
-import csv
-import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from textwrap import fill
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from harness.predictors.roofline import FOUND, MNASNET, V2, Roofline, Work
-from harness.reports.style import COLOURS, GRID, INK, drawing, save
+from harness.reports.style import COLOURS, INK, as_csv, drawing, plain, save, written_out
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLOUR = dict(zip((V2, MNASNET, FOUND), COLOURS, strict=False))
 MARK = {V2: "s-", MNASNET: "D", FOUND: "o"}
+_COLUMNS = ("group", "name", "macs", "latency_ms", "gops", "traffic_bytes", "ops_per_byte")
 LABEL = {V2: "MobileNetV2", MNASNET: "MnasNet A1", FOUND: "found"}
 
 
 def save_roofline(shown: Roofline, folder: Path) -> list[Path]:
-    """`roofline.png`, `.svg` and `.csv`; the files written."""
+    """`roofline.png`, `.svg`, `.pdf` and `.csv`; the files written."""
     with drawing(shown.device) as plt:
         figure = plt.figure(figsize=(9.6, 5.4), layout="constrained")
         grid = figure.add_gridspec(2, 2, width_ratios=(1, 1.9))
@@ -33,7 +32,7 @@ def save_roofline(shown: Roofline, folder: Path) -> list[Path]:
         whiskers = "; whiskers: least and most" if len(shown.group(FOUND)) > 1 else ""
         told = [fill(text, 140) for text in (shown.evidence, f"traffic: {shown.traffic}{whiskers}")]
         figure.supxlabel("\n".join(told), fontsize=8, color=INK)
-        return save(figure, folder, "roofline", _csv(shown))
+        return save(figure, folder, "roofline", as_csv(("what", *_COLUMNS), _rows(shown)))
 
 
 def _bars(axes: "Axes", shown: Roofline, name: str, unit: str) -> None:
@@ -67,7 +66,7 @@ def _bars(axes: "Axes", shown: Roofline, name: str, unit: str) -> None:
     axes.set_ylabel(unit)
     axes.set_xlim(-0.6, len(values) - 0.4)
     axes.margins(y=0.3)
-    _plain(axes, "y")
+    plain(axes, "y")
 
 
 def _tick(shown: Roofline, group: str) -> str:
@@ -77,8 +76,6 @@ def _tick(shown: Roofline, group: str) -> str:
 
 def _roofline(axes: "Axes", shown: Roofline) -> None:
     """Throughput over intensity, both logarithmic."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.plot(
@@ -104,13 +101,11 @@ def _roofline(axes: "Axes", shown: Roofline) -> None:
                 label=_legend(works, group),
             )
     _draw_roofs(axes, shown)
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axis.set_minor_formatter(NullFormatter())
+    written_out(axes.xaxis, *axes.get_xlim())
+    written_out(axes.yaxis, *axes.get_ylim())
     axes.set_xlabel(f"OPs/byte{', at most' if shown.least else ''}")
     axes.set_ylabel("GOPS")
-    _plain(axes, "both")
+    plain(axes)
     axes.legend(loc="lower right", fontsize=8, framealpha=0.95)
 
 
@@ -152,17 +147,7 @@ def _draw_roofs(axes: "Axes", shown: Roofline) -> None:
     axes.set_xlim(left, right)
 
 
-def _plain(axes: "Axes", along: Literal["y", "both"]) -> None:
-    axes.grid(visible=True, which="major", axis=along, color=GRID, linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-def _csv(shown: Roofline) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    names = ("group", "name", "macs", "latency_ms", "gops", "traffic_bytes", "ops_per_byte")
-    writer.writerow(("what", *names))
+def _rows(shown: Roofline) -> Iterator[list[object]]:
     for what, works in (("network", shown.networks), ("block", shown.blocks)):
-        writer.writerows([what, *(getattr(work, name) for name in names)] for work in works)
-    return text.getvalue()
+        for work in works:
+            yield [what, *(getattr(work, name) for name in _COLUMNS)]

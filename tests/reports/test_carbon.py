@@ -75,13 +75,13 @@ def test_inferences_add_up() -> None:
 
 
 def test_the_figure_comes_with_its_data(tmp_path: Path) -> None:
-    png, svg, data = save_deployments(tmp_path, Place())
+    png, svg, pdf, data = save_deployments(tmp_path, Place())
     assert png.read_bytes().startswith(b"\x89PNG")
     assert "<script" not in svg.read_text()
     with data.open(newline="") as file:
         rows = {(row["method"], row["deployments"]): row for row in csv.DictReader(file)}
     assert float(rows["OFA w/ PS #25", "40"]["gpu_h"]) == 2240
-    before = [path.read_bytes() for path in (png, svg, data)]
+    before = [path.read_bytes() for path in (png, svg, pdf, data)]
     assert [path.read_bytes() for path in save_deployments(tmp_path, Place())] == before
 
 

@@ -1,0 +1,158 @@
+"""Writing pages and figures of what is there: fronts, tables, raw samples, records of runs."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+
+from harness.deploy.front import Front
+from harness.pipeline.baselines import NAME as BASELINES
+from harness.pipeline.carbon import own_runs
+from harness.pipeline.job import Run
+from harness.pipeline.roofline import roofline
+from harness.pipeline.supernet import read_evaluated
+from harness.predictors.accuracy import AccuracyPredictor
+from harness.predictors.breakdown import Network, break_down
+from harness.reports.agreement import (
+    judged_accuracies,
+    judged_latencies,
+    save_accuracy_agreement,
+    save_latency_agreement,
+)
+from harness.reports.architectures import Drawn, layers, save_architectures
+from harness.reports.carbon import Place, save_deployments
+from harness.reports.content import Shown
+from harness.reports.cost import cost
+from harness.reports.drift import save_drift
+from harness.reports.page import save_device_page, save_devices_page
+from harness.reports.pareto import save_fronts, save_pareto, shown_accuracy, shown_ms
+from harness.reports.references import Reference, references
+from harness.reports.roofline import save_roofline
+from harness.reports.trust import coverage, doubts
+from harness.tables.journal import Journal, packed
+from harness.tables.table import Table
+
+IMAGENET_CLASSES = 1000
+
+
+def report(job: Run, device: str) -> list[Path]:
+    """The page and the figures of a device's front; the files written, and last the front.
+
+    Raises:
+        FileFormatError: there is no front, or it is broken.
+        TableError: its table is broken.
+    """
+    folder = job.workspace.report(device, job.space.name)
+    table = _table(job, device)
+    shown = _shown(job, device, table)
+    figures = _figures(job, shown, table, folder)
+    training = own_runs(job.workspace.root, None, Place()).get(
+        str(shown.front.settings["supernet"])
+    )
+    covered = coverage(table, job.space) if table else None
+    page = save_device_page(shown, covered, cost(shown.front, training), figures, folder)
+    return [page, *figures, folder / "front.json"]
+
+
+def report_devices(jobs: Mapping[str, Run]) -> list[Path]:
+    """The page and the figures of several devices of one space; the files written."""
+    shown = [_shown(job, device, _table(job, device)) for device, job in jobs.items()]
+    space = shown[0].space
+    folder = next(iter(jobs.values())).workspace.report_across(space.name)
+    figures = [
+        *save_fronts([each.front for each in shown], folder),
+        *save_architectures(_alike(shown), space.name, folder),
+        *save_deployments(folder, Place()),
+    ]
+    return [save_devices_page(shown, figures, folder), *figures]
+
+
+def _table(job: Run, device: str) -> Table | None:
+    path = job.workspace.table(device, job.space.name)
+    return Table.load(path) if path.exists() else None
+
+
+def _shown(job: Run, device: str, table: Table | None) -> Shown:
+    front = Front.load(job.workspace.front(device, job.space.name))
+    return Shown(
+        front, job.space, doubts(front, table), _others(job, device), _parts_ms(job, front, table)
+    )
+
+
+def _others(job: Run, device: str) -> tuple[Reference, ...]:
+    if job.space.classes != IMAGENET_CLASSES:
+        return ()
+    path = job.workspace.table(device, BASELINES)
+    return references(device, Table.load(path) if path.exists() else None)
+
+
+def _parts_ms(job: Run, front: Front, table: Table | None) -> dict[int, list[float]]:
+    """What each block of each network takes; nothing where the table cannot tell."""
+    if table is None or not table.has_blocks:
+        return {}
+    networks = [
+        Network(str(number), job.space.blocks(point.arch))
+        for number, point in enumerate(front.points)
+    ]
+    found: dict[int, list[float]] = {number: [] for number in range(len(networks))}
+    for part in break_down(networks, table):
+        if part.place < len(networks[int(part.network)].blocks):
+            found[int(part.network)].append(part.latency_ms)
+    return found
+
+
+def _figures(job: Run, shown: Shown, table: Table | None, folder: Path) -> list[Path]:
+    front = shown.front
+    figures = save_pareto(front, shown.others, folder)
+    figures += save_architectures(_typical(shown), front.device, folder)
+    judged = judged_latencies(front, table)
+    if judged:
+        figures += save_latency_agreement(judged, front, folder)
+    figures += _drift(job, front, table, folder)
+    if job.accuracy is None and job.evaluated.exists() and job.predictor.exists():
+        predictor = AccuracyPredictor.load(job.predictor, job.space)
+        evaluated = judged_accuracies(predictor, *read_evaluated(job), job.seed)
+        figures += save_accuracy_agreement(evaluated, front, folder)
+    if table is not None and table.has_blocks:
+        figures += save_roofline(roofline(job, front.device), folder)
+    return [*figures, *save_deployments(folder, Place())]
+
+
+def _drift(job: Run, front: Front, table: Table | None, folder: Path) -> list[Path]:
+    """Of the campaign that measured the table, where its raw samples are still here."""
+    if table is None or table.source is not None or table.simulated is not None:
+        return []
+    campaign = table.block_campaign() if table.has_blocks else table.first_look()
+    path = job.workspace.journal(front.device, front.space, campaign)
+    if not packed(path).exists():
+        return []
+    journal = Journal(path)
+    try:
+        return save_drift(journal, front.device, table.clock, folder)
+    finally:
+        journal.close()
+
+
+def _typical(shown: Shown) -> list[Drawn]:
+    """The fastest, the middle and the most accurate network, each once."""
+    last = len(shown.front.points) - 1
+    return [_drawn(shown, number) for number in sorted({0, last // 2, last})]
+
+
+def _alike(shown: Sequence[Shown]) -> list[Drawn]:
+    """Each device's network whose accuracy is nearest to one that most of them reach."""
+    wanted = median(shown_accuracy(p) for each in shown for p in each.front.points)
+    found = []
+    for each in shown:
+        away = [abs(shown_accuracy(point) - wanted) for point in each.front.points]
+        found.append(_drawn(each, away.index(min(away))))
+    return found
+
+
+def _drawn(shown: Shown, number: int) -> Drawn:
+    point = shown.front.points[number]
+    title = (
+        f"front:{number} on {shown.front.device}: {shown_ms(point):.3g} ms, "
+        f"{shown_accuracy(point):.1f} %, {point.arch.resolution} pixels"
+    )
+    parts = (shown.parts_ms or {}).get(number, ())
+    return Drawn(title, layers(shown.space, point.arch, parts))

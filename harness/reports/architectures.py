@@ -1,0 +1,154 @@
+"""Networks drawn layer by layer, as figure 11 of the OFA paper has them."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.reports.style import GRID, INK, KERNELS, as_csv, drawing, save
+from harness.spaces.arch import Arch
+from harness.spaces.block import Block
+from harness.spaces.space import Space
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_ELASTIC = ("mbconv", "bottleneck")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What stands at a place of a network, or would if the network were deeper."""
+
+    stage: int | None  # None for stem and head
+    block: Block | None  # None where it is left out
+    latency_ms: float | None = None  # its part of the network, where a table tells
+
+    @property
+    def expand(self) -> float | None:
+        """Inner over input channels; None outside of stages."""
+        if self.block is None or self.block.kind not in _ELASTIC:
+            return None
+        return self.block.mid_channels / self.block.in_channels
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A network with a name."""
+
+    title: str
+    layers: tuple[Layer, ...]
+
+
+def layers(space: Space, arch: Arch, latencies_ms: Sequence[float] = ()) -> tuple[Layer, ...]:
+    """Every place of the space's deepest network; `latencies_ms`: of the blocks, in order."""
+    active = list(space.active(arch))
+    parts = dict(zip(active, latencies_ms, strict=False))
+    return tuple(
+        Layer(place.stage, space.block_of(index, arch), parts.get(index))
+        if index in active
+        else Layer(place.stage, None)
+        for index, place in enumerate(space.places)
+    )
+
+
+def shares(networks: Sequence[Sequence[Layer]]) -> dict[int, float]:
+    """How many of the layers in stages have each kernel size, 0..1."""
+    kernels = [
+        layer.block.kernel
+        for network in networks
+        for layer in network
+        if layer.block is not None and layer.stage is not None
+    ]
+    return {kernel: kernels.count(kernel) / len(kernels) for kernel in sorted(set(kernels))}
+
+
+def save_architectures(drawn: Sequence[Drawn], salt: str, folder: Path) -> list[Path]:
+    """`architectures.png`, `.svg`, `.pdf` and `.csv`; the files written."""
+    from matplotlib.patches import Patch
+
+    columns = max(len(network.layers) for network in drawn)
+    size = (max(6.0, 0.42 * columns + 0.6), 0.5 + 1.75 * len(drawn))
+    kernels = sorted({k for network in drawn for k in shares([network.layers])})
+    with drawing(salt, font_size=8) as plt:
+        figure, rows = plt.subplots(
+            len(drawn), 1, figsize=size, squeeze=False, layout="constrained"
+        )
+        for (axes,), network in zip(rows, drawn, strict=True):
+            _draw(axes, network, columns)
+        handles = [Patch(color=colour_of(k), label=f"{k}x{k}") for k in kernels]
+        if handles:
+            told = "kernel; height: inner channels (root); x: inner over input channels"
+            figure.legend(
+                handles=handles,
+                title=told,
+                loc="outside lower center",
+                ncols=len(handles),
+                frameon=False,
+            )
+        names = ("network", "place", "stage", "block", "kernel", "expand", "latency_ms")
+        rows_of_csv = [
+            (
+                network.title,
+                place,
+                layer.stage,
+                layer.block.key if layer.block else "",
+                layer.block.kernel if layer.block else "",
+                layer.expand,
+                layer.latency_ms,
+            )
+            for network in drawn
+            for place, layer in enumerate(network.layers)
+        ]
+        return save(figure, folder, "architectures", as_csv(names, rows_of_csv))
+
+
+def colour_of(kernel: int) -> str:
+    return KERNELS.get(kernel, GRID)
+
+
+def _draw(axes: "Axes", network: Drawn, columns: int) -> None:
+    from matplotlib.patches import Rectangle
+
+    tallest = max(_height(layer.block) for layer in network.layers if layer.block)
+    stage: int | None = -1
+    for place, layer in enumerate(network.layers):
+        if layer.stage != stage and place:
+            axes.axvline(place - 0.5, color=GRID, linewidth=0.8, zorder=0)
+        stage = layer.stage
+        if layer.block is None:
+            box = Rectangle((place - 0.4, 0), 0.8, 0.12, fill=False, edgecolor=GRID, linestyle=":")
+            axes.add_patch(box)
+            continue
+        height = _height(layer.block) / tallest
+        colour = colour_of(layer.block.kernel) if layer.stage is not None else GRID
+        axes.add_patch(Rectangle((place - 0.4, 0), 0.8, height, color=colour))
+        if layer.expand is not None:
+            axes.annotate(
+                f"x{layer.expand:.2g}",
+                (place, height),
+                (0, 1),
+                textcoords="offset points",
+                ha="center",
+                fontsize=6,
+                color=INK,
+            )
+        axes.annotate(
+            f"{layer.block.out_channels}\n{layer.block.height}px",
+            (place, 0),
+            (0, -2),
+            textcoords="offset points",
+            ha="center",
+            va="top",
+            fontsize=5,
+            color=INK,
+        )
+    axes.set_xlim(-0.7, columns - 0.3)
+    axes.set_ylim(-0.28, 1.18)
+    axes.set_title(network.title, loc="left", color=INK, fontsize=8)
+    axes.axis("off")
+
+
+def _height(block: Block) -> float:
+    return math.sqrt(max(block.mid_channels, block.out_channels))

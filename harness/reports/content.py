@@ -1,0 +1,164 @@
+"""What the interactive part of a page is given: fronts as JSON."""
+
+import shlex
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.deploy.front import Front, Interval, Point
+from harness.reports.architectures import Layer, colour_of, layers
+from harness.reports.pareto import origin
+from harness.reports.references import Reference
+from harness.reports.style import COLOURS
+from harness.reports.trust import Doubt
+from harness.spaces.arch import Arch
+from harness.spaces.block import Block
+from harness.spaces.space import Space
+
+_DIGITS = 6  # that figures keep
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A front with all that a page says of it."""
+
+    front: Front
+    space: Space
+    doubts: tuple[Doubt, ...]
+    others: tuple[Reference, ...] = ()
+    parts_ms: Mapping[int, Sequence[float]] | None = None  # by point: its blocks, where known
+
+
+def content(shown: Sequence[Shown]) -> dict[str, Any]:
+    """All that is hovered over, drawn and picked."""
+    return {
+        "space": shown[0].front.space,
+        "kernels": {str(k): colour_of(k) for k in _kernels(shown)},
+        "fronts": [_front(each, number) for number, each in enumerate(shown)],
+    }
+
+
+def _kernels(shown: Sequence[Shown]) -> list[int]:
+    """Sizes that occur in stages."""
+    found = {
+        layer.block.kernel
+        for each in shown
+        for point in each.front.points
+        for layer in layers(each.space, point.arch)
+        if layer.block is not None and layer.stage is not None
+    }
+    return sorted(found)
+
+
+def _front(shown: Shown, number: int) -> dict[str, Any]:
+    front = shown.front
+    identity = front.settings["device"].get("identity", {})
+    return {
+        "device": front.device,
+        "title": front.settings["device"]["title"],
+        "runtime": str(identity.get("runtime", "imported" if front.table.get("source") else "")),
+        "colour": COLOURS[number % len(COLOURS)],
+        "origin": origin(front),
+        "told": "simulated" if front.simulated else "measured",
+        "verified": front.verification is not None,
+        "test_images": (front.verification or {}).get("test_images"),
+        "doubts": [each.what for each in shown.doubts],
+        "commands": commands(front),
+        "points": [_point(shown, n, point) for n, point in enumerate(front.points)],
+        "cloud": [[_short(d["latency_ms"]), _short(d["accuracy"])] for d in front.cloud],
+        "others": [
+            {
+                "group": each.group,
+                "name": each.name,
+                "ms": each.latency_ms,
+                "accuracy": each.accuracy,
+                "source": each.source,
+            }
+            for each in shown.others
+        ],
+    }
+
+
+def _point(shown: Shown, number: int, point: Point) -> dict[str, Any]:
+    parts = (shown.parts_ms or {}).get(number, ())
+    return {
+        "ms": _short(point.latency_ms),
+        "ms_interval": _ends(point.latency_ms_interval),
+        "ms_measured": _short(point.latency_ms_measured),
+        "ms_measured_interval": _ends(point.latency_ms_measured_interval),
+        "ms_wall": _short(point.latency_ms_wall_median),
+        "accuracy": _short(point.accuracy),
+        "accuracy_interval": _ends(point.accuracy_interval),
+        "accuracy_measured": _short(point.accuracy_measured),
+        "accuracy_measured_interval": _ends(point.accuracy_measured_interval),
+        "memory_mb": _short(point.memory_mb_measured),
+        "macs": point.macs,
+        "params": point.params,
+        "pixels": point.arch.resolution,
+        "stages": stages(shown.space, point.arch),
+        "layers": [_layer(layer) for layer in layers(shown.space, point.arch, parts)],
+    }
+
+
+def _layer(layer: Layer) -> dict[str, Any]:
+    block = layer.block
+    if block is None:
+        return {"stage": layer.stage}
+    return {
+        "stage": layer.stage,
+        "kind": block.kind,
+        "kernel": block.kernel,
+        "expand": _short(layer.expand),
+        "width": _width(block),
+        "out": block.out_channels,
+        "pixels": block.height,
+        "stride": block.stride,
+        "ms": _short(layer.latency_ms),
+    }
+
+
+def _width(block: Block) -> int:
+    """Channels where the block is widest."""
+    return max(block.mid_channels, block.out_channels)
+
+
+def commands(front: Front) -> dict[str, str]:
+    """How to get a network: `{ms}` stands for the budget, `{number}` for its place on the front.
+
+    A verified front is exported from by its device; the others network by network.
+    """
+    where = f"--device {shlex.quote(front.device)}"
+    if front.space != "digits":
+        where += f" --space {shlex.quote(front.space)}"
+    weights = "" if front.settings.get("supernet") else " --supernet SUPERNET"
+    if front.verification is not None:
+        return {"export": f"harness export my-network {where} --max-latency-ms {{ms}}{weights}"}
+    found = {
+        "export": f"harness extract front:{{number}} my-network.pt {where}{weights}\n"
+        "harness export my-network --network my-network.pt"
+    }
+    if not front.table.get("source"):
+        found["first"] = f"harness verify {where}"
+    return found
+
+
+def stages(space: Space, arch: Arch) -> list[str]:
+    """Each stage's layers with what was chosen for them, as `k5e6`."""
+    found: dict[int, list[str]] = defaultdict(list)
+    for index in space.active(arch):
+        place = space.places[index]
+        genes = (space.genes[column] for column in place.genes[1:])
+        layer = "".join(f"{gene.part[0]}{arch.part(gene.part)[gene.index]:g}" for gene in genes)
+        if place.stage is not None:
+            found[place.stage].append(layer)
+    return [" ".join(each) for each in found.values()]
+
+
+def _ends(interval: Interval | None) -> list[float | None] | None:
+    return None if interval is None else [_short(end) for end in interval]
+
+
+def _short(value: float | None) -> float | None:
+    """As many digits as anybody reads."""
+    return None if value is None else float(f"{value:.{_DIGITS}g}")

@@ -1,0 +1,65 @@
+"""What it cost to find a front: training, once for all devices, and what each device adds."""
+
+from collections.abc import Iterator
+
+from harness.deploy.front import Front
+from harness.reports.carbon import METHODS, Account, Place
+
+Line = tuple[str, str]  # what, how much
+
+
+def cost(front: Front, training: Account | None) -> Iterator[Line]:
+    """`training`: of the supernet, where it was trained here and recorded what it used."""
+    yield "the supernet, once for all devices", _training(front, training)
+    yield from _device(front)
+
+
+def _training(front: Front, training: Account | None) -> str:
+    if front.settings.get("supernet") is None:
+        method = next(each for each in METHODS if each.name == "OFA w/ PS")
+        gpu_h = method.once_gpu_h
+        return (
+            f"not trained here. The OFA authors state {gpu_h:,.0f} GPU hours for theirs (Table 2 "
+            f"of the paper), by its rules {Place().co2e_lb(gpu_h):,.0f} lb CO2e"
+        )
+    if training is None:
+        return f"trained here ({front.settings['supernet']}), before training recorded what it used"
+    return f"{duration(training.hours * 3600)} of training and evaluating here; {energy(training)}"
+
+
+def energy(used: Account) -> str:
+    """What is known of it, and how."""
+    if used.energy_kwh is not None:
+        return f"{used.energy_kwh:.3g} kWh measured, {used.co2e_kg:.3g} kg CO2e"
+    if used.assumed_kwh is not None:
+        return f"{used.assumed_kwh:.3g} kWh ASSUMED by --watts, {used.co2e_kg:.3g} kg CO2e"
+    return f"energy unknown ({'; '.join(used.sources)}); --watts states an assumption"
+
+
+def _device(front: Front) -> Iterator[Line]:
+    campaign = front.table.get("campaign") or {}
+    if front.table.get("source"):
+        yield "the latency table", "imported, measured by others"
+    elif "took_s" in campaign:
+        how = "simulated" if front.simulated else "measured on the device"
+        yield "the latency table", f"{how} in {duration(campaign['took_s'])}"
+    seconds = front.settings.get("search_s")
+    effort = front.settings["effort"].get("evaluations")
+    if effort is not None:
+        took = "" if seconds is None else f" in {duration(seconds)}"
+        rounds = front.settings.get("rounds", 1)
+        yield "the search", f"{effort * rounds:,} networks looked at, all predicted{took}"
+    checked = (front.verification or {}).get("campaign", {})
+    if "took_s" in checked:
+        how = "simulating" if front.simulated else "timing"
+        took = duration(checked["took_s"])
+        yield "verifying", f"{how} {len(front.points)} networks in {took}"
+
+
+def duration(seconds: float) -> str:
+    """As people say it."""
+    if seconds < 1:
+        return "less than a second"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,345 @@
+"use strict";
+// The fronts of a page: hover, click, toggle, and a budget that picks networks.
+{
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const fronts = data.fronts;
+  const one = fronts.length === 1;
+  const plot = document.getElementById("plot");
+  const off = { device: new Set(), runtime: new Set(), cloud: !one };
+  let budget = null, chosen = null;
+
+  // Values as a reader wants them.
+  const ms = (value) => Number(value.toPrecision(4)).toString();
+  const pct = (value) => value.toFixed(1);
+  const range = (ends, show) => (ends ? ` (${show(ends[0])} to ${show(ends[1])})` : "");
+  const count = (value) => (value >= 1e6 ? `${(value / 1e6).toPrecision(3)}M` : `${(value / 1e3).toPrecision(3)}k`);
+  const x = (point) => point.ms_measured ?? point.ms;
+  const y = (point) => point.accuracy_measured ?? point.accuracy;
+  // What it surely takes at most: the upper end of the best interval that is known.
+  const surely = (point) => (point.ms_measured === null
+    ? (point.ms_interval ?? [0, point.ms])[1] : (point.ms_measured_interval ?? [0, point.ms_measured])[1]);
+  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const isOn = (front) => !off.device.has(front.device) && !off.runtime.has(front.runtime);
+
+  // Plotly takes some tags in texts: names from files stay text.
+  const plain = (text) => String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+
+  function element(tag, attributes = {}, ...children) {
+    const made = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+    made.append(...children);
+    return made;
+  }
+
+  function facts(front, point) {
+    const told = front.told === "simulated" ? "simulated whole" : "measured";
+    const rows = [["latency predicted", `${ms(point.ms)} ms${range(point.ms_interval, ms)}`]];
+    rows.push([`latency ${told}`, point.ms_measured === null ? "not yet"
+      : `${ms(point.ms_measured)} ms${front.told === "simulated" ? "" : range(point.ms_measured_interval, ms)}`]);
+    if (point.ms_wall !== null) rows.push(["wall clock, median", `${ms(point.ms_wall)} ms`]);
+    rows.push(["accuracy predicted", `${pct(point.accuracy)} %${range(point.accuracy_interval, pct)}`]);
+    rows.push(["accuracy on test images", point.accuracy_measured === null ? "not evaluated"
+      : `${pct(point.accuracy_measured)} %${range(point.accuracy_measured_interval, pct)}`]);
+    return rows;
+  }
+
+  function hover(front, number) {
+    const point = front.points[number];
+    const lines = facts(front, point).map(([name, value]) => `${name}: ${plain(value)}`);
+    const stages = point.stages.map((text, stage) => `stage ${stage + 1}: ${plain(text)}`);
+    return [`<b>front:${number} on ${plain(front.device)}</b>`, ...lines,
+      `${count(point.macs)} MACs, ${count(point.params)} parameters, ${point.pixels} pixels`, ...stages].join("<br>");
+  }
+
+  function bars(points, value, ends) {
+    const lengths = (side) => points.map((p) => (p[ends] ? Math.abs(p[ends][side] - p[value]) : 0));
+    return { type: "data", symmetric: false, array: lengths(1), arrayminus: lengths(0), thickness: 1, width: 2 };
+  }
+
+  const labels = { bgcolor: "#ffffff", bordercolor: "#8a93a0", font: { color: "#1f2937", size: 12 }, align: "left" };
+
+  function tracesOf(front, index) {
+    const mine = front.points.map((_, number) => [index, number]);
+    const text = front.points.map((_, number) => hover(front, number));
+    const common = { customdata: mine, text, hovertemplate: "%{text}<extra></extra>", hoverlabel: labels };
+    const measured = front.points.filter((point) => point.ms_measured !== null);
+    const tint = one ? { predicted: "#e69f00", measured: "#0072b2" } : { predicted: front.colour, measured: front.colour };
+    const traces = [{
+      name: "random sub-networks", x: front.cloud.map((dot) => dot[0]), y: front.cloud.map((dot) => dot[1]),
+      mode: "markers", marker: { color: one ? colour("--cloud") : front.colour, size: 4, opacity: one ? 0.8 : 0.35 },
+      hovertemplate: "a random sub-network<br>%{x:.4g} ms, %{y:.1f} %<extra></extra>", hoverlabel: labels, kind: "cloud",
+    }, {
+      ...common, name: "front: predicted", x: front.points.map((p) => p.ms), y: front.points.map((p) => p.accuracy),
+      mode: "lines+markers", line: { color: tint.predicted, width: 1.5, dash: one || measured.length ? "dot" : "solid" },
+      marker: { color: tint.predicted, size: one ? 7 : 5 }, kind: "front", opacity: one || !measured.length ? 1 : 0.6,
+    }];
+    if (measured.length) {
+      traces.push({
+        ...common, name: `front: ${front.told}`, x: measured.map(x), y: measured.map(y),
+        error_x: front.told === "simulated" ? undefined : bars(measured, "ms_measured", "ms_measured_interval"),
+        error_y: measured[0].accuracy_measured === null ? undefined : bars(measured, "accuracy_measured", "accuracy_measured_interval"),
+        mode: one ? "markers" : "lines+markers", line: { color: tint.measured, width: 1.5 },
+        marker: { color: tint.measured, size: 8 }, kind: "front",
+      });
+    }
+    for (const group of one ? new Set(front.others.map((other) => other.group)) : []) {
+      const others = front.others.filter((other) => other.group === group);
+      traces.push({
+        name: plain(group), x: others.map((o) => o.ms), y: others.map((o) => o.accuracy), mode: "markers",
+        marker: { symbol: group.startsWith("published") ? "diamond" : "square", size: 8,
+          color: group.startsWith("published") ? "#009e73" : "#cc79a7" },
+        text: others.map((o) => `<b>${plain(o.name)}</b><br>${ms(o.ms)} ms, ImageNet top-1 ${pct(o.accuracy)} %<br>${plain(o.source)}`),
+        hovertemplate: "%{text}<extra></extra>", hoverlabel: labels, kind: "other",
+      });
+    }
+    return traces.map((trace) => ({ type: "scatter", cliponaxis: false, ...trace, front: index, showlegend: one }));
+  }
+
+  function axis(title) {
+    return { title: { text: title }, color: colour("--ink"), gridcolor: colour("--line"), zeroline: false, automargin: true };
+  }
+
+  // The budget's line, and a ring around the chosen network: the plot's last trace.
+  function marks() {
+    const point = chosen && isOn(fronts[chosen.front]) ? fronts[chosen.front].points[chosen.number] : null;
+    return { x: point ? [x(point)] : [], y: point ? [y(point)] : [], shapes: budget === null ? [] : [
+      { type: "line", xref: "x", yref: "paper", x0: budget, x1: budget, y0: 0, y1: 1,
+        line: { color: colour("--ink"), width: 1, dash: "dash" } }] };
+  }
+  function showMarks() {
+    const { x: at, y: up, shapes } = marks();
+    Plotly.update(plot, { x: [at], y: [up] }, { shapes }, [plot.data.length - 1]);
+  }
+
+  // Where the front lies: random sub-networks far below it would press it to the edge.
+  function accuracies() {
+    const values = fronts.filter(isOn).flatMap((f) => [...f.points.flatMap((p) =>
+      [p.accuracy, y(p), ...(p.accuracy_measured_interval ?? [])]), ...(one ? f.others.map((o) => o.accuracy) : [])]);
+    const [low, high] = [Math.min(...values), Math.max(...values)];
+    const margin = Math.max(0.5, high - low);
+    return [low - 0.5 * margin, high + 0.1 * margin];
+  }
+
+  // Every digit is written out where the axis is short enough.
+  function step() {
+    const values = fronts.filter(isOn).flatMap((f) => f.points.map(x));
+    return Math.max(...values) < 12 * Math.min(...values) && plot.clientWidth > 600 ? "D1" : "D2";
+  }
+
+  function layout() {
+    const narrow = plot.clientWidth < 600;
+    return {
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: colour("--ink"), size: 12 },
+      margin: { l: 55, r: 15, t: 30, b: 60 }, hovermode: "closest", dragmode: narrow ? false : "zoom",
+      xaxis: { ...axis(one ? `latency, ms (${plain(fronts[0].origin)})` : "latency, ms"), type: "log", dtick: step(), tickformat: "~r",
+        minor: { dtick: "D1", showgrid: false } },
+      yaxis: { ...axis("top-1 accuracy, %"), range: accuracies() },
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("--soft"), activecolor: colour("--ink") },
+      legend: { orientation: "h", yanchor: "bottom", y: 1, x: 0, font: { size: 11 } }, shapes: marks().shapes,
+    };
+  }
+
+  const isVisible = (trace) => trace.kind === "ring" || (isOn(fronts[trace.front]) && !(trace.kind === "cloud" && off.cloud));
+  function traces() {
+    const { x: at, y: up } = marks();
+    const ring = { type: "scatter", kind: "ring", x: at, y: up, mode: "markers", hoverinfo: "skip", showlegend: false,
+      marker: { symbol: "circle-open", size: 19, color: colour("--ink"), line: { width: 2 } } };
+    return [...fronts.flatMap(tracesOf).map((trace) => ({ ...trace, visible: isVisible(trace) })), ring];
+  }
+  const showVisible = () => Plotly.restyle(plot, { visible: plot.data.map(isVisible) });
+
+  // The most accurate network that surely keeps to the budget, as `harness export` picks it.
+  function pick(front) {
+    let best = null;
+    front.points.forEach((point, number) => {
+      const fits = surely(point) <= budget && (!front.verified || point.ms_measured !== null);
+      if (fits && (best === null || y(point) > y(front.points[best]))) best = number;
+    });
+    return best;
+  }
+
+  function command(front, number) {
+    const text = front.commands.export.replaceAll("{ms}", String(budget)).replaceAll("{number}", String(number));
+    const pre = element("pre", {}, text);
+    const copy = element("button", { type: "button" }, "copy");
+    copy.addEventListener("click", async () => {
+      try {
+        await navigator.clipboard.writeText(text);
+        copy.textContent = "copied";
+      } catch {
+        window.getSelection().selectAllChildren(pre);
+      }
+    });
+    return element("div", { class: "command" }, pre, copy);
+  }
+
+  function answer(front, index) {
+    const card = element("div", { class: "card", "data-device": front.device });
+    const swatch = element("span", { class: "swatch", style: `background:${front.colour}` });
+    card.append(element("h3", {}, ...(one ? [] : [swatch]), one ? `Within ${ms(budget)} ms` : front.device));
+    const number = pick(front);
+    if (number === null) {
+      const fastest = Math.min(...front.points.map(surely));
+      card.append(element("p", {}, `No network of this front surely takes ${ms(budget)} ms or less; the fastest takes up to ${ms(fastest)} ms.`));
+      return card;
+    }
+    const point = front.points[number];
+    const show = element("button", { type: "button" }, `front:${number}`);
+    show.addEventListener("click", () => choose(index, number));
+    card.append(element("div", { class: "figures" }, show, ` ${pct(y(point))} % in ${ms(x(point))} ms`));
+    const list = element("dl", { class: "small" });
+    for (const [name, value] of facts(front, point)) list.append(element("dt", {}, name), element("dd", {}, value));
+    card.append(list);
+    const doubts = front.doubts.join("; ");
+    card.append(element("p", { class: "small soft" }, doubts ? `Mind: ${doubts}.`
+      : `Intervals are of 95 %; accuracy on ${front.test_images} test images.`));
+    if (front.commands.first) card.append(element("p", { class: "small" }, "To have it measured first: ", element("code", {}, front.commands.first)));
+    card.append(command(front, number));
+    if (front.commands.export.includes("SUPERNET")) {
+      card.append(element("p", { class: "small soft" }, "SUPERNET: the file with trained weights; the search needed none."));
+    }
+    return card;
+  }
+
+  const SVG = "http://www.w3.org/2000/svg";
+  function shape(tag, attributes, text) {
+    const made = document.createElementNS(SVG, tag);
+    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+    if (text !== undefined) made.textContent = text;
+    return made;
+  }
+
+  function drawing(point) {
+    const step = 34, top = 22, height = 120, bottom = 46;
+    const widest = Math.sqrt(Math.max(...point.layers.map((layer) => layer.width ?? 0)));
+    const slowest = Math.max(...point.layers.map((layer) => layer.ms ?? 0));
+    const svg = shape("svg", { width: step * point.layers.length + 10, height: top + height + bottom, role: "img",
+      "aria-label": `layers: ${point.stages.join(" | ")}` });
+    point.layers.forEach((layer, place) => {
+      const left = 5 + step * place, middle = left + step / 2 - 2;
+      if (place && layer.stage !== point.layers[place - 1].stage) {
+        svg.append(shape("line", { x1: left - 2, x2: left - 2, y1: top, y2: top + height + bottom - 8, stroke: colour("--line") }));
+      }
+      if (!layer.kind) {
+        svg.append(shape("rect", { x: left, y: top + height - 12, width: step - 4, height: 12, fill: "none",
+          stroke: colour("--soft"), "stroke-dasharray": "2 3" }));
+        return;
+      }
+      const tall = Math.max(4, (height * Math.sqrt(layer.width)) / widest);
+      const fill = layer.stage === null ? colour("--cloud") : data.kernels[layer.kernel] ?? colour("--cloud");
+      const box = shape("rect", { x: left, y: top + height - tall, width: step - 4, height: tall, rx: 3, fill });
+      const expands = layer.expand === null ? "" : `, x${Number(layer.expand.toPrecision(2))}`;
+      const part = layer.ms === null ? "" : `; about ${ms(layer.ms)} ms of the network`;
+      box.append(shape("title", {}, `${layer.kind} ${layer.kernel}x${layer.kernel}${expands}, ${layer.width} channels inside, `
+        + `${layer.out} out, ${layer.pixels} pixels in, stride ${layer.stride}${part}`));
+      svg.append(box);
+      const over = layer.expand === null ? "" : `k${layer.kernel} x${Number(layer.expand.toPrecision(2))}`;
+      svg.append(shape("text", { x: middle, y: top + height - tall - 4, "text-anchor": "middle", style: "font-size:9px" }, over));
+      svg.append(shape("text", { x: middle, y: top + height + 12, "text-anchor": "middle", style: "font-size:9px" }, String(layer.out)));
+      svg.append(shape("text", { x: middle, y: top + height + 23, "text-anchor": "middle", style: "font-size:9px" }, `${layer.pixels}px`));
+      if (layer.ms !== null && slowest) {
+        svg.append(shape("rect", { x: left, y: top + height + 29, width: ((step - 4) * layer.ms) / slowest, height: 5, fill: colour("--soft") }));
+      }
+    });
+    return svg;
+  }
+
+  function choose(index, number) {
+    chosen = { front: index, number };
+    const front = fronts[index], point = front.points[number];
+    const box = document.getElementById("network");
+    const title = element("h3", {}, `front:${number} on ${front.device}, ${point.pixels} x ${point.pixels} pixels, `
+      + `${count(point.macs)} MACs, ${count(point.params)} parameters`);
+    const list = element("dl", { class: "small" });
+    for (const [name, value] of facts(front, point)) list.append(element("dt", {}, name), element("dd", {}, value));
+    const timed = point.layers.some((layer) => layer.ms > 0) ? " Grey bars below: each layer's part of the time, by the table." : "";
+    const legend = element("p", { class: "small soft" });
+    for (const [kernel, fill] of Object.entries(data.kernels)) {
+      legend.append(element("span", { class: "swatch", style: `background:${fill}` }), `${kernel}x${kernel}  `);
+    }
+    legend.append(`Height: channels inside (root); x: how many times the input's; below: channels out, pixels in; dotted: left out.${timed}`);
+    box.replaceChildren(title, element("div", { class: "drawing" }, drawing(point)), legend, list);
+    document.querySelectorAll("tr[data-point]").forEach((row) =>
+      row.classList.toggle("chosen", one && Number(row.dataset.point) === number));
+    showMarks();
+  }
+
+  // The slider runs over latencies, each step as many percent more.
+  const slider = document.getElementById("budget"), exact = document.getElementById("budget-ms");
+  const all = fronts.flatMap((front) => front.points.map(surely));
+  const least = Math.min(...all), most = Math.max(...all);
+  const ofSlider = (value) => least * Math.pow(most / least, value / 1000);
+
+  let waiting = false;
+  function ask(value, from) {
+    if (!(value > 0)) return;
+    budget = value;
+    if (from !== exact) exact.value = budget;
+    if (from !== slider) slider.value = Math.round((1000 * Math.log(budget / least)) / Math.log(most / least || 2));
+    if (waiting) return;
+    waiting = true;
+    requestAnimationFrame(() => {
+      waiting = false;
+      update();
+    });
+  }
+
+  function update() {
+    const on = fronts.filter(isOn);
+    document.getElementById("answers").replaceChildren(...on.map((front) => answer(front, fronts.indexOf(front))));
+    const found = one ? pick(fronts[0]) : null;
+    if (found !== null) choose(0, found);
+    else showMarks();
+  }
+  // Three digits, rounded up: the slowest network still fits where the slider ends.
+  function readable(value) {
+    const unit = 10 ** (Math.floor(Math.log10(value)) - 2);
+    return Number((Math.ceil(value / unit - 1e-9) * unit).toPrecision(3));
+  }
+  slider.addEventListener("input", () => ask(readable(ofSlider(Number(slider.value))), slider));
+  exact.addEventListener("input", () => ask(Number(exact.value), exact));
+
+  function toggle(kind, value, text, fill) {
+    const button = element("button", { type: "button", "aria-pressed": "true", "data-toggle": kind }, text);
+    if (fill) button.prepend(element("span", { class: "swatch", style: `background:${fill}` }));
+    button.addEventListener("click", () => {
+      if (!off[kind].delete(value)) off[kind].add(value);
+      button.setAttribute("aria-pressed", String(!off[kind].has(value)));
+      showVisible();
+      update();
+    });
+    return button;
+  }
+  if (!one) {
+    const row = document.getElementById("toggles");
+    row.append("devices: ", ...fronts.map((front) => toggle("device", front.device, front.device, front.colour)));
+    const runtimes = [...new Set(fronts.map((front) => front.runtime))];
+    if (runtimes.length > 1) row.append(" runtimes: ", ...runtimes.map((name) => toggle("runtime", name, name)));
+    const cloud = element("button", { type: "button", "aria-pressed": "false", "data-toggle": "cloud" }, "random sub-networks");
+    cloud.addEventListener("click", () => {
+      off.cloud = !off.cloud;
+      cloud.setAttribute("aria-pressed", String(!off.cloud));
+      showVisible();
+    });
+    row.append(" ", cloud);
+  }
+
+  document.querySelectorAll("tr[data-point]").forEach((row) =>
+    row.addEventListener("click", () => choose(0, Number(row.dataset.point))));
+  document.documentElement.addEventListener("themechange", () => {
+    Plotly.react(plot, traces(), layout());
+    if (chosen) choose(chosen.front, chosen.number);
+  });
+
+  Plotly.newPlot(plot, traces(), layout(), { responsive: true, displaylogo: false,
+    modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]] }).then(() => {
+    plot.on("plotly_click", (event) => {
+      const which = event.points[0].customdata;
+      if (which) choose(which[0], which[1]);
+    });
+    // At first a budget that every front has a network for.
+    const fastest = fronts.map((front) => Math.min(...front.points.map(surely)));
+    ask(readable(Math.max(ofSlider(500), ...fastest)), null);
+    requestAnimationFrame(() => requestAnimationFrame(() => { document.documentElement.dataset.ready = "yes"; }));
+  });
+}

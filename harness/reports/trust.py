@@ -1,0 +1,118 @@
+"""How far a front can be trusted: what a reader must know before anything else, and the facts."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from harness.deploy.front import Front
+from harness.spaces.space import Space
+from harness.tables.table import Table
+
+LARGE_ERROR = 0.10  # mean end-to-end error above which a banner is shown
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A reason not to take the figures for what they look like."""
+
+    what: str  # in a few words
+    why: str
+
+
+def doubts(front: Front, table: Table | None) -> tuple[Doubt, ...]:
+    """What stands in the banner; none where a front was measured, judged well and evaluated."""
+    return (*_of_latency(front, table), *_of_accuracy(front))
+
+
+def _of_latency(front: Front, table: Table | None) -> Iterator[Doubt]:
+    facts, checked = front.table, front.verification
+    if facts.get("source"):
+        yield Doubt(
+            "imported latencies",
+            f"they come from {facts['source']}; nothing was run here, and sums of blocks were "
+            "never compared with whole networks",
+        )
+        return
+    if front.simulated:
+        yield Doubt("never run on hardware", front.simulated)
+        return
+    if facts.get("scale") is None:
+        yield Doubt(
+            "a first look",
+            "latencies come from few whole networks, not from a table of blocks: "
+            f"{facts.get('rests_on', 'nobody judged them')}",
+        )
+    elif not facts.get("anchors"):
+        yield Doubt("not calibrated", "sums of blocks were never fitted to whole networks")
+    error = checked["latency_mape"] if checked else facts.get("mape")
+    if error is not None and error > LARGE_ERROR:
+        of = "the front's networks" if checked else "the table's holdout networks"
+        yield Doubt("large error", f"predicted latencies of {of} are off by {error:.0%} on average")
+    if checked is None:
+        yield Doubt("not verified", "none of these networks was run yet: all figures are predicted")
+    found = suspects(table) if table is not None and table.has_blocks else 0
+    if found:
+        yield Doubt("suspect blocks", f"{found} blocks of the table were measured in doubt")
+
+
+def _of_accuracy(front: Front) -> Iterator[Doubt]:
+    if all(point.accuracy_measured is not None for point in front.points):
+        return
+    caveat = front.accuracy_predictor.get("caveat")
+    why = f"; {caveat}" if caveat else ""
+    yield Doubt(
+        "accuracies are not measured",
+        f"they are predictions, and no network of this front was run on images{why}",
+    )
+
+
+def suspects(table: Table) -> int:
+    """Blocks whose measurement deserves doubt."""
+    return sum(bool(record.suspect) for record in table.blocks(table.clock).values())
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What a table holds of its space."""
+
+    blocks: int
+    of: int  # distinct blocks of the space, at the table's resolutions and all others
+    resolutions: tuple[int, ...]  # that it covers whole
+    infeasible: int  # that the device cannot run
+    fewest_visits: int
+    interval: float  # relative half width of the middle block's 95 % interval
+    suspect: int
+
+
+def coverage(table: Table, space: Space) -> Coverage | None:
+    """None where there are no blocks yet."""
+    if not table.has_blocks:
+        return None
+    records = table.blocks(table.clock)
+    known = records.keys() | table.infeasible.keys()
+    wanted = set(space.distinct_blocks())
+    widths = [
+        (record.statistics.high - record.statistics.low) / 2 / record.statistics.value
+        for record in records.values()
+    ]
+    return Coverage(
+        blocks=len(known & wanted),
+        of=len(wanted),
+        resolutions=tuple(
+            r for r in space.resolutions if set(space.distinct_blocks((r,))) <= known
+        ),
+        infeasible=len(table.infeasible),
+        fewest_visits=min(record.statistics.visits for record in records.values()),
+        interval=median(widths),
+        suspect=suspects(table),
+    )
+
+
+def conditions(campaign: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """What the device told of itself before and after measuring; what neither tells is left out."""
+    before = campaign.get("conditions_before") or {}
+    after = campaign.get("conditions_after") or {}
+    names = dict.fromkeys((*before, *after))
+    found = {name: (before.get(name), after.get(name)) for name in names}
+    return {name: pair for name, pair in found.items() if pair != (None, None)}

@@ -1,0 +1,228 @@
+"""Pages in headless Chromium, opened from the disk as a reader opens them."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, Request, sync_playwright
+
+from harness.deploy.front import Front
+from harness.errors import InfeasibleConstraint
+from harness.pipeline.export import surest
+from harness.reports.page import save_device_page, save_devices_page
+from harness.reports.pareto import save_fronts, save_pareto
+from tests.reports.conftest import NASTY, shown, some_front
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+FLAGS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+READY = "document.documentElement.dataset.ready === 'yes'"
+# Where a network of a front stands on the screen.
+PLACE = """([device, number]) => {
+  const plot = document.getElementById("plot"), layout = plot._fullLayout;
+  const trace = plot.data.filter((t) => t.kind === "front" && t.visible
+    && t.text[0].includes(device.replaceAll("<", "&lt;").replaceAll(">", "&gt;"))).at(-1);
+  const box = plot.getBoundingClientRect();
+  return [box.left + layout.xaxis._offset + layout.xaxis.d2p(trace.x[number]),
+          box.top + layout.yaxis._offset + layout.yaxis.d2p(trace.y[number])];
+}"""
+
+
+@dataclass
+class Opened:
+    """A page, and what went wrong in it."""
+
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+
+    def go(self, path: Path) -> None:
+        self.page.goto(path.as_uri())
+        self.page.wait_for_function(READY, timeout=60_000)
+
+    def place(self, device: str, number: int) -> tuple[float, float]:
+        self.page.locator("#plot").scroll_into_view_if_needed()
+        x, y = self.page.evaluate(PLACE, [device, number])
+        return x, y
+
+    def ask(self, budget_ms: float) -> None:
+        self.page.fill("#budget-ms", str(budget_ms))
+        self.page.wait_for_timeout(100)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def opened(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Opened]:
+    """A fresh window; whatever it complains of, or asks of others, fails the test."""
+    width = getattr(request, "param", 1200)
+    context = browser.new_context(viewport={"width": width, "height": 900})
+    one = Opened(context.new_page())
+    one.page.on("console", lambda message: one.complaints.append(message.text))
+    one.page.on("pageerror", lambda error: one.complaints.append(str(error)))
+
+    def leaves(asked: Request) -> None:
+        if not asked.url.startswith(("file:", "data:", "blob:")) or asked.url.endswith(".js"):
+            one.complaints.append(f"asked for {asked.url}")
+
+    one.page.on("request", leaves)
+    yield one
+    context.close()
+    assert one.complaints == []
+
+
+@pytest.fixture(scope="module")
+def device_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("device")
+    front = some_front()
+    return save_device_page(shown(front), None, (), save_pareto(front, (), folder), folder)
+
+
+@pytest.fixture(scope="module")
+def devices_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("devices")
+    fronts = [some_front("phone", 4.0), some_front("board", 2.0), some_front(NASTY)]
+    fronts[1].settings["device"]["identity"]["runtime"] = "tensorrt"
+    figures = save_fronts(fronts, folder)
+    return save_devices_page([shown(front) for front in fronts], figures, folder)
+
+
+def test_a_page_loads_alone_and_says_nothing_on_the_console(
+    opened: Opened, device_page: Path
+) -> None:
+    opened.go(device_page)
+    assert opened.page.locator("#plot .scatterlayer .trace").count() >= 3
+
+
+def test_hovering_shows_the_network_with_predicted_and_measured_values(
+    opened: Opened, device_page: Path
+) -> None:
+    opened.go(device_page)
+    x, y = opened.place("cpu", 4)
+    opened.page.mouse.move(x - 4, y - 4)
+    opened.page.mouse.move(x, y)
+    label = opened.page.locator(".hoverlayer").text_content() or ""
+    for wanted in (
+        "front:4 on cpu",
+        "latency predicted: 2.5 ms (2.25 to 2.75)",
+        "latency measured: 2.55 ms (2.525 to 2.575)",
+        "accuracy predicted: 75.0 % (74.0 to 76.0)",
+        "accuracy on test images: 74.5 % (72.5 to 76.5)",
+        "stage 2: k5e6 k7e4",
+    ):
+        assert wanted in label, (wanted, label)
+
+
+def test_a_click_shows_the_network_drawn(opened: Opened, device_page: Path) -> None:
+    opened.go(device_page)
+    opened.page.mouse.click(*opened.place("cpu", 2))
+    assert "front:2 on cpu" in opened.page.locator("#network h3").inner_text()
+    # 4 of 9 layers are there, stem, head, pool and classifier, and 5 dotted ones that are not.
+    assert opened.page.locator("#network svg rect[rx]").count() == 4 + 4
+    assert opened.page.locator("#network svg rect[stroke-dasharray]").count() == 5
+    assert opened.page.locator("tr.chosen").get_attribute("data-point") == "2"
+
+
+def test_a_row_of_the_table_is_clicked_like_its_point(opened: Opened, device_page: Path) -> None:
+    opened.go(device_page)
+    opened.page.click("tr[data-point='7']")
+    assert "front:7 on cpu" in opened.page.locator("#network h3").inner_text()
+
+
+@pytest.mark.parametrize("budget_ms", [0.1, 0.55, 1.6, 2.575, 2.576, 9])
+def test_the_page_picks_for_a_budget_what_export_picks(
+    opened: Opened, device_page: Path, front: Front, budget_ms: float
+) -> None:
+    opened.go(device_page)
+    opened.ask(budget_ms)
+    told = opened.page.locator("#answers").inner_text()
+    try:
+        number, _ = surest(front, budget_ms)
+    except InfeasibleConstraint:
+        assert "No network of this front surely takes" in told
+        return
+    assert f"front:{number} " in " ".join(told.split())
+    assert f"harness export my-network --device cpu --max-latency-ms {budget_ms}" in told
+
+
+def test_the_slider_moves_the_budget_and_the_answer(opened: Opened, device_page: Path) -> None:
+    opened.go(device_page)
+    found = []
+    for key in ("Home", "End"):
+        opened.page.press("#budget", key)
+        opened.page.wait_for_timeout(100)
+        told = opened.page.locator("#answers").inner_text()
+        found.append(re.search(r"front:(\d+)", told))
+    numbers = [match.group(1) for match in found if match]
+    assert numbers == ["0", "9"]
+
+
+def test_devices_and_runtimes_are_toggled(opened: Opened, devices_page: Path) -> None:
+    opened.go(devices_page)
+    page = opened.page
+
+    def cards() -> list[str | None]:
+        return [each.get_attribute("data-device") for each in page.locator("#answers .card").all()]
+
+    def fronts() -> int:
+        return int(page.evaluate("plot.data.filter((t) => t.kind === 'front' && t.visible).length"))
+
+    assert cards() == ["phone", "board", NASTY]
+    assert fronts() == 6
+    page.click("[data-toggle=device] >> text=phone")
+    assert cards() == ["board", NASTY]
+    assert fronts() == 4
+    page.click("[data-toggle=runtime] >> text=tensorrt")
+    assert cards() == [NASTY]
+    page.click("[data-toggle=device] >> text=phone")
+    assert cards() == ["phone", NASTY]
+    page.click("[data-toggle=cloud]")
+    assert page.evaluate("plot.data.filter((t) => t.kind === 'cloud' && t.visible).length") == 2
+
+
+def test_names_with_html_in_them_are_shown_as_text(opened: Opened, devices_page: Path) -> None:
+    opened.go(devices_page)
+    assert opened.page.locator("#answers h3", has_text=NASTY).count() == 1
+    x, y = opened.place(NASTY, 5)
+    opened.page.mouse.move(x - 4, y - 4)
+    opened.page.mouse.move(x, y)
+    label = opened.page.locator(".hoverlayer").text_content() or ""
+    assert f"front:5 on {NASTY}" in label
+
+
+def test_light_and_dark_follow_the_button_and_redraw_the_plot(
+    opened: Opened, device_page: Path
+) -> None:
+    opened.go(device_page)
+    page = opened.page
+    ink = "plot._fullLayout.xaxis.color"
+    light = page.evaluate(ink)
+    page.click("#theme")
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    assert page.evaluate(ink) != light
+    page.click("#theme")
+    assert page.evaluate(ink) == light
+
+
+@pytest.mark.parametrize("opened", [400, 1600], indirect=True)
+@pytest.mark.parametrize("which", ["device_page", "devices_page"])
+def test_the_layout_holds_on_a_phone_and_on_a_wide_screen(
+    opened: Opened, which: str, request: pytest.FixtureRequest
+) -> None:
+    opened.go(request.getfixturevalue(which))
+    page = opened.page
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    cut = page.evaluate("""[...document.querySelectorAll("main > *, .card, figure")].filter((e) =>
+        e.getBoundingClientRect().right > window.innerWidth + 1).map((e) => e.outerHTML)""")
+    assert cut == []
