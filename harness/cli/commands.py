@@ -322,6 +322,9 @@ def export(
     max_latency_ms: Annotated[
         float | None, typer.Option(min=0, help="What it takes there at most, surely.")
     ] = None,
+    supernet: Annotated[
+        Path | None, typer.Option(help="Its weights, where the front was found without training.")
+    ] = None,
     space: SpaceName = "digits",
     data: Data = None,
     root: Root = HERE,
@@ -332,8 +335,10 @@ def export(
 
     if (network is None) == (device is None):
         raise UsageError("export takes --network FILE, or --device (with --max-latency-ms)")
+    if supernet is not None and device is None:
+        raise UsageError("--supernet is for --device: a network file has weights of its own")
     job = job_for(space, root) if device is None else job_of_front(device, space, root)
-    bundle = Bundle(folder, network, device, max_latency_ms, data)
+    bundle = Bundle(folder, network, device, max_latency_ms, supernet, data)
     terminal().say(step(job, bundle))
 
 
@@ -389,10 +394,36 @@ def fetch(
 
 
 @app.command()
-def report(device: DeviceNames = CPU, space: SpaceName = "digits", root: Root = HERE) -> None:
+def report(
+    device: DeviceNames = CPU,
+    compare: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            help="Two tables of a device instead, old and new: files, or git's REVISION:PATH."
+        ),
+    ] = None,
+    arch: Annotated[
+        str | None, typer.Option(help="The network you ship, for --compare: `front:7`, or a file.")
+    ] = None,
+    space: SpaceName = "digits",
+    root: Root = HERE,
+) -> None:
     """Write the page and figures of a device's front anew; of several, also one of them all."""
     from harness import pipeline
 
+    if compare is not None:
+        from harness.tables.compare import load_revision
+
+        old, new = (load_revision(text, root) for text in compare)
+        named = space if space != "digits" else new.space
+        job = job_for(named, root)
+        if job.workspace.front(new.device, job.space.name).exists():
+            job = job_of_front(new.device, named, root)
+        for path in pipeline.report_over_time(job, compare, old, new, arch):
+            terminal().say(str(path))
+        return
+    if arch is not None:
+        raise UsageError("--arch says which network you ship: it is for --compare")
     jobs = {}
     for name in device:
         check_known(name, job_for(space, root))

@@ -14,6 +14,7 @@ from harness.pipeline.fetch import fetch
 from harness.pipeline.first_look import first_look, has_blocks
 from harness.pipeline.front import verify
 from harness.pipeline.job import Run
+from harness.pipeline.over_time import report_over_time
 from harness.pipeline.refresh import refresh
 from harness.pipeline.report import report, report_devices
 from harness.pipeline.search import Question, search, search_best
@@ -42,6 +43,7 @@ __all__ = [
     "refresh",
     "report",
     "report_devices",
+    "report_over_time",
     "run",
     "search",
     "search_best",

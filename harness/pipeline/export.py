@@ -31,6 +31,7 @@ class Bundle:
     network: Path | None = None
     device: str | None = None  # whose front, where no network is given
     max_latency_ms: float | None = None
+    supernet: Path | None = None  # that holds the weights, where the front's own does not
     data: Path | None = None  # a folder of images
 
 
@@ -52,7 +53,7 @@ def export(job: Run, asked: Bundle) -> str:
         network = NetworkFile.load(asked.network)
     else:
         number, point = _chosen(job, asked)
-        wanted = Asked(f"front:{number}", str(asked.device), None, None, None)
+        wanted = Asked(f"front:{number}", str(asked.device), asked.supernet, None, None)
         extract_network(job, wanted, path)
         network = NetworkFile.load(path)
     judges, ranges = None, None

@@ -99,6 +99,13 @@ def search(job: Run, device: str, question: Question | None = None, further: boo
     return front
 
 
+def search_table(job: Run, table: Table) -> Found:
+    """The whole front by any table, found as `harness search` finds it, and kept nowhere."""
+    objectives = _objectives(job, _twins(job, table), Question())
+    with job.console.step(f"search the front of {table.device}") as progress:
+        return search_front(objectives, job.effort.evaluations, [job.seed, 1], progress)
+
+
 def search_best(job: Run, device: str, question: Question, weight: float | None) -> str:
     """The most accurate network within the limits, as a line of JSON.
 

@@ -22,13 +22,20 @@ LIBRARY = "package_data/plotly.min.js"
 
 def templates() -> Environment:
     """Ours; whatever is filled in stays text."""
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("harness.reports"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["when"] = when
+    return environment
+
+
+def when(started_at: str) -> str:
+    """`2026-11-21T20:02:56+00:00` as people write it."""
+    return started_at.replace("T", " ").replace("+00:00", " UTC")
 
 
 def save_device_page(
@@ -50,7 +57,7 @@ def save_device_page(
         conditions=conditions(campaign),
         versions=campaign.get("environment", {}),
         cost=list(cost),
-        figures=_embedded(figures),
+        figures=embedded(figures),
         content=content([shown]),
         plotly=_plotly(),
         settings=json.dumps(shown.front.settings, indent=1),
@@ -70,7 +77,7 @@ def save_devices_page(shown: Sequence[Shown], figures: Iterable[Path], folder: P
             for each in shown
             for doubt in each.doubts
         ],
-        figures=_embedded(figures),
+        figures=embedded(figures),
         content=content(shown),
         plotly=_plotly(),
     )
@@ -88,7 +95,7 @@ def _plotly() -> Markup:
     return Markup(resources("plotly").joinpath(LIBRARY).read_text("utf-8"))  # noqa: S704
 
 
-def _embedded(figures: Iterable[Path]) -> dict[str, Any]:
+def embedded(figures: Iterable[Path]) -> dict[str, Any]:
     """Figures as addresses that hold their content, by name."""
     return {
         path.stem: f"data:image/svg+xml;base64,{base64.b64encode(path.read_bytes()).decode()}"

@@ -85,7 +85,7 @@
     for (const group of one ? new Set(front.others.map((other) => other.group)) : []) {
       const others = front.others.filter((other) => other.group === group);
       traces.push({
-        name: plain(group), x: others.map((o) => o.ms), y: others.map((o) => o.accuracy), mode: "markers",
+        name: `${plain(group)} (ImageNet top-1)`, x: others.map((o) => o.ms), y: others.map((o) => o.accuracy), mode: "markers",
         marker: { symbol: group.startsWith("published") ? "diamond" : "square", size: 8,
           color: group.startsWith("published") ? "#009e73" : "#cc79a7" },
         text: others.map((o) => `<b>${plain(o.name)}</b><br>${ms(o.ms)} ms, ImageNet top-1 ${pct(o.accuracy)} %<br>${plain(o.source)}`),
@@ -196,7 +196,7 @@
     if (front.commands.first) card.append(element("p", { class: "small" }, "To have it measured first: ", element("code", {}, front.commands.first)));
     card.append(command(front, number));
     if (front.commands.export.includes("SUPERNET")) {
-      card.append(element("p", { class: "small soft" }, "SUPERNET: the file with trained weights; the search needed none."));
+      card.append(element("p", { class: "small soft" }, "SUPERNET: a file with trained weights, yours or the authors' (harness fetch); the search needed none."));
     }
     return card;
   }

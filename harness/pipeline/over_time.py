@@ -1,0 +1,84 @@
+"""`harness report --compare`: what a regenerated table says, and does to the front."""
+
+import math
+from pathlib import Path
+
+from harness.deploy.front import Front
+from harness.errors import TableError
+from harness.pipeline.breakdown import networks
+from harness.pipeline.job import Run
+from harness.pipeline.search import search_table
+from harness.predictors.breakdown import Network, break_down
+from harness.reports.comparison import (
+    Affected,
+    Compared,
+    Fronts,
+    best_within,
+    moved_in,
+    save_comparison,
+)
+from harness.tables.compare import Comparison, compare
+from harness.tables.table import Table
+
+
+def report_over_time(
+    job: Run, names: tuple[str, str], old: Table, new: Table, shipped: str | None
+) -> list[Path]:
+    """The page of two tables of a device; the files written.
+
+    `shipped`: the network in use, as `front:7` or a file with an arch or a network.
+
+    Raises:
+        TableError: the tables are not of one device and setting, or cannot be compared.
+        UsageError: `shipped` is no network.
+    """
+    if new.space != job.space.name:
+        raise TableError(f"the tables are of {new.space}, not of {job.space.name}: say --space")
+    found = compare(old, new, old.clock)
+    path = job.workspace.front(new.device, new.space)
+    front = Front.load(path) if path.exists() else None
+    fronts = Fronts(search_table(job, old), search_table(job, new)) if front else None
+    affected = _affected(job, front, fronts, found, (old, new), shipped)
+    compared = Compared(names, old, new, found, fronts, affected)
+    return save_comparison(compared, job.workspace.report(new.device, new.space))
+
+
+def _affected(
+    job: Run,
+    front: Front | None,
+    fronts: Fronts | None,
+    found: Comparison,
+    tables: tuple[Table, Table],
+    shipped: str | None,
+) -> tuple[Affected, ...]:
+    """What both tables predict of the front's networks and of the one that is shipped."""
+    points = front.points if front else ()
+    asked = [Network(f"front:{n}", job.space.blocks(p.arch)) for n, p in enumerate(points)]
+    accuracies: list[float | None] = [point.accuracy for point in points]
+    if shipped is not None and shipped not in [each.name for each in asked]:
+        asked += networks(job, tables[1].device, [shipped])
+        accuracies.append(None)
+    before, after = (_latencies_ms(asked, table) for table in tables)
+    return tuple(
+        Affected(
+            name=network.name,
+            old_ms=before[network.name],
+            new_ms=after[network.name],
+            accuracy=accuracy,
+            best_now=best_within(fronts.new, after[network.name]) if fronts else None,
+            moved=moved_in(network.blocks, found),
+            shipped=network.name == shipped,
+        )
+        for network, accuracy in zip(asked, accuracies, strict=True)
+    )
+
+
+def _latencies_ms(asked: list[Network], table: Table) -> dict[str, float]:
+    """By name; sums of the parts that a table predicts."""
+    if not asked:
+        return {}
+    parts = break_down(asked, table)
+    return {
+        network.name: math.fsum(p.latency_ms for p in parts if p.network == network.name)
+        for network in asked
+    }

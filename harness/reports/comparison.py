@@ -1,0 +1,172 @@
+"""Two tables of a device, and what the newer one does to its front, as figures and a page."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from harness import files
+from harness.reports.page import embedded, templates
+from harness.reports.style import CLOUD, COLOURS, INK, as_csv, drawing, plain, save, written_out
+from harness.search.objectives import Found
+from harness.spaces.block import Block
+from harness.tables.compare import Comparison
+from harness.tables.table import Table
+
+_ALONG = 50  # accuracies at which two fronts are compared
+
+
+@dataclass(frozen=True)
+class Affected:
+    """A network by both tables."""
+
+    name: str
+    old_ms: float
+    new_ms: float
+    accuracy: float | None  # predicted, percent; None where nobody predicts it
+    best_now: float | None  # the most accurate network that takes no longer than this one now
+    moved: tuple[str, ...]  # its blocks that moved
+    shipped: bool = False
+
+    @property
+    def ratio(self) -> float:
+        return self.new_ms / self.old_ms
+
+
+@dataclass(frozen=True)
+class Fronts:
+    """Found anew by each table, with the same accuracies and seed."""
+
+    old: Found
+    new: Found
+
+    def ratio(self) -> float | None:
+        """New over old latency at the same accuracy, the median; None where they share none."""
+        low = max(found.accuracy.min() for found in (self.old, self.new))
+        high = min(found.accuracy.max() for found in (self.old, self.new))
+        if low > high:
+            return None
+        wanted = np.linspace(low, high, _ALONG)
+        old, new = (_cheapest(found, wanted) for found in (self.old, self.new))
+        return float(np.median(new / old))
+
+
+def _cheapest(found: Found, wanted: np.ndarray) -> np.ndarray:
+    """The lowest cost at which each accuracy is reached; both rise along a front."""
+    return found.cost[np.searchsorted(np.maximum.accumulate(found.accuracy), wanted)]
+
+
+def best_within(found: Found, latency_ms: float) -> float | None:
+    """The highest accuracy at no more than this latency; None where all take longer."""
+    within = found.accuracy[found.cost <= latency_ms]
+    return float(within.max()) if len(within) else None
+
+
+@dataclass(frozen=True)
+class Compared:
+    """All that a page of two tables shows."""
+
+    names: tuple[str, str]  # as they were asked for
+    old: Table
+    new: Table
+    blocks: Comparison
+    fronts: Fronts | None
+    networks: tuple[Affected, ...]
+
+
+def save_comparison(compared: Compared, folder: Path) -> list[Path]:
+    """`compare.html` and its figures; the files written."""
+    figures = _save_blocks(compared, folder)
+    if compared.fronts is not None:
+        figures += _save_fronts(compared, compared.fronts, folder)
+    page = (
+        templates()
+        .get_template("compare.html")
+        .render(
+            compared=compared,
+            started=[_started(table) for table in (compared.old, compared.new)],
+            front_ratio=compared.fronts.ratio() if compared.fronts else None,
+            figures=embedded(figures),
+        )
+    )
+    path = folder / "compare.html"
+    files.write_text(path, page)
+    return [path, *figures]
+
+
+def _started(table: Table) -> str:
+    return str(table.campaigns[table.block_campaign()]["started_at"])
+
+
+def _save_blocks(compared: Compared, folder: Path) -> list[Path]:
+    """Each block's change over its time, and the shift of all."""
+    clock = compared.old.clock
+    old, new = compared.old.blocks(clock), compared.new.blocks(clock)
+    moved = {each.block for each in compared.blocks.moved}
+    rows = [
+        (block, old[block].statistics.value / 1e6, new[block].statistics.value / 1e6)
+        for block in sorted(old.keys() & new.keys())
+    ]
+    with drawing(compared.new.device, font_size=9) as plt:
+        figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+        for chosen, colour, label in (
+            (False, CLOUD, "as all others"),
+            (True, COLOURS[3], "moved, beyond noise"),
+        ):
+            of_kind = [row for row in rows if (row[0] in moved) == chosen]
+            axes.plot(
+                [before for _, before, _ in of_kind],
+                [after / before for _, before, after in of_kind],
+                "o",
+                color=colour,
+                markersize=3.5,
+                label=f"{len(of_kind)} blocks: {label}",
+            )
+        shift = compared.blocks.shift
+        axes.axhline(shift, color=INK, linewidth=1, label=f"everything: {shift:.3f} times")
+        axes.set_xscale("log")
+        written_out(axes.xaxis, *axes.get_xlim())
+        axes.set_xlabel("ms in the old table")
+        axes.set_ylabel("new over old")
+        plain(axes)
+        axes.legend(fontsize=7, framealpha=0.95)
+        names = ("block", "old_ms", "new_ms", "moved")
+        data = as_csv(names, ((b.key, before, after, b in moved) for b, before, after in rows))
+        return save(figure, folder, "compare-blocks", data)
+
+
+def _save_fronts(compared: Compared, fronts: Fronts, folder: Path) -> list[Path]:
+    """Predicted accuracy against latency by each table, and where networks went."""
+    both = (("old", fronts.old, "--", COLOURS[1]), ("new", fronts.new, "-", COLOURS[0]))
+    with drawing(compared.new.device, font_size=9) as plt:
+        figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+        for name, found, style, colour in both:
+            axes.plot(found.cost, found.accuracy, style, color=colour, label=f"by the {name} table")
+        for each in compared.networks:
+            if each.accuracy is not None:
+                axes.annotate(
+                    "",
+                    (each.new_ms, each.accuracy),
+                    (each.old_ms, each.accuracy),
+                    arrowprops={"arrowstyle": "->", "color": INK if each.shipped else CLOUD},
+                )
+        axes.set_xscale("log")
+        written_out(axes.xaxis, *axes.get_xlim())
+        axes.set_xlabel("latency, ms, predicted")
+        axes.set_ylabel("top-1 accuracy, %, predicted")
+        plain(axes)
+        axes.legend(fontsize=8, loc="lower right", framealpha=0.95)
+        rows = [
+            (name, ms, top1)
+            for name, found, _, _ in both
+            for ms, top1 in zip(found.cost, found.accuracy, strict=True)
+        ]
+        data = as_csv(("table", "latency_ms", "accuracy"), rows)
+        return save(figure, folder, "compare-fronts", data)
+
+
+def moved_in(blocks: Sequence[Block], comparison: Comparison) -> tuple[str, ...]:
+    """Which of these blocks moved, each once, with how far beyond the shift."""
+    ratios = {each.block: each.ratio_beyond_shift for each in comparison.moved}
+    return tuple(f"{b.key} ({ratios[b]:.2f} x)" for b in dict.fromkeys(blocks) if b in ratios)
