@@ -13,7 +13,6 @@ from harness.reports.references import Reference
 from harness.reports.style import COLOURS
 from harness.reports.trust import Doubt
 from harness.spaces.arch import Arch
-from harness.spaces.block import Block
 from harness.spaces.space import Space
 
 _DIGITS = 6  # that figures keep
@@ -34,6 +33,7 @@ def content(shown: Sequence[Shown]) -> dict[str, Any]:
     """All that is hovered over, drawn and picked."""
     return {
         "space": shown[0].front.space,
+        "layer": LAYER,
         "kernels": {str(k): colour_of(k) for k in _kernels(shown)},
         "fronts": [_front(each, number) for number, each in enumerate(shown)],
     }
@@ -66,7 +66,7 @@ def _front(shown: Shown, number: int) -> dict[str, Any]:
         "doubts": [each.what for each in shown.doubts],
         "commands": commands(front),
         "points": [_point(shown, n, point) for n, point in enumerate(front.points)],
-        "cloud": [[_short(d["latency_ms"]), _short(d["accuracy"])] for d in front.cloud],
+        "cloud": [[_few(d["latency_ms"]), _few(d["accuracy"])] for d in front.cloud],
         "others": [
             {
                 "group": each.group,
@@ -101,26 +101,25 @@ def _point(shown: Shown, number: int, point: Point) -> dict[str, Any]:
     }
 
 
-def _layer(layer: Layer) -> dict[str, Any]:
+LAYER = ("stage", "kind", "kernel", "expand", "width", "out", "pixels", "stride", "ms")
+
+
+def _layer(layer: Layer) -> list[Any]:
+    """As LAYER names its values; a layer that is left out has its stage alone.
+
+    There are thousands on a page, so that names would be most of it.
+    """
     block = layer.block
     if block is None:
-        return {"stage": layer.stage}
-    return {
-        "stage": layer.stage,
-        "kind": block.kind,
-        "kernel": block.kernel,
-        "expand": _short(layer.expand),
-        "width": _width(block),
-        "out": block.out_channels,
-        "pixels": block.height,
-        "stride": block.stride,
-        "ms": _short(layer.latency_ms),
-    }
+        return [layer.stage]
+    widest = max(block.mid_channels, block.out_channels)
+    sizes = (_few(layer.expand), widest, block.out_channels, block.height, block.stride)
+    return [layer.stage, block.kind, block.kernel, *sizes, _few(layer.latency_ms)]
 
 
-def _width(block: Block) -> int:
-    """Channels where the block is widest."""
-    return max(block.mid_channels, block.out_channels)
+def _few(value: float | None) -> float | None:
+    """As many digits as a drawing shows."""
+    return None if value is None else float(f"{value:.3g}")
 
 
 def commands(front: Front) -> dict[str, str]:

@@ -59,7 +59,7 @@ def save_device_page(
         cost=list(cost),
         figures=embedded(figures),
         content=content([shown]),
-        plotly=_plotly(),
+        plotly=plotly(),
         settings=json.dumps(shown.front.settings, indent=1),
     )
     return _saved(page, folder)
@@ -79,7 +79,7 @@ def save_devices_page(shown: Sequence[Shown], figures: Iterable[Path], folder: P
         ],
         figures=embedded(figures),
         content=content(shown),
-        plotly=_plotly(),
+        plotly=plotly(),
     )
     return _saved(page, folder)
 
@@ -90,7 +90,7 @@ def _saved(page: str, folder: Path) -> Path:
     return path
 
 
-def _plotly() -> Markup:
+def plotly() -> Markup:
     """The plotting library, as its package brings it."""
     return Markup(resources("plotly").joinpath(LIBRARY).read_text("utf-8"))  # noqa: S704
 

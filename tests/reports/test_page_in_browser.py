@@ -22,7 +22,7 @@ FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
-READY = "document.documentElement.dataset.ready === 'yes'"
+READY = "html[data-ready=yes]"
 # Where a network of a front stands on the screen.
 PLACE = """([device, number]) => {
   const plot = document.getElementById("plot"), layout = plot._fullLayout;
@@ -43,7 +43,7 @@ class Opened:
 
     def go(self, path: Path) -> None:
         self.page.goto(path.as_uri())
-        self.page.wait_for_function(READY, timeout=60_000)
+        self.page.wait_for_selector(READY, state="attached", timeout=60_000)
 
     def place(self, device: str, number: int) -> tuple[float, float]:
         self.page.locator("#plot").scroll_into_view_if_needed()

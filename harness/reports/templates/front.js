@@ -3,6 +3,11 @@
 {
   const data = JSON.parse(document.getElementById("data").textContent);
   const fronts = data.fronts;
+  for (const front of fronts) {
+    for (const point of front.points) {
+      point.layers = point.layers.map((values) => Object.fromEntries(data.layer.map((name, at) => [name, values[at] ?? null])));
+    }
+  }
   const one = fronts.length === 1;
   const plot = document.getElementById("plot");
   const off = { device: new Set(), runtime: new Set(), cloud: !one };
@@ -108,7 +113,10 @@
   }
   function showMarks() {
     const { x: at, y: up, shapes } = marks();
-    Plotly.update(plot, { x: [at], y: [up] }, { shapes }, [plot.data.length - 1]);
+    const ring = plot.data.at(-1);
+    // Moving the ring draws all anew, moving the line does not.
+    if (String(ring.x) === String(at) && String(ring.y) === String(up)) Plotly.relayout(plot, { shapes });
+    else Plotly.update(plot, { x: [at], y: [up] }, { shapes }, [plot.data.length - 1]);
   }
 
   // Where the front lies: random sub-networks far below it would press it to the edge.
@@ -261,7 +269,7 @@
     box.replaceChildren(title, element("div", { class: "drawing" }, drawing(point)), legend, list);
     document.querySelectorAll("tr[data-point]").forEach((row) =>
       row.classList.toggle("chosen", one && Number(row.dataset.point) === number));
-    showMarks();
+    if (plot.data) showMarks();
   }
 
   // The slider runs over latencies, each step as many percent more.
@@ -270,12 +278,16 @@
   const least = Math.min(...all), most = Math.max(...all);
   const ofSlider = (value) => least * Math.pow(most / least, value / 1000);
 
-  let waiting = false;
-  function ask(value, from) {
-    if (!(value > 0)) return;
+  function set(value, from) {
     budget = value;
     if (from !== exact) exact.value = budget;
     if (from !== slider) slider.value = Math.round((1000 * Math.log(budget / least)) / Math.log(most / least || 2));
+  }
+
+  let waiting = false;
+  function ask(value, from) {
+    if (!(value > 0)) return;
+    set(value, from);
     if (waiting) return;
     waiting = true;
     requestAnimationFrame(() => {
@@ -289,7 +301,7 @@
     document.getElementById("answers").replaceChildren(...on.map((front) => answer(front, fronts.indexOf(front))));
     const found = one ? pick(fronts[0]) : null;
     if (found !== null) choose(0, found);
-    else showMarks();
+    else if (plot.data) showMarks();
   }
   // Three digits, rounded up: the slowest network still fits where the slider ends.
   function readable(value) {
@@ -331,15 +343,16 @@
     if (chosen) choose(chosen.front, chosen.number);
   });
 
+  // At first a budget that every front has a network for.
+  const fastest = fronts.map((front) => Math.min(...front.points.map(surely)));
+  set(readable(Math.max(ofSlider(500), ...fastest)), null);
+  update();
   Plotly.newPlot(plot, traces(), layout(), { responsive: true, displaylogo: false,
     modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]] }).then(() => {
     plot.on("plotly_click", (event) => {
       const which = event.points[0].customdata;
       if (which) choose(which[0], which[1]);
     });
-    // At first a budget that every front has a network for.
-    const fastest = fronts.map((front) => Math.min(...front.points.map(surely)));
-    ask(readable(Math.max(ofSlider(500), ...fastest)), null);
     requestAnimationFrame(() => requestAnimationFrame(() => { document.documentElement.dataset.ready = "yes"; }));
   });
 }
