@@ -9,6 +9,7 @@ from harness.pipeline.breakdown import networks
 from harness.pipeline.job import Run
 from harness.pipeline.search import search_table
 from harness.predictors.breakdown import Network, break_down
+from harness.predictors.choice import latency_predictor
 from harness.reports.comparison import (
     Affected,
     Compared,
@@ -39,7 +40,7 @@ def report_over_time(
     front = Front.load(path) if path.exists() else None
     fronts = Fronts(search_table(job, old), search_table(job, new)) if front else None
     affected = _affected(job, front, fronts, found, (old, new), shipped)
-    compared = Compared(names, old, new, found, fronts, affected)
+    compared = Compared(names, old, new, found, fronts, affected, _error(job, old, new))
     return save_comparison(compared, job.workspace.report(new.device, new.space))
 
 
@@ -71,6 +72,13 @@ def _affected(
         )
         for network, accuracy in zip(asked, accuracies, strict=True)
     )
+
+
+def _error(job: Run, *tables: Table) -> float | None:
+    """Of both predictions together; they are off independently."""
+    errors = [latency_predictor(table, job.space).relative_error for table in tables]
+    known = [error for error in errors if error is not None]
+    return math.hypot(*known) if len(known) == len(errors) else None
 
 
 def _latencies_ms(asked: list[Network], table: Table) -> dict[str, float]:
