@@ -48,24 +48,27 @@ def export(job: Run, asked: Bundle) -> str:
 
     asked.folder.mkdir(parents=True, exist_ok=True)
     path = asked.folder / "network.pt"
-    point: Point | None = None
+    front: Front | None = None
     if asked.network is not None:
         network = NetworkFile.load(asked.network)
     else:
-        number, point = _chosen(job, asked)
+        front, number = _chosen(job, asked)
         wanted = Asked(f"front:{number}", str(asked.device), asked.supernet, None, None)
         extract_network(job, wanted, path)
         network = NetworkFile.load(path)
     judges, ranges = None, None
     if asked.data is not None:
-        network, judges, ranges = _on_images(network, asked.data, asked.folder)
+        network, judges, ranges = _on_images(
+            network, asked.network or path, asked.data, asked.folder
+        )
     network.save(path)
     written = []
     with job.console.step("export") as progress:
         for done, format_ in enumerate(FORMATS, start=1):
             written.append(write(format_, network, path, asked.folder, ranges, judges))
             progress(done, len(FORMATS))
-    facts = _facts(asked, network, point, written, 0 if judges is None else len(judges[1]))
+    facts = _facts(asked, network, written, 0 if judges is None else len(judges[1]))
+    facts["latency"] = None if front is None else _promised(front, number)
     files.write_json(asked.folder / "bundle.json", facts)
     files.write_text(asked.folder / "README.md", card(facts))
     if ranges is not None:
@@ -73,12 +76,13 @@ def export(job: Run, asked: Bundle) -> str:
     return "\n".join([f"bundle: {asked.folder}", *(f"  {line}" for line in _lines(facts))])
 
 
-def _chosen(job: Run, asked: Bundle) -> tuple[int, Point]:
-    """The network of the device's front that was asked for."""
+def _chosen(job: Run, asked: Bundle) -> tuple[Front, int]:
+    """The device's front, and which of its networks was asked for."""
     if asked.device is None:
         raise UsageError("export takes a network file, or --device and --max-latency-ms")
     front = Front.load(job.workspace.front(asked.device, job.space.name))
-    return surest(front, asked.max_latency_ms)
+    number, _ = surest(front, asked.max_latency_ms)
+    return front, number
 
 
 def surest(front: Front, limit: float | None) -> tuple[int, Point]:
@@ -112,7 +116,7 @@ def surest(front: Front, limit: float | None) -> tuple[int, Point]:
 
 
 def _on_images(
-    network: "NetworkFile", data: Path, folder: Path
+    network: "NetworkFile", source: Path, data: Path, folder: Path
 ) -> "tuple[NetworkFile, tuple[Any, Any], Path]":
     """The network with statistics of these images; images to judge by, and to collect ranges on."""
     import torch
@@ -123,7 +127,7 @@ def _on_images(
     from harness.training.folder import ImageFolder
 
     images = ImageFolder.open(data, network.origin.get("data", {}).get("seed", 0))
-    check_fits(network, images, folder / "network.pt", data)
+    check_fits(network, images, source, data)
     resolution = network.preprocessing.resolution
     calibration = images.calibration(resolution)
     module = network.module()
@@ -145,23 +149,29 @@ def _on_images(
     return network, (np.ascontiguousarray(pixels[every]), labels[every]), ranges
 
 
+def _promised(front: Front, number: int) -> dict[str, Any]:
+    """What verifying said of the network; these very files were not timed."""
+    point = front.point(number)
+    return {
+        "device": front.device,
+        "network": f"front:{number}",
+        "predicted_ms": point.latency_ms,
+        "told": "simulated whole" if front.simulated else "measured",
+        "measured_ms": point.latency_ms_measured,
+        "measured_ms_interval": point.latency_ms_measured_interval,
+        "accuracy": point.accuracy_measured,
+        "accuracy_interval": point.accuracy_measured_interval,
+        "evaluated_on": (front.verification or {}).get("evaluated_on"),
+    }
+
+
 def _facts(
     asked: Bundle,
     network: "NetworkFile",
-    point: Point | None,
     written: "list[Written]",
     judged: int,
 ) -> dict[str, Any]:
     names = ("torch", "onnx", "onnxruntime", "ai-edge-litert", "litert-torch", "ai-edge-quantizer")
-    latency = None
-    if point is not None:
-        latency = {
-            "device": asked.device,
-            "predicted_ms": point.latency_ms,
-            "measured_ms": point.latency_ms_measured,
-            "measured_ms_interval": point.latency_ms_measured_interval,
-            "of": "the device's runtime while verifying, not of these very files",
-        }
     return {
         "kind": "bundle",
         "schema": 1,
@@ -173,7 +183,6 @@ def _facts(
         "params": sum(block.params for block in network.blocks),
         "preprocessing": vars(network.preprocessing),
         "classes": list(network.classes),
-        "latency": latency,
         "data": None if asked.data is None else str(asked.data),
         "judged_on": judged,
         "files": [asdict(each) for each in written],

@@ -114,7 +114,7 @@ def _figures(job: Run, shown: Shown, table: Table | None, folder: Path) -> list[
         figures += save_accuracy_agreement(evaluated, front, folder)
     if table is not None and table.has_blocks:
         figures += save_roofline(roofline(job, front.device), folder)
-    return [*figures, *save_deployments(folder, Place())]
+    return figures
 
 
 def _drift(job: Run, front: Front, table: Table | None, folder: Path) -> list[Path]:

@@ -53,6 +53,8 @@ def save(figure: "Figure", folder: Path, name: str, data: str | None = None) -> 
     from matplotlib import pyplot as plt
 
     metadata = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # is laid out now, once for all formats
     contents = {}
     for suffix in FORMATS:
         buffer = io.BytesIO()

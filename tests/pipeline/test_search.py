@@ -28,6 +28,10 @@ WORDS = ["--accuracy", "mine:accuracy", "--quick"]
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
+    return make_root(tmp_path)
+
+
+def make_root(tmp_path: Path) -> Path:
     """A workspace with tables of two devices, and a module of the user's."""
     table = made_table(np.random.default_rng(1), 0)
     facts = {name: campaign | {"environment": {}} for name, campaign in table.campaigns.items()}

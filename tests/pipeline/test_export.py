@@ -1,0 +1,101 @@
+"""`harness export`: the whole bundle of a small network, on images and without."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.cli.options import job_for
+from harness.errors import InfeasibleConstraint, UsageError
+from harness.networks.file import NetworkFile
+from harness.pipeline.export import Bundle, export, surest
+from tests.reports.conftest import some_front
+from tests.training.test_finetune import COLOURS, make, network
+
+FILES = ("network.pt2", "network.onnx", "network.tflite", "network-int8.tflite")
+
+
+def command(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "harness", *words],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(cwd)},
+    )
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All files of an untrained network, with statistics of images of its own classes."""
+    root = tmp_path_factory.mktemp("export")
+    make(root / "images")
+    network().save(root / "net.pt")
+    done = command("export", "out", "--network", "net.pt", "--data", "images", cwd=root)
+    assert done.returncode == 0, done.stderr
+    assert all(name in done.stdout for name in FILES)
+    return root / "out"
+
+
+def test_a_bundle_has_every_file_each_compared_with_torch(bundle: Path) -> None:
+    facts = json.loads((bundle / "bundle.json").read_text())
+    assert [each["file"] for each in facts["files"]] == list(FILES)
+    *exact, int8 = facts["files"]
+    assert all(each["largest_difference"] < 1e-3 for each in exact)
+    assert 1e-3 < int8["largest_difference"] < 0.5
+    for each in facts["files"]:
+        assert (bundle / each["file"]).stat().st_size == each["size_bytes"]
+        assert 0 <= each["accuracy"] <= 100
+    accuracies = {each["accuracy"] for each in exact}
+    assert len(accuracies) == 1
+    assert facts["classes"] == list(COLOURS)
+
+
+def test_its_network_has_statistics_of_the_images_and_its_card_says_so(bundle: Path) -> None:
+    facts = json.loads((bundle / "bundle.json").read_text())
+    written = NetworkFile.load(bundle / "network.pt")
+    before = network()
+    means = [name for name in before.weights if name.endswith("running_mean")]
+    assert means
+    assert any(
+        not np.allclose(before.weights[name], written.weights[name], atol=1e-3) for name in means
+    )
+    card = (bundle / "README.md").read_text()
+    assert f"top-1 on {facts['judged_on']} images" in card
+    assert "No accuracy is claimed" not in card
+    assert not (bundle / "ranges.npy").exists()
+
+
+def test_images_of_other_classes_are_refused_in_one_line(tmp_path: Path) -> None:
+    make(tmp_path / "images", images=12, classes=("cat", "dog"))
+    network().save(tmp_path / "net.pt")
+    done = command("export", "out", "--network", "net.pt", "--data", "images", cwd=tmp_path)
+    assert done.returncode != 0
+    assert "net.pt knows 3 classes (blue, green, red, ...), images has 2" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not list((tmp_path / "out").glob("network*"))
+
+
+def test_the_surest_network_is_the_most_accurate_whose_upper_end_keeps_to_the_limit() -> None:
+    front = some_front()
+    assert surest(front, None)[0] == 9
+    ends = [point.latency_ms_measured_interval for point in front.points]
+    upper = ends[4][1] if ends[4] else 0.0
+    assert surest(front, upper)[0] == 4
+    assert surest(front, upper - 1e-6)[0] == 3
+    with pytest.raises(InfeasibleConstraint, match=r"surely takes 0\.1 ms or less \(the fastest"):
+        surest(front, 0.1)
+
+
+def test_a_front_that_is_not_verified_exports_nothing(tmp_path: Path) -> None:
+    job = job_for("digits", tmp_path)
+    some_front().unverified().save(job.workspace.front("cpu", "digits"))
+    with pytest.raises(InfeasibleConstraint, match="harness verify"):
+        export(job, Bundle(tmp_path / "out", device="cpu", max_latency_ms=5.0))
+    with pytest.raises(UsageError, match="--device"):
+        export(job, Bundle(tmp_path / "out"))
