@@ -1,0 +1,86 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from harness.deploy.front import Front
+from harness.reports.trust import conditions, coverage, doubts
+from harness.spaces.digits import DIGITS
+from harness.tables.table import Table
+from tests.tables.test_calibration import made_table
+
+
+def told(front: Front, table: Table | None = None) -> set[str]:
+    return {each.what for each in doubts(front, table)}
+
+
+def test_a_front_that_was_measured_judged_well_and_evaluated_has_no_banner(front: Front) -> None:
+    assert told(front) == set()
+
+
+@pytest.mark.parametrize(
+    ("facts", "what"),
+    [
+        ({"source": "somebody"}, "imported latencies"),
+        ({"campaign": {"simulated": "simulated, by a model"}}, "never run on hardware"),
+        ({"scale": None, "rests_on": "ten networks"}, "a first look"),
+        ({"anchors": 0}, "not calibrated"),
+    ],
+)
+def test_what_stands_behind_latencies_is_told(
+    front: Front, facts: dict[str, object], what: str
+) -> None:
+    assert told(replace(front, table=front.table | facts)) == {what}
+
+
+def test_an_error_above_ten_percent_is_told(front: Front) -> None:
+    assert front.verification is not None
+    for mape, expected in ((0.11, {"large error"}), (0.10, set())):
+        checked = front.verification | {"latency_mape": mape}
+        assert told(replace(front, verification=checked)) == expected
+    unverified = replace(front.unverified(), table=front.table | {"mape": 0.2})
+    assert {"large error", "not verified"} <= told(unverified)
+
+
+def test_accuracies_that_nobody_measured_are_told_with_the_predictors_caveat(front: Front) -> None:
+    points = tuple(replace(point, accuracy_measured=None) for point in front.points)
+    predictor = front.accuracy_predictor | {"caveat": "it sits above"}
+    predicted = replace(front, points=points, accuracy_predictor=predictor)
+    (doubt,) = doubts(predicted, None)
+    assert doubt.what == "accuracies are not measured"
+    assert doubt.why.endswith("it sits above")
+
+
+@pytest.fixture
+def table() -> Table:
+    return replace(made_table(np.random.default_rng(0), 0), identity={"clock": "wall"})
+
+
+def test_suspect_blocks_are_counted_and_told(front: Front, table: Table) -> None:
+    first = next(record for record in table.records if record.role == "block")
+    doubtful = replace(first, suspect=("too few visits",))
+    records = tuple(doubtful if record == first else record for record in table.records)
+    assert told(front, table) == set()
+    assert told(front, replace(table, records=records)) == {"suspect blocks"}
+
+
+def test_coverage_counts_blocks_of_the_space_and_resolutions_that_are_whole(table: Table) -> None:
+    whole = coverage(table, DIGITS)
+    assert whole is not None
+    assert (whole.blocks, whole.of) == (145, 145)
+    assert whole.resolutions == DIGITS.resolutions
+    assert whole.suspect == 0
+    at_20 = next(b for b in DIGITS.distinct_blocks((20,)) if b.height == 20)
+    part = replace(table, records=tuple(r for r in table.records if r.blocks != (at_20,)))
+    holed = coverage(part, DIGITS)
+    assert holed is not None
+    assert (holed.blocks, holed.resolutions) == (144, (12, 16))
+
+
+def test_conditions_that_nobody_told_are_left_out() -> None:
+    campaign = {
+        "conditions_before": {"load": 0.5, "governor": None},
+        "conditions_after": {"load": 0.7, "governor": None, "temperature_c": 40},
+    }
+    assert conditions(campaign) == {"load": (0.5, 0.7), "temperature_c": (None, 40)}
+    assert conditions({}) == {}
