@@ -83,7 +83,7 @@ def make(space_name: str, devices: int, points: int, folder: Path) -> Path:
         *save_architectures(drawn, space.name, folder),
         *save_deployments(folder, Place()),
     ]
-    return save_devices_page(shown, figures, folder)
+    return save_devices_page(shown, (), figures, folder)
 
 
 def made_up(

@@ -88,7 +88,8 @@ def _chosen(job: Run, asked: Bundle) -> tuple[Front, int]:
 def surest(front: Front, limit: float | None) -> tuple[int, Point]:
     """The most accurate network that takes at most `limit` ms by its measured upper end.
 
-    Pages pick by the same rule.
+    Pages pick by the same rule. Ends count as they are shown, with four digits: who asks for a
+    printed one gets its network.
 
     Raises:
         InfeasibleConstraint: there is none.
@@ -97,7 +98,7 @@ def surest(front: Front, limit: float | None) -> tuple[int, Point]:
         (number, point)
         for number, point in enumerate(front.points)
         if point.latency_ms_measured_interval is not None
-        and (limit is None or point.latency_ms_measured_interval[1] <= limit)
+        and (limit is None or float(f"{point.latency_ms_measured_interval[1]:.4g}") <= limit)
     ]
     if not surely:
         ends = [p.latency_ms_measured_interval for p in front.points]

@@ -21,7 +21,7 @@ from harness.reports.agreement import (
 from harness.reports.architectures import Drawn, layers, save_architectures
 from harness.reports.carbon import Place, save_deployments
 from harness.reports.content import Shown
-from harness.reports.cost import cost
+from harness.reports.cost import Line, cost
 from harness.reports.drift import save_drift
 from harness.reports.page import save_device_page, save_devices_page
 from harness.reports.pareto import save_fronts, save_pareto, shown_accuracy, shown_ms
@@ -45,11 +45,8 @@ def report(job: Run, device: str) -> list[Path]:
     table = _table(job, device)
     shown = _shown(job, device, table)
     figures = _figures(job, shown, table, folder)
-    training = own_runs(job.workspace.root, None, Place()).get(
-        str(shown.front.settings["supernet"])
-    )
     covered = coverage(table, job.space) if table else None
-    page = save_device_page(shown, covered, cost(shown.front, training), figures, folder)
+    page = save_device_page(shown, covered, _cost(job, [shown]), figures, folder)
     return [page, *figures, folder / "front.json"]
 
 
@@ -63,7 +60,14 @@ def report_devices(jobs: Mapping[str, Run]) -> list[Path]:
         *save_architectures(_alike(shown), space.name, folder),
         *save_deployments(folder, Place()),
     ]
-    return [save_devices_page(shown, figures, folder), *figures]
+    spent = _cost(next(iter(jobs.values())), shown)
+    return [save_devices_page(shown, spent, figures, folder), *figures]
+
+
+def _cost(job: Run, shown: Sequence[Shown]) -> list[Line]:
+    fronts = [each.front for each in shown]
+    runs = own_runs(job.workspace.root, None, Place())
+    return list(cost(fronts, runs.get(str(fronts[0].settings["supernet"]))))
 
 
 def _table(job: Run, device: str) -> Table | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.reports.style import GRID, INK, KERNELS, as_csv, drawing, save
+from harness.reports.style import FIXED, GRID, INK, KERNELS, as_csv, drawing, save
 from harness.spaces.arch import Arch
 from harness.spaces.block import Block
 from harness.spaces.space import Space
@@ -105,7 +105,7 @@ def save_architectures(drawn: Sequence[Drawn], salt: str, folder: Path) -> list[
 
 
 def colour_of(kernel: int) -> str:
-    return KERNELS.get(kernel, GRID)
+    return KERNELS.get(kernel, FIXED)
 
 
 def _draw(axes: "Axes", network: Drawn, columns: int) -> None:
@@ -118,11 +118,11 @@ def _draw(axes: "Axes", network: Drawn, columns: int) -> None:
             axes.axvline(place - 0.5, color=GRID, linewidth=0.8, zorder=0)
         stage = layer.stage
         if layer.block is None:
-            box = Rectangle((place - 0.4, 0), 0.8, 0.12, fill=False, edgecolor=GRID, linestyle=":")
+            box = Rectangle((place - 0.4, 0), 0.8, 0.12, fill=False, edgecolor=FIXED, linestyle=":")
             axes.add_patch(box)
             continue
         height = _height(layer.block) / tallest
-        colour = colour_of(layer.block.kernel) if layer.stage is not None else GRID
+        colour = colour_of(layer.block.kernel) if layer.stage is not None else FIXED
         axes.add_patch(Rectangle((place - 0.4, 0), 0.8, height, color=colour))
         if layer.expand is not None:
             axes.annotate(
@@ -131,7 +131,7 @@ def _draw(axes: "Axes", network: Drawn, columns: int) -> None:
                 (0, 1),
                 textcoords="offset points",
                 ha="center",
-                fontsize=6,
+                fontsize=7,
                 color=INK,
             )
         axes.annotate(
@@ -141,7 +141,7 @@ def _draw(axes: "Axes", network: Drawn, columns: int) -> None:
             textcoords="offset points",
             ha="center",
             va="top",
-            fontsize=5,
+            fontsize=6,
             color=INK,
         )
     axes.set_xlim(-0.7, columns - 0.3)

@@ -12,8 +12,10 @@ from harness.reports.style import CLOUD, COLOURS, INK, as_csv, drawing, plain, s
 from harness.search.objectives import Found
 from harness.spaces.block import Block
 from harness.tables.compare import Comparison
+from harness.tables.record import Statistics
 from harness.tables.table import Table
 
+WORTHWHILE = 0.3  # points of accuracy that a new search has to gain
 _ALONG = 50  # accuracies at which two fronts are compared
 
 
@@ -88,6 +90,7 @@ def save_comparison(compared: Compared, folder: Path) -> list[Path]:
         .get_template("compare.html")
         .render(
             compared=compared,
+            verdict=verdict(compared),
             started=[_started(table) for table in (compared.old, compared.new)],
             front_ratio=compared.fronts.ratio() if compared.fronts else None,
             figures=embedded(figures),
@@ -96,6 +99,40 @@ def save_comparison(compared: Compared, folder: Path) -> list[Path]:
     path = folder / "compare.html"
     files.write_text(path, page)
     return [path, *figures]
+
+
+def verdict(compared: Compared) -> list[str]:
+    """What it means, and what to do."""
+    blocks, shift = compared.blocks, compared.blocks.shift
+    away = [abs(each.ratio / shift - 1) for each in compared.networks]
+    unlike = sum(each > compared.error for each in away) if compared.error is not None else 0
+    gains = [
+        each.best_now - each.accuracy
+        for each in compared.networks
+        if each.best_now is not None and each.accuracy is not None
+    ]
+    lines = [f"Everything takes {shift:.3f} times as long as before."]
+    if blocks.moved:
+        lines.append(f"{len(blocks.moved)} blocks changed by themselves, on top of that.")
+    if unlike and not blocks.moved:
+        lines.append(
+            f"Of {len(away)} networks {unlike} changed more than the tables' errors allow, though "
+            "none of their blocks did: the machine was not steady in one of the campaigns. Measure "
+            "again, when it is quiet, before acting on this."
+        )
+    elif gains and max(gains) >= WORTHWHILE:
+        lines.append(
+            f"A search anew gains up to {max(gains):.1f} points of predicted accuracy at the same "
+            f"latency: harness search --front --device {compared.new.device}."
+        )
+    elif gains:
+        lines.append("The old front's networks are still about the best: no search is needed.")
+    return lines + [
+        f"{each.name}, which you ship, is now predicted at {each.new_ms:.4g} ms, before at "
+        f"{each.old_ms:.4g} ms: see whether your budget still holds."
+        for each in compared.networks
+        if each.shipped
+    ]
 
 
 def _started(table: Table) -> str:
@@ -118,12 +155,14 @@ def _save_blocks(compared: Compared, folder: Path) -> list[Path]:
             (True, COLOURS[3], "moved, beyond noise and shift"),
         ):
             of_kind = [row for row in rows if (row[0] in moved) == chosen]
-            axes.plot(
+            axes.errorbar(
                 [before for _, before, _ in of_kind],
                 [after / before for _, before, after in of_kind],
-                "o",
+                yerr=_intervals([(new[block].statistics, before) for block, before, _ in of_kind]),
+                fmt="o",
                 color=colour,
                 markersize=3.5,
+                elinewidth=0.6,
                 label=f"{len(of_kind)} blocks: {label}",
             )
         shift = compared.blocks.shift
@@ -137,6 +176,13 @@ def _save_blocks(compared: Compared, folder: Path) -> list[Path]:
         names = ("block", "old_ms", "new_ms", "moved")
         data = as_csv(names, ((b.key, before, after, b in moved) for b, before, after in rows))
         return save(figure, folder, "compare-blocks", data)
+
+
+def _intervals(of_blocks: Sequence[tuple[Statistics, float]]) -> list[list[float]]:
+    """How far the new intervals reach below and above each ratio to the old time, ms."""
+    below = [(s.value - s.low) / 1e6 / before for s, before in of_blocks]
+    above = [(s.high - s.value) / 1e6 / before for s, before in of_blocks]
+    return [below, above]
 
 
 def _save_fronts(compared: Compared, fronts: Fronts, folder: Path) -> list[Path]:

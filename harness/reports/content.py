@@ -63,6 +63,11 @@ def _front(shown: Shown, number: int) -> dict[str, Any]:
         "told": "simulated" if front.simulated else "measured",
         "verified": front.verification is not None,
         "test_images": (front.verification or {}).get("test_images"),
+        "evaluated_on": (front.verification or {}).get("evaluated_on"),
+        "caveat": front.accuracy_predictor.get("caveat"),
+        "cloud_is": "both predicted"
+        if front.settings.get("accuracy")
+        else "latency predicted, accuracy on validation images",
         "doubts": [each.what for each in shown.doubts],
         "commands": commands(front),
         "points": [_point(shown, n, point) for n, point in enumerate(front.points)],
@@ -125,19 +130,20 @@ def _few(value: float | None) -> float | None:
 def commands(front: Front) -> dict[str, str]:
     """How to get a network: `{ms}` stands for the budget, `{number}` for its place on the front.
 
-    A verified front is exported from by its device; the others network by network.
+    `one`: a network by its number. `best`: that for a budget, where the front is verified. `first`:
+    what verifies it.
     """
     where = f"--device {shlex.quote(front.device)}"
     if front.space != "digits":
         where += f" --space {shlex.quote(front.space)}"
     weights = "" if front.settings.get("supernet") else " --supernet SUPERNET"
-    if front.verification is not None:
-        return {"export": f"harness export my-network {where} --max-latency-ms {{ms}}{weights}"}
     found = {
-        "export": f"harness extract front:{{number}} my-network.pt {where}{weights}\n"
+        "one": f"harness extract front:{{number}} my-network.pt {where}{weights}\n"
         "harness export my-network --network my-network.pt"
     }
-    if not front.table.get("source"):
+    if front.verification is not None:
+        found["best"] = f"harness export my-network {where} --max-latency-ms {{ms}}{weights}"
+    elif not front.table.get("source"):
         found["first"] = f"harness verify {where}"
     return found
 

@@ -1,6 +1,6 @@
 """What it cost to find a front: training, once for all devices, and what each device adds."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from harness.deploy.front import Front
 from harness.reports.carbon import METHODS, Account, Place
@@ -8,10 +8,13 @@ from harness.reports.carbon import METHODS, Account, Place
 Line = tuple[str, str]  # what, how much
 
 
-def cost(front: Front, training: Account | None) -> Iterator[Line]:
-    """`training`: of the supernet, where it was trained here and recorded what it used."""
-    yield "the supernet, once for all devices", _training(front, training)
-    yield from _device(front)
+def cost(fronts: Sequence[Front], training: Account | None) -> Iterator[Line]:
+    """`training`: of their supernet, where it was trained here and recorded what it used."""
+    yield "the supernet, once for all devices", _training(fronts[0], training)
+    for front in fronts:
+        where = f"{front.device}, " if len(fronts) > 1 else ""
+        for what, how_much in _device(front):
+            yield f"{where}{what}", how_much
 
 
 def _training(front: Front, training: Account | None) -> str:

@@ -29,13 +29,18 @@ def templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["when"] = when
+    environment.filters |= {"when": when, "short": short}
     return environment
 
 
 def when(started_at: str) -> str:
     """`2026-11-21T20:02:56+00:00` as people write it."""
     return started_at.replace("T", " ").replace("+00:00", " UTC")
+
+
+def short(value: object) -> object:
+    """Four digits of a number; else as it is."""
+    return f"{value:.4g}" if isinstance(value, float) else value
 
 
 def save_device_page(
@@ -65,7 +70,9 @@ def save_device_page(
     return _saved(page, folder)
 
 
-def save_devices_page(shown: Sequence[Shown], figures: Iterable[Path], folder: Path) -> Path:
+def save_devices_page(
+    shown: Sequence[Shown], cost: Iterable[Line], figures: Iterable[Path], folder: Path
+) -> Path:
     """`index.html` of several devices of one space."""
     environment = templates()
     environment.filters |= {"ms": shown_ms, "top1": shown_accuracy}
@@ -77,6 +84,7 @@ def save_devices_page(shown: Sequence[Shown], figures: Iterable[Path], folder: P
             for each in shown
             for doubt in each.doubts
         ],
+        cost=list(cost),
         figures=embedded(figures),
         content=content(shown),
         plotly=plotly(),

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 INK, GRID = "#1f2937", "#e5e7eb"
 # Okabe and Ito's, which colour-blind people tell apart.
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#999999")
-CLOUD, PREDICTED, MEASURED, PUBLISHED = "#b8bec8", COLOURS[1], COLOURS[0], COLOURS[2]
+CLOUD, PREDICTED, MEASURED, PUBLISHED = "#98a2b1", COLOURS[1], COLOURS[0], COLOURS[2]
+FIXED = "#9ca3af"  # layers that do not vary
 KERNELS = {1: "#d1d5db", 3: "#56b4e9", 5: "#0072b2", 7: "#d55e00"}
 FORMATS = ("png", "svg", "pdf")
 # Which multiples of a power of ten are written out, by how many times the axis spans its start.

@@ -68,7 +68,7 @@ def test_names_with_html_in_them_are_text_in_pages_and_data(tmp_path: Path, nast
 def test_a_page_of_several_devices_shows_each_and_escapes_it(tmp_path: Path, nasty: Front) -> None:
     fronts = [some_front(), nasty]
     figures = save_fronts(fronts, tmp_path)
-    page = save_devices_page([shown(each) for each in fronts], figures, tmp_path).read_text()
+    page = save_devices_page([shown(each) for each in fronts], (), figures, tmp_path).read_text()
     assert NASTY not in page
     seen = Seen(page)
     assert [each["device"] for each in json.loads(seen.data)["fronts"]] == ["cpu", NASTY]
@@ -99,16 +99,17 @@ def test_a_front_that_is_not_verified_yet_says_so(tmp_path: Path, front: Front) 
 
 
 def test_a_verified_front_is_exported_from_by_budget_others_by_network(front: Front) -> None:
-    assert commands(front) == {
-        "export": "harness export my-network --device cpu --max-latency-ms {ms}"
-    }
+    verified = commands(front)
+    assert verified["best"] == "harness export my-network --device cpu --max-latency-ms {ms}"
+    assert "first" not in verified
     early = commands(front.unverified())
-    assert "harness extract front:{number}" in early["export"]
+    assert "harness extract front:{number}" in early["one"]
     assert early["first"] == "harness verify --device cpu"
+    assert "best" not in early
 
 
 def test_names_that_a_shell_would_act_on_are_quoted_in_commands() -> None:
-    assert "--device 'a; rm -rf b' " in commands(some_front("a; rm -rf b"))["export"]
+    assert "--device 'a; rm -rf b' " in commands(some_front("a; rm -rf b"))["best"]
 
 
 def test_an_arch_is_told_stage_by_stage() -> None:

@@ -95,7 +95,7 @@ def devices_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     fronts = [some_front("phone", 4.0), some_front("board", 2.0), some_front(NASTY)]
     fronts[1].settings["device"]["identity"]["runtime"] = "tensorrt"
     figures = save_fronts(fronts, folder)
-    return save_devices_page([shown(front) for front in fronts], figures, folder)
+    return save_devices_page([shown(front) for front in fronts], (), figures, folder)
 
 
 def test_a_page_loads_alone_and_says_nothing_on_the_console(
@@ -150,10 +150,33 @@ def test_the_page_picks_for_a_budget_what_export_picks(
     try:
         number, _ = surest(front, budget_ms)
     except InfeasibleConstraint:
-        assert "No network of this front surely takes" in told
+        assert "No network of this front takes" in told
         return
     assert f"front:{number} " in " ".join(told.split())
     assert f"harness export my-network --device cpu --max-latency-ms {budget_ms}" in told
+
+
+def test_the_end_of_an_interval_as_it_is_shown_gets_its_network(
+    opened: Opened, device_page: Path, front: Front
+) -> None:
+    opened.go(device_page)
+    for number in (3, 4, 8):
+        opened.page.click(f"tr[data-point='{number}']")
+        told = opened.page.locator("#network").inner_text()
+        shown_end = re.search(r"latency measured\s+[\d.]+ ms \([\d.]+ to ([\d.]+)\)", told)
+        assert shown_end
+        opened.ask(float(shown_end[1]))
+        assert f"front:{number} " in " ".join(opened.page.locator("#answers").inner_text().split())
+        assert surest(front, float(shown_end[1]))[0] == number
+
+
+@pytest.mark.parametrize("text", ["", "0", "-3"])
+def test_what_is_no_budget_gets_no_answer(opened: Opened, device_page: Path, text: str) -> None:
+    opened.go(device_page)
+    opened.page.fill("#budget-ms", text)
+    assert "above 0" in opened.page.locator("#answers").inner_text()
+    opened.ask(2)
+    assert "front:2" in opened.page.locator("#answers").inner_text()
 
 
 def test_the_slider_moves_the_budget_and_the_answer(opened: Opened, device_page: Path) -> None:
@@ -185,6 +208,7 @@ def test_devices_and_runtimes_are_toggled(opened: Opened, devices_page: Path) ->
     assert fronts() == 4
     page.click("[data-toggle=runtime] >> text=tensorrt")
     assert cards() == [NASTY]
+    assert page.locator("[data-toggle=device] >> text=board").is_disabled()
     page.click("[data-toggle=device] >> text=phone")
     assert cards() == ["phone", NASTY]
     page.click("[data-toggle=cloud]")

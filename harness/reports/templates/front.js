@@ -14,27 +14,18 @@
   let budget = null, chosen = null;
 
   // Values as a reader wants them.
-  const ms = (value) => Number(value.toPrecision(4)).toString();
   const pct = (value) => value.toFixed(1);
   const range = (ends, show) => (ends ? ` (${show(ends[0])} to ${show(ends[1])})` : "");
   const count = (value) => (value >= 1e6 ? `${(value / 1e6).toPrecision(3)}M` : `${(value / 1e3).toPrecision(3)}k`);
   const x = (point) => point.ms_measured ?? point.ms;
   const y = (point) => point.accuracy_measured ?? point.accuracy;
-  // What it surely takes at most: the upper end of the best interval that is known.
-  const surely = (point) => (point.ms_measured === null
-    ? (point.ms_interval ?? [0, point.ms])[1] : (point.ms_measured_interval ?? [0, point.ms_measured])[1]);
-  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  // What counts against a budget, as it is shown: the upper end of the best interval that is known.
+  const upper = (point) => Number(ms(point.ms_measured === null
+    ? (point.ms_interval ?? [0, point.ms])[1] : (point.ms_measured_interval ?? [0, point.ms_measured])[1]));
   const isOn = (front) => !off.device.has(front.device) && !off.runtime.has(front.runtime);
 
   // Plotly takes some tags in texts: names from files stay text.
   const plain = (text) => String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
-
-  function element(tag, attributes = {}, ...children) {
-    const made = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-    made.append(...children);
-    return made;
-  }
 
   function facts(front, point) {
     const told = front.told === "simulated" ? "simulated whole" : "measured";
@@ -43,8 +34,9 @@
       : `${ms(point.ms_measured)} ms${front.told === "simulated" ? "" : range(point.ms_measured_interval, ms)}`]);
     if (point.ms_wall !== null) rows.push(["wall clock, median", `${ms(point.ms_wall)} ms`]);
     rows.push(["accuracy predicted", `${pct(point.accuracy)} %${range(point.accuracy_interval, pct)}`]);
+    const where = front.evaluated_on && front.evaluated_on !== "the device" ? `, ${front.evaluated_on}` : "";
     rows.push(["accuracy on test images", point.accuracy_measured === null ? "not evaluated"
-      : `${pct(point.accuracy_measured)} %${range(point.accuracy_measured_interval, pct)}`]);
+      : `${pct(point.accuracy_measured)} %${range(point.accuracy_measured_interval, pct)}${where}`]);
     return rows;
   }
 
@@ -61,7 +53,8 @@
     return { type: "data", symmetric: false, array: lengths(1), arrayminus: lengths(0), thickness: 1, width: 2 };
   }
 
-  const labels = { bgcolor: "#ffffff", bordercolor: "#8a93a0", font: { color: "#1f2937", size: 12 }, align: "left" };
+  const labels = { bgcolor: "#ffffff", bordercolor: "#8a93a0", align: "left",
+    font: { color: "#1f2937", size: plot.clientWidth < 600 ? 10 : 12 } };
 
   function tracesOf(front, index) {
     const mine = front.points.map((_, number) => [index, number]);
@@ -70,7 +63,7 @@
     const measured = front.points.filter((point) => point.ms_measured !== null);
     const tint = one ? { predicted: "#e69f00", measured: "#0072b2" } : { predicted: front.colour, measured: front.colour };
     const traces = [{
-      name: "random sub-networks", x: front.cloud.map((dot) => dot[0]), y: front.cloud.map((dot) => dot[1]),
+      name: `random sub-networks (${plain(front.cloud_is)})`, x: front.cloud.map((dot) => dot[0]), y: front.cloud.map((dot) => dot[1]),
       mode: "markers", marker: { color: one ? colour("--cloud") : front.colour, size: 4, opacity: one ? 0.8 : 0.35 },
       hovertemplate: "a random sub-network<br>%{x:.4g} ms, %{y:.1f} %<extra></extra>", hoverlabel: labels, kind: "cloud",
     }, {
@@ -123,15 +116,26 @@
   function accuracies() {
     const values = fronts.filter(isOn).flatMap((f) => [...f.points.flatMap((p) =>
       [p.accuracy, y(p), ...(p.accuracy_measured_interval ?? [])]), ...(one ? f.others.map((o) => o.accuracy) : [])]);
+    if (!values.length) return [0, 100];
     const [low, high] = [Math.min(...values), Math.max(...values)];
     const margin = Math.max(0.5, high - low);
     return [low - 0.5 * margin, high + 0.1 * margin];
   }
 
-  // Every digit is written out where the axis is short enough.
-  function step() {
-    const values = fronts.filter(isOn).flatMap((f) => f.points.map(x));
-    return Math.max(...values) < 12 * Math.min(...values) && plot.clientWidth > 600 ? "D1" : "D2";
+  // Which multiples of a power of ten are written out, by how far the axis reaches.
+  const STEPS = [[2.5, [1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9]], [5, [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8]],
+    [20, [1, 1.5, 2, 3, 4, 5, 7]], [Infinity, [1, 2, 5]]];
+  function ticks(low, high) {
+    const reach = (high / low) * (plot.clientWidth < 600 ? 2.5 : 1);
+    const steps = STEPS.find(([most]) => reach < most)[1], found = [];
+    for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power += 1) {
+      for (const step of steps) found.push(Number((step * 10 ** power).toPrecision(3)));
+    }
+    return { tickvals: found, ticktext: found.map(String) };
+  }
+  function latencies() {
+    const values = fronts.filter(isOn).flatMap((f) => [...f.points.flatMap((p) => [p.ms, x(p)]), ...(one ? f.others.map((o) => o.ms) : [])]);
+    return values.length ? [Math.min(...values) / 1.08, Math.max(...values) * 1.08] : [1, 10];
   }
 
   function layout() {
@@ -139,8 +143,8 @@
     return {
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: colour("--ink"), size: 12 },
       margin: { l: 55, r: 15, t: 30, b: 60 }, hovermode: "closest", dragmode: narrow ? false : "zoom",
-      xaxis: { ...axis(one ? `latency, ms (${plain(fronts[0].origin)})` : "latency, ms"), type: "log", dtick: step(), tickformat: "~r",
-        minor: { dtick: "D1", showgrid: false } },
+      xaxis: { ...axis(one ? `latency, ms (${plain(fronts[0].origin)})` : "latency, ms"), type: "log",
+        range: latencies().map(Math.log10), ...ticks(...latencies()) },
       yaxis: { ...axis("top-1 accuracy, %"), range: accuracies() },
       modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("--soft"), activecolor: colour("--ink") },
       legend: { orientation: "h", yanchor: "bottom", y: 1, x: 0, font: { size: 11 } }, shapes: marks().shapes,
@@ -160,14 +164,14 @@
   function pick(front) {
     let best = null;
     front.points.forEach((point, number) => {
-      const fits = surely(point) <= budget && (!front.verified || point.ms_measured !== null);
+      const fits = upper(point) <= budget && (!front.verified || point.ms_measured !== null);
       if (fits && (best === null || y(point) > y(front.points[best]))) best = number;
     });
     return best;
   }
 
-  function command(front, number) {
-    const text = front.commands.export.replaceAll("{ms}", String(budget)).replaceAll("{number}", String(number));
+  function command(template, number) {
+    const text = template.replaceAll("{ms}", String(budget)).replaceAll("{number}", String(number));
     const pre = element("pre", {}, text);
     const copy = element("button", { type: "button" }, "copy");
     copy.addEventListener("click", async () => {
@@ -181,78 +185,55 @@
     return element("div", { class: "command" }, pre, copy);
   }
 
+  function howToGet(front, template, number) {
+    const told = ["It writes .pt2, .onnx and .tflite files (float and int8), each loaded again and compared, with a card."];
+    if (template.includes("SUPERNET")) {
+      told.push(`SUPERNET: a file with trained weights, yours or the authors' (harness fetch ${data.space}); the search needed none.`);
+    }
+    return [command(template, number), element("p", { class: "small soft" }, told.join(" "))];
+  }
+
+  // What the figures of a network that was picked leave out.
+  function remarks(front, point) {
+    const found = [];
+    if (front.doubts.length) found.push(`Mind: ${front.doubts.join("; ")}.`);
+    if (point.accuracy_measured === null && front.caveat) found.push(`Accuracies: ${front.caveat}.`);
+    if (point.ms_wall !== null && point.ms_wall > budget) {
+      found.push(`The budget is kept at the machine's full speed (${front.origin}); on the wall clock, slow moments included, it took ${ms(point.ms_wall)} ms in the middle.`);
+    }
+    if (point.accuracy_measured !== null) {
+      found.push(`Intervals are of 95 %, within one session of measuring; accuracy on ${front.test_images} test images. Being picked among `
+        + `${front.points.length} for that accuracy flatters it a little.`);
+    }
+    return found;
+  }
+
   function answer(front, index) {
     const card = element("div", { class: "card", "data-device": front.device });
     const swatch = element("span", { class: "swatch", style: `background:${front.colour}` });
     card.append(element("h3", {}, ...(one ? [] : [swatch]), one ? `Within ${ms(budget)} ms` : front.device));
     const number = pick(front);
     if (number === null) {
-      const fastest = Math.min(...front.points.map(surely));
-      card.append(element("p", {}, `No network of this front surely takes ${ms(budget)} ms or less; the fastest takes up to ${ms(fastest)} ms.`));
+      const fastest = Math.min(...front.points.map(upper));
+      card.append(element("p", {}, `No network of this front takes ${ms(budget)} ms or less; the fastest takes up to ${ms(fastest)} ms.`));
       return card;
     }
     const point = front.points[number];
     const show = element("button", { type: "button" }, `front:${number}`);
-    show.addEventListener("click", () => choose(index, number));
-    card.append(element("div", { class: "figures" }, show, ` ${pct(y(point))} % in ${ms(x(point))} ms`));
+    show.addEventListener("click", () => choose(index, number, true));
+    const guessed = (measured) => (measured === null ? " (predicted)" : "");
+    card.append(element("div", { class: "figures" }, show, ` ${pct(y(point))} %${guessed(point.accuracy_measured)} in `
+      + `${ms(x(point))} ms${guessed(point.ms_measured)}`));
     const list = element("dl", { class: "small" });
     for (const [name, value] of facts(front, point)) list.append(element("dt", {}, name), element("dd", {}, value));
     card.append(list);
-    const doubts = front.doubts.join("; ");
-    card.append(element("p", { class: "small soft" }, doubts ? `Mind: ${doubts}.`
-      : `Intervals are of 95 %; accuracy on ${front.test_images} test images.`));
+    for (const text of remarks(front, point)) card.append(element("p", { class: "small soft" }, text));
     if (front.commands.first) card.append(element("p", { class: "small" }, "To have it measured first: ", element("code", {}, front.commands.first)));
-    card.append(command(front, number));
-    if (front.commands.export.includes("SUPERNET")) {
-      card.append(element("p", { class: "small soft" }, "SUPERNET: a file with trained weights, yours or the authors' (harness fetch); the search needed none."));
-    }
+    card.append(...howToGet(front, front.commands.best ?? front.commands.one, number));
     return card;
   }
 
-  const SVG = "http://www.w3.org/2000/svg";
-  function shape(tag, attributes, text) {
-    const made = document.createElementNS(SVG, tag);
-    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-    if (text !== undefined) made.textContent = text;
-    return made;
-  }
-
-  function drawing(point) {
-    const step = 34, top = 22, height = 120, bottom = 46;
-    const widest = Math.sqrt(Math.max(...point.layers.map((layer) => layer.width ?? 0)));
-    const slowest = Math.max(...point.layers.map((layer) => layer.ms ?? 0));
-    const svg = shape("svg", { width: step * point.layers.length + 10, height: top + height + bottom, role: "img",
-      "aria-label": `layers: ${point.stages.join(" | ")}` });
-    point.layers.forEach((layer, place) => {
-      const left = 5 + step * place, middle = left + step / 2 - 2;
-      if (place && layer.stage !== point.layers[place - 1].stage) {
-        svg.append(shape("line", { x1: left - 2, x2: left - 2, y1: top, y2: top + height + bottom - 8, stroke: colour("--line") }));
-      }
-      if (!layer.kind) {
-        svg.append(shape("rect", { x: left, y: top + height - 12, width: step - 4, height: 12, fill: "none",
-          stroke: colour("--soft"), "stroke-dasharray": "2 3" }));
-        return;
-      }
-      const tall = Math.max(4, (height * Math.sqrt(layer.width)) / widest);
-      const fill = layer.stage === null ? colour("--cloud") : data.kernels[layer.kernel] ?? colour("--cloud");
-      const box = shape("rect", { x: left, y: top + height - tall, width: step - 4, height: tall, rx: 3, fill });
-      const expands = layer.expand === null ? "" : `, x${Number(layer.expand.toPrecision(2))}`;
-      const part = layer.ms === null ? "" : `; about ${ms(layer.ms)} ms of the network`;
-      box.append(shape("title", {}, `${layer.kind} ${layer.kernel}x${layer.kernel}${expands}, ${layer.width} channels inside, `
-        + `${layer.out} out, ${layer.pixels} pixels in, stride ${layer.stride}${part}`));
-      svg.append(box);
-      const over = layer.expand === null ? "" : `k${layer.kernel} x${Number(layer.expand.toPrecision(2))}`;
-      svg.append(shape("text", { x: middle, y: top + height - tall - 4, "text-anchor": "middle", style: "font-size:9px" }, over));
-      svg.append(shape("text", { x: middle, y: top + height + 12, "text-anchor": "middle", style: "font-size:9px" }, String(layer.out)));
-      svg.append(shape("text", { x: middle, y: top + height + 23, "text-anchor": "middle", style: "font-size:9px" }, `${layer.pixels}px`));
-      if (layer.ms !== null && slowest) {
-        svg.append(shape("rect", { x: left, y: top + height + 29, width: ((step - 4) * layer.ms) / slowest, height: 5, fill: colour("--soft") }));
-      }
-    });
-    return svg;
-  }
-
-  function choose(index, number) {
+  function choose(index, number, show = false) {
     chosen = { front: index, number };
     const front = fronts[index], point = front.points[number];
     const box = document.getElementById("network");
@@ -266,7 +247,9 @@
       legend.append(element("span", { class: "swatch", style: `background:${fill}` }), `${kernel}x${kernel}  `);
     }
     legend.append(`Height: channels inside (root); x: how many times the input's; below: channels out, pixels in; dotted: left out.${timed}`);
-    box.replaceChildren(title, element("div", { class: "drawing" }, drawing(point)), legend, list);
+    box.replaceChildren(title, element("div", { class: "drawing" }, drawing(point, data.kernels)), legend, list,
+      ...howToGet(front, front.commands.one, number));
+    if (show) box.scrollIntoView({ block: "nearest" });
     document.querySelectorAll("tr[data-point]").forEach((row) =>
       row.classList.toggle("chosen", one && Number(row.dataset.point) === number));
     if (plot.data) showMarks();
@@ -274,7 +257,7 @@
 
   // The slider runs over latencies, each step as many percent more.
   const slider = document.getElementById("budget"), exact = document.getElementById("budget-ms");
-  const all = fronts.flatMap((front) => front.points.map(surely));
+  const all = fronts.flatMap((front) => front.points.map(upper));
   const least = Math.min(...all), most = Math.max(...all);
   const ofSlider = (value) => least * Math.pow(most / least, value / 1000);
 
@@ -286,7 +269,11 @@
 
   let waiting = false;
   function ask(value, from) {
-    if (!(value > 0)) return;
+    exact.classList.toggle("wrong", !(value > 0));
+    if (!(value > 0)) {
+      document.getElementById("answers").replaceChildren("A budget is a number of milliseconds above 0.");
+      return;
+    }
     set(value, from);
     if (waiting) return;
     waiting = true;
@@ -298,7 +285,8 @@
 
   function update() {
     const on = fronts.filter(isOn);
-    document.getElementById("answers").replaceChildren(...on.map((front) => answer(front, fronts.indexOf(front))));
+    const cards = on.length ? on.map((front) => answer(front, fronts.indexOf(front))) : ["All devices are switched off."];
+    document.getElementById("answers").replaceChildren(...cards);
     const found = one ? pick(fronts[0]) : null;
     if (found !== null) choose(0, found);
     else if (plot.data) showMarks();
@@ -317,14 +305,25 @@
     button.addEventListener("click", () => {
       if (!off[kind].delete(value)) off[kind].add(value);
       button.setAttribute("aria-pressed", String(!off[kind].has(value)));
+      showToggles();
       showVisible();
       update();
     });
     return button;
   }
+  // A device whose runtime is off cannot be on.
+  function showToggles() {
+    fronts.forEach((front) => {
+      const button = document.querySelector(`[data-front="${fronts.indexOf(front)}"]`);
+      button.disabled = off.runtime.has(front.runtime);
+      button.setAttribute("aria-pressed", String(isOn(front)));
+    });
+  }
   if (!one) {
     const row = document.getElementById("toggles");
-    row.append("devices: ", ...fronts.map((front) => toggle("device", front.device, front.device, front.colour)));
+    const devices = fronts.map((front) => toggle("device", front.device, front.device, front.colour));
+    devices.forEach((button, index) => button.setAttribute("data-front", index));
+    row.append("devices: ", ...devices);
     const runtimes = [...new Set(fronts.map((front) => front.runtime))];
     if (runtimes.length > 1) row.append(" runtimes: ", ...runtimes.map((name) => toggle("runtime", name, name)));
     const cloud = element("button", { type: "button", "aria-pressed": "false", "data-toggle": "cloud" }, "random sub-networks");
@@ -336,15 +335,17 @@
     row.append(" ", cloud);
   }
 
-  document.querySelectorAll("tr[data-point]").forEach((row) =>
-    row.addEventListener("click", () => choose(0, Number(row.dataset.point))));
+  document.querySelectorAll("tr[data-point]").forEach((row) => {
+    row.addEventListener("click", () => choose(0, Number(row.dataset.point), true));
+    row.addEventListener("keydown", (event) => { if (event.key === "Enter") row.click(); });
+  });
   document.documentElement.addEventListener("themechange", () => {
     Plotly.react(plot, traces(), layout());
     if (chosen) choose(chosen.front, chosen.number);
   });
 
   // At first a budget that every front has a network for.
-  const fastest = fronts.map((front) => Math.min(...front.points.map(surely)));
+  const fastest = fronts.map((front) => Math.min(...front.points.map(upper)));
   set(readable(Math.max(ofSlider(500), ...fastest)), null);
   update();
   Plotly.newPlot(plot, traces(), layout(), { responsive: true, displaylogo: false,
@@ -352,6 +353,11 @@
     plot.on("plotly_click", (event) => {
       const which = event.points[0].customdata;
       if (which) choose(which[0], which[1]);
+    });
+    plot.on("plotly_relayout", (change) => {
+      if (!Object.keys(change).some((name) => name.startsWith("xaxis.range") || name.startsWith("xaxis.autorange"))) return;
+      const { tickvals, ticktext } = ticks(...plot._fullLayout.xaxis.range.map((end) => 10 ** end));
+      Plotly.relayout(plot, { "xaxis.tickvals": tickvals, "xaxis.ticktext": ticktext });
     });
     requestAnimationFrame(() => requestAnimationFrame(() => { document.documentElement.dataset.ready = "yes"; }));
   });
