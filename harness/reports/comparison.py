@@ -1,5 +1,6 @@
 """Two tables of a device, and what the newer one does to its front, as figures and a page."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,10 @@ from harness.reports.page import embedded, templates
 from harness.reports.style import CLOUD, COLOURS, INK, as_csv, drawing, plain, save, written_out
 from harness.search.objectives import Found
 from harness.spaces.block import Block
-from harness.tables.compare import Comparison
-from harness.tables.record import Statistics
+from harness.tables.compare import Comparison, noise
 from harness.tables.table import Table
 
+_Z95 = 1.96
 WORTHWHILE = 0.3  # points of accuracy that a new search has to gain
 _ALONG = 50  # accuracies at which two fronts are compared
 
@@ -144,9 +145,12 @@ def _save_blocks(compared: Compared, folder: Path) -> list[Path]:
     clock = compared.old.clock
     old, new = compared.old.blocks(clock), compared.new.blocks(clock)
     moved = {each.block for each in compared.blocks.moved}
+    blocks = sorted(old.keys() & new.keys())
+    sides = [[table[block].statistics for block in blocks] for table in (old, new)]
+    spread = _Z95 * np.hypot(*(noise(statistics) for statistics in sides))
     rows = [
-        (block, old[block].statistics.value / 1e6, new[block].statistics.value / 1e6)
-        for block in sorted(old.keys() & new.keys())
+        (block, before.value / 1e6, after.value / 1e6, float(log_ratio))
+        for block, before, after, log_ratio in zip(blocks, *sides, spread, strict=True)
     ]
     with drawing(compared.new.device, font_size=9) as plt:
         figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
@@ -156,9 +160,12 @@ def _save_blocks(compared: Compared, folder: Path) -> list[Path]:
         ):
             of_kind = [row for row in rows if (row[0] in moved) == chosen]
             axes.errorbar(
-                [before for _, before, _ in of_kind],
-                [after / before for _, before, after in of_kind],
-                yerr=_intervals([(new[block].statistics, before) for block, before, _ in of_kind]),
+                [before for _, before, _, _ in of_kind],
+                [after / before for _, before, after, _ in of_kind],
+                yerr=[
+                    [after / before * (1 - math.exp(-log)) for _, before, after, log in of_kind],
+                    [after / before * (math.exp(log) - 1) for _, before, after, log in of_kind],
+                ],
                 fmt="o",
                 color=colour,
                 markersize=3.5,
@@ -173,16 +180,9 @@ def _save_blocks(compared: Compared, folder: Path) -> list[Path]:
         axes.set_ylabel("new over old")
         plain(axes)
         axes.legend(fontsize=7, framealpha=0.95)
-        names = ("block", "old_ms", "new_ms", "moved")
-        data = as_csv(names, ((b.key, before, after, b in moved) for b, before, after in rows))
+        names = ("block", "old_ms", "new_ms", "log_noise_95", "moved")
+        data = as_csv(names, ((block.key, *more, block in moved) for block, *more in rows))
         return save(figure, folder, "compare-blocks", data)
-
-
-def _intervals(of_blocks: Sequence[tuple[Statistics, float]]) -> list[list[float]]:
-    """How far the new intervals reach below and above each ratio to the old time, ms."""
-    below = [(s.value - s.low) / 1e6 / before for s, before in of_blocks]
-    above = [(s.high - s.value) / 1e6 / before for s, before in of_blocks]
-    return [below, above]
 
 
 def _save_fronts(compared: Compared, fronts: Fronts, folder: Path) -> list[Path]:

@@ -6,6 +6,7 @@ shift is told apart from what single blocks did on top of it.
 
 import math
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,7 +134,7 @@ def _interval_of_median(change: Floats) -> tuple[float, float]:
 
 def _moved(pairs: list[tuple[Record, Record]], beyond: Floats) -> tuple[Moved, ...]:
     """The pairs whose change beyond the shift is neither noise nor small, [pairs] log ratios."""
-    old, new = (_noise([pair[side].statistics for pair in pairs]) for side in (0, 1))
+    old, new = (noise([pair[side].statistics for pair in pairs]) for side in (0, 1))
     within = old**2 + new**2
     # Most blocks did not move, so their changes show the real noise. What it exceeds the records'
     # by comes between campaigns: it was the same for blocks that repeat well and badly.
@@ -160,7 +161,7 @@ def _move(pair: tuple[Record, Record], beyond: float, p: float) -> Moved:
     return Moved(old.blocks[0], *times, math.exp(beyond), p)
 
 
-def _noise(statistics: list[Statistics]) -> Floats:
+def noise(statistics: Sequence[Statistics]) -> Floats:
     """Standard deviation of each record's log, at least that of the median record.
 
     From the interval or from the halves (their mean is typically off by half of their difference),
