@@ -21,6 +21,7 @@ from harness.effort import FULL
 from harness.pipeline.job import Run
 from harness.pipeline.supernet import evaluate_subnets
 from harness.predictors.accuracy import fit
+from harness.reports.style import COLOURS, as_csv, drawing, plain, save
 from harness.search.archive import search_front
 from harness.search.objectives import Cost, Objectives
 from harness.spaces.cost import CostTable
@@ -90,27 +91,21 @@ def show(rows: list[tuple[float, ...]], output: Path) -> None:
 
 
 def draw(rows: list[tuple[float, ...]], output: Path) -> None:
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
-    colours = ("#1d4ed8", "#d97706", "#047857")
-    for column, (limit, colour) in enumerate(zip(LIMITS, colours, strict=True), start=2):
-        errors, accuracies = ([row[index] for row in rows] for index in (1, column))
-        axes.scatter(errors, accuracies, s=22, color=colour, label=f"within {limit:g}M MACs")
-    axes.set_xscale("log")
-    axes.set_xticks([1, 1.5, 2, 3, 4], ["1", "1.5", "2", "3", "4"])
-    axes.minorticks_off()
-    axes.set_xlabel("error of the accuracy predictor on unseen sub-networks, RMSE in points")
-    axes.set_ylabel("validation accuracy of what its search found, %")
-    axes.set_title("a better predictor finds better networks", loc="left", fontweight="bold")
-    axes.grid(visible=True, which="both", color="#e5e7eb", linewidth=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
-    figure.savefig(output, dpi=130)
-    plt.close(figure)
+    with drawing("predictor-error") as plt:
+        figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+        for column, (limit, colour) in enumerate(zip(LIMITS, COLOURS, strict=False), start=2):
+            errors, accuracies = ([row[index] for row in rows] for index in (1, column))
+            axes.scatter(errors, accuracies, s=22, color=colour, label=f"within {limit:g}M MACs")
+        axes.set_xscale("log")
+        axes.set_xticks([1, 1.5, 2, 3, 4], ["1", "1.5", "2", "3", "4"])
+        axes.minorticks_off()
+        axes.set_xlabel("error of the accuracy predictor on unseen sub-networks, RMSE in points")
+        axes.set_ylabel("validation accuracy of what its search found, %")
+        axes.set_title("a better predictor finds better networks", loc="left", fontweight="bold")
+        plain(axes)
+        axes.legend(frameon=False)
+        names = ("subnets", "rmse", *(f"within_{limit:g}m_macs" for limit in LIMITS))
+        save(figure, output.parent, output.stem, as_csv(names, rows))
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from harness.reports.style import COLOURS, INK, as_csv, drawing, plain, save
 from harness.spaces.digits import DIGITS
 from harness.spaces.genome import decode, sample
 from harness.training import loop
@@ -44,7 +45,6 @@ SUBNETS = 60  # random ones that judge a run; the same for all runs
 RATES = {1: (0.1, 0.2, 0.4), 4: (0.4, 0.8, 1.6)}  # candidates, by sub-networks a step
 TUNING_SEED = 1000
 JUDGES_SEED = {"validation": 41, "test": 42}
-COLOURS = ("#1d4ed8", "#d97706", "#b45309", "#047857")
 
 
 @dataclass(frozen=True)
@@ -208,41 +208,42 @@ def spread(values: list[float]) -> str:
 
 
 def draw(runs: dict[str, list[Run]], output: Path) -> None:
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
-    rng = np.random.default_rng(0)
-    for place, results in enumerate(runs.values()):
-        for seed, run in enumerate(results):
-            x = place + 0.25 * (seed - (len(results) - 1) / 2)
-            jitter = x + rng.uniform(-0.06, 0.06, len(run.random))
-            axes.scatter(jitter, run.random, s=9, color=COLOURS[place], alpha=0.5, linewidth=0)
-            axes.hlines(mean(run), x - 0.09, x + 0.09, color="#111827", linewidth=1.8, zorder=3)
-            axes.plot(x, run.largest, "^", markersize=7, markerfacecolor="white", color="#111827")
-            axes.plot(x, run.smallest, "v", markersize=7, markerfacecolor="white", color="#111827")
-    key: dict[str, Any] = {"color": "#111827", "markerfacecolor": "white", "linestyle": "none"}
-    marks = [
-        axes.plot([], [], "o", markersize=3, color="#6b7280", label="random sub-network")[0],
-        axes.plot([], [], color="#111827", linewidth=1.8, label="their mean")[0],
-        axes.plot([], [], marker="^", label="largest", **key)[0],
-        axes.plot([], [], marker="v", label="smallest", **key)[0],
-    ]
-    figure.legend(handles=marks, loc="outside lower center", ncols=4, frameon=False)
-    axes.set_xticks(range(len(runs)), list(runs))
-    axes.tick_params(axis="x", length=0)
-    axes.set_ylabel("accuracy on test images, %")
-    axes.set_title(
-        "the same sub-networks after four ways of training, a column a seed",
-        loc="left",
-        fontweight="bold",
-    )
-    axes.grid(visible=True, axis="y", color="#e5e7eb", linewidth=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(output, dpi=130)
-    plt.close(figure)
+    with drawing("shrinking") as plt:
+        figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
+        rng = np.random.default_rng(0)
+        for place, results in enumerate(runs.values()):
+            for seed, run in enumerate(results):
+                x = place + 0.25 * (seed - (len(results) - 1) / 2)
+                jitter = x + rng.uniform(-0.06, 0.06, len(run.random))
+                axes.scatter(jitter, run.random, s=9, color=COLOURS[place], alpha=0.5, linewidth=0)
+                axes.hlines(mean(run), x - 0.09, x + 0.09, color=INK, linewidth=1.8, zorder=3)
+                axes.plot(x, run.largest, "^", markersize=7, markerfacecolor="white", color=INK)
+                axes.plot(x, run.smallest, "v", markersize=7, markerfacecolor="white", color=INK)
+        key: dict[str, Any] = {"color": INK, "markerfacecolor": "white", "linestyle": "none"}
+        marks = [
+            axes.plot([], [], "o", markersize=3, color="#6b7280", label="random sub-network")[0],
+            axes.plot([], [], color=INK, linewidth=1.8, label="their mean")[0],
+            axes.plot([], [], marker="^", label="largest", **key)[0],
+            axes.plot([], [], marker="v", label="smallest", **key)[0],
+        ]
+        figure.legend(handles=marks, loc="outside lower center", ncols=4, frameon=False)
+        axes.set_xticks(range(len(runs)), list(runs))
+        axes.tick_params(axis="x", length=0)
+        axes.set_ylabel("accuracy on test images, %")
+        axes.set_title(
+            "the same sub-networks after four ways of training, a column a seed",
+            loc="left",
+            fontweight="bold",
+        )
+        plain(axes, "y")
+        rows = [
+            (name, seed, top1)
+            for name, results in runs.items()
+            for seed, run in enumerate(results)
+            for top1 in run.random
+        ]
+        data = as_csv(("training", "seed", "accuracy"), rows)
+        save(figure, output.parent, output.stem, data)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,8 @@ from harness.predictors.accuracy_source import accuracy_source
 from harness.predictors.choice import latency_predictor
 from harness.predictors.few_shot import fit
 from harness.predictors.latency import LatencyPredictor
+from harness.reports.style import KERNELS as COLOURS
+from harness.reports.style import as_csv, drawing, save
 from harness.search.archive import search_front
 from harness.search.objectives import Cost, Found, Objectives
 from harness.spaces.arch import Arch
@@ -48,7 +50,6 @@ EVALUATIONS = 40_000
 ACCURACIES = tuple(np.arange(79.0, 83.6, 0.5))  # percent, as the released predictor has them
 WHICH = f"mean of {len(ACCURACIES)} at predicted {ACCURACIES[0]:g} to {ACCURACIES[-1]:g} %"
 KERNELS = (3, 5, 7)
-COLOURS = ("#56b4e9", "#0072b2", "#d55e00")
 
 
 @dataclass(frozen=True)
@@ -167,51 +168,49 @@ def _is_simulated(name: str) -> bool:
 
 
 def draw(looks: dict[str, Look], output: Path) -> None:
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
     simulated = [n for n in looks if n in profile_paths(Path()) and _is_simulated(n)]
     names = list(looks)
-    figure, panels = plt.subplots(1, 3, figsize=(11, 1.6 + 0.45 * len(names)), sharey=True)
-    for panel, part, title in zip(
-        panels, ("layers", "ops"), ("layers by kernel", "their operations by kernel"), strict=False
-    ):
-        left = np.zeros(len(names))
-        for kernel, colour in zip(KERNELS, COLOURS, strict=True):
-            share = np.array([getattr(looks[n], f"{part}_{kernel}x{kernel}") for n in names])
-            panel.barh(names, share, left=left, color=colour, label=f"{kernel}x{kernel}")
-            for row, (start, width) in enumerate(zip(left, share, strict=True)):
-                if width > 0.09:
-                    middle = start + width / 2
-                    text = f"{width:.0%}"
-                    ink = "black" if kernel == KERNELS[0] else "white"
-                    panel.text(middle, row, text, ha="center", va="center", color=ink, fontsize=9)
-            left += share
-        panel.set_xlim(0, 1)
-        panel.set_title(title, loc="left", fontweight="bold", fontsize=10)
-        panel.set_xticks([])
-    panels[0].legend(ncols=3, loc="upper left", bbox_to_anchor=(0, -0.02), frameon=False)
-    widths = [looks[name].expand for name in names]
-    panels[2].barh(names, widths, color="#009e73")
-    for row, name in enumerate(names):
-        text = f"{looks[name].expand:.2f} x, {looks[name].depth:.1f} layers"
-        panels[2].text(0.1, row, text, va="center", color="white")
-    title = "width: inner over input channels"
-    panels[2].set_title(title, loc="left", fontweight="bold", fontsize=10)
-    panels[2].set_xticks([])
-    for panel in panels:
-        panel.spines[:].set_visible(False)
-        panel.tick_params(left=False)
-    panels[0].invert_yaxis()
-    panels[0].set_yticks(
-        range(len(names)), [f"{n}\n(simulated)" if n in simulated else n for n in names]
-    )
-    figure.suptitle(f"networks found for each device, {WHICH}")
-    figure.tight_layout()
-    figure.savefig(output, dpi=130)
-    plt.close(figure)
+    with drawing("specialised") as plt:
+        figure, panels = plt.subplots(1, 3, figsize=(11, 1.6 + 0.45 * len(names)), sharey=True)
+        titles = ("layers by kernel", "their operations by kernel")
+        for panel, part, title in zip(panels, ("layers", "ops"), titles, strict=False):
+            left = np.zeros(len(names))
+            for kernel in KERNELS:
+                share = np.array([getattr(looks[n], f"{part}_{kernel}x{kernel}") for n in names])
+                label, colour = f"{kernel}x{kernel}", COLOURS[kernel]
+                panel.barh(names, share, left=left, color=colour, label=label)
+                for row, (start, width) in enumerate(zip(left, share, strict=True)):
+                    if width > 0.09:
+                        middle = start + width / 2
+                        text = f"{width:.0%}"
+                        ink = "black" if kernel == KERNELS[0] else "white"
+                        where = {"ha": "center", "va": "center", "fontsize": 9}
+                        panel.text(middle, row, text, color=ink, **where)
+                left += share
+            panel.set_xlim(0, 1)
+            panel.set_title(title, loc="left", fontweight="bold", fontsize=10)
+            panel.set_xticks([])
+        panels[0].legend(ncols=3, loc="upper left", bbox_to_anchor=(0, -0.02), frameon=False)
+        widths = [looks[name].expand for name in names]
+        panels[2].barh(names, widths, color="#009e73")
+        for row, name in enumerate(names):
+            text = f"{looks[name].expand:.2f} x, {looks[name].depth:.1f} layers"
+            panels[2].text(0.1, row, text, va="center", color="white")
+        title = "width: inner over input channels"
+        panels[2].set_title(title, loc="left", fontweight="bold", fontsize=10)
+        panels[2].set_xticks([])
+        for panel in panels:
+            panel.spines[:].set_visible(False)
+            panel.tick_params(left=False)
+        panels[0].invert_yaxis()
+        panels[0].set_yticks(
+            range(len(names)), [f"{n}\n(simulated)" if n in simulated else n for n in names]
+        )
+        figure.suptitle(f"networks found for each device, {WHICH}")
+        figure.set_layout_engine("tight")
+        columns = tuple(Look.__dataclass_fields__)
+        rows = [(name, *asdict(looks[name]).values()) for name in names]
+        save(figure, output.parent, output.stem, as_csv(("device", *columns), rows))
 
 
 if __name__ == "__main__":
