@@ -4,12 +4,13 @@ import signal
 import sys
 from typing import NoReturn
 
+from harness.cli import reporting
 from harness.cli.catalogues import devices_app, tables_app
 from harness.cli.commands import app
 from harness.cli.training import accuracy_app
 from harness.errors import HarnessError, Interrupted
 
-__all__ = ["app", "main"]
+__all__ = ["app", "main", "reporting"]
 
 app.add_typer(accuracy_app, name="accuracy")
 app.add_typer(devices_app, name="devices")

@@ -242,53 +242,6 @@ def verify(
 
 
 @app.command()
-def breakdown(
-    device: DeviceName,
-    arch: Annotated[
-        list[str],
-        typer.Option(help="`front:7`, an arch or network file; `@3` for three calls; repeat."),
-    ],
-    space: SpaceName = "digits",
-    ops: Annotated[
-        bool, typer.Option("--ops", help="By type of operator too, profiled on the device.")
-    ] = False,
-    benchmark_model: BenchmarkModel = None,
-    root: Root = HERE,
-) -> None:
-    """Where the time and energy of a network, or of a request to several, go."""
-    from harness.pipeline import breakdown as step
-    from harness.pipeline.benchmark import check_profiles
-
-    job = job_for(space, root)
-    check_known(device, job)
-    if ops:
-        (chosen,) = devices_named([device], root, benchmark_model)
-        check_profiles(chosen)
-    parts = step.breakdown(job, device, arch)
-    for line in step.describe(parts):
-        terminal().say(line)
-    for path in step.save(job, device, parts):
-        terminal().say(str(path))
-    if ops:
-        for line in step.describe_ops(job, chosen, arch):
-            terminal().say(line)
-
-
-@app.command()
-def roofline(device: DeviceName, space: SpaceName = "digits", root: Root = HERE) -> None:
-    """How much is computed for each byte moved, and how fast: found networks and baselines."""
-    from harness.pipeline import roofline as step
-
-    job = job_for(space, root)
-    check_known(device, job)
-    shown = step.roofline(job, device)
-    for line in step.describe(shown):
-        terminal().say(line)
-    for path in step.save(job, shown):
-        terminal().say(str(path))
-
-
-@app.command()
 def extract(
     network: Annotated[
         str, typer.Argument(help="`front:7` (the eighth point), an arch file or a net.config.")
@@ -343,46 +296,6 @@ def export(
 
 
 @app.command()
-def carbon(
-    device: Annotated[str | None, typer.Option(help="Of a network that is deployed.")] = None,
-    arch: Annotated[str | None, typer.Option(help="That network: `front:7`, or a file.")] = None,
-    inferences: Annotated[float, typer.Option(min=1, help="How often it is used.")] = 1e6,
-    space: SpaceName = "digits",
-    watts: Annotated[
-        float | None, typer.Option(min=0, help="Assumed of each rank of runs without a counter.")
-    ] = None,
-    gpu_watts: Annotated[float | None, typer.Option(min=0, help="Of a GPU in Table 2.")] = None,
-    pue: Annotated[float | None, typer.Option(min=1, help="Of the data centre (1.58).")] = None,
-    grid: Annotated[float | None, typer.Option(min=0, help="lb CO2e a kWh (0.954).")] = None,
-    price: Annotated[float | None, typer.Option(min=0, help="Dollars a GPU hour (3.06).")] = None,
-    root: Root = HERE,
-) -> None:
-    """What finding networks costs: the paper's table, our own runs, and what inferences add."""
-    from harness.pipeline import carbon as step
-    from harness.reports.carbon import Place
-
-    if (device is None) != (arch is None):
-        raise UsageError("--device and --arch say together which network is used")
-    asked = {
-        "gpu_w": gpu_watts,
-        "pue": pue,
-        "grid_lb_per_kwh": grid,
-        "gpu_usd_per_h": price,
-    }
-    place = Place(**{name: value for name, value in asked.items() if value is not None})
-    job = job_for(space, root)
-    for line in step.describe_table(place):
-        terminal().say(line)
-    for line in step.describe_runs(step.own_runs(root, watts, place)):
-        terminal().say(line)
-    if device is not None and arch is not None:
-        deployed = step.Deployed(device, arch, inferences)
-        terminal().say(step.describe_inferences(job, deployed, place))
-    for path in step.save(job, place):
-        terminal().say(str(path))
-
-
-@app.command()
 def fetch(
     name: Annotated[str, typer.Argument(help="ofa-mbv3-w1.2, acc-predictor, note10, ...")],
     root: Root = HERE,
@@ -391,45 +304,3 @@ def fetch(
     from harness import pipeline
 
     terminal().say(pipeline.fetch(terminal(), name, root / "published"))
-
-
-@app.command()
-def report(
-    device: DeviceNames = CPU,
-    compare: Annotated[
-        tuple[str, str] | None,
-        typer.Option(
-            help="Two tables of a device instead, old and new: files, or git's REVISION:PATH."
-        ),
-    ] = None,
-    arch: Annotated[
-        str | None, typer.Option(help="The network you ship, for --compare: `front:7`, or a file.")
-    ] = None,
-    space: SpaceName = "digits",
-    root: Root = HERE,
-) -> None:
-    """Write the page and figures of a device's front anew; of several, also one of them all."""
-    from harness import pipeline
-
-    if compare is not None:
-        from harness.tables.compare import load_revision
-
-        old, new = (load_revision(text, root) for text in compare)
-        named = space if space != "digits" else new.space
-        job = job_for(named, root)
-        if job.workspace.front(new.device, job.space.name).exists():
-            job = job_of_front(new.device, named, root)
-        for path in pipeline.report_over_time(job, compare, old, new, arch):
-            terminal().say(str(path))
-        return
-    if arch is not None:
-        raise UsageError("--arch says which network you ship: it is for --compare")
-    jobs = {}
-    for name in device:
-        check_known(name, job_for(space, root))
-        jobs[name] = job_of_front(name, space, root)
-    paths = [path for name, job in jobs.items() for path in pipeline.report(job, name)]
-    if len(jobs) > 1:
-        paths += pipeline.report_devices(jobs)
-    for path in paths:
-        terminal().say(str(path))

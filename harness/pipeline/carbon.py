@@ -12,6 +12,8 @@ from harness.pipeline.job import Run
 from harness.predictors.breakdown import break_down
 from harness.reports.carbon import (
     DEPLOYMENTS,
+    GRID_LB_PER_KWH,
+    KG_PER_LB,
     Account,
     Place,
     account,
@@ -20,6 +22,7 @@ from harness.reports.carbon import (
     table_2,
 )
 from harness.reports.cost import energy
+from harness.reports.emission_factors import GRID_SOURCE, Work
 from harness.tables.table import Table
 
 
@@ -57,6 +60,20 @@ def describe_table(place: Place) -> Iterator[str]:
         for row in rows:
             if row.method.misprint:
                 yield f"  {row.method.name}: {row.method.misprint}"
+
+
+def describe_work(work: Work, place: Place, region: str | None) -> str:
+    """Hours on hardware in a place, with where each input comes from."""
+    usual = place.grid_lb_per_kwh == GRID_LB_PER_KWH
+    grid = "the US mean of the paper's source" if usual else "as stated"
+    if region is not None:
+        grid = f"{region.upper()}, {GRID_SOURCE}"
+    return (
+        f"{work.hours:g} h x {work.count} x {work.watts:g} W ({work.power_from}): "
+        f"{work.kwh():.4g} kWh; x PUE {place.pue:g} x "
+        f"{place.grid_lb_per_kwh * KG_PER_LB * 1000:.4g} g CO2e a kWh ({grid}): "
+        f"{work.kg(place):.4g} kg CO2e"
+    )
 
 
 def own_runs(root: Path, assumed_w: float | None, place: Place) -> dict[str, Account]:

@@ -104,3 +104,29 @@ def test_the_command_shows_table_runs_and_what_is_not_known(tmp_path: Path) -> N
     assert (broken.returncode, len(broken.stderr.splitlines())) == (3, 1)
     lonely = carbon("--device", "cpu")
     assert lonely.returncode == 2
+
+
+def test_hours_on_hardware_in_a_region_are_accounted_for_with_their_sources(tmp_path: Path) -> None:
+    def carbon(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "harness", "carbon", *words]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    words = ("--hours", "100", "--hardware", "v100-sxm2", "--count", "8", "--pue", "1.1")
+    told = carbon(*words, "--region", "fra")
+    assert told.returncode == 0, told.stderr
+    assert "240 kWh" in told.stdout
+    assert "56.04 g CO2e a kWh (FRA, 2023, Our World in Data" in told.stdout
+    assert "14.79 kg CO2e" in told.stdout  # 240 kWh x 1.1 x 56.039 g
+    assert "data sheets" in told.stdout
+    stated = carbon("--hours", "1", "--gpu-watts", "1000", "--pue", "1", "--grid", "1")
+    assert "0.4536 kg CO2e" in stated.stdout
+    for wrong, why in (
+        (("--hours", "1"), "either --hardware or --gpu-watts"),
+        (("--hours", "1", "--hardware", "abacus"), "not in the list"),
+        ((*words, "--region", "ATL"), "not in the list"),
+        ((*words, "--region", "FRA", "--grid", "1"), "give one"),
+        (("--hardware", "t4"), "--hours"),
+    ):
+        done = carbon(*wrong)
+        assert done.returncode == 2
+        assert why in done.stderr

@@ -1,0 +1,188 @@
+"""The commands that show what there is: pages, figures, where time goes, what it cost."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli.commands import app
+from harness.cli.options import (
+    CPU,
+    HERE,
+    BenchmarkModel,
+    DeviceName,
+    DeviceNames,
+    Root,
+    SpaceName,
+    check_known,
+    devices_named,
+    job_for,
+    job_of_front,
+    terminal,
+)
+from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.reports.carbon import Place
+    from harness.reports.emission_factors import Work
+
+
+@app.command()
+def report(
+    device: DeviceNames = CPU,
+    compare: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            help="Two tables of a device instead, old and new: files, or git's REVISION:PATH."
+        ),
+    ] = None,
+    arch: Annotated[
+        str | None, typer.Option(help="The network you ship, for --compare: `front:7`, or a file.")
+    ] = None,
+    space: SpaceName = "digits",
+    root: Root = HERE,
+) -> None:
+    """Write the page and figures of a device's front anew; of several, also one of them all."""
+    from harness import pipeline
+
+    if compare is not None:
+        from harness.tables.compare import load_revision
+
+        old, new = (load_revision(text, root) for text in compare)
+        named = space if space != "digits" else new.space
+        job = job_for(named, root)
+        if job.workspace.front(new.device, job.space.name).exists():
+            job = job_of_front(new.device, named, root)
+        for path in pipeline.report_over_time(job, compare, old, new, arch):
+            terminal().say(str(path))
+        return
+    if arch is not None:
+        raise UsageError("--arch says which network you ship: it is for --compare")
+    jobs = {}
+    for name in device:
+        check_known(name, job_for(space, root))
+        jobs[name] = job_of_front(name, space, root)
+    paths = [path for name, job in jobs.items() for path in pipeline.report(job, name)]
+    if len(jobs) > 1:
+        paths += pipeline.report_devices(jobs)
+    for path in paths:
+        terminal().say(str(path))
+
+
+@app.command()
+def roofline(device: DeviceName, space: SpaceName = "digits", root: Root = HERE) -> None:
+    """How much is computed for each byte moved, and how fast: found networks and baselines."""
+    from harness.pipeline import roofline as step
+
+    job = job_for(space, root)
+    check_known(device, job)
+    shown = step.roofline(job, device)
+    for line in step.describe(shown):
+        terminal().say(line)
+    for path in step.save(job, shown):
+        terminal().say(str(path))
+
+
+@app.command()
+def breakdown(
+    device: DeviceName,
+    arch: Annotated[
+        list[str],
+        typer.Option(help="`front:7`, an arch or network file; `@3` for three calls; repeat."),
+    ],
+    space: SpaceName = "digits",
+    ops: Annotated[
+        bool, typer.Option("--ops", help="By type of operator too, profiled on the device.")
+    ] = False,
+    benchmark_model: BenchmarkModel = None,
+    root: Root = HERE,
+) -> None:
+    """Where the time and energy of a network, or of a request to several, go."""
+    from harness.pipeline import breakdown as step
+    from harness.pipeline.benchmark import check_profiles
+
+    job = job_for(space, root)
+    check_known(device, job)
+    if ops:
+        (chosen,) = devices_named([device], root, benchmark_model)
+        check_profiles(chosen)
+    parts = step.breakdown(job, device, arch)
+    for line in step.describe(parts):
+        terminal().say(line)
+    for path in step.save(job, device, parts):
+        terminal().say(str(path))
+    if ops:
+        for line in step.describe_ops(job, chosen, arch):
+            terminal().say(line)
+
+
+@app.command()
+def carbon(
+    device: Annotated[str | None, typer.Option(help="Of a network that is deployed.")] = None,
+    arch: Annotated[str | None, typer.Option(help="That network: `front:7`, or a file.")] = None,
+    inferences: Annotated[float, typer.Option(min=1, help="How often it is used.")] = 1e6,
+    hours: Annotated[float | None, typer.Option(min=0, help="Of work to account for.")] = None,
+    hardware: Annotated[
+        str | None, typer.Option(help="That does it: v100-sxm2, t4, ... (or --gpu-watts).")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="How many of it at once.")] = 1,
+    region: Annotated[
+        str | None, typer.Option(help="Whose grid feeds it: USA, FRA, ... (or --grid).")
+    ] = None,
+    space: SpaceName = "digits",
+    watts: Annotated[
+        float | None, typer.Option(min=0, help="Assumed of each rank of runs without a counter.")
+    ] = None,
+    gpu_watts: Annotated[
+        float | None, typer.Option(min=0, help="Of a GPU in Table 2 (188), or of --hours.")
+    ] = None,
+    pue: Annotated[float | None, typer.Option(min=1, help="Of the data centre (1.58).")] = None,
+    grid: Annotated[float | None, typer.Option(min=0, help="lb CO2e a kWh (0.954).")] = None,
+    price: Annotated[float | None, typer.Option(min=0, help="Dollars a GPU hour (3.06).")] = None,
+    root: Root = HERE,
+) -> None:
+    """What finding networks costs: the paper's table, our own runs, and what inferences add."""
+    from harness.pipeline import carbon as step
+    from harness.reports.emission_factors import grid_lb_per_kwh
+
+    if (device is None) != (arch is None):
+        raise UsageError("--device and --arch say together which network is used")
+    if region is not None and grid is not None:
+        raise UsageError("--region and --grid both say how clean the grid is: give one")
+    place = _place(gpu_watts, pue, grid_lb_per_kwh(region) if region else grid, price)
+    job = job_for(space, root)
+    if hours is not None:
+        work = _work(hours, count, hardware, gpu_watts)
+        terminal().say(step.describe_work(work, place, region))
+        return
+    if hardware is not None or count != 1:
+        raise UsageError("--hardware and --count are of work that takes --hours")
+    for line in step.describe_table(place):
+        terminal().say(line)
+    for line in step.describe_runs(step.own_runs(root, watts, place)):
+        terminal().say(line)
+    if device is not None and arch is not None:
+        deployed = step.Deployed(device, arch, inferences)
+        terminal().say(step.describe_inferences(job, deployed, place))
+    for path in step.save(job, place):
+        terminal().say(str(path))
+
+
+def _place(
+    gpu_w: float | None, pue: float | None, grid: float | None, price: float | None
+) -> "Place":
+    """The paper's, but for what is said."""
+    from harness.reports.carbon import Place
+
+    asked = {"gpu_w": gpu_w, "pue": pue, "grid_lb_per_kwh": grid, "gpu_usd_per_h": price}
+    return Place(**{name: value for name, value in asked.items() if value is not None})
+
+
+def _work(hours: float, count: int, hardware: str | None, watts: float | None) -> "Work":
+    """Raises UsageError where nobody says what the hardware draws."""
+    from harness.reports.emission_factors import POWER_SOURCE, Work, hardware_w
+
+    if (hardware is None) == (watts is None):
+        raise UsageError("--hours needs either --hardware or --gpu-watts: what draws the power")
+    if watts is not None:
+        return Work(hours, count, watts, "as stated")
+    return Work(hours, count, hardware_w(str(hardware)), f"{hardware}, {POWER_SOURCE}")
