@@ -199,7 +199,7 @@
     if (front.doubts.length) found.push(`Mind: ${front.doubts.join("; ")}.`);
     if (point.accuracy_measured === null && front.caveat) found.push(`Accuracies: ${front.caveat}.`);
     if (point.ms_wall !== null && point.ms_wall > budget) {
-      found.push(`The budget is kept at the machine's full speed (${front.origin}); on the wall clock, slow moments included, it took ${ms(point.ms_wall)} ms in the middle.`);
+      found.push(`The budget is kept by the ${front.origin}; on the wall clock, slow moments included, it took ${ms(point.ms_wall)} ms in the middle.`);
     }
     if (point.accuracy_measured !== null) {
       found.push(`Intervals are of 95 %, within one session of measuring; accuracy on ${front.test_images} test images. Being picked among `
