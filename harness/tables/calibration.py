@@ -20,6 +20,7 @@ from harness.tables.table import Table
 Floats = npt.NDArray[np.float64]
 STAGES_FROM = 20  # anchors; with fewer, one scale serves all stages
 _NOISE = 0.02  # relative, of one anchor
+_EDGE, _ITERATIONS = 3.0, 30  # of the noise, in standard deviations; Huber's weights settle sooner
 # Of the scale; of the cost per block and the offset, in mean blocks; of what weights cost, as a
 # share of the mean network; of a stage's own scale.
 _SCALE_SD, _PER_BLOCK_SD, _OFFSET_SD, _WEIGHTS_SD, _STAGE_SD = 0.3, 0.5, 1.0, 0.1, 0.05
@@ -94,7 +95,8 @@ def fit(sums: Sums, measured: Floats) -> Calibration:
 
     A ridge regression toward scale 1 and nothing else: sums and numbers of blocks rise together,
     and few noisy anchors alone would not tell them apart. From 20 anchors on each stage has its
-    own scale, drawn toward the common one.
+    own scale, drawn toward the common one. An anchor far from all others (measured while the
+    machine was at another speed) pulls no harder than one at the edge of their noise.
 
     Raises:
         TableError: the anchors do not rise with their sums; the measurement is useless.
@@ -113,9 +115,7 @@ def fit(sums: Sums, measured: Floats) -> Calibration:
         prior_sd += [_STAGE_SD] * len(sums.stages)
     design = np.stack(columns, axis=1) / measured[:, None]
     surprise = 1 - design[:, 0]
-    stacked = np.concatenate([design / _NOISE, np.diag(1 / np.array(prior_sd))])
-    target = np.concatenate([surprise / _NOISE, np.zeros(len(prior_sd))])
-    (common, per_block, offset, weights, *own), *_ = np.linalg.lstsq(stacked, target)
+    common, per_block, offset, weights, *own = _robust(design, surprise, np.array(prior_sd))
     scales = {
         stage: float(1 + common + more) for stage, more in zip(sums.stages, own, strict=False)
     }
@@ -132,6 +132,22 @@ def fit(sums: Sums, measured: Floats) -> Calibration:
         float(offset * mean_block),
         len(measured),
     )
+
+
+def _robust(design: Floats, surprise: Floats, prior_sd: Floats) -> Floats:
+    """The ridge with Huber's weights (1964), found by solving it again and again."""
+    weight = np.ones(len(design))
+    for _ in range(_ITERATIONS):
+        rows = np.sqrt(weight) / _NOISE
+        stacked = np.concatenate([design * rows[:, None], np.diag(1 / prior_sd)])
+        target = np.concatenate([surprise * rows, np.zeros(len(prior_sd))])
+        found, *_ = np.linalg.lstsq(stacked, target)
+        errors = np.abs(surprise - design @ found)
+        edge = _EDGE * max(_NOISE, 1.4826 * float(np.median(errors)))
+        weight = np.minimum(1.0, edge / np.maximum(errors, edge))
+        if weight.min() == 1.0:
+            break
+    return np.asarray(found)
 
 
 def calibrate(table: Table, clock: str, campaign: str | None = None) -> Calibration:

@@ -45,6 +45,17 @@ def test_noise_on_the_anchors_does_not_blow_up_predictions(rng: np.random.Genera
     assert np.abs(fit(anchors, measured).network(wide) / wide.total - 1).max() < 0.1
 
 
+@pytest.mark.parametrize("fast", [0.6, 0.73, 1.6])
+def test_one_anchor_at_another_speed_does_not_spoil_the_others(
+    rng: np.random.Generator, fast: float
+) -> None:
+    anchors, others = networks_of(rng, 20), networks_of(rng, 50)
+    measured = 1.07 * anchors.total * rng.normal(1, 0.01, 20)
+    measured[int(anchors.total.argmax())] *= fast
+    predicted = fit(anchors, measured).network(others)
+    assert np.abs(predicted / (1.07 * others.total) - 1).max() < 0.05
+
+
 def test_anchors_that_fall_as_their_sums_rise_are_refused() -> None:
     sums = one_stage(np.linspace(1e5, 1e6, 10), np.full(10, 9.0))
     with pytest.raises(TableError, match="calibration failed"):
