@@ -4,7 +4,7 @@ import signal
 import sys
 from typing import NoReturn
 
-from harness.cli import reporting
+from harness.cli import reporting  # adds its commands to `app`, as `training` does
 from harness.cli.catalogues import devices_app, tables_app
 from harness.cli.commands import app
 from harness.cli.training import accuracy_app

@@ -1,5 +1,6 @@
 """The commands that show what there is: pages, figures, where time goes, what it cost."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,7 +11,6 @@ from harness.cli.options import (
     HERE,
     BenchmarkModel,
     DeviceName,
-    DeviceNames,
     Root,
     SpaceName,
     check_known,
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 @app.command()
 def report(
-    device: DeviceNames = CPU,
+    device: Annotated[
+        list[str] | None, typer.Option(help="Name of a device (cpu); repeat for several.")
+    ] = None,
     compare: Annotated[
         tuple[str, str] | None,
         typer.Option(
@@ -38,33 +40,43 @@ def report(
     arch: Annotated[
         str | None, typer.Option(help="The network you ship, for --compare: `front:7`, or a file.")
     ] = None,
-    space: SpaceName = "digits",
+    space: Annotated[
+        str | None, typer.Option(help="Family of networks (digits, or that of --compare).")
+    ] = None,
     root: Root = HERE,
 ) -> None:
     """Write the page and figures of a device's front anew; of several, also one of them all."""
     from harness import pipeline
 
     if compare is not None:
-        from harness.tables.compare import load_revision
-
-        old, new = (load_revision(text, root) for text in compare)
-        named = space if space != "digits" else new.space
-        job = job_for(named, root)
-        if job.workspace.front(new.device, job.space.name).exists():
-            job = job_of_front(new.device, named, root)
-        for path in pipeline.report_over_time(job, compare, old, new, arch):
-            terminal().say(str(path))
+        if device is not None:
+            raise UsageError("--compare takes tables, which tell their device: leave out --device")
+        _compare(compare, arch, space, root)
         return
     if arch is not None:
         raise UsageError("--arch says which network you ship: it is for --compare")
+    family = space or "digits"
     jobs = {}
-    for name in device:
-        check_known(name, job_for(space, root))
-        jobs[name] = job_of_front(name, space, root)
+    for name in device or CPU:
+        check_known(name, job_for(family, root))
+        jobs[name] = job_of_front(name, family, root)
     paths = [path for name, job in jobs.items() for path in pipeline.report(job, name)]
     if len(jobs) > 1:
         paths += pipeline.report_devices(jobs)
     for path in paths:
+        terminal().say(str(path))
+
+
+def _compare(names: tuple[str, str], arch: str | None, space: str | None, root: Path) -> None:
+    from harness import pipeline
+    from harness.tables.compare import load_revision
+
+    old, new = (load_revision(text, root) for text in names)
+    family = space or new.space
+    job = job_for(family, root)
+    if job.workspace.front(new.device, job.space.name).exists():
+        job = job_of_front(new.device, family, root)
+    for path in pipeline.report_over_time(job, names, old, new, arch):
         terminal().say(str(path))
 
 
@@ -151,6 +163,8 @@ def carbon(
     place = _place(gpu_watts, pue, grid_lb_per_kwh(region) if region else grid, price)
     job = job_for(space, root)
     if hours is not None:
+        if device is not None or price is not None or watts is not None:
+            raise UsageError("--hours takes --hardware, --count, --gpu-watts, --region and --pue")
         work = _work(hours, count, hardware, gpu_watts)
         terminal().say(step.describe_work(work, place, region))
         return

@@ -38,6 +38,22 @@ class Point:
     accuracy_measured_interval: Interval | None = None  # 95 %, resampled over originals
     memory_mb_measured: float | None = None  # growth of the runtime's memory, where it tells
 
+    @property
+    def upper_ms(self) -> float | None:
+        """What it takes at most, as it is shown: the upper end of the best interval that is known.
+
+        None where it was measured and nobody knows how well.
+        """
+        if self.latency_ms_measured is not None:
+            measured = self.latency_ms_measured_interval
+            return None if measured is None else four_digits(measured[1])
+        return four_digits((self.latency_ms_interval or (0.0, self.latency_ms))[1])
+
+
+def four_digits(value: float) -> float:
+    """Four digits: who asks for a printed end of an interval gets the network that it is of."""
+    return float(f"{value:.4g}")
+
 
 @dataclass(frozen=True)
 class Front:

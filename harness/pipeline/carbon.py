@@ -14,6 +14,7 @@ from harness.reports.carbon import (
     DEPLOYMENTS,
     GRID_LB_PER_KWH,
     KG_PER_LB,
+    PUE,
     Account,
     Place,
     account,
@@ -68,12 +69,21 @@ def describe_work(work: Work, place: Place, region: str | None) -> str:
     grid = "the US mean of the paper's source" if usual else "as stated"
     if region is not None:
         grid = f"{region.upper()}, {GRID_SOURCE}"
+    pue = "of the paper's source, Strubell et al. 2019" if place.pue == PUE else "as stated"
     return (
         f"{work.hours:g} h x {work.count} x {work.watts:g} W ({work.power_from}): "
-        f"{work.kwh():.4g} kWh; x PUE {place.pue:g} x "
+        f"{work.kwh():.4g} kWh; x PUE {place.pue:g} ({pue}) x "
         f"{place.grid_lb_per_kwh * KG_PER_LB * 1000:.4g} g CO2e a kWh ({grid}): "
         f"{work.kg(place):.4g} kg CO2e"
     )
+
+
+def own_run(root: Path, name: str | None) -> Account | None:
+    """The account of one run; None where it has no record, or one that cannot be read."""
+    try:
+        return _accounts(root, str(name), None, Place()).get(str(name))
+    except FileFormatError:
+        return None
 
 
 def own_runs(root: Path, assumed_w: float | None, place: Place) -> dict[str, Account]:
@@ -82,8 +92,12 @@ def own_runs(root: Path, assumed_w: float | None, place: Place) -> dict[str, Acc
     Raises:
         FileFormatError: a record is broken.
     """
+    return _accounts(root, "*", assumed_w, place)
+
+
+def _accounts(root: Path, runs: str, assumed_w: float | None, place: Place) -> dict[str, Account]:
     sessions: dict[str, list[dict[str, Any]]] = {}
-    for path in sorted((root / "runs").glob("*/emissions.rank-*.json")):
+    for path in sorted((root / "runs").glob(f"{runs}/emissions.rank-*.json")):
         found = files.read_json(path)
         if not isinstance(found, list):
             raise FileFormatError(f"{path} is no record of emissions; delete it")

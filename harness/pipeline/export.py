@@ -46,13 +46,14 @@ def export(job: Run, asked: Bundle) -> str:
     from harness.deploy.bundle import FORMATS, write
     from harness.networks.file import NetworkFile
 
-    asked.folder.mkdir(parents=True, exist_ok=True)
     path = asked.folder / "network.pt"
     front: Front | None = None
     if asked.network is not None:
         network = NetworkFile.load(asked.network)
+        asked.folder.mkdir(parents=True, exist_ok=True)
     else:
         front, number = _chosen(job, asked)
+        asked.folder.mkdir(parents=True, exist_ok=True)
         wanted = Asked(f"front:{number}", str(asked.device), asked.supernet, None, None)
         extract_network(job, wanted, path)
         network = NetworkFile.load(path)
@@ -88,8 +89,7 @@ def _chosen(job: Run, asked: Bundle) -> tuple[Front, int]:
 def surest(front: Front, limit: float | None) -> tuple[int, Point]:
     """The most accurate network that takes at most `limit` ms by its measured upper end.
 
-    Pages pick by the same rule. Ends count as they are shown, with four digits: who asks for a
-    printed one gets its network.
+    Pages pick by the same rule.
 
     Raises:
         InfeasibleConstraint: there is none.
@@ -97,12 +97,13 @@ def surest(front: Front, limit: float | None) -> tuple[int, Point]:
     surely = [
         (number, point)
         for number, point in enumerate(front.points)
-        if point.latency_ms_measured_interval is not None
-        and (limit is None or float(f"{point.latency_ms_measured_interval[1]:.4g}") <= limit)
+        if point.latency_ms_measured is not None
+        and point.upper_ms is not None
+        and (limit is None or point.upper_ms <= limit)
     ]
     if not surely:
-        ends = [p.latency_ms_measured_interval for p in front.points]
-        fastest = min((each[1] for each in ends if each), default=None)
+        verified = [p for p in front.points if p.latency_ms_measured is not None]
+        fastest = min((p.upper_ms for p in verified if p.upper_ms is not None), default=None)
         why = (
             "none is verified: `harness verify`"
             if fastest is None

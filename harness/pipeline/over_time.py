@@ -1,10 +1,18 @@
 """`harness report --compare`: what a regenerated table says, and does to the front."""
 
 import math
+import shlex
 from pathlib import Path
 
 from harness.deploy.front import Front
-from harness.errors import TableError
+from harness.errors import (
+    CheckpointError,
+    FileFormatError,
+    InfeasibleConstraint,
+    PredictorError,
+    TableError,
+    UsageError,
+)
 from harness.pipeline.breakdown import networks
 from harness.pipeline.job import Run
 from harness.pipeline.search import search_table
@@ -35,13 +43,39 @@ def report_over_time(
     """
     if new.space != job.space.name:
         raise TableError(f"the tables are of {new.space}, not of {job.space.name}: say --space")
+    for table in (old, new):
+        if table.quantity != "latency":
+            raise TableError(f"a page compares latencies, and a table is of {table.quantity}")
     found = compare(old, new, old.clock)
     path = job.workspace.front(new.device, new.space)
+    where = f"--device {shlex.quote(new.device)} --space {shlex.quote(job.space_text or new.space)}"
     front = Front.load(path) if path.exists() else None
-    fronts = Fronts(search_table(job, old), search_table(job, new)) if front else None
-    affected = _affected(job, front, fronts, found, (old, new), shipped)
-    compared = Compared(names, old, new, found, fronts, affected, _error(job, old, new))
+    fronts, why = _fronts(job, front, old, new)
+    compared = Compared(
+        names=names,
+        old=old,
+        new=new,
+        blocks=found,
+        fronts=fronts,
+        why_no_fronts=why,
+        search=front.settings["command"] if front else f"harness search --front {where}",
+        networks=_affected(job, front, fronts, found, (old, new), shipped),
+        error=_error(job, old, new),
+    )
     return save_comparison(compared, job.workspace.report(new.device, new.space))
+
+
+def _fronts(job: Run, front: Front | None, old: Table, new: Table) -> tuple[Fronts | None, str]:
+    """Found by each table as the front was, or why not."""
+    if front is None:
+        return None, f"there is none of {new.device}"
+    if front.settings.get("second"):
+        return None, f"this front also keeps {front.settings['second']} low"
+    limits = tuple((str(name), float(value)) for name, value in front.settings.get("limits", ()))
+    try:
+        return Fronts(search_table(job, old, limits), search_table(job, new, limits)), ""
+    except (CheckpointError, FileFormatError, InfeasibleConstraint, PredictorError) as error:
+        return None, str(error)
 
 
 def _affected(
@@ -57,7 +91,10 @@ def _affected(
     asked = [Network(f"front:{n}", job.space.blocks(p.arch)) for n, p in enumerate(points)]
     accuracies: list[float | None] = [point.accuracy for point in points]
     if shipped is not None and shipped not in [each.name for each in asked]:
-        asked += networks(job, tables[1].device, [shipped])
+        (network,) = networks(job, tables[1].device, [shipped])
+        if network.calls != 1:
+            raise UsageError(f"--arch {shipped}: a page compares one call of a network")
+        asked.append(network)
         accuracies.append(None)
     before, after = (_latencies_ms(asked, table) for table in tables)
     return tuple(

@@ -4,9 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
+from jinja2 import UndefinedError
+
 from harness.deploy.front import Front
+from harness.errors import FileFormatError, TableError, UsageError
 from harness.pipeline.baselines import NAME as BASELINES
-from harness.pipeline.carbon import own_runs
+from harness.pipeline.carbon import own_run
 from harness.pipeline.job import Run
 from harness.pipeline.roofline import roofline
 from harness.pipeline.supernet import read_evaluated
@@ -27,11 +30,16 @@ from harness.reports.page import save_device_page, save_devices_page
 from harness.reports.pareto import save_fronts, save_pareto, shown_accuracy, shown_ms
 from harness.reports.references import Reference, references
 from harness.reports.roofline import save_roofline
-from harness.reports.trust import coverage, doubts
+from harness.reports.trust import Doubt, coverage, doubts, is_of
 from harness.tables.journal import Journal, packed
 from harness.tables.table import Table
 
 IMAGENET_CLASSES = 1000
+MEASURED_ANEW = Doubt(
+    "another table",
+    "the device's table was measured anew since this front was found, and says nothing of it: "
+    "search again",
+)
 
 
 def report(job: Run, device: str) -> list[Path]:
@@ -42,17 +50,27 @@ def report(job: Run, device: str) -> list[Path]:
         TableError: its table is broken.
     """
     folder = job.workspace.report(device, job.space.name)
-    table = _table(job, device)
-    shown = _shown(job, device, table)
-    figures = _figures(job, shown, table, folder)
-    covered = coverage(table, job.space) if table else None
-    page = save_device_page(shown, covered, _cost(job, [shown]), figures, folder)
+    shown, table = _shown(job, device)
+    try:
+        figures = _figures(job, shown, table, folder)
+        covered = coverage(table, job.space) if table else None
+        page = save_device_page(shown, covered, _cost(job, [shown]), figures, folder)
+    except (KeyError, UndefinedError) as error:  # a front of an older version
+        raise FileFormatError(
+            f"{folder / 'front.json'} does not tell all that a page shows ({error}); "
+            f"`harness search --front {shown.where} --fresh` makes it anew"
+        ) from error
     return [page, *figures, folder / "front.json"]
 
 
 def report_devices(jobs: Mapping[str, Run]) -> list[Path]:
-    """The page and the figures of several devices of one space; the files written."""
-    shown = [_shown(job, device, _table(job, device)) for device, job in jobs.items()]
+    """The page and the figures of several devices of one space; the files written.
+
+    Raises:
+        UsageError: their accuracies are of different supernets or sources.
+    """
+    shown = [_shown(job, device)[0] for device, job in jobs.items()]
+    _check_one_source([each.front for each in shown])
     space = shown[0].space
     folder = next(iter(jobs.values())).workspace.report_across(space.name)
     figures = [
@@ -64,22 +82,33 @@ def report_devices(jobs: Mapping[str, Run]) -> list[Path]:
     return [save_devices_page(shown, spent, figures, folder), *figures]
 
 
+def _check_one_source(fronts: Sequence[Front]) -> None:
+    for front in fronts[1:]:
+        for name in ("supernet", "accuracy"):
+            if front.settings.get(name) != fronts[0].settings.get(name):
+                raise UsageError(
+                    f"no page of both {fronts[0].device} and {front.device}: their accuracies are "
+                    f"of different sources ({name}: {fronts[0].settings.get(name)} and "
+                    f"{front.settings.get(name)})"
+                )
+
+
 def _cost(job: Run, shown: Sequence[Shown]) -> list[Line]:
     fronts = [each.front for each in shown]
-    runs = own_runs(job.workspace.root, None, Place())
-    return list(cost(fronts, runs.get(str(fronts[0].settings["supernet"]))))
+    return list(cost(fronts, own_run(job.workspace.root, fronts[0].settings["supernet"])))
 
 
-def _table(job: Run, device: str) -> Table | None:
-    path = job.workspace.table(device, job.space.name)
-    return Table.load(path) if path.exists() else None
-
-
-def _shown(job: Run, device: str, table: Table | None) -> Shown:
+def _shown(job: Run, device: str) -> tuple[Shown, Table | None]:
+    """The front, and the table that it was found by where that is still there."""
     front = Front.load(job.workspace.front(device, job.space.name))
-    return Shown(
-        front, job.space, doubts(front, table), _others(job, device), _parts_ms(job, front, table)
-    )
+    path = job.workspace.table(device, job.space.name)
+    table = Table.load(path) if path.exists() else None
+    anew = table is not None and not is_of(front, table)
+    if anew:
+        table = None
+    found = [*doubts(front, table), *([MEASURED_ANEW] if anew else [])]
+    parts_ms, others = _parts_ms(job, front, table), _others(job, device)
+    return Shown(front, job.space, tuple(found), others, parts_ms, job.space_text), table
 
 
 def _others(job: Run, device: str) -> tuple[Reference, ...]:
@@ -98,7 +127,11 @@ def _parts_ms(job: Run, front: Front, table: Table | None) -> dict[int, list[flo
         for number, point in enumerate(front.points)
     ]
     found: dict[int, list[float]] = {number: [] for number in range(len(networks))}
-    for part in break_down(networks, table):
+    try:
+        parts = break_down(networks, table)
+    except TableError:  # other resolutions were measured since
+        return {}
+    for part in parts:
         if part.place < len(networks[int(part.network)].blocks):
             found[int(part.network)].append(part.latency_ms)
     return found
@@ -129,7 +162,10 @@ def _drift(job: Run, front: Front, table: Table | None, folder: Path) -> list[Pa
     path = job.workspace.journal(front.device, front.space, campaign)
     if not packed(path).exists():
         return []
-    journal = Journal(path)
+    try:
+        journal = Journal(path)
+    except (TableError, FileFormatError):  # damaged: the table does not rest on it
+        return []
     try:
         return save_drift(journal, front.device, table.clock, folder)
     finally:

@@ -36,11 +36,14 @@ _OUTCOME = ("rounds", "search_s")  # what a front's settings say of its search, 
 _TELLING = 1000  # networks: enough to meet every block
 
 
+Limits = tuple[tuple[str, float], ...]  # a device or cost, and at most how much
+
+
 @dataclass(frozen=True)
 class Question:
     """What is asked besides the latency of one device."""
 
-    limits: tuple[tuple[str, float], ...] = ()  # a device or cost, and at most how much
+    limits: Limits = ()
     second: str | None = None  # a device or cost, for a front over three objectives
 
 
@@ -68,7 +71,7 @@ def search(job: Run, device: str, question: Question | None = None, further: boo
     table = Table.load(job.workspace.table(device, job.space.name))
     campaign = table.block_campaign() if table.has_blocks else table.first_look()
     settings = _settings(job, table, campaign, question)
-    known, rounds = None, 1
+    known, rounds, searched_s = None, 1, 0.0
     if path.exists() and not job.fresh:
         front = Front.load(path)
         outcome = {name: front.settings[name] for name in _OUTCOME if name in front.settings}
@@ -77,6 +80,7 @@ def search(job: Run, device: str, question: Question | None = None, further: boo
             return front
         if same:
             rounds += front.settings["rounds"]
+            searched_s = front.settings.get("search_s", 0.0)
             known = encode(job.space, [point.arch for point in front.points])
     twins = _twins(job, table)
     objectives = _objectives(job, twins, question)
@@ -84,7 +88,7 @@ def search(job: Run, device: str, question: Question | None = None, further: boo
         seed = [job.seed, rounds]
         started = time.monotonic()
         found = search_front(objectives, job.effort.evaluations, seed, progress, known)
-        took = {"rounds": rounds, "search_s": round(time.monotonic() - started, 1)}
+        took = {"rounds": rounds, "search_s": round(searched_s + time.monotonic() - started, 1)}
     front = Front(
         device=device,
         space=job.space.name,
@@ -99,9 +103,9 @@ def search(job: Run, device: str, question: Question | None = None, further: boo
     return front
 
 
-def search_table(job: Run, table: Table) -> Found:
+def search_table(job: Run, table: Table, limits: Limits) -> Found:
     """The whole front by any table, found as `harness search` finds it, and kept nowhere."""
-    objectives = _objectives(job, _twins(job, table), Question())
+    objectives = _objectives(job, _twins(job, table), Question(limits))
     with job.console.step(f"search the front of {table.device}") as progress:
         return search_front(objectives, job.effort.evaluations, [job.seed, 1], progress)
 

@@ -50,10 +50,10 @@ def judged_latencies(front: Front, table: Table | None) -> list[Judged]:
             predicted = calibrate(table, table.clock, campaign).network(sums)
             records = table.select("holdout", table.clock, campaign)
             found += [
-                Judged(
-                    "holdout", ns / 1e6, ms / 1e6, r.statistics.low / 1e6, r.statistics.high / 1e6
+                Judged("holdout", *(ns / 1e6 for ns in (was, told, s.low, s.high)))
+                for was, told, s in zip(
+                    measured, predicted, [r.statistics for r in records], strict=True
                 )
-                for ns, ms, r in zip(measured, predicted, records, strict=True)
             ]
     for point in front.points:
         if point.latency_ms_measured is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from harness import files
-from harness.reports.page import embedded, templates
+from harness.reports.page import embedded, templates, when
 from harness.reports.style import CLOUD, COLOURS, INK, as_csv, drawing, plain, save, written_out
 from harness.search.objectives import Found
 from harness.spaces.block import Block
@@ -17,6 +17,7 @@ from harness.tables.table import Table
 
 _Z95 = 1.96
 WORTHWHILE = 0.3  # points of accuracy that a new search has to gain
+UNLIKE = 0.2  # share of networks beyond their 95 % error that is no chance any more
 _ALONG = 50  # accuracies at which two fronts are compared
 
 
@@ -33,8 +34,20 @@ class Affected:
     shipped: bool = False
 
     @property
+    def runs(self) -> bool:
+        """By both tables: infeasible blocks take forever."""
+        return math.isfinite(self.old_ms) and math.isfinite(self.new_ms)
+
+    @property
     def ratio(self) -> float:
         return self.new_ms / self.old_ms
+
+    @property
+    def gain(self) -> float | None:
+        """Points that a search anew would win at this network's latency; None: nobody knows."""
+        if self.best_now is None or self.accuracy is None:
+            return None
+        return self.best_now - self.accuracy
 
 
 @dataclass(frozen=True)
@@ -61,8 +74,13 @@ def _cheapest(found: Found, wanted: np.ndarray) -> np.ndarray:
 
 
 def best_within(found: Found, latency_ms: float) -> float | None:
-    """The highest accuracy at no more than this latency; None where all take longer."""
-    within = found.accuracy[found.cost <= latency_ms]
+    """The highest accuracy at no more than this latency; None where all take longer, or forever.
+
+    A network is within its own latency, however that was summed.
+    """
+    if not math.isfinite(latency_ms):
+        return None
+    within = found.accuracy[found.cost <= latency_ms * (1 + 1e-6)]
     return float(within.max()) if len(within) else None
 
 
@@ -75,6 +93,8 @@ class Compared:
     new: Table
     blocks: Comparison
     fronts: Fronts | None
+    why_no_fronts: str
+    search: str  # the command that searches anew
     networks: tuple[Affected, ...]
     # Relative, of a network's change: 95 % lie within it where nothing changed but the machine's
     # speed. None where a table does not know its error.
@@ -92,7 +112,8 @@ def save_comparison(compared: Compared, folder: Path) -> list[Path]:
         .render(
             compared=compared,
             verdict=verdict(compared),
-            started=[_started(table) for table in (compared.old, compared.new)],
+            worthwhile=WORTHWHILE,
+            stand_for=[_stands_for(table) for table in (compared.old, compared.new)],
             front_ratio=compared.fronts.ratio() if compared.fronts else None,
             figures=embedded(figures),
         )
@@ -104,18 +125,18 @@ def save_comparison(compared: Compared, folder: Path) -> list[Path]:
 
 def verdict(compared: Compared) -> list[str]:
     """What it means, and what to do."""
-    blocks, shift = compared.blocks, compared.blocks.shift
-    away = [abs(each.ratio / shift - 1) for each in compared.networks]
+    shift = compared.blocks.shift
+    moved = len(compared.blocks.moved)
+    lost = [each.name for each in compared.networks if not each.runs]
+    away = [abs(each.ratio / shift - 1) for each in compared.networks if each.runs]
     unlike = sum(each > compared.error for each in away) if compared.error is not None else 0
-    gains = [
-        each.best_now - each.accuracy
-        for each in compared.networks
-        if each.best_now is not None and each.accuracy is not None
-    ]
+    gains = [each.gain for each in compared.networks if each.gain is not None]
     lines = [f"Everything takes {shift:.3f} times as long as before."]
-    if blocks.moved:
-        lines.append(f"{len(blocks.moved)} blocks changed by themselves, on top of that.")
-    if unlike and not blocks.moved:
+    if moved:
+        lines.append(f"{moved} block{'s' * (moved > 1)} changed by themselves, on top of that.")
+    if lost:
+        lines.append(f"These cannot run there any more: {', '.join(lost)}.")
+    if unlike > UNLIKE * len(away) and not moved:
         lines.append(
             f"Of {len(away)} networks {unlike} changed more than the tables' errors allow, though "
             "none of their blocks did: the machine was not steady in one of the campaigns. Measure "
@@ -124,7 +145,7 @@ def verdict(compared: Compared) -> list[str]:
     elif gains and max(gains) >= WORTHWHILE:
         lines.append(
             f"A search anew gains up to {max(gains):.1f} points of predicted accuracy at the same "
-            f"latency: harness search --front --device {compared.new.device}."
+            f"latency: {compared.search}"
         )
     elif gains:
         lines.append("The old front's networks are still about the best: no search is needed.")
@@ -132,12 +153,16 @@ def verdict(compared: Compared) -> list[str]:
         f"{each.name}, which you ship, is now predicted at {each.new_ms:.4g} ms, before at "
         f"{each.old_ms:.4g} ms: see whether your budget still holds."
         for each in compared.networks
-        if each.shipped
+        if each.shipped and each.runs
     ]
 
 
-def _started(table: Table) -> str:
-    return str(table.campaigns[table.block_campaign()]["started_at"])
+def _stands_for(table: Table) -> str:
+    """Where its numbers come from, and since when."""
+    if table.source is not None:
+        return f"imported from {table.source}"
+    started = when(str(table.campaigns[table.block_campaign()]["started_at"]))
+    return f"{'simulated' if table.simulated else 'measured'} {started}"
 
 
 def _save_blocks(compared: Compared, folder: Path) -> list[Path]:
@@ -193,7 +218,7 @@ def _save_fronts(compared: Compared, fronts: Fronts, folder: Path) -> list[Path]
         for name, found, style, colour in both:
             axes.plot(found.cost, found.accuracy, style, color=colour, label=f"by the {name} table")
         for each in compared.networks:
-            if each.accuracy is not None:
+            if each.accuracy is not None and each.runs:
                 axes.annotate(
                     "",
                     (each.new_ms, each.accuracy),

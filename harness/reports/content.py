@@ -4,9 +4,10 @@ import shlex
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
-from harness.deploy.front import Front, Interval, Point
+from harness.deploy.front import Front, Interval, Point, four_digits
 from harness.reports.architectures import Layer, colour_of, layers
 from harness.reports.pareto import origin
 from harness.reports.references import Reference
@@ -27,6 +28,14 @@ class Shown:
     doubts: tuple[Doubt, ...]
     others: tuple[Reference, ...] = ()
     parts_ms: Mapping[int, Sequence[float]] | None = None  # by point: its blocks, where known
+    space_text: str | None = None  # how the space is asked for, where that is not its name
+
+    @property
+    def where(self) -> str:
+        """Which front, as options of a command."""
+        words = f"--device {shlex.quote(self.front.device)}"
+        named = self.space_text or self.front.space
+        return words if named == "digits" else f"{words} --space {shlex.quote(named)}"
 
 
 def content(shown: Sequence[Shown]) -> dict[str, Any]:
@@ -57,7 +66,7 @@ def _front(shown: Shown, number: int) -> dict[str, Any]:
     return {
         "device": front.device,
         "title": front.settings["device"]["title"],
-        "runtime": str(identity.get("runtime", "imported" if front.table.get("source") else "")),
+        "runtime": str(identity.get("runtime", "unknown")),
         "colour": COLOURS[number % len(COLOURS)],
         "origin": origin(front),
         "told": "simulated" if front.simulated else "measured",
@@ -69,7 +78,7 @@ def _front(shown: Shown, number: int) -> dict[str, Any]:
         if front.settings.get("accuracy")
         else "latency predicted, accuracy on validation images",
         "doubts": [each.what for each in shown.doubts],
-        "commands": commands(front),
+        "commands": commands(shown),
         "points": [_point(shown, n, point) for n, point in enumerate(front.points)],
         "cloud": [[_few(d["latency_ms"]), _few(d["accuracy"])] for d in front.cloud],
         "others": [
@@ -92,6 +101,7 @@ def _point(shown: Shown, number: int, point: Point) -> dict[str, Any]:
         "ms_interval": _ends(point.latency_ms_interval),
         "ms_measured": _short(point.latency_ms_measured),
         "ms_measured_interval": _ends(point.latency_ms_measured_interval),
+        "upper_ms": point.upper_ms,
         "ms_wall": _short(point.latency_ms_wall_median),
         "accuracy": _short(point.accuracy),
         "accuracy_interval": _ends(point.accuracy_interval),
@@ -124,18 +134,16 @@ def _layer(layer: Layer) -> list[Any]:
 
 def _few(value: float | None) -> float | None:
     """As many digits as a drawing shows."""
-    return None if value is None else float(f"{value:.3g}")
+    return None if value is None or not isfinite(value) else float(f"{value:.3g}")
 
 
-def commands(front: Front) -> dict[str, str]:
+def commands(shown: Shown) -> dict[str, str]:
     """How to get a network: `{ms}` stands for the budget, `{number}` for its place on the front.
 
     `one`: a network by its number. `best`: that for a budget, where the front is verified. `first`:
     what verifies it.
     """
-    where = f"--device {shlex.quote(front.device)}"
-    if front.space != "digits":
-        where += f" --space {shlex.quote(front.space)}"
+    front, where = shown.front, shown.where
     weights = "" if front.settings.get("supernet") else " --supernet SUPERNET"
     found = {
         "one": f"harness extract front:{{number}} my-network.pt {where}{weights}\n"
@@ -160,10 +168,11 @@ def stages(space: Space, arch: Arch) -> list[str]:
     return [" ".join(each) for each in found.values()]
 
 
-def _ends(interval: Interval | None) -> list[float | None] | None:
-    return None if interval is None else [_short(end) for end in interval]
+def _ends(interval: Interval | None) -> list[float] | None:
+    """As they are shown and held against a budget."""
+    return None if interval is None else [four_digits(end) for end in interval]
 
 
 def _short(value: float | None) -> float | None:
     """As many digits as anybody reads."""
-    return None if value is None else float(f"{value:.{_DIGITS}g}")
+    return None if value is None or not isfinite(value) else float(f"{value:.{_DIGITS}g}")

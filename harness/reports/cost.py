@@ -26,7 +26,7 @@ def _training(front: Front, training: Account | None) -> str:
             f"of the paper), by its rules {Place().co2e_lb(gpu_h):,.0f} lb CO2e"
         )
     if training is None:
-        return f"trained here ({front.settings['supernet']}), before training recorded what it used"
+        return f"trained as {front.settings['supernet']}; no record of what that used is here"
     return f"{duration(training.hours * 3600)} of training and evaluating here; {energy(training)}"
 
 

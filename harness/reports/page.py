@@ -29,6 +29,7 @@ def templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
     environment.filters |= {"when": when, "short": short}
     return environment
 
@@ -61,6 +62,7 @@ def save_device_page(
         coverage=coverage,
         conditions=conditions(campaign),
         versions=campaign.get("environment", {}),
+        where=shown.where,
         cost=list(cost),
         figures=embedded(figures),
         content=content([shown]),

@@ -125,7 +125,8 @@ def _draw(axes: "Axes", front: Front) -> None:
 
 
 def _draw_others(axes: "Axes", others: Sequence[Reference]) -> None:
-    for group, (mark, colour) in _MARKS.items():
+    for group in dict.fromkeys(each.group for each in others):
+        mark, colour = _MARKS[RELEASED if group == RELEASED else BASELINE]
         shown = [each for each in others if each.group == group]
         if shown:
             axes.plot(
@@ -136,7 +137,7 @@ def _draw_others(axes: "Axes", others: Sequence[Reference]) -> None:
                 markersize=5,
                 label=f"{group} (ImageNet top-1)",
             )
-        if group == BASELINE:
+        if group != RELEASED:
             for each in shown:
                 axes.annotate(
                     each.name,

@@ -8,7 +8,7 @@ from harness.networks.released_fronts import released_front
 from harness.tables.table import Table
 
 RELEASED = "published OFA networks"
-BASELINE = "baselines, timed here"
+BASELINE = "baselines"
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,12 @@ def references(device: str, baselines: Table | None) -> tuple[Reference, ...]:
         for each in released_front(device)
     ]
     if baselines is not None:
+        group = f"{BASELINE}, {'simulated' if baselines.simulated else 'timed here'}"
         newest = max(baselines.campaigns, key=lambda c: str(baselines.campaigns[c]["started_at"]))
         records = baselines.select("network", baselines.clock, newest)
         times_ms = {record.blocks: record.statistics.value / 1e6 for record in records}
         for each in BASELINES:
             latency_ms = times_ms.get(each.blocks, math.inf)
             if math.isfinite(latency_ms):  # some devices cannot run all
-                found.append(Reference(BASELINE, each.name, latency_ms, each.top1, each.source))
+                found.append(Reference(group, each.name, latency_ms, each.top1, each.source))
     return tuple(found)

@@ -42,6 +42,7 @@ def drawing(name: str, font_size: float = 10) -> Iterator[ModuleType]:
         {
             "svg.hashsalt": name,
             "svg.fonttype": "path",
+            "text.parse_math": False,  # names may have dollars in them
             "pdf.fonttype": 42,  # text stays text, as publishers want it
             "font.size": font_size,
         }

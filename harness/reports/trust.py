@@ -6,6 +6,7 @@ from statistics import median
 from typing import Any
 
 from harness.deploy.front import Front
+from harness.errors import TableError
 from harness.spaces.space import Space
 from harness.tables.table import Table
 
@@ -23,6 +24,15 @@ class Doubt:
 def doubts(front: Front, table: Table | None) -> tuple[Doubt, ...]:
     """What stands in the banner; none where a front was measured, judged well and evaluated."""
     return (*_of_latency(front, table), *_of_accuracy(front))
+
+
+def is_of(front: Front, table: Table) -> bool:
+    """Whether the front was found by what is the table's newest campaign of blocks, still."""
+    try:
+        newest = table.block_campaign() if table.has_blocks else table.first_look()
+    except TableError:
+        return False
+    return bool(front.settings.get("table_campaign", newest) == newest)
 
 
 def _of_latency(front: Front, table: Table | None) -> Iterator[Doubt]:
@@ -58,6 +68,9 @@ def _of_latency(front: Front, table: Table | None) -> Iterator[Doubt]:
 
 def _of_accuracy(front: Front) -> Iterator[Doubt]:
     if all(point.accuracy_measured is not None for point in front.points):
+        where = (front.verification or {}).get("evaluated_on", "the device")
+        if where != "the device":
+            yield Doubt("accuracies are not the device's own", f"evaluated on {where}")
         return
     caveat = front.accuracy_predictor.get("caveat")
     why = f"; {caveat}" if caveat else ""

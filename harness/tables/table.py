@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -118,6 +119,9 @@ class Table:
             table = replace(table, quantity=value.get("quantity", "latency"))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise TableError(f"the header lacks or garbles {error}") from error
+        for name in (table.device, table.space):  # reports are written to folders of these names
+            if not re.fullmatch(r"[^./\\\x00][^/\\\x00]*", str(name)):
+                raise TableError(f"the header names a device or space {name!r}: no name of a file")
         if lacking:
             raise TableError(f"the header does not say how campaign {lacking[0]} was done")
         return table

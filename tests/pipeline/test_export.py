@@ -84,8 +84,8 @@ def test_images_of_other_classes_are_refused_in_one_line(tmp_path: Path) -> None
 def test_the_surest_network_is_the_most_accurate_whose_upper_end_keeps_to_the_limit() -> None:
     front = some_front()
     assert surest(front, None)[0] == 9
-    ends = [point.latency_ms_measured_interval for point in front.points]
-    upper = ends[4][1] if ends[4] else 0.0
+    upper = front.points[4].upper_ms
+    assert upper is not None
     assert surest(front, upper)[0] == 4
     assert surest(front, upper - 1e-6)[0] == 3
     with pytest.raises(InfeasibleConstraint, match=r"surely takes 0\.1 ms or less \(the fastest"):

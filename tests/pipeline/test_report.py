@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from harness.deploy.front import Front
@@ -117,13 +118,14 @@ def test_tables_are_compared_without_a_front_too(root: Path) -> None:
     done = report(root, "--compare", "tables/fast.digits.jsonl", "tables/fast.digits.jsonl")
     assert done.returncode == 0, done.stderr
     page = (root / "reports/fast.digits/compare.html").read_text()
-    assert "There is no front of this device and space to compare" in page
+    assert "No fronts to compare: there is none of fast" in page
 
 
 @pytest.mark.parametrize(
     ("words", "told"),
     [
         (("--arch", "front:0"), "it is for --compare"),
+        (("--compare", "a.jsonl", "b.jsonl", "--device", "fast"), "leave out --device"),
         (("--compare", "tables/fast.digits.jsonl", "nothing.jsonl"), "there is no table"),
         (
             ("--compare", "tables/fast.digits.jsonl", "tables/slow.digits.jsonl", "--arch", "x"),
@@ -153,3 +155,80 @@ def test_pages_need_no_torch(searched: Path) -> None:
         env=os.environ,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_block_that_cannot_run_any_more_is_told_and_gains_nothing(searched: Path) -> None:
+    table = Table.load(searched / "tables/fast.digits.jsonl")
+    front = Front.load(searched / "reports/fast.digits/front.json")
+    victim = next(b for b in DIGITS.blocks(front.points[0].arch) if b.kind == "mbconv")
+    facts = {
+        name: c | {"infeasible": {victim.key: "too big"}} for name, c in table.campaigns.items()
+    }
+    records = tuple(record for record in table.records if victim not in record.blocks)
+    replace(table, campaigns=facts, records=records).save(searched / "infeasible.jsonl")
+    words = ("--compare", "tables/fast.digits.jsonl", "infeasible.jsonl", "--arch", "front:0")
+    done = report(searched, *words)
+    assert done.returncode == 0, done.stderr
+    page = (searched / "reports/fast.digits/compare.html").read_text()
+    assert "These cannot run there any more: front:0" in page
+    assert "cannot run by one of the tables" in page
+    assert not re.search(r"\binf\b", re.sub(r'src="[^"]*"', "", page))
+
+
+def test_the_same_table_changes_nothing_and_gains_nothing_within_limits(root: Path) -> None:
+    words = (*WORDS, "--front", "--constraint", "macs:0.4M")
+    assert run(root, *words).returncode == 0
+    done = report(root, "--compare", "tables/fast.digits.jsonl", "tables/fast.digits.jsonl")
+    assert done.returncode == 0, done.stderr
+    page = (root / "reports/fast.digits/compare.html").read_text()
+    assert "Everything takes 1.000 times as long as before." in page
+    assert "still about the best: no search is needed" in page
+
+
+def test_energies_are_not_compared_as_latencies(root: Path) -> None:
+    from tests.tables.test_calibration import energy_table
+
+    energies = energy_table(np.random.default_rng(2))
+    facts = {name: c | {"environment": {}} for name, c in energies.campaigns.items()}
+    replace(energies, device="fast", campaigns=facts).save(root / "energy.jsonl")
+    done = report(root, "--compare", "energy.jsonl", "energy.jsonl")
+    assert "a table is of energy" in one_line(done, 3)
+
+
+def test_a_table_cannot_send_its_page_elsewhere(root: Path) -> None:
+    text = (root / "tables/fast.digits.jsonl").read_text()
+    (root / "evil.jsonl").write_text(text.replace('"device":"fast"', '"device":"../../evil"', 1))
+    done = report(root, "--compare", "evil.jsonl", "evil.jsonl")
+    assert "no name of a file" in one_line(done, 3)
+
+
+def test_a_front_does_not_rest_on_a_table_that_was_measured_since(root: Path) -> None:
+    assert run(root, *WORDS, "--front").returncode == 0
+    path = root / "tables/fast.digits.jsonl"
+    path.write_text(path.read_text().replace('"c"', '"d"'))
+    done = report(root, "--device", "fast")
+    assert done.returncode == 0, done.stderr
+    page = (root / "reports/fast.digits/index.html").read_text()
+    assert "was measured anew since this front was found" in page
+    assert "different blocks of the space" not in page
+
+
+def test_fronts_of_different_sources_get_no_page_of_both(searched: Path) -> None:
+    path = searched / "reports/slow.digits/front.json"
+    before = path.read_text()
+    try:
+        path.write_text(before.replace("mine:accuracy", "mine:nan"))
+        done = report(searched, "--device", "fast", "--device", "slow")
+    finally:
+        path.write_text(before)
+    assert "different sources" in one_line(done, 2)
+
+
+def test_a_front_of_an_older_version_is_one_line(root: Path) -> None:
+    assert run(root, *WORDS, "--front").returncode == 0
+    path = root / "reports/fast.digits/front.json"
+    front = json.loads(path.read_text())
+    del front["table"]["clock"]
+    path.write_text(json.dumps(front))
+    done = report(root, "--device", "fast")
+    assert "does not tell all that a page shows" in one_line(done, 3)

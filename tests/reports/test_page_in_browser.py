@@ -1,9 +1,10 @@
 """Pages in headless Chromium, opened from the disk as a reader opens them."""
 
+import math
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -116,7 +117,7 @@ def test_hovering_shows_the_network_with_predicted_and_measured_values(
     for wanted in (
         "front:4 on cpu",
         "latency predicted: 2.5 ms (2.25 to 2.75)",
-        "latency measured: 2.55 ms (2.525 to 2.575)",
+        "latency measured: 2.55 ms (2.524 to 2.575)",
         "accuracy predicted: 75.0 % (74.0 to 76.0)",
         "accuracy on test images: 74.5 % (72.5 to 76.5)",
         "stage 2: k5e6 k7e4",
@@ -154,6 +155,31 @@ def test_the_page_picks_for_a_budget_what_export_picks(
         return
     assert f"front:{number} " in " ".join(told.split())
     assert f"harness export my-network --device cpu --max-latency-ms {budget_ms}" in told
+
+
+@pytest.mark.parametrize("budget_ms", [2.561, 2.562, 2.563])
+def test_an_end_between_two_roundings_is_picked_as_export_picks_it(
+    opened: Opened, tmp_path: Path, front: Front, budget_ms: float
+) -> None:
+    points = tuple(
+        replace(point, latency_ms_measured_interval=(2.5, 2.5625)) if number == 4 else point
+        for number, point in enumerate(front.points)
+    )
+    odd = replace(front, points=points)
+    opened.go(save_device_page(shown(odd), None, (), save_pareto(odd, (), tmp_path), tmp_path))
+    opened.ask(budget_ms)
+    told = " ".join(opened.page.locator("#answers").inner_text().split())
+    assert f"front:{surest(odd, budget_ms)[0]} " in told
+
+
+def test_what_is_infinite_does_not_break_a_page(
+    opened: Opened, tmp_path: Path, front: Front
+) -> None:
+    endless = replace(shown(front), parts_ms={0: [math.inf] * 8})
+    figures = save_pareto(front, (), tmp_path)
+    opened.go(save_device_page(endless, None, (), figures, tmp_path))
+    opened.page.click("tr[data-point='0']")
+    assert "front:0 on cpu" in opened.page.locator("#network h3").inner_text()
 
 
 def test_the_end_of_an_interval_as_it_is_shown_gets_its_network(

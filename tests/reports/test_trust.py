@@ -51,6 +51,12 @@ def test_accuracies_that_nobody_measured_are_told_with_the_predictors_caveat(fro
     assert doubt.why.endswith("it sits above")
 
 
+def test_accuracies_from_elsewhere_are_told(front: Front) -> None:
+    assert front.verification is not None
+    checked = front.verification | {"evaluated_on": "this computer, in float32"}
+    assert told(replace(front, verification=checked)) == {"accuracies are not the device's own"}
+
+
 @pytest.fixture
 def table() -> Table:
     return replace(made_table(np.random.default_rng(0), 0), identity={"clock": "wall"})

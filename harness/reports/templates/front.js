@@ -19,9 +19,8 @@
   const count = (value) => (value >= 1e6 ? `${(value / 1e6).toPrecision(3)}M` : `${(value / 1e3).toPrecision(3)}k`);
   const x = (point) => point.ms_measured ?? point.ms;
   const y = (point) => point.accuracy_measured ?? point.accuracy;
-  // What counts against a budget, as it is shown: the upper end of the best interval that is known.
-  const upper = (point) => Number(ms(point.ms_measured === null
-    ? (point.ms_interval ?? [0, point.ms])[1] : (point.ms_measured_interval ?? [0, point.ms_measured])[1]));
+  // What counts against a budget.
+  const upper = (point) => point.upper_ms ?? Infinity;
   const isOn = (front) => !off.device.has(front.device) && !off.runtime.has(front.runtime);
 
   // Plotly takes some tags in texts: names from files stay text.
@@ -164,8 +163,7 @@
   function pick(front) {
     let best = null;
     front.points.forEach((point, number) => {
-      const fits = upper(point) <= budget && (!front.verified || point.ms_measured !== null);
-      if (fits && (best === null || y(point) > y(front.points[best]))) best = number;
+      if (upper(point) <= budget && (best === null || y(point) > y(front.points[best]))) best = number;
     });
     return best;
   }
@@ -255,15 +253,23 @@
     if (plot.data) showMarks();
   }
 
+  function unchoose() {
+    chosen = null;
+    document.getElementById("network").replaceChildren("No network keeps to this budget.");
+    document.querySelectorAll("tr.chosen").forEach((row) => row.classList.remove("chosen"));
+    if (plot.data) showMarks();
+  }
+
   // The slider runs over latencies, each step as many percent more.
   const slider = document.getElementById("budget"), exact = document.getElementById("budget-ms");
-  const all = fronts.flatMap((front) => front.points.map(upper));
+  const all = fronts.flatMap((front) => front.points.map(upper)).filter(Number.isFinite);
   const least = Math.min(...all), most = Math.max(...all);
   const ofSlider = (value) => least * Math.pow(most / least, value / 1000);
 
   function set(value, from) {
     budget = value;
     if (from !== exact) exact.value = budget;
+    slider.setAttribute("aria-valuetext", `${ms(budget)} ms`);
     if (from !== slider) slider.value = Math.round((1000 * Math.log(budget / least)) / Math.log(most / least || 2));
   }
 
@@ -289,6 +295,7 @@
     document.getElementById("answers").replaceChildren(...cards);
     const found = one ? pick(fronts[0]) : null;
     if (found !== null) choose(0, found);
+    else if (one) unchoose();
     else if (plot.data) showMarks();
   }
   // Three digits, rounded up: the slowest network still fits where the slider ends.
@@ -337,7 +344,7 @@
 
   document.querySelectorAll("tr[data-point]").forEach((row) => {
     row.addEventListener("click", () => choose(0, Number(row.dataset.point), true));
-    row.addEventListener("keydown", (event) => { if (event.key === "Enter") row.click(); });
+    row.addEventListener("keydown", (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); row.click(); } });
   });
   document.documentElement.addEventListener("themechange", () => {
     Plotly.react(plot, traces(), layout());
