@@ -11,7 +11,7 @@ from math import floor, log10
 from pathlib import Path
 from typing import Any
 
-from harness.reports.style import COLOURS, INK, as_csv, drawing, plain, save
+from harness.reports.style import COLOURS, INK, as_csv, drawing, plain, save, written_out
 
 GPU_W = 12_041.51 / 64
 PUE = 1.58
@@ -181,6 +181,7 @@ def save_deployments(folder: Path, place: Place) -> list[Path]:
             values = [place.co2e_lb(method.gpu_h(count)) / 1000 for count in counts]
             axes.plot(counts, values, color=COLOURS[number % len(COLOURS)], label=name)
         axes.set_yscale("log")
+        written_out(axes.yaxis, *axes.get_ylim())
         axes.set_xlabel("deployments, each for a device of its own")
         axes.set_ylabel("CO2e of finding and training, 1000 lb")
         axes.set_title("a supernet is trained once", loc="left", fontweight="bold", color=INK)
