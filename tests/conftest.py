@@ -19,7 +19,8 @@ ALONE = (
     "tests/real/test_energy_board.py",
     "tests/real/test_measure_board.py",
     "tests/real/test_measure_phone.py",
-    "tests/runtimes/test_sessions.py",
+    "tests/runtimes/test_sessions.py::test_more_work_takes_longer",
+    "tests/runtimes/test_sessions.py::test_a_second_table_costs_no_conversion",
     "tests/test_run.py",
 )
 

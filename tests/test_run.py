@@ -143,12 +143,10 @@ def test_every_network_was_judged_once_on_every_test_image(killed_run: KilledRun
 
 def test_the_report_is_complete(killed_run: KilledRun) -> None:
     folder = killed_run.root / "reports" / f"{DEVICE}.digits"
-    assert {path.name for path in folder.glob("[!.]*")} == {
-        "front.json",
-        "index.html",
-        "pareto.png",
-        "pareto.svg",
-    }
+    figures = ("accuracy-agreement", "architectures", "drift", "latency-agreement", "pareto")
+    wanted = {"front.json", "index.html"}
+    wanted |= {f"{name}.{kind}" for name in figures for kind in ("png", "svg", "pdf", "csv")}
+    assert wanted <= {path.name for path in folder.glob("[!.]*")}
     front = Front.load(folder / "front.json")
     assert 5 < len(front.points) <= QUICK.points
     assert len(front.cloud) == QUICK.subnets

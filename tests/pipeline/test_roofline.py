@@ -81,6 +81,7 @@ def test_a_simulated_device_needs_no_tables(tmp_path: Path) -> None:
     assert [path.name for path in save(job(tmp_path), shown)] == [
         "roofline.png",
         "roofline.svg",
+        "roofline.pdf",
         "roofline.csv",
     ]
 

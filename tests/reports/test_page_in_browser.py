@@ -141,25 +141,24 @@ def test_a_row_of_the_table_is_clicked_like_its_point(opened: Opened, device_pag
     assert "front:7 on cpu" in opened.page.locator("#network h3").inner_text()
 
 
-@pytest.mark.parametrize("budget_ms", [0.1, 0.55, 1.6, 2.575, 2.576, 9])
 def test_the_page_picks_for_a_budget_what_export_picks(
-    opened: Opened, device_page: Path, front: Front, budget_ms: float
+    opened: Opened, device_page: Path, front: Front
 ) -> None:
     opened.go(device_page)
-    opened.ask(budget_ms)
-    told = opened.page.locator("#answers").inner_text()
-    try:
-        number, _ = surest(front, budget_ms)
-    except InfeasibleConstraint:
-        assert "No network of this front takes" in told
-        return
-    assert f"front:{number} " in " ".join(told.split())
-    assert f"harness export my-network --device cpu --max-latency-ms {budget_ms}" in told
+    for budget_ms in (0.1, 0.55, 1.6, 2.575, 2.576, 9):
+        opened.ask(budget_ms)
+        told = opened.page.locator("#answers").inner_text()
+        try:
+            number, _ = surest(front, budget_ms)
+        except InfeasibleConstraint:
+            assert "No network of this front takes" in told
+            continue
+        assert f"front:{number} " in " ".join(told.split())
+        assert f"harness export my-network --device cpu --max-latency-ms {budget_ms}" in told
 
 
-@pytest.mark.parametrize("budget_ms", [2.561, 2.562, 2.563])
 def test_an_end_between_two_roundings_is_picked_as_export_picks_it(
-    opened: Opened, tmp_path: Path, front: Front, budget_ms: float
+    opened: Opened, tmp_path: Path, front: Front
 ) -> None:
     points = tuple(
         replace(point, latency_ms_measured_interval=(2.5, 2.5625)) if number == 4 else point
@@ -167,9 +166,10 @@ def test_an_end_between_two_roundings_is_picked_as_export_picks_it(
     )
     odd = replace(front, points=points)
     opened.go(save_device_page(shown(odd), None, (), save_pareto(odd, (), tmp_path), tmp_path))
-    opened.ask(budget_ms)
-    told = " ".join(opened.page.locator("#answers").inner_text().split())
-    assert f"front:{surest(odd, budget_ms)[0]} " in told
+    for budget_ms in (2.561, 2.562, 2.563):
+        opened.ask(budget_ms)
+        told = " ".join(opened.page.locator("#answers").inner_text().split())
+        assert f"front:{surest(odd, budget_ms)[0]} " in told
 
 
 def test_what_is_infinite_does_not_break_a_page(
@@ -196,13 +196,13 @@ def test_the_end_of_an_interval_as_it_is_shown_gets_its_network(
         assert surest(front, float(shown_end[1]))[0] == number
 
 
-@pytest.mark.parametrize("text", ["", "0", "-3"])
-def test_what_is_no_budget_gets_no_answer(opened: Opened, device_page: Path, text: str) -> None:
+def test_what_is_no_budget_gets_no_answer(opened: Opened, device_page: Path) -> None:
     opened.go(device_page)
-    opened.page.fill("#budget-ms", text)
-    assert "above 0" in opened.page.locator("#answers").inner_text()
-    opened.ask(2)
-    assert "front:2" in opened.page.locator("#answers").inner_text()
+    for text in ("", "0", "-3"):
+        opened.page.fill("#budget-ms", text)
+        assert "above 0" in opened.page.locator("#answers").inner_text()
+        opened.ask(2)
+        assert "front:2" in opened.page.locator("#answers").inner_text()
 
 
 def test_the_slider_moves_the_budget_and_the_answer(opened: Opened, device_page: Path) -> None:
