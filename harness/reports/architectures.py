@@ -1,7 +1,7 @@
 """Networks drawn layer by layer, as figure 11 of the OFA paper has them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,15 +53,16 @@ def layers(space: Space, arch: Arch, latencies_ms: Sequence[float] = ()) -> tupl
     )
 
 
-def shares(networks: Sequence[Sequence[Layer]]) -> dict[int, float]:
-    """How many of the layers in stages have each kernel size, 0..1."""
-    kernels = [
-        layer.block.kernel
-        for network in networks
-        for layer in network
-        if layer.block is not None and layer.stage is not None
-    ]
-    return {kernel: kernels.count(kernel) / len(kernels) for kernel in sorted(set(kernels))}
+def kernels(networks: Iterable[Sequence[Layer]]) -> list[int]:
+    """Sizes that occur in stages, ascending."""
+    return sorted(
+        {
+            layer.block.kernel
+            for network in networks
+            for layer in network
+            if layer.block is not None and layer.stage is not None
+        }
+    )
 
 
 def save_architectures(drawn: Sequence[Drawn], salt: str, folder: Path) -> list[Path]:
@@ -70,14 +71,14 @@ def save_architectures(drawn: Sequence[Drawn], salt: str, folder: Path) -> list[
 
     columns = max(len(network.layers) for network in drawn)
     size = (max(6.0, 0.42 * columns + 0.6), 0.5 + 1.75 * len(drawn))
-    kernels = sorted({k for network in drawn for k in shares([network.layers])})
+    sizes = kernels(network.layers for network in drawn)
     with drawing(salt, font_size=8) as plt:
         figure, rows = plt.subplots(
             len(drawn), 1, figsize=size, squeeze=False, layout="constrained"
         )
         for (axes,), network in zip(rows, drawn, strict=True):
             _draw(axes, network, columns)
-        handles = [Patch(color=colour_of(k), label=f"{k}x{k}") for k in kernels]
+        handles = [Patch(color=colour_of(k), label=f"{k}x{k}") for k in sizes]
         if handles:
             told = "kernel; height: inner channels (root); x: inner over input channels"
             figure.legend(

@@ -8,7 +8,7 @@ from math import isfinite
 from typing import Any
 
 from harness.deploy.front import Front, Interval, Point, four_digits
-from harness.reports.architectures import Layer, colour_of, layers
+from harness.reports.architectures import Layer, colour_of, kernels, layers
 from harness.reports.pareto import origin
 from harness.reports.references import Reference
 from harness.reports.style import COLOURS
@@ -40,24 +40,13 @@ class Shown:
 
 def content(shown: Sequence[Shown]) -> dict[str, Any]:
     """All that is hovered over, drawn and picked."""
+    drawn = [layers(each.space, p.arch) for each in shown for p in each.front.points]
     return {
         "space": shown[0].front.space,
         "layer": LAYER,
-        "kernels": {str(k): colour_of(k) for k in _kernels(shown)},
+        "kernels": {str(k): colour_of(k) for k in kernels(drawn)},
         "fronts": [_front(each, number) for number, each in enumerate(shown)],
     }
-
-
-def _kernels(shown: Sequence[Shown]) -> list[int]:
-    """Sizes that occur in stages."""
-    found = {
-        layer.block.kernel
-        for each in shown
-        for point in each.front.points
-        for layer in layers(each.space, point.arch)
-        if layer.block is not None and layer.stage is not None
-    }
-    return sorted(found)
 
 
 def _front(shown: Shown, number: int) -> dict[str, Any]:
@@ -65,12 +54,10 @@ def _front(shown: Shown, number: int) -> dict[str, Any]:
     identity = front.settings["device"].get("identity", {})
     return {
         "device": front.device,
-        "title": front.settings["device"]["title"],
         "runtime": str(identity.get("runtime", "unknown")),
         "colour": COLOURS[number % len(COLOURS)],
         "origin": origin(front),
         "told": "simulated" if front.simulated else "measured",
-        "verified": front.verification is not None,
         "test_images": (front.verification or {}).get("test_images"),
         "evaluated_on": (front.verification or {}).get("evaluated_on"),
         "caveat": front.accuracy_predictor.get("caveat"),
@@ -107,7 +94,6 @@ def _point(shown: Shown, number: int, point: Point) -> dict[str, Any]:
         "accuracy_interval": _ends(point.accuracy_interval),
         "accuracy_measured": _short(point.accuracy_measured),
         "accuracy_measured_interval": _ends(point.accuracy_measured_interval),
-        "memory_mb": _short(point.memory_mb_measured),
         "macs": point.macs,
         "params": point.params,
         "pixels": point.arch.resolution,

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.reports.architectures import Drawn, layers, save_architectures, shares
+from harness.reports.architectures import Drawn, kernels, layers, save_architectures
 from harness.spaces.arch import Arch
 from harness.spaces.catalogue import find_space
 from harness.spaces.digits import DIGITS
@@ -26,8 +26,10 @@ def test_latencies_belong_to_the_blocks_in_their_order() -> None:
     assert all(layer.latency_ms is None for layer in found if layer.block is None)
 
 
-def test_shares_of_kernels_are_of_layers_in_stages() -> None:
-    assert shares([layers(DIGITS, ARCH)]) == {3: 0.5, 5: 0.25, 7: 0.25}
+def test_kernels_are_those_of_layers_in_stages() -> None:
+    assert kernels([layers(DIGITS, ARCH)]) == [3, 5, 7]
+    smallest = Arch(12, (1, 1, 1), (3, 0, 0) * 3, (3, 0, 0) * 3)
+    assert kernels([layers(DIGITS, smallest)]) == [3]
 
 
 @pytest.mark.parametrize("name", ["digits", "ofa-mbv3-w1.2", "ofa-proxyless-w1.3", "ofa-resnet50"])
