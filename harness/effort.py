@@ -36,10 +36,24 @@ FULL = Effort(
     evaluations=170_000,
     points=20,
     first_look=False,
-    table=Plan(min_visits=10, max_visits=40, runs=3, interval=0.05, duration_s=45.0, anchors=20),
-    energy=Plan(min_visits=5, max_visits=10, runs=1, interval=0.05, duration_s=0.0, anchors=20),
+    table=Plan(
+        min_visits=10,
+        max_visits=40,
+        runs=3,
+        interval=0.05,
+        duration_s=45.0,
+        anchors=20,
+        sustain_s=10.0,
+    ),
+    energy=Plan(min_visits=5, max_visits=10, runs=1, interval=0.025, duration_s=0.0, anchors=20),
     verification=Plan(
-        min_visits=30, max_visits=60, runs=4, interval=0.03, duration_s=20.0, anchors=10
+        min_visits=30,
+        max_visits=60,
+        runs=4,
+        interval=0.03,
+        duration_s=20.0,
+        anchors=10,
+        sustain_s=20.0,
     ),
 )
 QUICK = Effort(
@@ -50,8 +64,14 @@ QUICK = Effort(
     points=10,
     first_look=True,
     table=Plan(min_visits=8, max_visits=20, runs=4, interval=0.05, duration_s=8.0, anchors=10),
-    energy=Plan(min_visits=3, max_visits=4, runs=1, interval=0.1, duration_s=0.0, anchors=10),
+    energy=Plan(min_visits=3, max_visits=4, runs=1, interval=0.05, duration_s=0.0, anchors=10),
     verification=Plan(
-        min_visits=12, max_visits=30, runs=4, interval=0.05, duration_s=4.0, anchors=10
+        min_visits=12,
+        max_visits=30,
+        runs=4,
+        interval=0.05,
+        duration_s=4.0,
+        anchors=10,
+        sustain_s=3.0,
     ),
 )

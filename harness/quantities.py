@@ -4,6 +4,7 @@ import re
 import time
 
 from harness.errors import UsageError
+from harness.tables.statements import AT
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _FACTORS = {
@@ -39,22 +40,37 @@ def parse_share(text: str | None) -> float | None:
     return float(text.removesuffix("%")) / 100
 
 
-def parse_limit(text: str) -> tuple[str, float]:
+def parse_limit(text: str) -> tuple[str, float, str | None]:
     """A device or cost and its limit: ms of `pixel-1:30ms`, millions of `macs:300M`, MB, mJ.
+
+    A latency's may say which time is meant, as `pixel-1:30ms@p90`; else None.
 
     Raises:
         UsageError: `text` is none of these.
     """
-    match = re.fullmatch(r"([\w.-]+):(\d+(?:\.\d+)?)(\w*)", text)
+    match = re.fullmatch(r"([\w.-]+):(\d+(?:\.\d+)?)(\w*)(?:@(\w+))?", text)
     if match:
-        name, value, unit = match.groups()
+        name, value, unit, at = match.groups()
+        if at is not None:
+            check_time(at)
         factors = _FACTORS.get(name.rpartition(".")[2], {"ms": 1.0, "s": 1e3, "us": 1e-3})
         if unit in factors:
-            return name, float(value) * factors[unit]
+            return name, float(value) * factors[unit], at
     raise UsageError(
-        f"--constraint {text!r} is no limit; write pixel-1:30ms, macs:300M, params:5M, "
-        "memory:2MB or energy:9mJ"
+        f"--constraint {text!r} is no limit; write pixel-1:30ms, pixel-1:30ms@p50, "
+        "macs:300M, params:5M, memory:2MB or energy:9mJ"
     )
+
+
+def check_time(at: str) -> str:
+    """The name of a time that can be asked for.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    if at not in AT:
+        raise UsageError(f"{at!r} is none of the times that are known: {', '.join(AT)}")
+    return at
 
 
 def deadline_s(text: str | None) -> float | None:

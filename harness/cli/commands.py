@@ -10,6 +10,7 @@ from harness.cli.options import (
     HERE,
     NO_LIMITS,
     Accuracy,
+    At,
     BenchmarkModel,
     Data,
     DeviceName,
@@ -132,6 +133,10 @@ def benchmark(
     output: Annotated[Path | None, typer.Option(help="Keep the result in this file.")] = None,
     baseline: Annotated[Path | None, typer.Option(help="A kept result to compare with.")] = None,
     fail_above: FailAbove = None,
+    at: Annotated[
+        str | None,
+        typer.Option(help="Compare by full (speed; the default), p50, p90, p99 or sustained."),
+    ] = None,
     ops: Annotated[
         bool,
         typer.Option(
@@ -145,8 +150,10 @@ def benchmark(
     """Time a model file of yours, and tell whether it became slower."""
     from harness.files import write_json
     from harness.pipeline import benchmark as step
-    from harness.quantities import parse_share
+    from harness.quantities import check_time, parse_share
 
+    if at is not None:
+        check_time(at)
     limit = parse_share(fail_above)
     if limit is not None and baseline is None:
         raise UsageError("--fail-above needs a --baseline to compare with")
@@ -162,9 +169,9 @@ def benchmark(
         for each in step.profile_ops(chosen, model.resolve()):
             terminal().say(f"{each.op:<28} {each.count:>4}  {each.mean_ms:10.4f} ms")
     if old is not None:
-        compared = step.compare(old, result)
+        compared = step.compare(old, result, at or "full")
         terminal().say(compared.describe())
-        if limit is not None and compared.surely > 1 + limit:
+        if limit is not None and compared.interval[0] > 1 + limit:
             raise Regression(f"{model} became slower by more than {fail_above}")
 
 
@@ -172,11 +179,15 @@ def benchmark(
 def search(
     device: DeviceName = "cpu",
     constraint: Annotated[
-        list[str], typer.Option(help="Such as pixel-1:30ms, macs:300M, params:5M, memory:2MB.")
+        list[str],
+        typer.Option(
+            help="Such as pixel-1:30ms, pixel-1:30ms@full, macs:300M, params:5M, memory:2MB."
+        ),
     ] = NO_LIMITS,
     max_latency_ms: Annotated[
         float | None, typer.Option(min=0, help="The same for the latency of --device.")
     ] = None,
+    at: At = None,
     complexity_weight: Annotated[
         float | None, typer.Option(min=0, help="The network with least error + weight * latency.")
     ] = None,
@@ -203,13 +214,13 @@ def search(
     The device needs a latency table, measured or imported, and nothing else.
     """
     from harness import pipeline
-    from harness.quantities import parse_limit
+    from harness.quantities import check_time, parse_limit
 
     job = job_for(space, root, quick, fresh, seed, distill, resolutions, accuracy=accuracy)
     check_known(device, job)
     limits = [parse_limit(text) for text in constraint]
     if max_latency_ms is not None:
-        limits.append((device, max_latency_ms))
+        limits.append((device, max_latency_ms, at and check_time(at)))
     question = pipeline.Question(tuple(limits), objective)
     if front and complexity_weight is not None:
         raise UsageError("--complexity-weight takes one network, --front all of them: give one")
@@ -273,8 +284,10 @@ def export(
     network: Annotated[Path | None, typer.Option(help="A network file.")] = None,
     device: Annotated[str | None, typer.Option(help="Else from this device's front.")] = None,
     max_latency_ms: Annotated[
-        float | None, typer.Option(min=0, help="What it takes there at most, surely.")
+        float | None,
+        typer.Option(min=0, help="What it takes there at most, by its interval's upper end."),
     ] = None,
+    at: At = None,
     supernet: Annotated[
         Path | None, typer.Option(help="Its weights, where the front was found without training.")
     ] = None,
@@ -285,13 +298,16 @@ def export(
     """A network as .pt2, .onnx and .tflite (float and int8), checked, with a card."""
     from harness.pipeline.export import Bundle
     from harness.pipeline.export import export as step
+    from harness.quantities import check_time
 
     if (network is None) == (device is None):
         raise UsageError("export takes --network FILE, or --device (with --max-latency-ms)")
     if supernet is not None and device is None:
         raise UsageError("--supernet is for --device: a network file has weights of its own")
+    if at is not None:
+        check_time(at)
     job = job_for(space, root) if device is None else job_of_front(device, space, root)
-    bundle = Bundle(folder, network, device, max_latency_ms, supernet, data)
+    bundle = Bundle(folder, network, device, max_latency_ms, at, supernet, data)
     terminal().say(step(job, bundle))
 
 

@@ -36,6 +36,13 @@ OptionalDistill = Annotated[
     float | None,
     typer.Option("--distill", min=0, help="Weight of soft labels (default: the recipe's)."),
 ]
+At = Annotated[
+    str | None,
+    typer.Option(
+        help="Which time is meant: full (speed), p50, p90, p99 or sustained; by default p90 on the "
+        "wall clock, where it is known."
+    ),
+]
 FailAbove = Annotated[
     str | None, typer.Option(help="Exit with 8 where it is slower by more than this, such as 5%.")
 ]

@@ -1,7 +1,7 @@
 """`front.json`: a device's Pareto front, predicted, then verified on the device."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,13 @@ from harness.measuring.plan import Entry, calibration_entries
 from harness.runtimes.session import Workload
 from harness.spaces.arch import Arch
 from harness.spaces.space import Space
+from harness.tables.repeat import Interval
+from harness.tables.statements import AT, SHIPPED, Statements
 
 SCHEMA = 1
 _SETTINGS = ("effort", "seed", "distill", "supernet")  # needed to go on with it
-Interval = tuple[float, float]
+Seen = Mapping[str, tuple[float, float, float]]
+"""Times that users see, by p50, p90, p99, sustained: the time and its 95 % interval, ms."""
 
 
 @dataclass(frozen=True)
@@ -31,23 +34,37 @@ class Point:
     latency_ms_interval: Interval | None  # 95 %, from the predictor's error where it is known
     accuracy: float  # predicted top-1, percent
     accuracy_interval: Interval | None  # 95 %, from its held-out error where that is known
-    latency_ms_measured: float | None = None
-    latency_ms_measured_interval: Interval | None = None  # 95 %, of random halves of the visits
+    latency_ms_measured: float | None = None  # at full speed, as the two above
+    latency_ms_measured_interval: Interval | None = None  # 95 %, of what another campaign finds
     latency_ms_wall_median: float | None = None  # what a clock on the wall showed, in the middle
+    seen_ms: Seen = field(default_factory=dict)  # predicted, as users see it; on the wall clock
+    seen_ms_measured: Seen = field(default_factory=dict)
     accuracy_measured: float | None = None  # top-1 on test images through the device's runtime
     accuracy_measured_interval: Interval | None = None  # 95 %, resampled over originals
     memory_mb_measured: float | None = None  # growth of the runtime's memory, where it tells
 
-    @property
-    def upper_ms(self) -> float | None:
-        """What it takes at most, as it is shown: the upper end of the best interval that is known.
+    def upper_ms(self, at: str) -> float | None:
+        """The upper end of the best interval that is known of this time, as it is shown.
 
-        None where it was measured and nobody knows how well.
+        None where nobody knows that time, or how well it was measured.
         """
+        if at != "full":
+            seen = self.seen_ms_measured.get(at) or self.seen_ms.get(at)
+            return None if seen is None else four_digits(seen[2])
         if self.latency_ms_measured is not None:
             measured = self.latency_ms_measured_interval
             return None if measured is None else four_digits(measured[1])
         return four_digits((self.latency_ms_interval or (0.0, self.latency_ms))[1])
+
+
+def seen_ms(full_ms: float, statements: Statements) -> Seen:
+    """What users are expected to see of a network that takes `full_ms` at full speed."""
+    found = {}
+    for at, statement in statements.items():
+        ends = statement.interval(full_ms)
+        if at != "full" and ends is not None:
+            found[at] = (full_ms * statement.ratio, *ends)
+    return found
 
 
 def four_digits(value: float) -> float:
@@ -101,6 +118,32 @@ class Front:
         return front
 
     @property
+    def times(self) -> tuple[str, ...]:
+        """Which times of its networks are known: "full", "p50", ..."""
+        return tuple(at for at in AT if all(point.upper_ms(at) for point in self.points))
+
+    def time(self, asked: str | None) -> str:
+        """The time that budgets are about: the one asked for, else p90, else that at full speed.
+
+        Raises:
+            UsageError: this front does not tell it.
+        """
+        told = self.times
+        if asked is None:
+            return next((at for at in (SHIPPED, "full") if at in told), "full")
+        if asked not in told:
+            raise UsageError(
+                f"the front of {self.device} does not tell {asked}: it has {', '.join(told)}; "
+                "`harness verify --fresh` measures what the device's runtime tells"
+            )
+        return asked
+
+    @property
+    def older(self) -> bool:
+        """Whether its intervals are of the older kind, which left out what campaigns differ by."""
+        return "statements" not in self.table
+
+    @property
     def simulated(self) -> str | None:
         """What stands behind simulated latencies; None where they were measured or imported."""
         return (self.table.get("campaign") or {}).get("simulated")
@@ -114,6 +157,7 @@ class Front:
                 latency_ms_measured=None,
                 latency_ms_measured_interval=None,
                 latency_ms_wall_median=None,
+                seen_ms_measured={},
                 accuracy_measured=None,
                 accuracy_measured_interval=None,
                 memory_mb_measured=None,

@@ -1,22 +1,23 @@
 """Verifying a front: its networks run on test images and are timed on the device itself."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from harness.deploy.front import Front, Point
+from harness.deploy.front import Front, Point, Seen, seen_ms
 from harness.errors import FileFormatError
 from harness.files import LineLog, read_lines
 from harness.networks.file import NetworkFile
-from harness.predictors.latency import LatencyPredictor, interval_ms
+from harness.predictors.latency import LatencyPredictor
 from harness.progress import Progress, silent
 from harness.runtimes.session import Session
 from harness.spaces.genome import encode
 from harness.spaces.space import Space
-from harness.tables.record import Record
+from harness.tables.record import SEEN, Record, Statistics
+from harness.tables.repeat import Repeat, value_of
 from harness.training.data import Images, prepare
 from harness.training.evaluate import top1, top1_interval
 
@@ -89,17 +90,30 @@ def _judged(predicted: Labels, images: Images) -> Judged:
     return Judged(top1(predicted, labels), interval)
 
 
+def _seen_ms(wall: Statistics | None, repeats: Mapping[str, Repeat]) -> Seen:
+    """What the wall clock said, with what another campaign may find."""
+    found = {}
+    for at in SEEN:
+        value = None if wall is None else value_of(wall, at)
+        ends = None if wall is None or at not in repeats else repeats[at].interval(wall)
+        if value is not None and ends is not None:
+            found[at] = (value / 1e6, ends[0] / 1e6, ends[1] / 1e6)
+    return found
+
+
 def verified(
     front: Front,
     space: Space,
     predictor: LatencyPredictor,
     clock: str,
     records: Sequence[Record],
+    repeats: Mapping[str, Repeat],
     judged: Sequence[Judged] | None,
 ) -> tuple[Point, ...]:
     """The front's points with what `records` of the verifying campaign say.
 
     `predictor` restates the predictions for the machine as it was then, by that one's anchors.
+    `repeats`: how much campaigns of the device differ; none of a simulated one.
     """
     predicted_ms = predictor.predict(encode(space, [point.arch for point in front.points]))
     timed = {
@@ -112,14 +126,20 @@ def verified(
     for point, latency_ms, seen in zip(front.points, predicted_ms, answers, strict=True):
         statistics, wall = timed[point.arch, clock], timed.get((point.arch, "wall"))
         wall_ns = wall.median if wall else None  # simulated ones have no wall
+        low, high = (repeats["full"].interval(statistics) if repeats else None) or (
+            statistics.low,
+            statistics.high,
+        )
         points.append(
             replace(
                 point,
                 latency_ms=float(latency_ms),
-                latency_ms_interval=interval_ms(float(latency_ms), predictor.relative_error),
+                latency_ms_interval=predictor.statements["full"].interval(float(latency_ms)),
                 latency_ms_measured=statistics.value / 1e6,
-                latency_ms_measured_interval=(statistics.low / 1e6, statistics.high / 1e6),
+                latency_ms_measured_interval=(low / 1e6, high / 1e6),
                 latency_ms_wall_median=None if wall_ns is None else wall_ns / 1e6,
+                seen_ms=seen_ms(float(latency_ms), predictor.statements),
+                seen_ms_measured=_seen_ms(wall, repeats),
                 accuracy_measured=seen.accuracy if seen else None,
                 accuracy_measured_interval=seen.interval if seen else None,
                 memory_mb_measured=wall.memory_mb if wall else None,

@@ -85,8 +85,12 @@ def waited(values: Mapping[str, Sequence[int]]) -> bool:
     """Whether the thread waited for its processor: wall time well above CPU time."""
     if "thread" not in values:
         return False
-    wall, thread = sum(values["wall"]), sum(values["thread"])
-    return wall > WALL_OVER_CPU * thread and wall - thread > CLOCKS_COST_NS * len(values["wall"])
+    return ran_with_waiting(sum(values["wall"]), sum(values["thread"]), len(values["wall"]))
+
+
+def ran_with_waiting(wall_ns: int, thread_ns: int, runs: int = 1) -> bool:
+    """Whether runs took well longer than their CPU time, and not just by what clocks cost."""
+    return wall_ns > WALL_OVER_CPU * thread_ns and wall_ns - thread_ns > CLOCKS_COST_NS * runs
 
 
 def _number(conditions: Conditions, name: str) -> float | None:

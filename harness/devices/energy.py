@@ -62,6 +62,9 @@ class EnergySession:
         }
         return Samples(at_ns, values, used.runs)
 
+    def sustain(self, workload: Workload, seconds: float) -> Samples:  # noqa: ARG002 - as above
+        return self.visit(workload, 1)
+
     def infer(self, workload: Workload, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         return self._session.infer(workload, images)
 

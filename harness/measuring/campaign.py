@@ -14,6 +14,7 @@ from harness.measuring.plan import Entry, Plan, campaign_id
 from harness.measuring.rounds import Visits, go_round
 from harness.measuring.samples import Judge, choose, samples
 from harness.measuring.statistics import summarise
+from harness.measuring.sustained import sustain
 from harness.progress import Progress, silent
 from harness.runtimes.session import Session
 from harness.tables.journal import Journal, Visit
@@ -69,6 +70,7 @@ def run_campaign(
         visits = Visits(work.entries, plan, work.limits, work.clock, journal)
         go_round(session, visits, work.deadline_s, on_plan, on_visit)
         if visits.finished:
+            sustain(session, visits, work.deadline_s, on_visit)
             journal.pack()
     finally:
         journal.close()
@@ -126,6 +128,10 @@ def records_of(visits: Visits, campaign: str) -> list[Record]:
             suspect = chosen.suspect
             if clock == "net" and np.median(samples(chosen.visits, clock)) <= 0:
                 suspect = (*suspect, "takes no more than idling does")
+            statistics = _statistics(chosen.visits, clock)
+            lasting = visits.journal.sustained.get(index)
+            if clock == "wall" and lasting is not None:
+                statistics = replace(statistics, sustained=lasting.latency_ns)
             records.append(
                 Record(
                     role=entry.role,
@@ -134,7 +140,7 @@ def records_of(visits: Visits, campaign: str) -> list[Record]:
                     quantity=quantity,
                     clock=clock,
                     campaign=campaign,
-                    statistics=_statistics(chosen.visits, clock),
+                    statistics=statistics,
                     suspect=suspect,
                 )
             )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from harness.errors import UsageError
 from harness.runtimes.session import Workload
@@ -18,7 +19,7 @@ from harness.spaces.genome import Genomes, decode, sample
 from harness.spaces.space import Space
 
 HOLDOUTS = 20
-FEWEST_ANCHORS = 3
+USUAL_ANCHORS, FEWEST_ANCHORS = 20, 3
 _ANCHOR_SEED, _HOLDOUT_SEED = 101, 202
 
 
@@ -33,9 +34,10 @@ class Plan:
     min_visits: int
     max_visits: int
     runs: int  # timed runs of a visit
-    interval: float  # relative width at which a workload's time is known well enough
+    interval: float  # relative half width at which a workload's time is known well enough
     duration_s: float  # the first `min_visits` rounds are spread over at least this time
     anchors: int  # networks that calibrate
+    sustain_s: float = 0.0  # at most so long are networks run back to back; 0: they are not
     seed: int = 0  # of the order; the same work with another seed is another campaign
 
 
@@ -83,12 +85,15 @@ def calibration_entries(space: Space, anchors: int) -> list[Entry]:
     """What every campaign visits to be comparable with others: the sentinel and the anchors.
 
     Anchors are the smallest network and random ones from the least to the most MACs, as many
-    between any two. The sentinel, which is visited all the time, is a rather small block.
+    between any two; fewer are some of the usual ones, so that campaigns have networks in common.
+    The sentinel, which is visited all the time, is a rather small block.
     """
     smallest = CostTable.of(space, lambda block: block.macs).cheapest()[1]
     drawn = _by_macs(space)
     drawn = drawn[(drawn != smallest).any(axis=1)]
-    spread = drawn[np.linspace(0, len(drawn) - 1, anchors - 1).astype(int)] if len(drawn) else drawn
+    if len(drawn):
+        drawn = drawn[_evenly(len(drawn), max(USUAL_ANCHORS, anchors) - 1)]
+    spread = drawn[_evenly(len(drawn), anchors - 1)]
     entries = _networks("anchor", space, [smallest, *spread])
     if len(entries) < FEWEST_ANCHORS:
         raise UsageError(
@@ -96,6 +101,11 @@ def calibration_entries(space: Space, anchors: int) -> list[Entry]:
             "with `harness benchmark`"
         )
     return [sentinel(space), *entries]
+
+
+def _evenly(count: int, chosen: int) -> npt.NDArray[np.int64]:
+    """Which of `count` to take, from the first to the last."""
+    return np.linspace(0, count - 1, chosen if count else 0).astype(np.int64)
 
 
 def _by_macs(space: Space) -> Genomes:

@@ -2,9 +2,8 @@
 
 The estimate is the time at the machine's full speed, the fastest run of all visits. A shared
 machine flips between speeds, for moments or for minutes, and what share of slow moments a workload
-happens to catch differs; CPU time has no outliers to the fast side. `docs/measuring.md` has the
-comparison with means, medians and quantiles. Of energies the estimate is the median: a counter that
-lags behind errs to both sides.
+happens to catch differs. `docs/measuring.md` has the comparison with means, medians and quantiles.
+Of energies the estimate is the median: a counter that lags behind errs to both sides.
 
 The unit is the visit, never the run: runs of one visit agree with each other far better than with
 the next visit, so intervals over runs are far too narrow.
@@ -28,7 +27,8 @@ def summarise(
 ) -> Statistics:
     """Statistics of one workload from [visits, runs] samples, in the order they were made.
 
-    `runs`: how many are behind them, where a sample is the typical time of several.
+    `runs`: how many are behind them, where a sample is the typical time of several; what share of
+    runs keeps to which time is not known then.
     """
     typical = np.median(samples, axis=1)
     half = max(1, len(samples) // 2)
@@ -43,6 +43,8 @@ def summarise(
         "median": np.median(typical),
         "maximum": typical.max(),
     }
+    if clock == "wall" and runs is None:
+        quantities |= percentiles(samples)
     whole = {name: max(1, round(float(value))) for name, value in quantities.items()}
     runs = samples.size if runs is None else runs
     return Statistics(**whole, visits=len(samples), runs=runs, memory_mb=memory_mb)
@@ -52,8 +54,14 @@ def estimate(samples: Samples, clock: str) -> tuple[float, float, float]:
     """Low end, estimate and high end."""
     if quantity_of(clock) == "energy":
         return middle(np.median(samples, axis=1))
-    low, high = interval(samples.min(axis=1))
-    return low, low, high
+    return interval(samples.min(axis=1))
+
+
+def percentiles(samples: Samples) -> dict[str, float]:
+    """What half, 90 and 99 % of all runs keep to; of 1 % only where there are a hundred runs."""
+    shares = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
+    told = {name: share for name, share in shares.items() if samples.size * (1 - share) > 0.999}
+    return {name: float(np.quantile(samples, share)) for name, share in told.items()}
 
 
 def middle(values: npt.NDArray[np.float64]) -> tuple[float, float, float]:
@@ -71,12 +79,16 @@ def middle(values: npt.NDArray[np.float64]) -> tuple[float, float, float]:
     return float(ordered[rank]), float(np.median(ordered)), float(ordered[count - 1 - rank])
 
 
-def interval(fastest_ns: npt.NDArray[np.int64]) -> tuple[int, int]:
-    """The estimate and its upper end: where 97.5 % of random halves of the visits put it.
+def interval(fastest_ns: npt.NDArray[np.int64]) -> tuple[float, float, float]:
+    """Low end, estimate and high end: where the fastest of as many visits lies when made again.
 
-    For an extreme, samples smaller than the whole are valid where the bootstrap is not (Politis
-    and Romano 1994). The fastest of a random half of `n` visits lies above the j-th fastest with
-    probability C(n - j, n / 2) / C(n, n / 2), so the upper end is about the fifth fastest visit.
+    Two sets of visits to a machine that behaves alike are exchangeable, so that the logarithm of
+    their ratio is as often above 0 as below, and as far. Halves of the visits that were made show
+    how far: one of them has the fastest, `v`, and the other begins with the j-th fastest where the
+    first has all before, with a chance of C(n - j + 1, n / 2) / C(n, n / 2) for j or more, on
+    either side. 95 % of halves lie within the about fifth fastest; both have fewer visits than the
+    whole, which makes it the wider. For an extreme, samples smaller than the whole are valid where
+    the bootstrap is not (Politis and Romano 1994).
     """
     ordered = np.sort(fastest_ns)
     visits = len(ordered)
@@ -86,13 +98,14 @@ def interval(fastest_ns: npt.NDArray[np.int64]) -> tuple[int, int]:
         for rank in range(1, visits + 1)
         if 40 * comb(visits - rank, half) <= comb(visits, half)
     )
-    return int(ordered[0]), int(ordered[rank - 1])
+    fastest, far = float(ordered[0]), float(ordered[rank - 1])
+    return fastest**2 / far, fastest, far
 
 
-def width(samples: Samples, clock: str = "wall") -> float:
-    """The interval's width relative to the estimate."""
+def half_width(samples: Samples, clock: str = "wall") -> float:
+    """Half the interval's width, relative to the estimate."""
     low, value, high = estimate(samples, clock)
-    return (high - low) / max(1.0, value)
+    return (high - low) / 2 / max(1.0, value)
 
 
 def expected_error(fastest_ns: npt.NDArray[np.int64], visits: int) -> float:

@@ -4,8 +4,12 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import exp, log, sqrt
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from harness import files
 from harness.devices.device import Device
@@ -17,9 +21,22 @@ from harness.pipeline.job import Run
 from harness.runtimes.dpu.session import SimulatedSession
 from harness.runtimes.session import OpTime, ProfilingSession, Workload
 from harness.spaces.digits import DIGITS
+from harness.tables.record import SEEN, Statistics
+from harness.tables.repeat import Repeat, value_of
+from harness.tables.statements import WORDS
 
+Floats = npt.NDArray[np.float64]
 SCHEMA = 1
-PLAN = Plan(min_visits=30, max_visits=120, runs=5, interval=0.02, duration_s=10.0, anchors=0)
+REFERENCES = 8  # blocks that are timed beside a model
+PLAN = Plan(
+    min_visits=30,
+    max_visits=120,
+    runs=5,
+    interval=0.02,
+    duration_s=10.0,
+    anchors=0,
+    sustain_s=20.0,
+)
 SUFFIXES = {
     "onnxruntime": ".onnx",
     "litert": ".tflite",
@@ -36,16 +53,32 @@ _ALIKE = ("kind", "schema", "identity")  # what two results must have in common
 class Compared:
     """The model now and then; ratios above 1 are slower."""
 
+    at: str  # which time: "full", "p50", ...
     ratio: float  # of the model's times
-    machine: float  # of a reference block's: how much of the ratio is the machine's
-    surely: float  # the model's ratio beyond the machine's, at the lower end of its interval
+    machine: float | None  # of reference blocks: how much of the ratio is the machine's
+    beyond: float  # the model's ratio beyond the machine's; all of it where that is not known
+    interval: tuple[float, float]  # of that, 95 %: what measuring an unchanged model again may give
 
     def describe(self) -> str:
+        low, high = self.interval
+        ends = f"{self.beyond:.3f} ({low:.3f} to {high:.3f}, 95 %)"
+        if self.machine is None:
+            return (
+                f"{WORDS[self.at]}: {ends} times as long as the baseline; what the machine has of "
+                "that is not known"
+            )
         return (
-            f"{self.ratio:.3f} times as long as the baseline; the machine alone takes "
-            f"{self.machine:.3f} times as long, the model {self.ratio / self.machine:.3f} beyond "
-            f"that (surely {self.surely:.3f})"
+            f"{WORDS[self.at]}: {self.ratio:.3f} times as long as the baseline; the machine alone "
+            f"takes {self.machine:.3f} times as long, the model {ends} beyond that"
         )
+
+
+def references() -> list[Entry]:
+    """Blocks that are timed beside a model, from little to much work: they tell a slower machine
+    from a slower model."""
+    blocks = sorted(DIGITS.distinct_blocks(), key=lambda block: (block.macs, block))
+    spread = [blocks[len(blocks) * part // REFERENCES] for part in range(REFERENCES)]
+    return [Entry("block", (block,), (block,)) for block in spread]
 
 
 def benchmark(job: Run, device: Device, model: Path) -> dict[str, Any]:
@@ -64,7 +97,7 @@ def benchmark(job: Run, device: Device, model: Path) -> dict[str, Any]:
     except OSError as error:
         raise FileFormatError(f"cannot read {model}: {error.strerror}") from error
     digest = hashlib.sha256(content).hexdigest()
-    entries = [sentinel(DIGITS), Entry("network", model.resolve(), ())]
+    entries = [sentinel(DIGITS), Entry("network", model.resolve(), ()), *references()]
     with device.open() as session, job.console.step(f"time {model.name}") as progress:
         identity = device.identity(session)
         todo = Work(
@@ -88,6 +121,7 @@ def benchmark(job: Run, device: Device, model: Path) -> dict[str, Any]:
         "identity": identity,
         "statistics": _times(campaign, "network"),
         "reference": _times(campaign, "sentinel"),
+        "references": _references(campaign),
         "suspect": sorted({why for r in campaign.records for why in r.suspect}),
         "campaign": campaign.facts,
     }
@@ -116,6 +150,15 @@ def _times(campaign: Campaign, role: str) -> dict[str, dict[str, float | None]]:
     return {r.clock: r.statistics.to_json("ns") for r in campaign.records if r.role == role}
 
 
+def _references(campaign: Campaign) -> dict[str, dict[str, float]]:
+    """Times of the reference blocks at full speed, ns, by clock and block."""
+    found: dict[str, dict[str, float]] = {}
+    for record in campaign.records:
+        if record.role == "block":
+            found.setdefault(record.clock, {})[record.blocks[0].key] = record.statistics.value
+    return found
+
+
 def describe(result: dict[str, Any]) -> str:
     clock = result["identity"]["clock"]
     what = f"{result['model']['name']} on {result['device']}"
@@ -125,10 +168,15 @@ def describe(result: dict[str, Any]) -> str:
     memory_mb = wall.get("memory_mb")
     memory = "" if memory_mb is None else f", memory grows by {memory_mb:.1f} MB"
     doubts = "".join(f"; suspect: {why}" for why in result["suspect"])
+    statistics = Statistics.from_json(times, "ns")
+    low, high = Repeat("full").interval(statistics) or (statistics.low, statistics.high)
+    told = {at: wall.get(f"{at}_ns") for at in SEEN}
+    seen = [f"{at} {ns / 1e6:.4f} ms" for at, ns in told.items() if ns is not None]
+    seen = seen or [f"{wall['median_ns'] / 1e6:.4f} ms in the middle"]
     return (
         f"{what}: {times['value_ns'] / 1e6:.4f} ms at "
-        f"full speed ({clock} clock, up to {times['high_ns'] / 1e6:.4f}), "
-        f"{wall['median_ns'] / 1e6:.4f} ms median on the wall clock, "
+        f"full speed ({clock} clock, measured again {low / 1e6:.4f} to {high / 1e6:.4f}); "
+        f"on the wall clock {', '.join(seen)}; "
         f"{times['visits']} visits of {times['runs'] // times['visits']} runs{memory}{doubts}"
     )
 
@@ -148,11 +196,14 @@ def load(path: Path) -> dict[str, Any]:
     return value
 
 
-def compare(old: dict[str, Any], new: dict[str, Any]) -> Compared:
-    """The model now against a kept result.
+def compare(old: dict[str, Any], new: dict[str, Any], at: str = "full") -> Compared:
+    """The model now against a kept result, by one of its times.
+
+    Full speed is told apart from the machine's own by the reference blocks; what users see is not.
 
     Raises:
         FileFormatError: the old result is of another device, or not whole.
+        UsageError: one of them does not tell that time.
     """
     for name in _ALIKE:
         if old.get(name) != new[name]:
@@ -162,11 +213,36 @@ def compare(old: dict[str, Any], new: dict[str, Any]) -> Compared:
             )
     clock = new["identity"]["clock"]
     try:
-        before, reference = old["statistics"][clock], old["reference"][clock]
-        now = new["statistics"][clock]
-        machine = new["reference"][clock]["value_ns"] / reference["value_ns"]
-        ratio = now["value_ns"] / before["value_ns"]
-        surely = now["low_ns"] / before["high_ns"] / machine
-    except (KeyError, TypeError, ZeroDivisionError) as error:
+        both = [
+            Statistics.from_json(each["statistics"][clock if at == "full" else "wall"], "ns")
+            for each in (old, new)
+        ]
+        changes = _machine(old, new, clock) if at == "full" else np.zeros(0)
+    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise FileFormatError(f"the baseline is not whole: {error!r}") from error
-    return Compared(ratio, machine, surely)
+    values = [value_of(each, at) for each in both]
+    if values[0] is None or values[1] is None:
+        raise UsageError(f"not both results tell {WORDS[at]}: measure the baseline again")
+    change = log(values[1] / values[0])
+    machine = float(np.median(changes)) if len(changes) else None
+    repeat = Repeat.told(at, changes)
+    far = max(repeat.far(each, level=machine is None) for each in both)
+    if machine is not None:  # the median of few is off, too
+        far *= sqrt(1 + 1 / len(changes))
+    beyond = change - (machine or 0.0)
+    return Compared(
+        at,
+        exp(change),
+        None if machine is None else exp(machine),
+        exp(beyond),
+        (exp(beyond - far), exp(beyond + far)),
+    )
+
+
+def _machine(old: dict[str, Any], new: dict[str, Any], clock: str) -> Floats:
+    """How the reference blocks changed, as logarithms; older results have one alone."""
+    before, now = (each.get("references", {}).get(clock, {}) for each in (old, new))
+    pairs = [(before[key], now[key]) for key in sorted(before.keys() & now.keys())]
+    if not pairs:
+        pairs = [tuple(each["reference"][clock]["value_ns"] for each in (old, new))]
+    return np.log([after / first for first, after in pairs])

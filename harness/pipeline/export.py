@@ -14,6 +14,7 @@ from harness.pipeline.evaluate import check_fits
 from harness.pipeline.extract import Asked, extract_network
 from harness.pipeline.job import Run
 from harness.reports.card import card
+from harness.tables.statements import WORDS
 
 if TYPE_CHECKING:  # torch is imported where it is needed
     from harness.deploy.bundle import Written
@@ -31,6 +32,7 @@ class Bundle:
     network: Path | None = None
     device: str | None = None  # whose front, where no network is given
     max_latency_ms: float | None = None
+    at: str | None = None  # which time of it: "full", "p50", ...; None: the one that ships
     supernet: Path | None = None  # that holds the weights, where the front's own does not
     data: Path | None = None  # a folder of images
 
@@ -40,7 +42,7 @@ def export(job: Run, asked: Bundle) -> str:
 
     Raises:
         UsageError: neither a network nor a device is named.
-        InfeasibleConstraint: no verified network of the front is surely fast enough.
+        InfeasibleConstraint: no verified network of the front is fast enough by its upper end.
         ConversionFailed: a file does not compute what the network does.
     """
     from harness.deploy.bundle import FORMATS, write
@@ -82,39 +84,43 @@ def _chosen(job: Run, asked: Bundle) -> tuple[Front, int]:
     if asked.device is None:
         raise UsageError("export takes a network file, or --device and --max-latency-ms")
     front = Front.load(job.workspace.front(asked.device, job.space.name))
-    number, _ = surest(front, asked.max_latency_ms)
+    number, _ = best_within(front, asked.max_latency_ms, asked.at)
     return front, number
 
 
-def surest(front: Front, limit: float | None) -> tuple[int, Point]:
-    """The most accurate network that takes at most `limit` ms by its measured upper end.
+def best_within(front: Front, limit: float | None, at: str | None = None) -> tuple[int, Point]:
+    """The most accurate verified network whose time has its upper end at `limit` ms or below.
 
-    Pages pick by the same rule.
+    Pages pick by the same rule. `at`: which time.
 
     Raises:
         InfeasibleConstraint: there is none.
+        UsageError: the front does not tell that time.
     """
-    surely = [
+    time = front.time(at)
+    within = [
         (number, point)
         for number, point in enumerate(front.points)
         if point.latency_ms_measured is not None
-        and point.upper_ms is not None
-        and (limit is None or point.upper_ms <= limit)
+        and (upper_ms := point.upper_ms(time)) is not None
+        and (limit is None or upper_ms <= limit)
     ]
-    if not surely:
+    if not within:
         verified = [p for p in front.points if p.latency_ms_measured is not None]
-        fastest = min((p.upper_ms for p in verified if p.upper_ms is not None), default=None)
+        upper = [p.upper_ms(time) for p in verified]
+        fastest = min((each for each in upper if each is not None), default=None)
         why = (
             "none is verified: `harness verify`"
             if fastest is None
             else f"the fastest: {fastest:.4g}"
         )
         raise InfeasibleConstraint(
-            f"no verified network of {front.device} surely takes {limit:g} ms or less ({why})"
+            f"no verified network of {front.device} takes {limit:g} ms or less {WORDS[time]}, by "
+            f"the upper end of its 95 % interval ({why})"
             if limit is not None
             else f"no network of {front.device} is verified: `harness verify`"
         )
-    return max(surely, key=lambda each: each[1].accuracy_measured or each[1].accuracy)
+    return max(within, key=lambda each: each[1].accuracy_measured or each[1].accuracy)
 
 
 def _on_images(
@@ -161,6 +167,7 @@ def _promised(front: Front, number: int) -> dict[str, Any]:
         "told": "simulated whole" if front.simulated else "measured",
         "measured_ms": point.latency_ms_measured,
         "measured_ms_interval": point.latency_ms_measured_interval,
+        "seen_ms": dict(point.seen_ms_measured),
         "accuracy": point.accuracy_measured,
         "accuracy_interval": point.accuracy_measured_interval,
         "evaluated_on": (front.verification or {}).get("evaluated_on"),

@@ -17,6 +17,8 @@ from harness.pipeline.job import Run
 from harness.pipeline.table import load_or_start, run_on_terminal, work
 from harness.runtimes.session import Workload
 from harness.spaces.genome import encode
+from harness.tables.repeat import Repeat
+from harness.tables.statements import AT
 
 RANGE_IMAGES = 64
 
@@ -64,7 +66,8 @@ def verify(
         table = table.with_campaign(campaign.id, campaign.facts, campaign.records)
         table.save(table_path)
     restated = latency_of(job, table, campaign.id)
-    points = verified(front, job.space, restated, device.clock, campaign.records, judged)
+    repeats = {} if device.profile.simulated else {at: Repeat.of(table, at) for at in AT}
+    points = verified(front, job.space, restated, device.clock, campaign.records, repeats, judged)
     facts: dict[str, Any] = {
         "campaign": campaign.facts,
         "networks": [str(file.relative_to(job.workspace.root)) for file in files],

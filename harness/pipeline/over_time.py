@@ -71,7 +71,10 @@ def _fronts(job: Run, front: Front | None, old: Table, new: Table) -> tuple[Fron
         return None, f"there is none of {new.device}"
     if front.settings.get("second"):
         return None, f"this front also keeps {front.settings['second']} low"
-    limits = tuple((str(name), float(value)) for name, value in front.settings.get("limits", ()))
+    limits = tuple(
+        (str(name), float(value), at[0] if at else None)
+        for name, value, *at in front.settings.get("limits", ())
+    )
     try:
         return Fronts(search_table(job, old, limits), search_table(job, new, limits)), ""
     except (CheckpointError, FileFormatError, InfeasibleConstraint, PredictorError) as error:
@@ -113,9 +116,9 @@ def _affected(
 
 def _error(job: Run, *tables: Table) -> float | None:
     """Of both predictions together; they are off independently."""
-    errors = [latency_predictor(table, job.space).relative_error for table in tables]
-    known = [error for error in errors if error is not None]
-    return math.hypot(*known) if len(known) == len(errors) else None
+    told = [latency_predictor(table, job.space).statements["full"].log_error for table in tables]
+    known = [error for error in told if error is not None]
+    return math.expm1(math.hypot(*known)) if len(known) == len(told) else None
 
 
 def _latencies_ms(asked: list[Network], table: Table) -> dict[str, float]:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import platform
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness import __version__
-from harness.deploy.front import Front, Point
+from harness.deploy.front import Front, Point, seen_ms
 from harness.devices.profile import load_profile, profile_paths
 from harness.errors import UsageError
 from harness.pipeline.first_look import latency_of
@@ -21,13 +21,14 @@ from harness.pipeline.job import Run
 from harness.pipeline.supernet import read_evaluated
 from harness.predictors.accuracy import AccuracyPredictor
 from harness.predictors.accuracy_source import AccuracySource, accuracy_source
-from harness.predictors.latency import LatencyPredictor, interval_ms
+from harness.predictors.latency import LatencyPredictor
 from harness.search.archive import search_front
 from harness.search.objectives import Cost, Found, Limit, Objectives
 from harness.search.pareto import spread
 from harness.spaces.cost import CostTable
 from harness.spaces.genome import Genomes, decode, encode, sample
 from harness.spaces.space import Space
+from harness.tables.statements import SHIPPED, WORDS
 from harness.tables.table import Table
 
 _CLOUD = 400  # random networks to show, where none were evaluated
@@ -36,7 +37,8 @@ _OUTCOME = ("rounds", "search_s")  # what a front's settings say of its search, 
 _TELLING = 1000  # networks: enough to meet every block
 
 
-Limits = tuple[tuple[str, float], ...]  # a device or cost, and at most how much
+Limits = tuple[tuple[str, float, str | None], ...]
+"""A device or cost, at most how much, and which time of a device: None for the one that ships."""
 
 
 @dataclass(frozen=True)
@@ -127,11 +129,12 @@ def search_best(job: Run, device: str, question: Question, weight: float | None)
     if weight is not None:
         loss = 1 - found.accuracy / 100 + weight * found.cost / found.cost.max()
         row = int(loss.argmin())
-    latency_ms = float(found.cost[row])
+    latency_ms, told = float(found.cost[row]), twins.latency.statements
     best = {
         "arch": decode(job.space, found.genomes[row]).to_json(),
         "latency_ms": round(latency_ms, 5),
-        "latency_ms_interval": interval_ms(latency_ms, twins.latency.relative_error),
+        "latency_ms_interval": told["full"].interval(latency_ms),
+        "seen_ms": seen_ms(latency_ms, told),
         "latency_from": table.simulated or twins.latency.describe(),
         "accuracy": round(float(found.accuracy[row]), 2),
         "accuracy_from": twins.accuracy.describe(),
@@ -147,14 +150,43 @@ def _twins(job: Run, table: Table) -> _Twins:
 
 
 def _objectives(job: Run, twins: _Twins, question: Question) -> Objectives:
-    limits = tuple(Limit(_cost(job, twins, name), value) for name, value in question.limits)
+    limits = tuple(
+        Limit(_limited(job, twins, name, at), value) for name, value, at in question.limits
+    )
     second = _cost(job, twins, question.second) if question.second else None
     primary = _cost(job, twins, twins.table.device)
     return Objectives(job.space, twins.accuracy.accuracy, primary, second, limits)
 
 
+def _limited(job: Run, twins: _Twins, name: str, at: str | None) -> Cost:
+    """What a limit is held against: of what is predicted with an error, the upper end.
+
+    Raises:
+        UsageError: nobody knows that time of the device.
+    """
+    cost = _cost(job, twins, name)
+    if not cost.statements:
+        if at is not None:
+            raise UsageError(f"{name} has no times: write {name} without @{at}")
+        return cost
+    wanted = at or (SHIPPED if SHIPPED in cost.statements else "full")
+    if wanted not in cost.statements:
+        raise UsageError(
+            f"{cost.name} is not known {WORDS[wanted]}, only by {', '.join(cost.statements)}; "
+            "`harness measure --refit` measures what the device's runtime tells"
+        )
+    told = cost.statements[wanted]
+    ends = "" if told.log_error is None else ", upper end"
+    return replace(
+        cost,
+        name=f"{cost.name} ({WORDS[wanted]}{ends})",
+        of=lambda genomes: cost.of(genomes) * told.upper_ratio,
+        least=cost.least * told.upper_ratio,
+    )
+
+
 def _cost(job: Run, twins: _Twins, name: str) -> Cost:
-    """What a limit or an objective is about.
+    """What an objective is about.
 
     Raises:
         UsageError: it is neither a cost of ours nor a device with a table.
@@ -184,7 +216,8 @@ def _cost(job: Run, twins: _Twins, name: str) -> Cost:
             )
         predictor = latency_of(job, Table.load(path))
     unit = "ms" if quantity == "latency" else "mJ"
-    return Cost(f"{quantity} on {device}", unit, predictor.predict, *predictor.smallest())
+    least = predictor.smallest()
+    return Cost(f"{quantity} on {device}", unit, predictor.predict, *least, predictor.statements)
 
 
 def _table_of(name: str, searched: str, space: str) -> tuple[str, str, str]:
@@ -218,8 +251,9 @@ def _settings(job: Run, table: Table, campaign: str, question: Question) -> dict
     if job.accuracy:
         words.append(f"--accuracy {job.accuracy}")
     units = {"macs": "M", "params": "M", "memory": "MB", "energy": "mJ"}
-    for name, value in question.limits:
-        words.append(f"--constraint {name}:{value!r}{units.get(name.split('.')[-1], 'ms')}")
+    for name, value, at in question.limits:
+        asked = f"@{at}" if at else ""
+        words.append(f"--constraint {name}:{value!r}{units.get(name.split('.')[-1], 'ms')}{asked}")
     words += [f"--objective {question.second}"] if question.second else []
     words += [f"--distill {job.distill:g}"] if job.distill else []
     words += ["--quick"] if job.effort.name == "quick" else []
@@ -240,7 +274,7 @@ def _settings(job: Run, table: Table, campaign: str, question: Question) -> dict
         "table_campaign": campaign,
         "latencies": _latencies(job, table, question),
         "resolutions": list(job.space.resolutions),
-        "limits": [list(limit) for limit in question.limits],
+        "limits": [[part for part in limit if part is not None] for limit in question.limits],
         "second": question.second,
     }
 
@@ -250,7 +284,7 @@ def _latencies(job: Run, table: Table, question: Question) -> dict[str, str]:
 
     Not by their files: verifying a front adds to them, and changes nothing that was searched.
     """
-    names = {table.device, *(name for name, _ in question.limits), question.second or table.device}
+    names = {table.device, *(name for name, *_ in question.limits), question.second or table.device}
     genomes = sample(job.space, _TELLING, np.random.default_rng(_CLOUD_SEED))
     told = {}
     for name in sorted(names):
@@ -287,7 +321,7 @@ def _named(accuracy: str | None) -> dict[str, str] | None:
 def _points(space: Space, found: Found, twins: _Twins) -> tuple[Point, ...]:
     macs = CostTable.of(space, lambda block: block.macs).total(found.genomes)
     params = CostTable.of(space, lambda block: block.params).total(found.genomes)
-    error, rmse = twins.latency.relative_error, twins.accuracy.rmse
+    told, rmse = twins.latency.statements, twins.accuracy.rmse
     points = []
     for row, genome in enumerate(found.genomes):
         latency_ms, top1 = float(found.cost[row]), float(found.accuracy[row])
@@ -299,7 +333,8 @@ def _points(space: Space, found: Found, twins: _Twins) -> tuple[Point, ...]:
                 params=int(params[row]),
                 latency_ms_searched=latency_ms,
                 latency_ms=latency_ms,
-                latency_ms_interval=interval_ms(latency_ms, error),
+                latency_ms_interval=told["full"].interval(latency_ms),
+                seen_ms=seen_ms(latency_ms, told),
                 accuracy=top1,
                 accuracy_interval=likely,
             )

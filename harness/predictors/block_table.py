@@ -11,7 +11,8 @@ from harness.spaces.cost import CostTable
 from harness.spaces.genome import Genomes
 from harness.spaces.space import Space
 from harness.tables.calibration import Calibration, block_value, calibrate
-from harness.tables.end_to_end import EndToEndError, end_to_end_error
+from harness.tables.end_to_end import EndToEndError, calibrated_statements, end_to_end_error
+from harness.tables.statements import Statements, error_facts
 from harness.tables.table import Table
 
 
@@ -22,6 +23,7 @@ class BlockTablePredictor:
     costs: CostTable  # calibrated, ns or nJ
     calibration: Calibration
     error: EndToEndError | None  # None: it was never compared with whole networks
+    statements: Statements
 
     @classmethod
     def from_table(
@@ -47,15 +49,8 @@ class BlockTablePredictor:
             space, lambda block: calibration.block_part(block, block_value(times, block)), known
         )
         judged = table.source is None and any(r.role == "holdout" for r in table.records)
-        return cls(costs, calibration, end_to_end_error(table, clock) if judged else None)
-
-    @property
-    def relative_error(self) -> float | None:
-        """95 % of holdout networks came closer to measured than this.
-
-        None where they were simulated: nobody knows how close that comes to a board.
-        """
-        return self.error.p95 if self.error and not self.error.simulated else None
+        error = end_to_end_error(table, clock) if judged else None
+        return cls(costs, calibration, error, calibrated_statements(table, clock, campaign))
 
     def describe(self) -> str:
         if self.error is None:
@@ -68,7 +63,7 @@ class BlockTablePredictor:
         found = asdict(self.calibration)
         for name in ("per_block", "per_parameter", "offset"):
             found[f"{name}_ns"] = found.pop(name)
-        return judged | found | {"rests_on": self.describe()}
+        return judged | found | error_facts(self.statements) | {"rests_on": self.describe()}
 
     @property
     def resolutions(self) -> tuple[int, ...]:

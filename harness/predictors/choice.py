@@ -1,6 +1,6 @@
 """Which predictor a table gives: its blocks where it has them, else what few networks tell."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +11,8 @@ from harness.predictors.few_shot import FEWEST, FewShotPredictor, Floats, fit
 from harness.predictors.transfer import Transferred, transfer
 from harness.spaces.genome import Genomes, encode
 from harness.spaces.space import Space
+from harness.tables.repeat import Repeat
+from harness.tables.statements import AT, Statements, statements
 from harness.tables.table import Table
 
 SETTINGS = ("runtime", "precision", "batch", "num_threads")
@@ -30,13 +32,35 @@ def latency_predictor(
     """
     if table.has_blocks:
         return BlockTablePredictor.from_table(table, space, table.clock, campaign)
+    look = table.first_look()
     first_look = _first_look(table, space, known)
+    error = first_look.statements["full"].log_error
     if campaign is None:
-        return first_look
+        repeats = {at: Repeat.of(table, at) for at in AT}
+        return replace(first_look, statements=_stated(table, look, error, repeats))
     restated = transfer(first_look, *_anchors(table, space, campaign), table.device)
+    anew = restated.statements["full"].log_error
     # A fitted model has seen most of these anchors: they cannot make it more certain.
-    seen = first_look.relative_error if isinstance(first_look, FewShotPredictor) else 0.0
-    return replace(restated, relative_error=max(seen, restated.relative_error))
+    if isinstance(first_look, FewShotPredictor) and error is not None and anew is not None:
+        anew = max(error, anew)
+    return replace(restated, statements=_stated(table, campaign, anew, {}))
+
+
+def _stated(
+    table: Table, campaign: str, error: float | None, repeats: Mapping[str, Repeat]
+) -> Statements:
+    """What is said of networks predicted with that error, in logarithms, at full speed.
+
+    What users see is told by its ratio to full speed on the campaign's own networks.
+    """
+    records = table.select("anchor", table.clock, campaign)
+    walls = {
+        record.blocks: record.statistics for record in table.select("anchor", "wall", campaign)
+    }
+    full = [record.statistics for record in records]
+    measured = np.array([each.value for each in full], dtype=float)
+    wall = [walls.get(record.blocks) for record in records]
+    return statements(measured, full, wall, repeats, error or 0.0)
 
 
 def _first_look(
@@ -59,7 +83,7 @@ def _first_look(
             f"the table of {table.device} has {len(genomes)} networks and no blocks; "
             "make it whole with `harness measure`"
         )
-    return min(found, key=lambda predictor: predictor.relative_error)
+    return min(found, key=lambda predictor: predictor.statements["full"].log_error or 0.0)
 
 
 def _anchors(table: Table, space: Space, campaign: str) -> tuple[Genomes, Floats]:

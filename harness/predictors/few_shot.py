@@ -14,17 +14,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
-from scipy.special import stdtrit
 
 from harness.errors import TableError
 from harness.spaces.block import Block
 from harness.spaces.cost import CostTable
 from harness.spaces.genome import Genomes, decode
 from harness.spaces.space import Space
+from harness.tables.conformal import bound
+from harness.tables.statements import Statement, Statements, error_facts
 
 Floats = npt.NDArray[np.float64]
 FEWEST = 10  # networks that a fit takes
-COVERED = 0.95  # share of networks that a stated error holds for
 _FOLDS = 10
 _NOISE_SD = 0.05  # relative, of a measurement; fitted too, from here on
 _FAR = 8.0  # how far a fitted logarithm may go from where it starts
@@ -60,7 +60,8 @@ class FewShotPredictor:
     work: CostTable  # ms
     sharpness: float
     networks: int  # measured
-    relative_error: float  # 95 % of networks that a fit had not seen came closer to measured
+    statements: Statements
+    surprise: Floats  # [networks], logarithms of predicted to measured, by fits without them
 
     def predict(self, genomes: Genomes) -> Floats:
         """Predicted latency of each network, [n]."""
@@ -78,16 +79,15 @@ class FewShotPredictor:
     def describe(self) -> str:
         return (
             f"a physical model fitted to {self.networks} whole networks: "
-            f"95 % of others are expected within {self.relative_error:.0%}"
+            f"95 % of others are expected within {self.statements['full'].relative_error:.0%}"
         )
 
     def facts(self) -> dict[str, Any]:
         return {
             "networks": self.networks,
-            "p95": self.relative_error,
             "sharpness": self.sharpness,
             "rests_on": self.describe(),
-        }
+        } | error_facts(self.statements)
 
 
 def demands(block: Block) -> Floats:
@@ -149,7 +149,8 @@ def fit(
         CostTable.of(space, lambda block: float(demands(block) @ (costs * ~launches))),
         assumed.sharpness[0],
         len(measured),
-        _bound(surprise),
+        {"full": Statement("full", 1.0, bound(surprise))},
+        surprise,
     )
 
 
@@ -172,19 +173,6 @@ def check_measured(genomes: Genomes, measured_ms: Floats, fewest: int) -> None:
     for index, latency_ms in enumerate(measured_ms):
         if not 0 < latency_ms < inf:
             raise TableError(f"network {index} of those measured has a latency of {latency_ms} ms")
-
-
-def _bound(surprise: Floats) -> float:
-    """What the next relative error stays below with a chance of 95 %, from errors of logarithms.
-
-    By their ranks; fewer than 19 have no such rank, and are taken to be normally distributed.
-    """
-    count = len(surprise)
-    rank = int(np.ceil(COVERED * (count + 1)))
-    if rank <= count:
-        return float(np.sort(np.abs(np.expm1(surprise)))[rank - 1])
-    sd = np.sqrt((surprise**2).mean() * (1 + 1 / count))
-    return float(np.expm1(stdtrit(count - 1, (1 + COVERED) / 2) * sd))
 
 
 def _network_demands(space: Space, genomes: Genomes) -> Floats:

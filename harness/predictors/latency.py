@@ -6,17 +6,21 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.spaces.genome import Genomes
+from harness.tables.statements import Statements
 
 
 class LatencyPredictor(Protocol):
     """One of the two twins that a search looks at."""
 
     @property
-    def relative_error(self) -> float | None:
-        """95 % of networks are expected to be measured closer than this; None: nobody knows."""
+    def statements(self) -> Statements:
+        """What is said of a network, by its predicted latency at full speed; "full" is among them.
+
+        A predictor of energies has that alone.
+        """
 
     def predict(self, genomes: Genomes) -> npt.NDArray[np.float64]:
-        """Predicted latency of each network, ms, [n]; of a table of energies, mJ."""
+        """Predicted latency of each network at full speed, ms, [n]; of a table of energies, mJ."""
 
     def smallest(self) -> tuple[float, Genomes]:
         """The lowest latency that any network of the space has, ms, and that network's row."""
@@ -26,10 +30,3 @@ class LatencyPredictor(Protocol):
 
     def facts(self) -> dict[str, Any]:
         """The same as figures, for `front.json`."""
-
-
-def interval_ms(latency_ms: float, relative_error: float | None) -> tuple[float, float] | None:
-    """Where a network predicted at `latency_ms` is expected with a chance of 95 %."""
-    if relative_error is None:
-        return None
-    return latency_ms / (1 + relative_error), latency_ms * (1 + relative_error)

@@ -1,15 +1,16 @@
 """A first estimate for a new device: a known device's predictions, rescaled by few networks."""
 
 from dataclasses import dataclass
-from math import exp, expm1, sqrt
+from math import exp, sqrt
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtrit
 
-from harness.predictors.few_shot import COVERED, Floats, check_measured
+from harness.predictors.few_shot import Floats, check_measured
 from harness.predictors.latency import LatencyPredictor
 from harness.spaces.genome import Genomes
+from harness.tables.conformal import student
+from harness.tables.statements import Statement, Statements, error_facts
 
 # How much the logarithm of two devices' ratio varies between networks, before any is measured: by
 # 0.007 to 0.135 for pairs of four GPUs at one batch, in the root mean square 0.07 (HELP). By 0.03
@@ -27,7 +28,7 @@ class Transferred:
     name: str  # of the known device
     ratio: float  # the other device's latencies to the known one's
     networks: int  # measured on the other device
-    relative_error: float  # 95 % of networks are expected to be measured closer than this
+    statements: Statements
 
     def predict(self, genomes: Genomes) -> Floats:
         """Predicted latency of each network, [n]."""
@@ -42,17 +43,16 @@ class Transferred:
         networks = f"{self.networks} network{'s' if self.networks > 1 else ''}"
         return (
             f"{networks} measured, the rest rescaled from the table of {self.name}: "
-            f"95 % of networks are expected within {self.relative_error:.0%}"
+            f"95 % of networks are expected within {self.statements['full'].relative_error:.0%}"
         )
 
     def facts(self) -> dict[str, Any]:
         return {
             "networks": self.networks,
-            "p95": self.relative_error,
             "ratio": self.ratio,
             "known": self.name,
             "rests_on": self.describe(),
-        }
+        } | error_facts(self.statements)
 
 
 def transfer(
@@ -74,5 +74,5 @@ def transfer(
     squares = _RATIO_FREEDOM * _RATIO_SD**2 + ((log_ratios - level) ** 2).sum()
     # The ratio is uncertain, and the next network deviates from it.
     sd = sqrt(squares / freedom * (1 + 1 / networks))
-    within = float(stdtrit(freedom, (1 + COVERED) / 2)) * sd
-    return Transferred(known, name, exp(level), networks, expm1(within))
+    told = Statement("full", 1.0, student(freedom) * sd)
+    return Transferred(known, name, exp(level), networks, {"full": told})

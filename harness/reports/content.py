@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
-from harness.deploy.front import Front, Interval, Point, four_digits
+from harness.deploy.front import Front, Point, four_digits
 from harness.reports.architectures import Layer, colour_of, kernels, layers
 from harness.reports.pareto import origin
 from harness.reports.references import Reference
@@ -15,6 +15,9 @@ from harness.reports.style import COLOURS
 from harness.reports.trust import Doubt
 from harness.spaces.arch import Arch
 from harness.spaces.space import Space
+from harness.tables.record import SEEN
+from harness.tables.repeat import Interval
+from harness.tables.statements import WORDS
 
 _DIGITS = 6  # that figures keep
 
@@ -58,6 +61,9 @@ def _front(shown: Shown, number: int) -> dict[str, Any]:
         "colour": COLOURS[number % len(COLOURS)],
         "origin": origin(front),
         "told": "simulated" if front.simulated else "measured",
+        "times": {at: WORDS[at] for at in front.times},
+        "time": front.time(None),
+        "older": front.older,
         "test_images": (front.verification or {}).get("test_images"),
         "evaluated_on": (front.verification or {}).get("evaluated_on"),
         "caveat": front.accuracy_predictor.get("caveat"),
@@ -88,7 +94,8 @@ def _point(shown: Shown, number: int, point: Point) -> dict[str, Any]:
         "ms_interval": _ends(point.latency_ms_interval),
         "ms_measured": _short(point.latency_ms_measured),
         "ms_measured_interval": _ends(point.latency_ms_measured_interval),
-        "upper_ms": point.upper_ms,
+        "upper_ms": {at: point.upper_ms(at) for at in shown.front.times},
+        "seen": _seen(point),
         "ms_wall": _short(point.latency_ms_wall_median),
         "accuracy": _short(point.accuracy),
         "accuracy_interval": _ends(point.accuracy_interval),
@@ -100,6 +107,12 @@ def _point(shown: Shown, number: int, point: Point) -> dict[str, Any]:
         "stages": stages(shown.space, point.arch),
         "layers": [_layer(layer) for layer in layers(shown.space, point.arch, parts)],
     }
+
+
+def _seen(point: Point) -> dict[str, list[float]]:
+    """What users see, measured where it was, each with its interval."""
+    seen = {**point.seen_ms, **point.seen_ms_measured}
+    return {at: [four_digits(each) for each in seen[at]] for at in SEEN if at in seen}
 
 
 LAYER = ("stage", "kind", "kernel", "expand", "width", "out", "pixels", "stride", "ms")
@@ -124,7 +137,8 @@ def _few(value: float | None) -> float | None:
 
 
 def commands(shown: Shown) -> dict[str, str]:
-    """How to get a network: `{ms}` stands for the budget, `{number}` for its place on the front.
+    """How to get a network: `{ms}` stands for the budget, `{at}` for the time that it is of, and
+    `{number}` for the network's place on the front.
 
     `one`: a network by its number. `best`: that for a budget, where the front is verified. `first`:
     what verifies it.
@@ -136,7 +150,9 @@ def commands(shown: Shown) -> dict[str, str]:
         "harness export my-network --network my-network.pt"
     }
     if front.verification is not None:
-        found["best"] = f"harness export my-network {where} --max-latency-ms {{ms}}{weights}"
+        found["best"] = (
+            f"harness export my-network {where} --max-latency-ms {{ms}} --at {{at}}{weights}"
+        )
     elif not front.table.get("source"):
         found["first"] = f"harness verify {where}"
     return found

@@ -5,7 +5,7 @@ from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from harness.deploy.front import Front, Interval, Point
+from harness.deploy.front import Front, Point
 from harness.reports.references import BASELINE, RELEASED, Reference
 from harness.reports.style import (
     CLOUD,
@@ -20,6 +20,7 @@ from harness.reports.style import (
     save,
     written_out,
 )
+from harness.tables.repeat import Interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

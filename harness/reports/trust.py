@@ -94,7 +94,7 @@ class Coverage:
     resolutions: tuple[int, ...]  # that it covers whole
     infeasible: int  # that the device cannot run
     fewest_visits: int
-    interval: float  # relative half width of the middle block's 95 % interval
+    interval: float  # how far the middle block's 95 % interval goes up, relative
     suspect: int
 
 
@@ -106,7 +106,7 @@ def coverage(table: Table, space: Space) -> Coverage | None:
     known = records.keys() | table.infeasible.keys()
     wanted = set(space.distinct_blocks())
     widths = [
-        (record.statistics.high - record.statistics.low) / 2 / record.statistics.value
+        record.statistics.high / record.statistics.value - 1  # older ones have no lower side
         for record in records.values()
     ]
     return Coverage(

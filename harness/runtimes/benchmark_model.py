@@ -7,6 +7,7 @@ of its runs without the slowest.
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,11 @@ class BenchmarkModelSession:
         self.visit_cost_ns = max(0, took_ns - runs * typical_ns)
         return Samples(at_ns, {"wall": (typical_ns,)}, log.runs, log.memory_mb)
 
+    def sustain(self, workload: Workload, seconds: float) -> Samples:
+        at_ns = time.time_ns()
+        log = self._invoke(workload, 1, seconds)
+        return Samples(at_ns, {"wall": (max(1, round(log.typical_us * 1e3)),)}, log.runs)
+
     def profile_ops(self, workload: Workload) -> Sequence[OpTime]:
         """Times by type of operator; profiling itself takes time, so that they sum up to more."""
         return parse_ops(_output(self._run(workload, 1, ["--enable_op_profiling=true"])))
@@ -149,17 +155,21 @@ class BenchmarkModelSession:
             self._models[workload] = converted(self._converter, workload)
         return self._models[workload]
 
-    def _invoke(self, workload: Workload, runs: int) -> BenchmarkLog:
+    def _invoke(
+        self, workload: Workload, runs: int, sustained_s: float | None = None
+    ) -> BenchmarkLog:
         try:
-            return self._invoke_once(workload, runs)
+            return self._invoke_once(workload, runs, sustained_s)
         except TargetStalled:  # hung once is bad luck; adbd has killed it
-            return self._invoke_once(workload, runs)
+            return self._invoke_once(workload, runs, sustained_s)
         except TargetFailed:  # perhaps somebody has deleted our files
             self._transport.forget()
-            return self._invoke_once(workload, runs)
+            return self._invoke_once(workload, runs, sustained_s)
 
-    def _invoke_once(self, workload: Workload, runs: int) -> BenchmarkLog:
-        finished = self._run(workload, runs)
+    def _invoke_once(
+        self, workload: Workload, runs: int, sustained_s: float | None
+    ) -> BenchmarkLog:
+        finished = self._run(workload, runs, sustained_s=sustained_s)
         strict = STRICT.get(self._options.benchmark_model.delegate)
         try:
             log = parse_log(_output(finished), strict)
@@ -169,10 +179,20 @@ class BenchmarkModelSession:
             raise TargetFailed(f"{named(workload)}: {error}") from error
         return log
 
-    def _run(self, workload: Workload, runs: int, more: Sequence[str] = ()) -> Finished:
+    def _run(
+        self,
+        workload: Workload,
+        runs: int,
+        more: Sequence[str] = (),
+        sustained_s: float | None = None,
+    ) -> Finished:
         graph = self._transport.push(self._model(workload))
         binary = self._transport.push(self._binary)
-        argv = [*command(self._options, str(binary), str(graph), runs, self._mask), *more]
+        options = self._options
+        if sustained_s is not None:  # at once, and for so long
+            chosen = replace(options.benchmark_model, warmup_s=0.0, seconds=sustained_s)
+            options = replace(options, benchmark_model=chosen)
+        argv = [*command(options, str(binary), str(graph), runs, self._mask), *more]
         deadline_s = DEADLINE_S + self._options.benchmark_model.warmup_s + LONGEST_S
         return self._transport.run(argv, idle_timeout_s=deadline_s, deadline_s=deadline_s)
 

@@ -111,7 +111,13 @@ class ResidentSession:
         return self._run_ns[workload]
 
     def visit(self, workload: Workload, runs: int) -> Samples:
-        request = {"op": "visit", "warmup": VISIT_WARMUP, "runs": runs}
+        return self._visit(workload, runs, VISIT_WARMUP)
+
+    def sustain(self, workload: Workload, seconds: float) -> Samples:
+        return self._visit(workload, max(1, round(seconds * 1e9 / self.load(workload))), 0)
+
+    def _visit(self, workload: Workload, runs: int, warmup: int) -> Samples:
+        request = {"op": "visit", "warmup": warmup, "runs": runs}
         answer = self._ask_about(workload, request)
         values = {clock: tuple(each) for clock, each in answer["values"].items()}
         return Samples(answer["at_ns"], values)

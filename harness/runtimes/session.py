@@ -177,6 +177,13 @@ class Session(Protocol):
             TargetFailed, TargetLost, TargetStalled
         """
 
+    def sustain(self, workload: Workload, seconds: float) -> Samples:
+        """Runs back to back for about so long, without rest or warming up.
+
+        Raises:
+            TargetFailed, TargetLost, TargetStalled
+        """
+
     def infer(self, workload: Workload, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Logits [n, classes] of images [n, channels, height, width]."""
 

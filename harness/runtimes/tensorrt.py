@@ -151,6 +151,9 @@ class TensorrtSession:
         values = {"wall": iterations.latency_ns[-runs:], "device": iterations.compute_ns[-runs:]}
         return Samples(at_ns, values)
 
+    def sustain(self, workload: Workload, seconds: float) -> Samples:
+        return self.visit(workload, max(FEWEST_RUNS, round(seconds * 1e9 / self.load(workload))))
+
     def profile_ops(self, workload: Workload) -> Sequence[OpTime]:
         """Times by layer of the engine; profiling itself takes time, so that they sum up to more.
 

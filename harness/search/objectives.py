@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,7 @@ import numpy.typing as npt
 from harness.errors import InfeasibleConstraint, PredictorError
 from harness.spaces.genome import Genomes, sample
 from harness.spaces.space import Space
+from harness.tables.statements import Statements
 
 Floats = npt.NDArray[np.float64]
 ATTEMPTS = 20_000  # random networks that are tried where the cheapest miss a limit
@@ -24,6 +25,7 @@ class Cost:
     of: Callable[[Genomes], Floats]  # [n]
     least: float  # of the whole space
     cheapest: Genomes  # a row that has it
+    statements: Statements = field(default_factory=dict)  # of what is predicted with an error
 
 
 @dataclass(frozen=True)

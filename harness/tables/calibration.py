@@ -84,13 +84,32 @@ class Sums:
         counts = [float(len(blocks)) for blocks in networks]
         return cls(stages, stage_values, np.array(counts), np.array(params))
 
+    def only(self, rows: npt.NDArray[np.bool_]) -> "Sums":
+        """Some of the networks."""
+        return Sums(self.stages, self.stage_values[rows], self.blocks[rows], self.params[rows])
+
     @property
     def total(self) -> Floats:
         """[networks]"""
         return np.asarray(self.stage_values.sum(axis=1))
 
 
-def fit(sums: Sums, measured: Floats) -> Calibration:
+def left_out(sums: Sums, measured: Floats) -> Floats:
+    """What each network [n] is predicted to take by a fit to all others.
+
+    Raises:
+        TableError: they do not rise with their sums.
+    """
+    own_stages = len(measured) >= STAGES_FROM
+    predicted = np.empty(len(measured))
+    for number in range(len(measured)):
+        others = np.arange(len(measured)) != number
+        fitted = fit(sums.only(others), measured[others], own_stages)
+        predicted[number] = fitted.network(sums.only(~others))[0]
+    return predicted
+
+
+def fit(sums: Sums, measured: Floats, own_stages: bool | None = None) -> Calibration:
     """The calibration with the least squared relative error.
 
     A ridge regression toward scale 1 and nothing else: sums and numbers of blocks rise together,
@@ -110,7 +129,7 @@ def fit(sums: Sums, measured: Floats) -> Calibration:
         sums.params * mean_parameter,
     ]
     prior_sd = [_SCALE_SD, _PER_BLOCK_SD, _OFFSET_SD, _WEIGHTS_SD]
-    if len(measured) >= STAGES_FROM:
+    if len(measured) >= STAGES_FROM if own_stages is None else own_stages:
         columns += list(sums.stage_values.T)
         prior_sd += [_STAGE_SD] * len(sums.stages)
     design = np.stack(columns, axis=1) / measured[:, None]

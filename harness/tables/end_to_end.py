@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.errors import TableError
-from harness.tables.calibration import Floats, calibrate, measured_networks
+from harness.tables.calibration import Floats, calibrate, fit, left_out, measured_networks
 from harness.tables.record import Record
+from harness.tables.repeat import Repeat
+from harness.tables.statements import AT, SILENT, Statements, statements
 from harness.tables.table import Table
 
 
@@ -24,7 +26,6 @@ class EndToEndError:
     within_5: float
     within_10: float
     mape: float  # mean absolute relative error, 0..1
-    p95: float  # relative error that 95 % of the networks stay below
     spearman: float
     floor_within_5: float
     floor_within_10: float
@@ -65,13 +66,64 @@ def end_to_end_error(table: Table, clock: str) -> EndToEndError:
         within_5=float(np.mean(errors <= 0.05)),
         within_10=float(np.mean(errors <= 0.10)),
         mape=float(errors.mean()),
-        p95=float(np.quantile(errors, 0.95)),
         spearman=spearman(predicted, measured),
         floor_within_5=float(np.mean(floor <= 0.05)),
         floor_within_10=float(np.mean(floor <= 0.10)),
         floor_mape=float(floor.mean()),
         simulated=table.simulated is not None,
     )
+
+
+def calibrated_statements(table: Table, clock: str, campaign: str | None = None) -> Statements:
+    """What the table's calibrated sums say of networks, with errors of networks left out of fits.
+
+    Those are the holdouts, and each anchor by a calibration to the others. For the machine as it
+    was during `campaign`, or (None) whenever it will be measured. A campaign that has no holdouts
+    borrows those of the table, predicted by a calibration to as few anchors as it has itself.
+    """
+    if table.source is not None or table.simulated is not None:
+        return SILENT
+    calibrating = campaign or table.calibrating_campaign()
+    predicted, records = _unseen(table, clock, calibrating)
+    if not table.select("holdout", clock, calibrating):
+        anchors = len(table.select("anchor", clock, calibrating))
+        more, others = _unseen(table, clock, table.calibrating_campaign(), anchors)
+        predicted, records = np.concatenate([predicted, more]), [*records, *others]
+    walls = {
+        (record.campaign, record.role, record.blocks): record.statistics
+        for record in table.records
+        if record.clock == "wall" and record.arch is not None
+    }
+    full = [record.statistics for record in records]
+    wall = [walls.get((record.campaign, record.role, record.blocks)) for record in records]
+    repeats = {} if campaign else {at: Repeat.of(table, at) for at in AT}
+    return statements(predicted, full, wall, repeats)
+
+
+def _unseen(
+    table: Table, clock: str, campaign: str, anchors: int | None = None
+) -> tuple[Floats, list[Record]]:
+    """Predictions of the campaign's networks by fits that had not seen them, and their records.
+
+    `anchors`: only so many calibrate, and all others are predicted.
+    """
+    calibrating = table.select("anchor", clock, campaign)
+    judges = table.select("holdout", clock, campaign)
+    sums, measured = measured_networks(table, "anchor", clock, campaign)
+    if anchors is None or anchors >= len(calibrating):
+        known = np.ones(len(calibrating), bool)
+        told, records = left_out(sums, measured), [*calibrating, *judges]
+    else:
+        known = np.zeros(len(calibrating), bool)
+        order = np.argsort(measured)
+        known[order[np.linspace(0, len(order) - 1, anchors).astype(int)]] = True
+        told = fit(sums.only(known), measured[known]).network(sums.only(~known))
+        spared = [record for record, used in zip(calibrating, known, strict=True) if not used]
+        records = [*spared, *judges]
+    if judges:
+        judging, _ = measured_networks(table, "holdout", clock, campaign)
+        told = np.concatenate([told, fit(sums.only(known), measured[known]).network(judging)])
+    return told, records
 
 
 def spearman(a: Floats, b: Floats) -> float:

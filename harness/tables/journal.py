@@ -2,7 +2,7 @@
 
 import gzip
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from harness import files
@@ -33,11 +33,23 @@ class Reading:
     conditions: Conditions
 
 
+@dataclass(frozen=True, slots=True)
+class Sustained:
+    """What runs of an entry took that were made back to back for long."""
+
+    entry: int
+    at_ns: int  # Unix time
+    seconds: float
+    runs: int
+    latency_ns: int
+    steady: bool  # whether it had settled
+
+
 class Journal:
     """Visits in a file that survives being killed at any moment.
 
-    Making a journal over an existing file continues it; `visits` and `readings` hold what is
-    there already. A journal that was packed can only be read.
+    Making a journal over an existing file continues it; `visits`, `readings` and `sustained` (by
+    entry) hold what is there already. A journal that was packed can only be read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -47,6 +59,7 @@ class Journal:
         self._log = None if self._packed.exists() else LineLog(path)
         self.path = self._packed if self._log is None else path
         self.readings: list[Reading] = []
+        self.sustained: dict[int, Sustained] = {}
         try:
             self.visits = list(self._read())
         except BaseException:
@@ -56,6 +69,10 @@ class Journal:
     def _read(self) -> Iterator[Visit]:
         for number, line in read_lines(self.path):
             try:
+                if isinstance(line, dict) and "sustained" in line:
+                    sustained = Sustained(**line["sustained"])
+                    self.sustained[sustained.entry] = sustained
+                    continue
                 if isinstance(line, dict):
                     self.readings.append(Reading(line["round"], line["conditions"]))
                     continue
@@ -78,6 +95,10 @@ class Journal:
         self._append({"round": reading.round, "conditions": reading.conditions})
         self.readings.append(reading)
 
+    def append_sustained(self, sustained: Sustained) -> None:
+        self._append({"sustained": asdict(sustained)})
+        self.sustained[sustained.entry] = sustained
+
     def append(self, visit: Visit) -> None:
         more = [] if visit.runs is None else [visit.runs, visit.memory_mb]
         self._append([visit.entry, visit.round, visit.at_ns, dict(visit.values), *more])
@@ -86,6 +107,11 @@ class Journal:
     def _append(self, line: object) -> None:
         assert self._log is not None, f"{self.path} is packed"
         self._log.append(line)
+
+    @property
+    def packed(self) -> bool:
+        """Whether it is whole, and can only be read."""
+        return self._log is None
 
     def pack(self) -> None:
         """Compress the file of a finished campaign, to about a fifth."""

@@ -28,8 +28,8 @@ class Statistics:
     """
 
     value: int  # the estimate: the fastest run, the middle energy
-    low: int  # its 95 % interval
-    high: int
+    low: int  # 95 % of what as many visits to the same workload give while the machine is at the
+    high: int  # same level; `tables.repeat` adds what campaigns differ by
     first_half: int | None  # the estimate from the first and the second half of the visits:
     second_half: int | None  # their difference is the noise floor
     lower_quartile: int | None  # over visits of their median runs, so are the next two
@@ -38,6 +38,11 @@ class Statistics:
     visits: int
     runs: int
     memory_mb: float | None = None  # the most that the runtime grew by, where it tells
+    # What users see, on the wall clock alone: shares of all runs, and of those made back to back.
+    p50: int | None = None
+    p90: int | None = None
+    p99: int | None = None  # from 100 runs on
+    sustained: int | None = None
 
     def scaled(self, factor: float) -> "Statistics":
         """The same on a machine that takes `factor` times as much."""
@@ -48,7 +53,9 @@ class Statistics:
 
     def to_json(self, unit: str) -> dict[str, Any]:
         """With the unit in the names."""
-        return {_with_unit(name, unit): value for name, value in asdict(self).items()}
+        told = asdict(self).items()
+        known = {name: value for name, value in told if value is not None or name not in SEEN}
+        return {_with_unit(name, unit): value for name, value in known.items()}
 
     @classmethod
     def from_json(cls, value: dict[str, Any], unit: str) -> "Statistics":
@@ -57,9 +64,11 @@ class Statistics:
         return cls(**{known[name]: each for name, each in value.items()})
 
 
+SEEN = ("p50", "p90", "p99", "sustained")
+"""What users see of a latency, beside the time at full speed."""
 _VALUES = (
     *("value", "low", "high", "first_half", "second_half"),
-    *("lower_quartile", "median", "maximum"),
+    *("lower_quartile", "median", "maximum", *SEEN),
 )
 
 

@@ -192,7 +192,7 @@ class Table:
                 f"`harness measure --device {self.device} --space {self.space}` measures them"
             )
         sizes = Counter(record.campaign for record in self.records)
-        return max(looks, key=lambda name: (sizes[name], self._started(name)))
+        return max(looks, key=lambda name: (sizes[name], self.started(name)))
 
     def block_campaign(self) -> str:
         """The campaign that measured most blocks; of several the newest that was finished.
@@ -209,16 +209,16 @@ class Table:
 
         def rank(campaign: str) -> tuple[int, bool, str]:
             finished = bool(self.campaigns[campaign].get("finished", True))
-            return blocks[campaign], finished, self._started(campaign)
+            return blocks[campaign], finished, self.started(campaign)
 
         return max(blocks, key=rank)
 
     def calibrating_campaign(self) -> str:
         """The campaign whose anchors calibrate: the newest that has holdouts to judge them."""
         judged = {record.campaign for record in self.records if record.role == "holdout"}
-        return max(judged, key=self._started) if judged else self.block_campaign()
+        return max(judged, key=self.started) if judged else self.block_campaign()
 
-    def _started(self, campaign: str) -> str:
+    def started(self, campaign: str) -> str:
         return str(self.campaigns[campaign]["started_at"])
 
     def block_values(self, clock: str) -> dict[Block, float]:
@@ -235,12 +235,12 @@ class Table:
         """
         base = self.block_campaign()
         merged = {record.blocks[0]: record for record in self.select("block", clock, base)}
-        for campaign in sorted(self.campaigns, key=self._started):
+        for campaign in sorted(self.campaigns, key=self.started):
             records = self.select("block", clock, campaign) if campaign != base else []
             if not records:
                 continue
             shift = self.shift(clock, base, campaign)
-            newer = self._started(campaign) > self._started(base)
+            newer = self.started(campaign) > self.started(base)
             for record in records:
                 if newer or record.blocks[0] not in merged:
                     statistics = record.statistics.scaled(1 / shift)

@@ -44,6 +44,9 @@ class SimulatedSession:
         times = (self.latency_ns(workload),) * runs
         return Samples(time.time_ns(), {"wall": times, "device": times})
 
+    def sustain(self, workload: Workload, seconds: float) -> Samples:  # noqa: ARG002 - no heat here
+        return self.visit(workload, 1)
+
     def latency_ns(self, workload: Workload) -> int:
         """On the DPU alone, without the driver's call; one block is loaded and saved.
 

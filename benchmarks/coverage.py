@@ -1,0 +1,274 @@
+"""Do intervals hold? Of each that is claimed to hold 95 times of 100, how often it does.
+
+- measured: networks are measured in three campaigns, each in a new process, the second beside a
+  busy loop. How many estimates of the later two lie in the interval of the first?
+- predicted: a table, then other networks drawn and measured in a later campaign.
+- verified: the same networks, predictions restated through that campaign's ten anchors.
+- first look: ten networks measured, all others predicted; and one, where another device is known
+  (GPUs of HELP, at the same batch).
+- few shot: fifty of HELP's networks predict its others.
+- accuracy: sub-networks that the accuracy predictor has not seen.
+
+Prints tables and, as its last line, one JSON object.
+
+    python benchmarks/coverage.py --parts measured,predicted,verified,first_look,few_shot,accuracy
+"""
+
+import argparse
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import permutations
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from campaigns import judging_networks, measured, table_of
+from gpu_few_shot import DATA, batch, read, tried
+from rich.console import Console
+from rich.table import Table as Printed
+from under_load import busy
+
+from harness.devices.device import Device
+from harness.effort import FULL, QUICK
+from harness.measuring.campaign import Campaign
+from harness.measuring.plan import Entry, Plan, calibration_entries, table_entries
+from harness.predictors.choice import latency_predictor
+from harness.predictors.latency import LatencyPredictor
+from harness.predictors.transfer import transfer
+from harness.spaces.catalogue import find_space, part_of
+from harness.spaces.genome import encode
+from harness.spaces.space import Space
+from harness.tables.repeat import Interval, Repeat, clock_of, value_of
+from harness.tables.statements import AT, Statement
+from harness.tables.table import Table
+
+Floats = npt.NDArray[np.float64]
+DEVICES = ("cpu", "cpu-onnxruntime")
+SPACES = (("digits", None), ("ofa-mbv3-w1.2", "160,192,224"))
+FIRST_LOOK_NETWORKS = 10
+PARTS = ("measured", "predicted", "verified", "first_look", "few_shot", "accuracy")
+
+
+@dataclass(frozen=True)
+class Held:
+    """Claimed intervals of one setting and whether each held."""
+
+    what: str
+    inside: npt.NDArray[np.bool_]
+    half_widths: Floats  # relative
+
+    @classmethod
+    def of(cls, what: str, truth: Floats, ends: Sequence[Interval]) -> "Held":
+        low, high = np.array(ends).T
+        return cls(what, (low <= truth) & (truth <= high), np.sqrt(high / low) - 1)
+
+    @property
+    def coverage(self) -> float:
+        return float(self.inside.mean())
+
+    @property
+    def width(self) -> float:
+        return float(np.median(self.half_widths))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--parts", default=",".join(PARTS))
+    parser.add_argument("--devices", default=",".join(DEVICES))
+    parser.add_argument("--spaces", default=",".join(name for name, _ in SPACES))
+    parser.add_argument("--networks", type=int, default=40, help="measured again and again")
+    parser.add_argument("--judges", type=int, default=100, help="drawn after a table is made")
+    arguments = parser.parse_args()
+    parts = set(arguments.parts.split(","))
+    spaces = [part_of(find_space(n), r) for n, r in SPACES if n in arguments.spaces.split(",")]
+    devices = [Device.find(name, Path()) for name in arguments.devices.split(",")]
+    held: dict[str, list[Held]] = {part: [] for part in PARTS}
+    more: list[Held] = []
+    for device in devices:
+        for space in spaces:
+            if "measured" in parts:
+                first, *others = again_and_again(device, space, arguments.networks)
+                held["measured"].append(first)
+                more += others
+            if parts & {"predicted", "verified", "first_look"}:
+                for part, each in predicted(device, space, arguments.judges):
+                    (held[part] if part in held else more).append(each)
+    if "first_look" in parts:
+        held["first_look"] += list(one_network())
+    if "few_shot" in parts:
+        held["few_shot"] += list(few_shot())
+    found = figures(held, more)
+    if "accuracy" in parts:
+        from coverage_accuracy import accuracy_coverage
+
+        found |= accuracy_coverage()
+    print(json.dumps(found))
+
+
+def figures(held: dict[str, list[Held]], more: Sequence[Held]) -> dict[str, float]:
+    """Shares over all settings of a part, and median half widths, relative; printed, too."""
+    printed = Printed(title="95 % intervals that held")
+    for heading in ("", "held", "of", "median half width"):
+        printed.add_column(heading)
+    found = {}
+    for part, settings in held.items():
+        for each in settings:
+            row = f"{each.coverage:.1%}", str(len(each.inside)), f"{each.width:.1%}"
+            printed.add_row(f"{part}: {each.what}", *row)
+        if settings:
+            inside = np.concatenate([each.inside for each in settings])
+            widths = np.concatenate([each.half_widths for each in settings])
+            found[f"coverage_{part}"] = float(inside.mean())
+            found[f"width_{part}"] = float(np.median(widths))
+            row = f"{inside.mean():.1%}", str(len(inside)), f"{np.median(widths):.1%}"
+            printed.add_row(f"[b]{part}: all[/b]", *row)
+            printed.add_section()
+    for each in more:
+        row = f"{each.coverage:.1%}", str(len(each.inside)), f"{each.width:.1%}"
+        printed.add_row(each.what, *row)
+    Console(width=120).print(printed)
+    return found
+
+
+def again_and_again(device: Device, space: Space, networks: int) -> list[Held]:
+    """Three campaigns: full speed of the later two in the first's intervals, then what users see
+    in the third, which was as quiet as the first."""
+    entries = [*calibration_entries(space, 10), *judging_networks(space, networks)]
+    cores = sorted(os.sched_getaffinity(0))
+    campaigns = []
+    for number in range(3):
+        with device.open() as session, busy(cores[0] if number == 1 else None):
+            plan = replace(FULL.table, sustain_s=1.5, seed=number)
+            campaigns.append(measured(device, session, entries, plan))
+            table = table_of(device, session, space, *campaigns)
+    first = replace(table, records=tuple(r for r in table.records if r.campaign == campaigns[0].id))
+    where = f"{device.name}, {space.name}"
+    both = [_later(first, table, campaign, "full", where) for campaign in campaigns[1:]]
+    found = [Held(where, *(np.concatenate(each) for each in _columns(both)))]
+    for number, each in zip((2, 3), both, strict=True):
+        found.append(replace(each, what=f"  {where}, campaign {number}"))
+    for at in AT[1:]:
+        if Repeat.of(first, at).interval(_wall(first)[0]) is not None:
+            found.append(_later(first, table, campaigns[2], at, f"  {where}, {at}, quiet again"))
+    return found
+
+
+def _columns(both: Sequence[Held]) -> tuple[list[npt.NDArray[np.bool_]], list[Floats]]:
+    return [each.inside for each in both], [each.half_widths for each in both]
+
+
+def _wall(table: Table) -> list:
+    return [r.statistics for r in table.records if r.role == "holdout" and r.clock == "wall"]
+
+
+def _later(first: Table, table: Table, campaign: Campaign, at: str, what: str) -> Held:
+    """The campaign's estimates in the first one's intervals."""
+    repeat, clock = Repeat.of(first, at), clock_of(table, at)
+    known = {
+        r.blocks: r.statistics for r in first.records if (r.role, r.clock) == ("holdout", clock)
+    }
+    pairs = [
+        (value_of(record.statistics, at), repeat.interval(known[record.blocks]))
+        for record in table.select("holdout", clock, campaign.id)
+    ]
+    told = [(value, ends) for value, ends in pairs if value is not None and ends is not None]
+    return Held.of(what, np.array([value for value, _ in told], float), [ends for _, ends in told])
+
+
+def predicted(device: Device, space: Space, judges: int) -> Iterator[tuple[str, Held]]:
+    """A table and a first look, and then other networks in a later campaign."""
+    plan = FULL.table
+    with device.open() as session:
+        blocks = measured(device, session, table_entries(space, plan.anchors), plan)
+        table = table_of(device, session, space, blocks)
+    with device.open() as session:
+        looking = calibration_entries(space, FIRST_LOOK_NETWORKS)
+        look = measured(device, session, looking, QUICK.verification)
+        first_look = table_of(device, session, space, look)
+    known = {record.blocks for record in table.records}
+    entries = [each for each in judging_networks(space, judges) if each.blocks not in known]
+    later = _judged(device, space, entries, replace(FULL.table, sustain_s=0.0))
+    where, whole = (
+        f"{device.name}, {space.name}",
+        table.with_campaign(later.id, later.facts, later.records),
+    )
+    truth = _full(later, device.clock)
+    for part, told in (
+        ("predicted", latency_predictor(table, space)),
+        ("verified", latency_predictor(whole, space, (), later.id)),
+        ("first_look", latency_predictor(first_look, space)),
+    ):
+        yield part, _against(told, space, entries, truth, told.statements["full"], where)
+        for at in ("p50", "p90"):
+            seen = _at(later, at)
+            if at in told.statements:
+                stated = told.statements[at]
+                yield (
+                    "more",
+                    _against(told, space, entries, seen, stated, f"  {part}: {where}, {at}"),
+                )
+
+
+def _judged(device: Device, space: Space, judges: Sequence[Entry], plan: Plan) -> Campaign:
+    with device.open() as session:
+        return measured(device, session, [*calibration_entries(space, 10), *judges], plan)
+
+
+def _full(campaign: Campaign, clock: str) -> Floats:
+    records = (r for r in campaign.records if (r.role, r.clock) == ("holdout", clock))
+    return np.array([record.statistics.value for record in records]) / 1e6
+
+
+def _at(campaign: Campaign, at: str) -> Floats:
+    records = (r for r in campaign.records if (r.role, r.clock) == ("holdout", "wall"))
+    return np.array([value_of(record.statistics, at) for record in records], float) / 1e6
+
+
+def _against(
+    told: LatencyPredictor,
+    space: Space,
+    entries: Sequence[Entry],
+    truth_ms: Floats,
+    statement: Statement,
+    what: str,
+) -> Held:
+    genomes = encode(space, [entry.arch for entry in entries if entry.arch is not None])
+    ends = [statement.interval(float(ms)) for ms in told.predict(genomes)]
+    return Held.of(what, truth_ms, [each for each in ends if each is not None])
+
+
+def few_shot() -> Iterator[Held]:
+    """Fifty networks of each setting of HELP predict the others."""
+    for name, setting in read(DATA).items():
+        for trial in tried(setting, 50, 3):
+            told = trial.predictor.statements["full"]
+            ends = [told.interval(float(ms)) for ms in trial.predictor.predict(trial.genomes)]
+            yield Held.of(name, trial.measured_ms, [each for each in ends if each is not None])
+
+
+def one_network() -> Iterator[Held]:
+    """One network measured where another GPU is known at the same batch: all pairs of HELP's."""
+    trials = {name: next(iter(tried(each, 50, 1))) for name, each in read(DATA).items()}
+    held = []
+    for known, other in permutations(trials, 2):
+        if batch(known) != batch(other):
+            continue
+        genomes, measured_ms = trials[other].genomes, trials[other].measured_ms
+        for one in range(20):
+            moved = transfer(
+                trials[known].predictor, genomes[one : one + 1], measured_ms[one : one + 1], known
+            )
+            judged = slice(one + 1, one + 51)
+            told = moved.statements["full"]
+            ends = [told.interval(float(ms)) for ms in moved.predict(genomes[judged])]
+            held.append(
+                Held.of("", measured_ms[judged], [each for each in ends if each is not None])
+            )
+    inside, widths = _columns(held)
+    yield Held("one network, another GPU known", np.concatenate(inside), np.concatenate(widths))
+
+
+if __name__ == "__main__":
+    main()
