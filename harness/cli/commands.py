@@ -172,10 +172,13 @@ def benchmark(
 def search(
     device: DeviceName = "cpu",
     constraint: Annotated[
-        list[str], typer.Option(help="Such as pixel-1:30ms, macs:300M, params:5M, memory:2MB.")
+        list[str],
+        typer.Option(
+            help="Such as pixel-1:30ms (a run of its batch), macs:300M, params:5M, memory:2MB."
+        ),
     ] = NO_LIMITS,
     max_latency_ms: Annotated[
-        float | None, typer.Option(min=0, help="The same for the latency of --device.")
+        float | None, typer.Option(min=0, help="The same for the latency of --device, of a run.")
     ] = None,
     complexity_weight: Annotated[
         float | None, typer.Option(min=0, help="The network with least error + weight * latency.")
@@ -273,7 +276,7 @@ def export(
     network: Annotated[Path | None, typer.Option(help="A network file.")] = None,
     device: Annotated[str | None, typer.Option(help="Else from this device's front.")] = None,
     max_latency_ms: Annotated[
-        float | None, typer.Option(min=0, help="What it takes there at most, surely.")
+        float | None, typer.Option(min=0, help="What a run takes there at most, surely.")
     ] = None,
     supernet: Annotated[
         Path | None, typer.Option(help="Its weights, where the front was found without training.")

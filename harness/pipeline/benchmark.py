@@ -17,6 +17,7 @@ from harness.pipeline.job import Run
 from harness.runtimes.dpu.session import SimulatedSession
 from harness.runtimes.session import OpTime, ProfilingSession, Workload
 from harness.spaces.digits import DIGITS
+from harness.tables.batch import an_image, images_per_run, of_batch
 
 SCHEMA = 1
 PLAN = Plan(min_visits=30, max_visits=120, runs=5, interval=0.02, duration_s=10.0, anchors=0)
@@ -118,17 +119,23 @@ def _times(campaign: Campaign, role: str) -> dict[str, dict[str, float | None]]:
 
 def describe(result: dict[str, Any]) -> str:
     clock = result["identity"]["clock"]
-    what = f"{result['model']['name']} on {result['device']}"
+    what, images = f"{result['model']['name']} on {result['device']}", 1
+    if (batch := images_per_run(result["identity"])) > 1:
+        ours = result["model"]["name"].endswith(".pt")  # other files may have a batch of their own
+        images = batch if ours else 1
+        what += f", runs{of_batch(batch)}{'' if ours else ', unless the file has its own'}"
     if simulated := result["campaign"].get("simulated"):
-        return f"{what}: {result['statistics'][clock]['value_ns'] / 1e6:.4f} ms, {simulated}"
+        value_ms = result["statistics"][clock]["value_ns"] / 1e6
+        return f"{what}: {value_ms:.4f} ms{an_image(value_ms, images)}, {simulated}"
     times, wall = result["statistics"][clock], result["statistics"]["wall"]
     memory_mb = wall.get("memory_mb")
     memory = "" if memory_mb is None else f", memory grows by {memory_mb:.1f} MB"
     doubts = "".join(f"; suspect: {why}" for why in result["suspect"])
     return (
-        f"{what}: {times['value_ns'] / 1e6:.4f} ms at "
+        f"{what}: {times['value_ns'] / 1e6:.4f} ms{an_image(times['value_ns'] / 1e6, images)} at "
         f"full speed ({clock} clock, up to {times['high_ns'] / 1e6:.4f}), "
-        f"{wall['median_ns'] / 1e6:.4f} ms median on the wall clock, "
+        f"{wall['median_ns'] / 1e6:.4f} ms{an_image(wall['median_ns'] / 1e6, images)} median on "
+        f"the wall clock, "
         f"{times['visits']} visits of {times['runs'] // times['visits']} runs{memory}{doubts}"
     )
 

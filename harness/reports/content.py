@@ -57,6 +57,7 @@ def _front(shown: Shown, number: int) -> dict[str, Any]:
         "runtime": str(identity.get("runtime", "unknown")),
         "colour": COLOURS[number % len(COLOURS)],
         "origin": origin(front),
+        "images_per_run": front.images_per_run,
         "told": "simulated" if front.simulated else "measured",
         "test_images": (front.verification or {}).get("test_images"),
         "evaluated_on": (front.verification or {}).get("evaluated_on"),
