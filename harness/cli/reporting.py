@@ -23,7 +23,7 @@ from harness.cli.options import (
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from harness.reports.carbon import Place, Pue
+    from harness.reports.carbon import Place
     from harness.reports.emission_factors import Work
 
 
@@ -172,8 +172,8 @@ def carbon(
         raise UsageError("--device and --arch say together which network is used")
     if region is not None and grid is not None:
         raise UsageError("--region and --grid both say how clean the grid is: give one")
-    table = pue_of(None, pue, DATA_CENTRE)
-    place = _place(gpu_watts, table, grid_lb_per_kwh(region) if region else grid, price)
+    place = _place(gpu_watts, grid_lb_per_kwh(region) if region else grid, price)
+    table = replace(place, pue=pue_of(None, pue, DATA_CENTRE))
     ours = replace(place, pue=pue_of(kind, pue, hardware_pue(hardware)))
     job = job_for(space, root)
     if hours is not None:
@@ -186,7 +186,7 @@ def carbon(
         return
     if hardware is not None or count != 1:
         raise UsageError("--hardware and --count are of work that takes --hours")
-    for line in step.describe_table(place):
+    for line in step.describe_table(table):
         terminal().say(line)
     for line in step.describe_runs(step.own_runs(root, watts, ours)):
         terminal().say(line)
@@ -194,16 +194,21 @@ def carbon(
         deployed = step.Deployed(device, arch, inferences)
         used = replace(place, pue=pue_of(None, pue, EDGE)) if step.is_edge(job, device) else ours
         terminal().say(step.describe_inferences(job, deployed, used))
-    for path in step.save(job, place):
+    for path in step.save(job, table):
         terminal().say(str(path))
 
 
-def _place(gpu_w: float | None, pue: "Pue", grid: float | None, price: float | None) -> "Place":
-    """The paper's, but for what is said."""
+def _place(gpu_w: float | None, grid: float | None, price: float | None) -> "Place":
+    """Table 2's, but for what is said."""
     from harness.reports.carbon import Place
 
-    asked = {"gpu_w": gpu_w, "pue": pue, "grid_lb_per_kwh": grid, "gpu_usd_per_h": price}
-    return Place(**{name: value for name, value in asked.items() if value is not None})
+    usual = Place()
+    return replace(
+        usual,
+        gpu_w=usual.gpu_w if gpu_w is None else gpu_w,
+        grid_lb_per_kwh=usual.grid_lb_per_kwh if grid is None else grid,
+        gpu_usd_per_h=usual.gpu_usd_per_h if price is None else price,
+    )
 
 
 def _work(hours: float, count: int, hardware: str | None, watts: float | None) -> "Work":

@@ -219,8 +219,8 @@ def _rows(fronts: Sequence[Front], others: Sequence[Reference]) -> Iterator[list
                 values += getattr(point, name) or (None, None)
             yield [front.device, "front", f"front:{number}", images, *values]
         for dot in front.cloud:
-            cells = dot["latency_ms"], None, None, dot["accuracy"]
-            yield [front.device, "random", "", images, *cells]
+            predicted = dot["latency_ms"], None, None, dot["accuracy"]
+            yield [front.device, "random", "", images, *predicted]
     for each in others:
         cells = each.latency_ms, None, each.accuracy
         yield [fronts[0].device, each.group, each.name, fronts[0].images_per_run, None, *cells]
