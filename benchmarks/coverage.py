@@ -40,6 +40,7 @@ from harness.predictors.transfer import transfer
 from harness.spaces.catalogue import find_space, part_of
 from harness.spaces.genome import encode
 from harness.spaces.space import Space
+from harness.tables.record import Statistics
 from harness.tables.repeat import Interval, Repeat, clock_of, value_of
 from harness.tables.statements import AT, Statement
 from harness.tables.table import Table
@@ -94,7 +95,7 @@ def main() -> None:
                 more += others
             if parts & {"predicted", "verified", "first_look"}:
                 for part, each in predicted(device, space, arguments.judges):
-                    (held[part] if part in held else more).append(each)
+                    held.get(part, more).append(each)
     if "first_look" in parts:
         held["first_look"] += list(one_network())
     if "few_shot" in parts:
@@ -149,26 +150,23 @@ def again_and_again(device: Device, space: Space, networks: int) -> list[Held]:
     found = [Held(where, *(np.concatenate(each) for each in _columns(both)))]
     for number, each in zip((2, 3), both, strict=True):
         found.append(replace(each, what=f"  {where}, campaign {number}"))
-    for at in AT[1:]:
-        if Repeat.of(first, at).interval(_wall(first)[0]) is not None:
-            found.append(_later(first, table, campaigns[2], at, f"  {where}, {at}, quiet again"))
-    return found
+    told = (at for at in AT[1:] if Repeat.of(first, at).interval(_wall(first)[0]) is not None)
+    quiet = (_later(first, table, campaigns[2], at, f"  {where}, {at}, quiet again") for at in told)
+    return [*found, *quiet]
 
 
 def _columns(both: Sequence[Held]) -> tuple[list[npt.NDArray[np.bool_]], list[Floats]]:
     return [each.inside for each in both], [each.half_widths for each in both]
 
 
-def _wall(table: Table) -> list:
+def _wall(table: Table) -> list[Statistics]:
     return [r.statistics for r in table.records if r.role == "holdout" and r.clock == "wall"]
 
 
 def _later(first: Table, table: Table, campaign: Campaign, at: str, what: str) -> Held:
     """The campaign's estimates in the first one's intervals."""
     repeat, clock = Repeat.of(first, at), clock_of(table, at)
-    known = {
-        r.blocks: r.statistics for r in first.records if (r.role, r.clock) == ("holdout", clock)
-    }
+    known = {r.blocks: r.statistics for r in first.records if r.clock == clock}
     pairs = [
         (value_of(record.statistics, at), repeat.interval(known[record.blocks]))
         for record in table.select("holdout", clock, campaign.id)

@@ -19,6 +19,7 @@ from rich.table import Table
 
 from harness.deploy.front import Front
 from harness.progress import Progress as ProgressCallback
+from harness.tables.batch import of_batch
 
 
 class Terminal:
@@ -76,21 +77,27 @@ class Terminal:
 
     def show_front(self, front: Front) -> None:
         """The front as a table, and in a sentence."""
-        table = Table(title=f"{front.space} on {front.device}", title_justify="left")
+        images = front.images_per_run
+        runs = f": runs{of_batch(images)}" if images > 1 else ""
+        table = Table(title=f"{front.space} on {front.device}{runs}", title_justify="left")
         for heading in (
             "#",
             "predicted ms (95 %)",
             "simulated ms" if front.simulated else "measured ms",
+            *(["ms an image"] if images > 1 else []),
             "predicted %",
             "test %",
             "MACs, M",
         ):
             table.add_column(heading, justify="right")
         for number, point in enumerate(front.points):
+            measured_ms = point.latency_ms_measured
+            run_ms = point.latency_ms if measured_ms is None else measured_ms
             table.add_row(
                 str(number),
                 f"{point.latency_ms:.4g}{_within(point.latency_ms_interval)}",
-                _number(point.latency_ms_measured, ".4g"),
+                _number(measured_ms, ".4g"),
+                *([f"{run_ms / images:.4g}"] if images > 1 else []),
                 f"{point.accuracy:.1f}",
                 _number(point.accuracy_measured, ".1f"),
                 f"{point.macs / 1e6:.2f}",

@@ -181,11 +181,12 @@ def search(
     constraint: Annotated[
         list[str],
         typer.Option(
-            help="Such as pixel-1:30ms, pixel-1:30ms@full, macs:300M, params:5M, memory:2MB."
+            help="Such as pixel-1:30ms (a run of its batch), pixel-1:30ms@full, macs:300M, "
+            "params:5M, memory:2MB."
         ),
     ] = NO_LIMITS,
     max_latency_ms: Annotated[
-        float | None, typer.Option(min=0, help="The same for the latency of --device.")
+        float | None, typer.Option(min=0, help="The same for the latency of --device, of a run.")
     ] = None,
     at: At = None,
     complexity_weight: Annotated[
@@ -285,7 +286,7 @@ def export(
     device: Annotated[str | None, typer.Option(help="Else from this device's front.")] = None,
     max_latency_ms: Annotated[
         float | None,
-        typer.Option(min=0, help="What it takes there at most, by its interval's upper end."),
+        typer.Option(min=0, help="What a run takes there at most, by its interval's upper end."),
     ] = None,
     at: At = None,
     supernet: Annotated[

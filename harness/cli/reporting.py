@@ -1,5 +1,6 @@
 """The commands that show what there is: pages, figures, where time goes, what it cost."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -147,48 +148,67 @@ def carbon(
     gpu_watts: Annotated[
         float | None, typer.Option(min=0, help="Of a GPU in Table 2 (188), or of --hours.")
     ] = None,
-    pue: Annotated[float | None, typer.Option(min=1, help="Of the data centre (1.58).")] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            "--place",
+            help="Where own runs, --hours and the computer at hand are: data-centre (PUE 1.58), "
+            "office (1, also where nobody says) or edge (1, as phones and boards always).",
+        ),
+    ] = None,
+    pue: Annotated[
+        float | None, typer.Option(min=1, help="Of every place, whatever its kind.")
+    ] = None,
     grid: Annotated[float | None, typer.Option(min=0, help="lb CO2e a kWh (0.954).")] = None,
     price: Annotated[float | None, typer.Option(min=0, help="Dollars a GPU hour (3.06).")] = None,
     root: Root = HERE,
 ) -> None:
     """What finding networks costs: the paper's table, our own runs, and what inferences add."""
     from harness.pipeline import carbon as step
-    from harness.reports.emission_factors import grid_lb_per_kwh
+    from harness.reports.carbon import DATA_CENTRE, EDGE, pue_of
+    from harness.reports.emission_factors import grid_lb_per_kwh, hardware_pue
 
     if (device is None) != (arch is None):
         raise UsageError("--device and --arch say together which network is used")
     if region is not None and grid is not None:
         raise UsageError("--region and --grid both say how clean the grid is: give one")
-    place = _place(gpu_watts, pue, grid_lb_per_kwh(region) if region else grid, price)
+    place = _place(gpu_watts, grid_lb_per_kwh(region) if region else grid, price)
+    table = replace(place, pue=pue_of(None, pue, DATA_CENTRE))
+    ours = replace(place, pue=pue_of(kind, pue, hardware_pue(hardware)))
     job = job_for(space, root)
     if hours is not None:
         if device is not None or price is not None or watts is not None:
-            raise UsageError("--hours takes --hardware, --count, --gpu-watts, --region and --pue")
+            raise UsageError(
+                "--hours takes --hardware, --count, --gpu-watts, --region, --place and --pue"
+            )
         work = _work(hours, count, hardware, gpu_watts)
-        terminal().say(step.describe_work(work, place, region))
+        terminal().say(step.describe_work(work, ours, region))
         return
     if hardware is not None or count != 1:
         raise UsageError("--hardware and --count are of work that takes --hours")
-    for line in step.describe_table(place):
+    for line in step.describe_table(table):
         terminal().say(line)
-    for line in step.describe_runs(step.own_runs(root, watts, place)):
+    for line in step.describe_runs(step.own_runs(root, watts, ours)):
         terminal().say(line)
     if device is not None and arch is not None:
         deployed = step.Deployed(device, arch, inferences)
-        terminal().say(step.describe_inferences(job, deployed, place))
-    for path in step.save(job, place):
+        used = replace(place, pue=pue_of(None, pue, EDGE)) if step.is_edge(job, device) else ours
+        terminal().say(step.describe_inferences(job, deployed, used))
+    for path in step.save(job, table):
         terminal().say(str(path))
 
 
-def _place(
-    gpu_w: float | None, pue: float | None, grid: float | None, price: float | None
-) -> "Place":
-    """The paper's, but for what is said."""
+def _place(gpu_w: float | None, grid: float | None, price: float | None) -> "Place":
+    """Table 2's, but for what is said."""
     from harness.reports.carbon import Place
 
-    asked = {"gpu_w": gpu_w, "pue": pue, "grid_lb_per_kwh": grid, "gpu_usd_per_h": price}
-    return Place(**{name: value for name, value in asked.items() if value is not None})
+    usual = Place()
+    return replace(
+        usual,
+        gpu_w=usual.gpu_w if gpu_w is None else gpu_w,
+        grid_lb_per_kwh=usual.grid_lb_per_kwh if grid is None else grid,
+        gpu_usd_per_h=usual.gpu_usd_per_h if price is None else price,
+    )
 
 
 def _work(hours: float, count: int, hardware: str | None, watts: float | None) -> "Work":

@@ -13,6 +13,7 @@ from harness.measuring.plan import Entry, calibration_entries
 from harness.runtimes.session import Workload
 from harness.spaces.arch import Arch
 from harness.spaces.space import Space
+from harness.tables.batch import images_per_run
 from harness.tables.repeat import Interval
 from harness.tables.statements import AT, SHIPPED, Statements
 
@@ -147,6 +148,11 @@ class Front:
     def simulated(self) -> str | None:
         """What stands behind simulated latencies; None where they were measured or imported."""
         return (self.table.get("campaign") or {}).get("simulated")
+
+    @property
+    def images_per_run(self) -> int:
+        """All its latencies are of runs of so many images."""
+        return images_per_run(self.settings.get("device", {}).get("identity", {}))
 
     def unverified(self) -> "Front":
         """The front as the search left it."""

@@ -111,6 +111,11 @@ class Profile(Strict):
         return self.runtime == "dpu"
 
     @property
+    def is_edge(self) -> bool:
+        """Whether it is a phone, a board or an FPGA, and not the computer at hand."""
+        return self.transport != "local"
+
+    @property
     def evidence(self) -> str | None:
         """What stands behind simulated numbers; None where a device is measured."""
         return DpuOptions(**self.dpu.model_dump()).evidence if self.simulated else None

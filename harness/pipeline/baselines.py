@@ -5,6 +5,7 @@ from harness.measuring.plan import Entry
 from harness.networks.baselines import BASELINES
 from harness.pipeline.job import Run
 from harness.pipeline.table import is_begun, load_or_start, run_on_terminal, work
+from harness.tables.batch import an_image, of_batch
 from harness.tables.table import Table
 
 NAME = "baselines"  # where a table has the name of its space
@@ -31,7 +32,9 @@ def describe_baselines(table: Table) -> str:
     newest = max(table.campaigns, key=lambda name: str(table.campaigns[name]["started_at"]))
     records = {r.blocks: r.statistics for r in table.select("network", table.clock, newest)}
     how = table.simulated or f"{table.clock} clock, full speed"
-    lines = [f"baselines on {table.device}, {how}:"]
+    images = table.images_per_run
+    runs = f", runs{of_batch(images)}" if images > 1 else ""
+    lines = [f"baselines on {table.device}, {how}{runs}:"]
     for baseline in BASELINES:
         times = records.get(baseline.blocks)
         if times is None:
@@ -39,7 +42,8 @@ def describe_baselines(table: Table) -> str:
             lines.append(f"  {baseline.name:<20} cannot run there: {why}")
             continue
         lines.append(
-            f"  {baseline.name:<20} {times.value / 1e6:9.4g} ms   {baseline.top1:.1f} % top-1, "
+            f"  {baseline.name:<20} {times.value / 1e6:9.4g} ms"
+            f"{an_image(times.value / 1e6, images)}   {baseline.top1:.1f} % top-1, "
             f"{baseline.macs_m:g}M MACs ({baseline.source})"
         )
     return "\n".join(lines)

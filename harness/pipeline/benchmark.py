@@ -21,6 +21,7 @@ from harness.pipeline.job import Run
 from harness.runtimes.dpu.session import SimulatedSession
 from harness.runtimes.session import OpTime, ProfilingSession, Workload
 from harness.spaces.digits import DIGITS
+from harness.tables.batch import an_image, images_per_run, of_batch
 from harness.tables.record import SEEN, Statistics
 from harness.tables.repeat import Repeat, value_of
 from harness.tables.statements import WORDS
@@ -161,9 +162,14 @@ def _references(campaign: Campaign) -> dict[str, dict[str, float]]:
 
 def describe(result: dict[str, Any]) -> str:
     clock = result["identity"]["clock"]
-    what = f"{result['model']['name']} on {result['device']}"
+    what, images = f"{result['model']['name']} on {result['device']}", 1
+    if (batch := images_per_run(result["identity"])) > 1:
+        ours = result["model"]["name"].endswith(".pt")  # other files may have a batch of their own
+        images = batch if ours else 1
+        what += f", runs{of_batch(batch)}{'' if ours else ', unless the file has its own'}"
     if simulated := result["campaign"].get("simulated"):
-        return f"{what}: {result['statistics'][clock]['value_ns'] / 1e6:.4f} ms, {simulated}"
+        value_ms = result["statistics"][clock]["value_ns"] / 1e6
+        return f"{what}: {value_ms:.4f} ms{an_image(value_ms, images)}, {simulated}"
     times, wall = result["statistics"][clock], result["statistics"]["wall"]
     memory_mb = wall.get("memory_mb")
     memory = "" if memory_mb is None else f", memory grows by {memory_mb:.1f} MB"
@@ -174,7 +180,7 @@ def describe(result: dict[str, Any]) -> str:
     seen = [f"{at} {ns / 1e6:.4f} ms" for at, ns in told.items() if ns is not None]
     seen = seen or [f"{wall['median_ns'] / 1e6:.4f} ms in the middle"]
     return (
-        f"{what}: {times['value_ns'] / 1e6:.4f} ms at "
+        f"{what}: {times['value_ns'] / 1e6:.4f} ms{an_image(times['value_ns'] / 1e6, images)} at "
         f"full speed ({clock} clock, measured again {low / 1e6:.4f} to {high / 1e6:.4f}); "
         f"on the wall clock {', '.join(seen)}; "
         f"{times['visits']} visits of {times['runs'] // times['visits']} runs{memory}{doubts}"

@@ -14,6 +14,7 @@ from harness.pipeline.job import Run
 from harness.predictors.breakdown import Network, Part, break_down
 from harness.spaces.arch import Arch
 from harness.spaces.block import Block
+from harness.tables.batch import an_image, of_batch
 from harness.tables.table import Table
 
 LISTED = 12  # blocks and types of operators that are written out
@@ -93,8 +94,12 @@ def describe(parts: Sequence[Part]) -> Iterator[str]:
     energies = [part.energy_mj for part in parts if part.energy_mj is not None]
     energy_mj = sum(energies) if energies else None
     names = list(dict.fromkeys(part.network for part in parts))
-    used = "" if energy_mj is None else f", {energy_mj:.4g} mJ"
-    yield f"one request: {len(names)} network(s), {latency_ms:.4g} ms{used}"
+    images = parts[0].images_per_run
+    used = "" if energy_mj is None else f", {energy_mj:.4g} mJ{an_image(energy_mj, images, 'mJ')}"
+    yield (
+        f"one request{of_batch(images)}: {len(names)} network(s), "
+        f"{latency_ms:.4g} ms{an_image(latency_ms, images)}{used}"
+    )
     yield f"{'network':<42} {_heading(energy_mj)}"
     for name in names:
         own = [part for part in parts if part.network == name]
@@ -132,8 +137,10 @@ def describe_ops(job: Run, device: Device, asked: Sequence[str]) -> Iterator[str
     for network in networks(job, device.name, asked):
         ops = profile_ops(device, network.blocks)
         total_ms = sum(each.mean_ms for each in ops)
+        request_ms, images = total_ms * network.calls, device.options.batch
         yield (
-            f"{network.name}: operators, profiled now: {total_ms * network.calls:.4g} ms a request "
+            f"{network.name}: operators, profiled now: {request_ms:.4g} ms a request"
+            f"{of_batch(images)}{an_image(request_ms, images)} "
             "(profiling takes time itself: only the shares tell)"
         )
         yield f"  {'operator':<40} {'runs':>5} {'ms':>9}    {'share':>6}"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import files
+from harness.devices.profile import load_profile, profile_paths
 from harness.errors import FileFormatError, UsageError
 from harness.pipeline.breakdown import networks
 from harness.pipeline.job import Run
@@ -14,7 +15,7 @@ from harness.reports.carbon import (
     DEPLOYMENTS,
     GRID_LB_PER_KWH,
     KG_PER_LB,
-    PUE,
+    OFFICE,
     Account,
     Place,
     account,
@@ -24,6 +25,7 @@ from harness.reports.carbon import (
 )
 from harness.reports.cost import energy
 from harness.reports.emission_factors import GRID_SOURCE, Work
+from harness.tables.batch import of_batch
 from harness.tables.table import Table
 
 
@@ -40,8 +42,8 @@ def describe_table(place: Place) -> Iterator[str]:
     """Computed beside printed, with the reason where they differ."""
     rows = table_2(place)
     yield (
-        f"Table 2 of the OFA paper, {DEPLOYMENTS} deployments; {place.gpu_w:.1f} W a GPU x PUE "
-        f"{place.pue:g} x {place.grid_lb_per_kwh:g} lb/kWh, ${place.gpu_usd_per_h:.2f} a GPU hour"
+        f"Table 2 of the OFA paper, {DEPLOYMENTS} deployments; {place.gpu_w:.1f} W a GPU x "
+        f"{place.pue} x {place.grid_lb_per_kwh:g} lb/kWh, ${place.gpu_usd_per_h:.2f} a GPU hour"
     )
     heading = ("CO2e, 1000 lb", "printed", "cost, $1000", "printed")
     yield f"{'method':<20}{'GPU hours':>11}" + "".join(f"{each:>15}" for each in heading)
@@ -69,19 +71,18 @@ def describe_work(work: Work, place: Place, region: str | None) -> str:
     grid = "the US mean of the paper's source" if usual else "as stated"
     if region is not None:
         grid = f"{region.upper()}, {GRID_SOURCE}"
-    pue = "of the paper's source, Strubell et al. 2019" if place.pue == PUE else "as stated"
     return (
         f"{work.hours:g} h x {work.count} x {work.watts:g} W ({work.power_from}): "
-        f"{work.kwh():.4g} kWh; x PUE {place.pue:g} ({pue}) x "
+        f"{work.kwh():.4g} kWh; x {place.pue} x "
         f"{place.grid_lb_per_kwh * KG_PER_LB * 1000:.4g} g CO2e a kWh ({grid}): "
         f"{work.kg(place):.4g} kg CO2e"
     )
 
 
 def own_run(root: Path, name: str | None) -> Account | None:
-    """The account of one run; None where it has no record, or one that cannot be read."""
+    """The account of one run in an office; None where it has no record, or one that is broken."""
     try:
-        return _accounts(root, str(name), None, Place()).get(str(name))
+        return _accounts(root, str(name), None, Place(pue=OFFICE)).get(str(name))
     except FileFormatError:
         return None
 
@@ -111,9 +112,15 @@ def _accounts(root: Path, runs: str, assumed_w: float | None, place: Place) -> d
 
 
 def describe_runs(found: dict[str, Account]) -> Iterator[str]:
-    yield f"own runs: {len(found)} that recorded what they used"
+    yield f"own runs: {len(found)} that recorded what they used; --place says where they ran"
     for name, used in found.items():
         yield f"  {name}: {used.hours:.3g} h; {energy(used)}"
+
+
+def is_edge(job: Run, device: str) -> bool:
+    """Whether it is a phone, a board or an FPGA, by its profile where that is still there."""
+    root = job.workspace.root
+    return device in profile_paths(root) and load_profile(device, root).is_edge
 
 
 def describe_inferences(job: Run, deployed: Deployed, place: Place) -> str:
@@ -130,11 +137,14 @@ def describe_inferences(job: Run, deployed: Deployed, place: Place) -> str:
         )
     latency = Table.load(job.workspace.table(deployed.device, job.space.name))
     parts = break_down(networks(job, deployed.device, [deployed.arch]), latency, Table.load(path))
-    energy_mj = sum(part.energy_mj or 0.0 for part in parts)
-    kg = inferences_kg(energy_mj, deployed.inferences, place)
+    images = latency.images_per_run
+    run_mj = sum(part.energy_mj or 0.0 for part in parts)
+    kg = inferences_kg(run_mj / images, deployed.inferences, place)
+    batch = "" if images == 1 else f", {run_mj:.4g} mJ a run{of_batch(images)}"
     return (
-        f"{deployed.arch} on {deployed.device}: {energy_mj:.4g} mJ an inference (predicted from "
-        f"measured blocks), {deployed.inferences:,.0f} of them {kg:.3g} kg CO2e"
+        f"{deployed.arch} on {deployed.device}: {run_mj / images:.4g} mJ an inference (predicted "
+        f"from measured blocks{batch}), {deployed.inferences:,.0f} of them {kg:.3g} kg CO2e; "
+        f"{place.pue}"
     )
 
 

@@ -8,6 +8,7 @@ from harness.errors import DeviceFull, HarnessError
 from harness.measuring.plan import sentinel
 from harness.runtimes.resident import ResidentSession
 from harness.spaces.digits import DIGITS
+from harness.tables.batch import of_batch
 from harness.transports.adb.backends import backend_named
 from harness.transports.transport import KeepingTransport
 
@@ -55,7 +56,8 @@ def _check_unit(device: Device) -> Iterator[tuple[str, str]]:
                 session.prepare([entry.workload])
                 session.load(entry.workload)
                 fastest_ns = min(session.visit(entry.workload, 3).values["wall"])
-            yield "a model runs", f"{entry.blocks[0].key} in {fastest_ns / 1e6:.4f} ms"
+            what = f"{entry.blocks[0].key}{of_batch(device.options.batch)}"
+            yield "a model runs", f"{what} in {fastest_ns / 1e6:.4f} ms"
             if isinstance(session, ResidentSession):
                 told = session.meter.name if session.meter else f"none: {session.no_meter}"
                 yield "energy counter", told

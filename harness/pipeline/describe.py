@@ -2,6 +2,7 @@
 
 from harness.pipeline.first_look import latency_of
 from harness.pipeline.job import Run
+from harness.tables.batch import of_batch
 from harness.tables.end_to_end import end_to_end_error
 from harness.tables.table import Table
 
@@ -12,7 +13,9 @@ def describe_table(job: Run, table: Table) -> str:
     Raises:
         TableError: there is too little in it.
     """
-    path = job.workspace.table(table.device, table.space, table.quantity)
+    path = f"{job.workspace.table(table.device, table.space, table.quantity)}"
+    if table.images_per_run > 1:
+        path += f", of runs{of_batch(table.images_per_run)}"
     if not table.has_blocks:
         predictor = latency_of(job, table)
         return (

@@ -15,13 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import files
-from harness.reports.carbon import GRID_LB_PER_KWH, KG_PER_LB, PUE
+from harness.reports.carbon import GRID_LB_PER_KWH, KG_PER_LB, OFFICE, Place
 from harness.runtimes.agent import meters, nvml
 
 if TYPE_CHECKING:
     from harness.training.distributed import Ranks
 
 WRITE_EVERY_S = 30.0
+# Nobody has said where it runs: `harness carbon --place` counts the energy anew. Older records have
+# a data centre's PUE in their CO2e, and say so.
+PLACE = Place(pue=OFFICE)
 GRID_KG_PER_KWH = GRID_LB_PER_KWH * KG_PER_LB
 
 
@@ -39,7 +42,8 @@ class Session:
     meters: tuple[str, ...]
     silent: tuple[str, ...]  # what has no meter, and why
     co2e_kg: float | None  # energy x PUE x grid
-    pue: float = PUE
+    pue: float = OFFICE.value
+    pue_is: str = OFFICE.why
     grid_kg_per_kwh: float = GRID_KG_PER_KWH
 
 
@@ -88,7 +92,7 @@ class Account:
             energy_mj,
             tuple(self._meters),
             self._silent,
-            None if kwh is None else kwh * PUE * GRID_KG_PER_KWH,
+            None if kwh is None else PLACE.kg(kwh),
         )
 
     def describe(self) -> str:
@@ -97,7 +101,8 @@ class Account:
         if now.energy_mj is None:
             return f"{hours}; energy unknown: {'; '.join(now.silent)}"
         return (
-            f"{hours}; rank {now.rank}: {now.energy_mj / 3.6e9:.3g} kWh, {now.co2e_kg:.3g} kg CO2e"
+            f"{hours}; rank {now.rank}: {now.energy_mj / 3.6e9:.3g} kWh, {now.co2e_kg:.3g} kg CO2e "
+            f"with {PLACE.pue}"
         )
 
 

@@ -163,6 +163,7 @@ def _promised(front: Front, number: int) -> dict[str, Any]:
     return {
         "device": front.device,
         "network": f"front:{number}",
+        "images_per_run": front.images_per_run,
         "predicted_ms": point.latency_ms,
         "told": "simulated whole" if front.simulated else "measured",
         "measured_ms": point.latency_ms_measured,

@@ -31,6 +31,7 @@ from harness.reports.pareto import save_fronts, save_pareto, shown_accuracy, sho
 from harness.reports.references import Reference, references
 from harness.reports.roofline import save_roofline
 from harness.reports.trust import Doubt, coverage, doubts, is_of
+from harness.tables.batch import an_image
 from harness.tables.journal import Journal, packed
 from harness.tables.table import Table
 
@@ -191,7 +192,8 @@ def _alike(shown: Sequence[Shown]) -> list[Drawn]:
 def _drawn(shown: Shown, number: int) -> Drawn:
     point = shown.front.points[number]
     title = (
-        f"front:{number} on {shown.front.device}: {shown_ms(point):.3g} ms, "
+        f"front:{number} on {shown.front.device}: {shown_ms(point):.3g} ms"
+        f"{an_image(shown_ms(point), shown.front.images_per_run)}, "
         f"{shown_accuracy(point):.1f} %, {point.arch.resolution} pixels"
     )
     parts = (shown.parts_ms or {}).get(number, ())

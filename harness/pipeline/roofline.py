@@ -26,6 +26,7 @@ from harness.predictors.roofline import (
 from harness.runtimes.dpu.architecture import Dpu
 from harness.runtimes.session import DpuOptions
 from harness.spaces.block import Block
+from harness.tables.batch import an_image, images_per_run, of_batch
 from harness.tables.table import Table, evidence
 
 COMPARED = tuple(each for each in BASELINES if each.name.startswith((V2, MNASNET)))
@@ -67,6 +68,9 @@ def roofline(job: Run, device: str) -> Roofline:
         networks=networks,
         blocks=blocks,
         notes=tuple(notes),
+        images_per_run=images_per_run(machine.identity)
+        if isinstance(machine, MeasuredMachine)
+        else 1,
     )
 
 
@@ -152,6 +156,9 @@ def describe(shown: Roofline) -> Iterator[str]:
         yield "no roof: nobody measured how much the machine computes and moves at most"
     yield from shown.notes
     least, most = (">=", "<=") if shown.least else ("", "")
+    images = shown.images_per_run
+    if images > 1:
+        yield f"MACs, ms and MB are of a run{of_batch(images)}"
     yield (
         f"{'network':<20} {'MACs, M':>9} {'ms':>9} {'GOPS':>9} {least + 'MB':>9} "
         f"{most + 'OPs/byte':>11}"
@@ -160,6 +167,7 @@ def describe(shown: Roofline) -> Iterator[str]:
         yield (
             f"{work.name:<20} {work.macs / 1e6:9.2f} {work.latency_ms:9.4g} {work.gops:9.4g} "
             f"{work.traffic_bytes / 1e6:9.4g} {work.ops_per_byte:11.4g}"
+            f"{an_image(work.latency_ms, images)}"
         )
     found = shown.group(FOUND)
     for baseline in shown.networks:

@@ -113,7 +113,7 @@ def search_table(job: Run, table: Table, limits: Limits) -> Found:
 
 
 def search_best(job: Run, device: str, question: Question, weight: float | None) -> str:
-    """The most accurate network within the limits, as a line of JSON.
+    """The most accurate network within the limits, as a line of JSON; limits are of runs.
 
     With a weight w: that with the least (error + w * latency / the largest latency of the front),
     errors from 0 to 1, as Deep-n-Cheap has it (Dey et al., 2020, section 2). That network is
@@ -139,6 +139,9 @@ def search_best(job: Run, device: str, question: Question, weight: float | None)
         "accuracy": round(float(found.accuracy[row]), 2),
         "accuracy_from": twins.accuracy.describe(),
     }
+    images = table.images_per_run
+    if images > 1:
+        best |= {"images_per_run": images, "latency_ms_an_image": round(latency_ms / images, 5)}
     return json.dumps(best)
 
 

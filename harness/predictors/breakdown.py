@@ -1,8 +1,12 @@
-"""Where the time and energy of networks go, block by block, from a device's tables."""
+"""Where the time and energy of networks go, block by block, from a device's tables.
+
+A request runs each network once, or as often as it says, on a batch of the device's size.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.errors import TableError
 from harness.spaces.block import Block
 from harness.tables.calibration import block_value, calibrate
 from harness.tables.table import Table
@@ -26,6 +30,7 @@ class Part:
     what: str
     latency_ms: float
     energy_mj: float | None  # None: nobody measured it
+    images_per_run: int = 1  # of one request, too
 
 
 def break_down(
@@ -34,8 +39,14 @@ def break_down(
     """The parts of every network; those of one sum up to what the tables predict of it.
 
     Raises:
-        TableError: a table lacks a block, or cannot be calibrated.
+        TableError: a table lacks a block, or cannot be calibrated; or the two are of other batches.
     """
+    images = latency.images_per_run
+    if energy is not None and energy.images_per_run != images:
+        raise TableError(
+            f"energies of {energy.device} are of {energy.images_per_run} images a run, its "
+            f"latencies of {images}: measure one of them again"
+        )
     times = _values(networks, latency)
     energies = _values(networks, energy) if energy else None
     parts = []
@@ -45,7 +56,7 @@ def break_down(
             rest = "kept on the chip" if latency.simulated else "besides blocks"
             what = rest if last else network.blocks[place].key
             energy_mj = energies[number][place] if energies else None
-            parts.append(Part(network.name, place, what, latency_ms, energy_mj))
+            parts.append(Part(network.name, place, what, latency_ms, energy_mj, images))
     return parts
 
 

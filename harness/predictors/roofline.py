@@ -12,6 +12,7 @@ from harness.errors import TableError
 from harness.runtimes.dpu.architecture import Dpu
 from harness.runtimes.dpu.model import network_cost
 from harness.spaces.block import Block
+from harness.tables.batch import images_per_run
 
 FOUND, V2, MNASNET = "found", "mobilenet-v2", "mnasnet-a1"  # groups of networks
 NUMBER_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1}
@@ -68,6 +69,7 @@ class Roofline:
     networks: tuple[Work, ...]
     blocks: tuple[Work, ...]  # alone
     notes: tuple[str, ...]  # what is left out, and why
+    images_per_run: int = 1  # that each network and block does
 
     def group(self, name: str) -> tuple[Work, ...]:
         """Its networks; none where nobody timed them."""
@@ -139,7 +141,7 @@ class MeasuredMachine:
         key = tuple(blocks)
         if key not in self.times_ms:
             raise TableError("nobody timed it here")
-        batch, size = int(self.identity.get("batch", 1)), NUMBER_BYTES[precision(self.identity)]
+        batch, size = images_per_run(self.identity), NUMBER_BYTES[precision(self.identity)]
         traffic = sum(least_traffic_bytes(block, size, batch) for block in blocks)
         return Work(group, name, batch * macs_of(blocks), self.times_ms[key], traffic)
 

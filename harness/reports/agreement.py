@@ -20,6 +20,7 @@ from harness.reports.style import (
     written_out,
 )
 from harness.spaces.genome import Genomes
+from harness.tables.batch import of_batch
 from harness.tables.calibration import Floats, calibrate, measured_networks
 from harness.tables.table import Table
 
@@ -84,7 +85,7 @@ def save_latency_agreement(found: Sequence[Judged], front: Front, folder: Path) 
                 _errors(axes, of_group, colour, mark, label)
         axes.set_xscale("log")
         written_out(axes.xaxis, *axes.get_xlim())
-        axes.set_xlabel(f"latency, ms, {told}")
+        axes.set_xlabel(f"latency{of_batch(front.images_per_run)}, ms, {told}")
         axes.set_ylabel("error of the prediction, %")
         title = f"{front.space} on {front.device}: bands of 5 and 10 %"
         axes.set_title(title, loc="left", color=INK, weight="bold", fontsize=9)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from harness.predictors.breakdown import Part
 from harness.reports.style import COLOURS, INK, as_csv, drawing, plain, save
+from harness.tables.batch import an_image, of_batch
 
 MOST_BARS = 60
 BAR_HEIGHT_IN = 0.21
@@ -17,10 +18,13 @@ def save_breakdown(parts: Sequence[Part], device: str, folder: Path) -> list[Pat
 
     shown = _shown(parts)
     total_ms = sum(part.latency_ms for part in parts)
-    panels = [("latency_ms", f"ms a request, of {total_ms:.4g}")]
+    images = parts[0].images_per_run
+    request = f"a request{of_batch(images)}"
+    panels = [("latency_ms", f"ms {request}, of {total_ms:.4g}{an_image(total_ms, images)}")]
     if all(part.energy_mj is not None for part in parts):
         total_mj = sum(part.energy_mj or 0.0 for part in parts)
-        panels.append(("energy_mj", f"mJ a request, of {total_mj:.4g}"))
+        each = an_image(total_mj, images, "mJ")
+        panels.append(("energy_mj", f"mJ {request}, of {total_mj:.4g}{each}"))
     networks = list(dict.fromkeys(part.network for part in parts))
     colours = {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(networks)}
     size = (4.5 + 3.5 * len(panels), 1.3 + BAR_HEIGHT_IN * len(shown))

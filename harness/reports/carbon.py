@@ -1,20 +1,20 @@
 """What finding networks costs: GPU hours, CO2e and money, by the arithmetic of the paper's Table 2.
 
 Power of a GPU: Strubell et al., ACL 2019 (64 V100 and their machines took 12,041.51 W). Data
-centre: PUE 1.58. Grid: 0.954 lb CO2e a kWh, the US mean. Price: p3.16xlarge, 24.48 dollars an hour
-for 8 GPUs.
+centre: PUE 1.58; the table's alone, as offices, homes and edge devices have none. Grid: 0.954 lb
+CO2e a kWh, the US mean. Price: p3.16xlarge, 24.48 dollars an hour for 8 GPUs.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import floor, log10
 from pathlib import Path
 from typing import Any
 
+from harness.errors import UsageError
 from harness.reports.style import COLOURS, INK, as_csv, drawing, plain, save, written_out
 
 GPU_W = 12_041.51 / 64
-PUE = 1.58
 GRID_LB_PER_KWH = 0.954
 KG_PER_LB = 0.45359237
 GPU_USD_PER_H = 24.48 / 8
@@ -31,16 +31,50 @@ SHOWN = (
 
 
 @dataclass(frozen=True)
+class Pue:
+    """Power usage effectiveness: what a place takes, over what its computers take."""
+
+    value: float
+    why: str = field(compare=False)
+
+    def __str__(self) -> str:
+        return f"PUE {self.value:g} ({self.why})"
+
+
+DATA_CENTRE = Pue(1.58, "a data centre, Strubell et al. 2019")
+OFFICE = Pue(1.0, "an office or home: no overhead was measured there, none is counted")
+EDGE = Pue(1.0, "an edge device: nothing around it is run for it")
+PLACES = {"data-centre": DATA_CENTRE, "office": OFFICE, "edge": EDGE}
+
+
+def pue_of(kind: str | None, stated: float | None, usual: Pue) -> Pue:
+    """The stated one, else that of the kind of place, else the usual one.
+
+    Raises:
+        UsageError: there is no such kind of place.
+    """
+    if kind is not None and kind not in PLACES:
+        raise UsageError(f"--place {kind!r} is not in the list: {', '.join(PLACES)}")
+    if stated is not None:
+        return Pue(stated, "as stated")
+    return usual if kind is None else PLACES[kind]
+
+
+@dataclass(frozen=True)
 class Place:
-    """Where GPUs run, and what they cost there."""
+    """Where work is done, and what GPUs cost there; as it stands, the place of Table 2."""
 
     gpu_w: float = GPU_W
-    pue: float = PUE
+    pue: Pue = DATA_CENTRE
     grid_lb_per_kwh: float = GRID_LB_PER_KWH
     gpu_usd_per_h: float = GPU_USD_PER_H
 
     def co2e_lb(self, gpu_h: float) -> float:
-        return gpu_h * self.gpu_w / 1000 * self.pue * self.grid_lb_per_kwh
+        return self.kg(gpu_h * self.gpu_w / 1000) / KG_PER_LB
+
+    def kg(self, kwh: float) -> float:
+        """CO2e of what computers take there."""
+        return kwh * self.pue.value * self.grid_lb_per_kwh * KG_PER_LB
 
     def cost_usd(self, gpu_h: float) -> float:
         return gpu_h * self.gpu_usd_per_h
@@ -148,6 +182,7 @@ class Account:
     co2e_kg: float | None
     assumed_kwh: float | None  # from stated watts, where no counter told
     sources: tuple[str, ...]
+    pue: Pue  # that the CO2e is with
 
 
 def account(sessions: list[dict[str, Any]], assumed_w: float | None, place: Place) -> Account:
@@ -161,14 +196,14 @@ def account(sessions: list[dict[str, Any]], assumed_w: float | None, place: Plac
     measured = sum(told) / 3.6e9 if sessions and None not in told else None
     assumed = None if measured is not None or assumed_w is None else hours * assumed_w / 1000
     kwh = measured if measured is not None else assumed
-    co2e = None if kwh is None else kwh * place.pue * place.grid_lb_per_kwh * KG_PER_LB
+    co2e = None if kwh is None else place.kg(kwh)
     meters = {name for each in sessions for name in (*each["meters"], *each["silent"])}
-    return Account(hours, measured, co2e, assumed, tuple(sorted(meters)))
+    return Account(hours, measured, co2e, assumed, tuple(sorted(meters)), place.pue)
 
 
 def inferences_kg(energy_mj: float, count: float, place: Place) -> float:
-    """CO2e of so many inferences at `energy_mj` each."""
-    return energy_mj * count / 3.6e9 * place.pue * place.grid_lb_per_kwh * KG_PER_LB
+    """CO2e of so many inferences, each of one image and of `energy_mj`."""
+    return place.kg(energy_mj * count / 3.6e9)
 
 
 def save_deployments(folder: Path, place: Place) -> list[Path]:

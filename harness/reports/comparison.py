@@ -12,6 +12,7 @@ from harness.reports.page import embedded, templates, when
 from harness.reports.style import CLOUD, COLOURS, INK, as_csv, drawing, plain, save, written_out
 from harness.search.objectives import Found
 from harness.spaces.block import Block
+from harness.tables.batch import an_image, of_batch
 from harness.tables.compare import Comparison, noise
 from harness.tables.table import Table
 
@@ -150,8 +151,10 @@ def verdict(compared: Compared) -> list[str]:
     elif gains:
         lines.append("The old front's networks are still about the best: no search is needed.")
     return lines + [
-        f"{each.name}, which you ship, is now predicted at {each.new_ms:.4g} ms, before at "
-        f"{each.old_ms:.4g} ms: see whether your budget still holds."
+        f"{each.name}, which you ship, is now predicted at {each.new_ms:.4g} ms"
+        f"{an_image(each.new_ms, compared.new.images_per_run)}, before at "
+        f"{each.old_ms:.4g} ms{an_image(each.old_ms, compared.old.images_per_run)}: "
+        "see whether your budget still holds."
         for each in compared.networks
         if each.shipped and each.runs
     ]
@@ -201,7 +204,7 @@ def _save_blocks(compared: Compared, folder: Path) -> list[Path]:
         axes.axhline(shift, color=INK, linewidth=1, label=f"everything: {shift:.3f} times")
         axes.set_xscale("log")
         written_out(axes.xaxis, *axes.get_xlim())
-        axes.set_xlabel("ms in the old table")
+        axes.set_xlabel(f"ms{of_batch(compared.old.images_per_run)} in the old table")
         axes.set_ylabel("new over old")
         plain(axes)
         axes.legend(fontsize=7, framealpha=0.95)
@@ -227,7 +230,7 @@ def _save_fronts(compared: Compared, fronts: Fronts, folder: Path) -> list[Path]
                 )
         axes.set_xscale("log")
         written_out(axes.xaxis, *axes.get_xlim())
-        axes.set_xlabel("latency, ms, predicted")
+        axes.set_xlabel(f"latency{of_batch(compared.new.images_per_run)}, ms, predicted")
         axes.set_ylabel("top-1 accuracy, %, predicted")
         plain(axes)
         axes.legend(fontsize=8, loc="lower right", framealpha=0.95)

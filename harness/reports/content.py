@@ -60,6 +60,7 @@ def _front(shown: Shown, number: int) -> dict[str, Any]:
         "runtime": str(identity.get("runtime", "unknown")),
         "colour": COLOURS[number % len(COLOURS)],
         "origin": origin(front),
+        "images_per_run": front.images_per_run,
         "told": "simulated" if front.simulated else "measured",
         "times": {at: WORDS[at] for at in front.times},
         "time": front.time(None),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from harness.deploy.front import Front
-from harness.reports.carbon import METHODS, Account, Place
+from harness.reports.carbon import DATA_CENTRE, METHODS, Account, Place
 
 Line = tuple[str, str]  # what, how much
 
@@ -23,7 +23,7 @@ def _training(front: Front, training: Account | None) -> str:
         gpu_h = method.once_gpu_h
         return (
             f"not trained here. The OFA authors state {gpu_h:,.0f} GPU hours for theirs (Table 2 "
-            f"of the paper), by its rules {Place().co2e_lb(gpu_h):,.0f} lb CO2e"
+            f"of the paper), by its rules {Place().co2e_lb(gpu_h):,.0f} lb CO2e with {DATA_CENTRE}"
         )
     if training is None:
         return f"trained as {front.settings['supernet']}; no record of what that used is here"
@@ -32,10 +32,11 @@ def _training(front: Front, training: Account | None) -> str:
 
 def energy(used: Account) -> str:
     """What is known of it, and how."""
+    co2e = f"{used.co2e_kg:.3g} kg CO2e with {used.pue}" if used.co2e_kg is not None else ""
     if used.energy_kwh is not None:
-        return f"{used.energy_kwh:.3g} kWh measured, {used.co2e_kg:.3g} kg CO2e"
+        return f"{used.energy_kwh:.3g} kWh measured, {co2e}"
     if used.assumed_kwh is not None:
-        return f"{used.assumed_kwh:.3g} kWh ASSUMED by --watts, {used.co2e_kg:.3g} kg CO2e"
+        return f"{used.assumed_kwh:.3g} kWh ASSUMED by --watts, {co2e}"
     return f"energy unknown ({'; '.join(used.sources)}); --watts states an assumption"
 
 

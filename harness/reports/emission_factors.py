@@ -6,7 +6,7 @@ As Lacoste et al. have it: Quantifying the Carbon Emissions of Machine Learning,
 from dataclasses import dataclass
 
 from harness.errors import UsageError
-from harness.reports.carbon import KG_PER_LB, Place
+from harness.reports.carbon import EDGE, KG_PER_LB, OFFICE, Place, Pue
 
 YEAR = 2023
 GRID_SOURCE = f"{YEAR}, Our World in Data as CodeCarbon 3.3.2 has it"
@@ -29,6 +29,7 @@ HARDWARE_W = {
     "v100-sxm2": 300,
     "xeon-gold-6148": 150,
 }
+ON_THE_EDGE = ("jetson-agx-xavier",)
 
 # Grams of CO2e a kWh, by ISO 3166 code.
 GRID_G_PER_KWH = {
@@ -67,12 +68,12 @@ class Work:
     power_from: str
 
     def kwh(self) -> float:
-        """Without the data centre."""
+        """Without what the place takes besides."""
         return self.hours * self.count * self.watts / 1000
 
     def kg(self, place: Place) -> float:
-        """CO2e with the data centre, at its grid."""
-        return self.kwh() * place.pue * place.grid_lb_per_kwh * KG_PER_LB
+        """CO2e in a place, by its PUE and its grid."""
+        return place.kg(self.kwh())
 
 
 def hardware_w(name: str) -> float:
@@ -83,6 +84,11 @@ def hardware_w(name: str) -> float:
             "the watts of any other"
         )
     return HARDWARE_W[name]
+
+
+def hardware_pue(name: str | None) -> Pue:
+    """Where nobody says where it stands. A GPU is in no data centre until somebody says so."""
+    return EDGE if name in ON_THE_EDGE else OFFICE
 
 
 def grid_lb_per_kwh(region: str) -> float:

@@ -16,6 +16,7 @@ from harness.reports.content import Shown, content, stages
 from harness.reports.cost import Line
 from harness.reports.pareto import shown_accuracy, shown_ms
 from harness.reports.trust import Coverage, Doubt, conditions
+from harness.tables.batch import an_image, of_batch
 
 LIBRARY = "package_data/plotly.min.js"
 
@@ -30,7 +31,8 @@ def templates() -> Environment:
         lstrip_blocks=True,
     )
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
-    environment.filters |= {"when": when, "short": short}
+    environment.filters |= {"when": when, "short": short, "of_batch": of_batch}
+    environment.globals |= {"an_image": an_image}
     return environment
 
 
@@ -53,7 +55,7 @@ def save_device_page(
 ) -> Path:
     """`index.html` of one device; `figures` are drawn already, and become part of it."""
     environment = templates()
-    environment.filters["stages"] = partial(stages, shown.space)
+    environment.filters |= {"stages": partial(stages, shown.space), "ms": shown_ms}
     campaign = shown.front.table.get("campaign") or {}
     page = environment.get_template("device.html").render(
         front=shown.front,

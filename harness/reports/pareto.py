@@ -20,6 +20,7 @@ from harness.reports.style import (
     save,
     written_out,
 )
+from harness.tables.batch import of_batch
 from harness.tables.repeat import Interval
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def save_pareto(front: Front, others: Sequence[Reference], folder: Path) -> list
         figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
         _draw(axes, front)
         _draw_others(axes, others)
-        _finish(axes, [front], f"latency, ms ({origin(front)})")
+        _finish(axes, [front], f"latency{of_batch(front.images_per_run)}, ms ({origin(front)})")
         axes.set_title(f"{front.space} on {front.device}", color=INK, loc="left", weight="bold")
         return save(figure, folder, "pareto", _csv([front], others))
 
@@ -61,7 +62,8 @@ def save_fronts(fronts: Sequence[Front], folder: Path) -> list[Path]:
                 markerfacecolor=None if verified else "white",
                 markersize=4,
                 linewidth=1.2,
-                label=f"{front.device}{'' if verified else ' (predicted)'}",
+                label=f"{front.device}{of_batch(front.images_per_run)}"
+                f"{'' if verified else ' (predicted)'}",
             )
         _finish(axes, fronts, "latency, ms")
         axes.set_title(f"{fronts[0].space} by device", color=INK, loc="left", weight="bold")
@@ -205,19 +207,21 @@ def _bars(values: Sequence[float], intervals: Sequence[Interval | None]) -> list
 
 def _csv(fronts: Sequence[Front], others: Sequence[Reference]) -> str:
     ends = [f"{name}_{end}" for name in _INTERVALS for end in ("low", "high")]
-    names = ("device", "what", "name", *_COLUMNS, *ends)
+    names = ("device", "what", "name", "images_per_run", *_COLUMNS, *ends)
     return as_csv(names, _rows(fronts, others))
 
 
 def _rows(fronts: Sequence[Front], others: Sequence[Reference]) -> Iterator[list[object]]:
     for front in fronts:
+        images = front.images_per_run
         for number, point in enumerate(front.points):
             values = [getattr(point, name) for name in _COLUMNS]
             for name in _INTERVALS:
                 values += getattr(point, name) or (None, None)
-            yield [front.device, "front", f"front:{number}", *values]
+            yield [front.device, "front", f"front:{number}", images, *values]
         for dot in front.cloud:
-            yield [front.device, "random", "", dot["latency_ms"], None, None, dot["accuracy"]]
+            predicted = dot["latency_ms"], None, None, dot["accuracy"]
+            yield [front.device, "random", "", images, *predicted]
     for each in others:
         cells = each.latency_ms, None, each.accuracy
-        yield [fronts[0].device, each.group, each.name, None, *cells]
+        yield [fronts[0].device, each.group, each.name, fronts[0].images_per_run, None, *cells]

@@ -32,7 +32,9 @@ def save_roofline(shown: Roofline, folder: Path) -> list[Path]:
         whiskers = "; whiskers: least and most" if len(shown.group(FOUND)) > 1 else ""
         told = [fill(text, 140) for text in (shown.evidence, f"traffic: {shown.traffic}{whiskers}")]
         figure.supxlabel("\n".join(told), fontsize=8, color=INK)
-        return save(figure, folder, "roofline", as_csv(("what", *_COLUMNS), _rows(shown)))
+        return save(
+            figure, folder, "roofline", as_csv(("what", *_COLUMNS, "images_per_run"), _rows(shown))
+        )
 
 
 def _bars(axes: "Axes", shown: Roofline, name: str, unit: str) -> None:
@@ -150,4 +152,4 @@ def _draw_roofs(axes: "Axes", shown: Roofline) -> None:
 def _rows(shown: Roofline) -> Iterator[list[object]]:
     for what, works in (("network", shown.networks), ("block", shown.blocks)):
         for work in works:
-            yield [what, *(getattr(work, name) for name in _COLUMNS)]
+            yield [what, *(getattr(work, name) for name in _COLUMNS), shown.images_per_run]

@@ -13,6 +13,7 @@ from typing import Any
 from harness import files
 from harness.errors import FileFormatError, TableError
 from harness.spaces.block import Block
+from harness.tables.batch import images_per_run
 from harness.tables.record import Record
 
 SCHEMA = 1
@@ -36,6 +37,11 @@ class Table:
     def clock(self) -> str:
         """The clock that its numbers are read from."""
         return str(self.identity.get("clock", "wall"))
+
+    @property
+    def images_per_run(self) -> int:
+        """All its numbers are of runs of so many images."""
+        return images_per_run(self.identity)
 
     @property
     def simulated(self) -> str | None:
@@ -117,11 +123,14 @@ class Table:
             table = cls(value["device"], value["space"], dict(value["identity"]), campaigns, ())
             table = replace(table, source=value.get("source"))
             table = replace(table, quantity=value.get("quantity", "latency"))
+            images = table.images_per_run
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise TableError(f"the header lacks or garbles {error}") from error
         for name in (table.device, table.space):  # reports are written to folders of these names
             if not re.fullmatch(r"[^./\\\x00][^/\\\x00]*", str(name)):
                 raise TableError(f"the header names a device or space {name!r}: no name of a file")
+        if images < 1:
+            raise TableError(f"the header says that a run has {images} images")
         if lacking:
             raise TableError(f"the header does not say how campaign {lacking[0]} was done")
         return table

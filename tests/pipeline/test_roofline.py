@@ -64,6 +64,21 @@ def save_blocks(root: Path, rng: np.random.Generator) -> Table:
     return table
 
 
+def test_a_batch_counts_in_operations_and_each_image_has_its_part_of_the_time(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    table = save_blocks(tmp_path, rng)
+    told = table.identity | {"batch": 16}
+    replace(table, identity=told).save(Workspace(tmp_path).table("cpu", "digits"))
+    save_front(tmp_path, "cpu", SMALL)
+    shown = roofline(job(tmp_path), "cpu")
+    (work,) = shown.networks
+    assert work.macs == 16 * sum(block.macs for block in find_space("digits").blocks(SMALL))
+    *_, heading, _, line = describe(shown)
+    assert heading == "MACs, ms and MB are of a run of a batch of 16 images"
+    assert line.endswith(f"({work.latency_ms / 16:.4g} ms an image)")
+
+
 def test_a_simulated_device_needs_no_tables(tmp_path: Path) -> None:
     save_front(tmp_path, "zu3eg", SMALL, LARGE)
     shown = roofline(job(tmp_path), "zu3eg")

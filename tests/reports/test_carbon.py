@@ -2,22 +2,35 @@ import csv
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from harness.cli import app
+from harness.errors import UsageError
+from harness.pipeline import emissions
+from harness.pipeline.carbon import own_run
 from harness.reports.carbon import (
+    DATA_CENTRE,
+    EDGE,
     METHODS,
+    OFFICE,
     Place,
     account,
     inferences_kg,
+    pue_of,
     save_deployments,
     table_2,
     two_digits,
 )
+from harness.reports.cost import energy
+from harness.training.distributed import Ranks
 
+KG_A_KWH = 0.954 * 0.45359237  # of the US grid
 SESSION: dict[str, Any] = {
     "seconds": 1800.0,
     "energy_mj": 3.6e8,
@@ -53,6 +66,15 @@ def test_hours_are_rounded_as_the_table_prints_them(hours: float, rounded: float
     assert two_digits(hours) == rounded
 
 
+def test_each_kind_of_place_has_its_own_pue_and_a_stated_one_wins() -> None:
+    assert Place().pue == DATA_CENTRE == pue_of("data-centre", None, OFFICE)
+    assert (DATA_CENTRE.value, OFFICE.value, EDGE.value) == (1.58, 1, 1)
+    assert pue_of(None, None, EDGE).why == EDGE.why
+    assert str(pue_of("data-centre", 1.1, OFFICE)) == "PUE 1.1 (as stated)"
+    with pytest.raises(UsageError, match="data-centre, office, edge"):
+        pue_of("moon", 1.1, OFFICE)
+
+
 def test_a_missing_counter_is_unknown_and_only_a_stated_assumption_fills_it() -> None:
     silent = SESSION | {"energy_mj": None, "meters": [], "silent": ["no RAPL"]}
     measured = account([SESSION, SESSION], 50.0, Place())
@@ -62,16 +84,16 @@ def test_a_missing_counter_is_unknown_and_only_a_stated_assumption_fills_it() ->
     assert measured.co2e_kg == pytest.approx(0.2 * 1.58 * 0.954 * 0.45359237)
     unknown = account([SESSION, silent], None, Place())
     assert (unknown.energy_kwh, unknown.co2e_kg, unknown.assumed_kwh) == (None, None, None)
-    assumed = account([SESSION, silent], 50.0, replace(Place(), pue=1.0))
+    assumed = account([SESSION, silent], 50.0, replace(Place(), pue=OFFICE))
     assert assumed.energy_kwh is None
     assert assumed.assumed_kwh == pytest.approx(0.05)
     assert assumed.co2e_kg == pytest.approx(0.05 * 0.954 * 0.45359237)
 
 
 def test_inferences_add_up() -> None:
-    assert inferences_kg(3.6, 1e9, replace(Place(), pue=1, grid_lb_per_kwh=1)) == pytest.approx(
-        0.45359237
-    )
+    assert inferences_kg(
+        3.6, 1e9, replace(Place(), pue=OFFICE, grid_lb_per_kwh=1)
+    ) == pytest.approx(0.45359237)
 
 
 def test_the_figure_comes_with_its_data(tmp_path: Path) -> None:
@@ -105,6 +127,60 @@ def test_the_command_shows_table_runs_and_what_is_not_known(tmp_path: Path) -> N
     assert (broken.returncode, len(broken.stderr.splitlines())) == (3, 1)
     lonely = carbon("--device", "cpu")
     assert lonely.returncode == 2
+
+
+def test_own_runs_are_in_a_data_centre_only_where_somebody_says_so(tmp_path: Path) -> None:
+    (tmp_path / "runs/digits-1").mkdir(parents=True)
+    record = tmp_path / "runs/digits-1/emissions.rank-0.json"
+    # Older records have the CO2e of a data centre, wherever they were made.
+    older = SESSION | {"co2e_kg": 0.1 * 1.58 * KG_A_KWH, "pue": 1.58, "grid_kg_per_kwh": KG_A_KWH}
+    record.write_text(json.dumps([older]))
+
+    def own(*words: str) -> str:
+        ended = CliRunner().invoke(app, ["carbon", "--root", str(tmp_path), *words])
+        assert ended.exit_code == 0, ended.output
+        assert "13 of 14 CO2e" in ended.output or "--pue" in words  # Table 2 is the paper's
+        (line,) = (each for each in ended.output.splitlines() if "digits-1: " in each)
+        return line
+
+    assert f"{0.1 * KG_A_KWH:.3g} kg CO2e with PUE 1 (an office or home: no overhead" in own()
+    centre = own("--place", "data-centre")
+    assert f"{0.158 * KG_A_KWH:.3g} kg CO2e with PUE 1.58 (a data centre, Strubell" in centre
+    assert f"{0.1 * KG_A_KWH:.3g} kg CO2e with PUE 1 (an edge" in own("--place", "edge")
+    stated = own("--place", "data-centre", "--pue", "1.2")
+    assert f"{0.12 * KG_A_KWH:.3g} kg CO2e with PUE 1.2 (as stated)" in stated
+    read = own_run(tmp_path, "digits-1")  # for pages
+    assert read is not None
+    assert read.co2e_kg == pytest.approx(0.1 * KG_A_KWH)
+    assert "with PUE 1 (an office or home" in energy(read)
+
+
+def test_what_a_run_records_has_the_pue_that_its_co2e_is_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readings = iter((0.0, 3.6e8))  # mJ: the machine need not have a counter
+    read: dict[str, Callable[[], float | None]] = {"a counter": lambda: next(readings)}
+    monkeypatch.setattr(emissions, "_meters", lambda _: (read, (), "a computer"))
+    used = emissions.Account(tmp_path, "training", Ranks(0, 1, "cpu"))
+    used.write()
+    (kept,) = json.loads((tmp_path / "emissions.rank-0.json").read_text())
+    assert (kept["pue"], kept["pue_is"]) == (1, OFFICE.why)
+    assert kept["co2e_kg"] == pytest.approx(0.1 * KG_A_KWH)
+    assert f"with {OFFICE}" in used.describe()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--hardware", "v100-sxm2"), "x PUE 1 (an office or home"),
+        (("--hardware", "v100-sxm2", "--place", "data-centre"), "x PUE 1.58 (a data centre"),
+        (("--hardware", "jetson-agx-xavier"), "x PUE 1 (an edge device"),
+        (("--hardware", "jetson-agx-xavier", "--pue", "1.1"), "x PUE 1.1 (as stated)"),
+    ],
+)
+def test_hours_are_counted_by_where_they_were_spent(words: tuple[str, ...], told: str) -> None:
+    ended = CliRunner().invoke(app, ["carbon", "--hours", "1", *words])
+    assert told in ended.output
 
 
 def test_hours_on_hardware_in_a_region_are_accounted_for_with_their_sources(tmp_path: Path) -> None:

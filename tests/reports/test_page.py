@@ -82,7 +82,7 @@ def test_figures_are_png_svg_and_pdf_with_their_data(tmp_path: Path, front: Fron
     assert "<script" not in svg.read_text()
     assert pdf.read_bytes().startswith(b"%PDF")
     header, *rows = csv.read_text().splitlines()
-    assert header.startswith("device,what,name,latency_ms,latency_ms_measured")
+    assert header.startswith("device,what,name,images_per_run,latency_ms,latency_ms_measured")
     assert len(rows) == len(front.points) + len(front.cloud)
     assert all(row.count(",") <= header.count(",") for row in rows)
 

@@ -125,6 +125,19 @@ def test_hovering_shows_the_network_with_predicted_and_measured_values(
         assert wanted in label, (wanted, label)
 
 
+def test_a_batch_is_named_and_an_image_has_its_part_of_the_time(
+    opened: Opened, tmp_path: Path
+) -> None:
+    front = some_front()
+    front.settings["device"]["identity"]["batch"] = 16
+    opened.go(save_device_page(shown(front), None, (), (), tmp_path))
+    opened.ask(2.576)
+    told = opened.page.locator("#answers").inner_text()
+    assert "2.55 ms of a batch of 16 images" in told
+    assert "2.55 ms (2.524 to 2.575) (0.1594 ms an image)" in told
+    assert "latency of a batch of 16 images, ms" in (opened.page.text_content("#plot") or "")
+
+
 def test_a_click_shows_the_network_drawn(opened: Opened, device_page: Path) -> None:
     opened.go(device_page)
     opened.page.mouse.click(*opened.place("cpu", 2))

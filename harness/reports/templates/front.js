@@ -18,6 +18,9 @@
 
   // Values as a reader wants them.
   const pct = (value) => value.toFixed(1);
+  // Behind a run's latency, where a run has several images.
+  const anImage = (front, value) => (front.images_per_run > 1 ? ` (${ms(value / front.images_per_run)} ms an image)` : "");
+  const batch = (front) => (front.images_per_run > 1 ? ` of a batch of ${front.images_per_run} images` : "");
   const range = (ends, show) => (ends ? ` (${show(ends[0])} to ${show(ends[1])})` : "");
   const count = (value) => (value >= 1e6 ? `${(value / 1e6).toPrecision(3)}M` : `${(value / 1e3).toPrecision(3)}k`);
   const x = (point) => point.ms_measured ?? point.ms;
@@ -31,11 +34,13 @@
 
   function facts(front, point) {
     const told = front.told === "simulated" ? "simulated whole" : "measured";
-    const rows = [["at full speed, predicted", `${ms(point.ms)} ms${range(point.ms_interval, ms)}`]];
+    const rows = [["at full speed, predicted", `${ms(point.ms)} ms${range(point.ms_interval, ms)}${anImage(front, point.ms)}`]];
     rows.push([`at full speed, ${told}`, point.ms_measured === null ? "not yet"
-      : `${ms(point.ms_measured)} ms${front.told === "simulated" ? "" : range(point.ms_measured_interval, ms)}`]);
-    for (const [at, [value, ...ends]] of Object.entries(point.seen)) rows.push([front.times[at] ?? at, `${ms(value)} ms${range(ends, ms)}`]);
-    if (!Object.keys(point.seen).length && point.ms_wall !== null) rows.push(["wall clock, median", `${ms(point.ms_wall)} ms`]);
+      : `${ms(point.ms_measured)} ms${front.told === "simulated" ? "" : range(point.ms_measured_interval, ms)}${anImage(front, point.ms_measured)}`]);
+    for (const [at, [value, ...ends]] of Object.entries(point.seen)) {
+      rows.push([front.times[at] ?? at, `${ms(value)} ms${range(ends, ms)}${anImage(front, value)}`]);
+    }
+    if (!Object.keys(point.seen).length && point.ms_wall !== null) rows.push(["wall clock, median", `${ms(point.ms_wall)} ms${anImage(front, point.ms_wall)}`]);
     rows.push(["accuracy predicted", `${pct(point.accuracy)} %${range(point.accuracy_interval, pct)}`]);
     const where = front.evaluated_on && front.evaluated_on !== "the device" ? `, ${front.evaluated_on}` : "";
     rows.push(["accuracy on test images", point.accuracy_measured === null ? "not evaluated"
@@ -89,7 +94,7 @@
         name: `${plain(group)} (ImageNet top-1)`, x: others.map((o) => o.ms), y: others.map((o) => o.accuracy), mode: "markers",
         marker: { symbol: group.startsWith("published") ? "diamond" : "square", size: 8,
           color: group.startsWith("published") ? "#009e73" : "#cc79a7" },
-        text: others.map((o) => `<b>${plain(o.name)}</b><br>${ms(o.ms)} ms, ImageNet top-1 ${pct(o.accuracy)} %<br>${plain(o.source)}`),
+        text: others.map((o) => `<b>${plain(o.name)}</b><br>${ms(o.ms)} ms${anImage(front, o.ms)}, ImageNet top-1 ${pct(o.accuracy)} %<br>${plain(o.source)}`),
         hovertemplate: "%{text}<extra></extra>", hoverlabel: labels, kind: "other",
       });
     }
@@ -146,7 +151,7 @@
     return {
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: colour("--ink"), size: 12 },
       margin: { l: 55, r: 15, t: 30, b: 60 }, hovermode: "closest", dragmode: narrow ? false : "zoom",
-      xaxis: { ...axis(one ? `latency, ms (${plain(fronts[0].origin)})` : "latency, ms"), type: "log",
+      xaxis: { ...axis(one ? `latency${batch(fronts[0])}, ms (${plain(fronts[0].origin)})` : fronts.some(batch) ? "latency of a run, ms" : "latency, ms"), type: "log",
         range: latencies().map(Math.log10), ...ticks(...latencies()) },
       yaxis: { ...axis("top-1 accuracy, %"), range: accuracies() },
       modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("--soft"), activecolor: colour("--ink") },
@@ -230,7 +235,7 @@
     show.addEventListener("click", () => choose(index, number, true));
     const guessed = (measured) => (measured === null ? " (predicted)" : "");
     card.append(element("div", { class: "figures" }, show, ` ${pct(y(point))} %${guessed(point.accuracy_measured)} in `
-      + `${ms(x(point))} ms${guessed(point.ms_measured)}`));
+      + `${ms(x(point))} ms${batch(front)}${guessed(point.ms_measured)}`));
     const list = element("dl", { class: "small" });
     for (const [name, value] of facts(front, point)) list.append(element("dt", {}, name), element("dd", {}, value));
     card.append(list);
