@@ -150,10 +150,10 @@ def benchmark(
     """Time a model file of yours, and tell whether it became slower."""
     from harness.files import write_json
     from harness.pipeline import benchmark as step
-    from harness.quantities import check_time, parse_share
+    from harness.quantities import parse_share
+    from harness.tables.statements import check_time
 
-    if at is not None:
-        check_time(at)
+    check_time(at)
     limit = parse_share(fail_above)
     if limit is not None and baseline is None:
         raise UsageError("--fail-above needs a --baseline to compare with")
@@ -215,13 +215,16 @@ def search(
     The device needs a latency table, measured or imported, and nothing else.
     """
     from harness import pipeline
-    from harness.quantities import check_time, parse_limit
+    from harness.quantities import parse_limit
+    from harness.tables.statements import check_time
 
     job = job_for(space, root, quick, fresh, seed, distill, resolutions, accuracy=accuracy)
     check_known(device, job)
     limits = [parse_limit(text) for text in constraint]
+    for *_, asked in limits:
+        check_time(asked)
     if max_latency_ms is not None:
-        limits.append((device, max_latency_ms, at and check_time(at)))
+        limits.append((device, max_latency_ms, check_time(at)))
     question = pipeline.Question(tuple(limits), objective)
     if front and complexity_weight is not None:
         raise UsageError("--complexity-weight takes one network, --front all of them: give one")
@@ -299,14 +302,13 @@ def export(
     """A network as .pt2, .onnx and .tflite (float and int8), checked, with a card."""
     from harness.pipeline.export import Bundle
     from harness.pipeline.export import export as step
-    from harness.quantities import check_time
+    from harness.tables.statements import check_time
 
     if (network is None) == (device is None):
         raise UsageError("export takes --network FILE, or --device (with --max-latency-ms)")
     if supernet is not None and device is None:
         raise UsageError("--supernet is for --device: a network file has weights of its own")
-    if at is not None:
-        check_time(at)
+    check_time(at)
     job = job_for(space, root) if device is None else job_of_front(device, space, root)
     bundle = Bundle(folder, network, device, max_latency_ms, at, supernet, data)
     terminal().say(step(job, bundle))

@@ -28,7 +28,7 @@ def sustain(
     roles = [entry.role for entry in visits.entries]
     wanted = ROLES if any(role in ROLES for role in roles) else ("anchor",)
     todo = [number for number, role in enumerate(roles) if role in wanted]
-    if journal.packed or not longest_s:
+    if journal.is_packed or not longest_s:
         return
     for done, number in enumerate(todo):
         if number in journal.sustained:

@@ -109,7 +109,7 @@ class Journal:
         self._log.append(line)
 
     @property
-    def packed(self) -> bool:
+    def is_packed(self) -> bool:
         """Whether it is whole, and can only be read."""
         return self._log is None
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from harness.errors import UsageError
 from harness.tables.conformal import bound
 from harness.tables.record import SEEN, Statistics
 from harness.tables.repeat import TYPICAL, Interval, Repeat, value_of
@@ -54,6 +55,17 @@ class Statement:
     def relative_error(self) -> float | None:
         """The larger side of the interval, as a share."""
         return None if self.log_error is None else float(np.expm1(self.log_error))
+
+
+def check_time(at: str | None) -> str | None:
+    """The name of a time, if one is given.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    if at is not None and at not in AT:
+        raise UsageError(f"{at!r} is none of the times that there are: {', '.join(AT)}")
+    return at
 
 
 Statements = Mapping[str, Statement]

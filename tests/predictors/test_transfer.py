@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import TableError
-from harness.predictors.transfer import transfer
+from harness.predictors.transfer import Transferred, transfer
 from harness.spaces.digits import DIGITS
 from harness.spaces.genome import Genomes, sample
+from harness.tables.statements import Statement, Statements
 
 Floats = npt.NDArray[np.float64]
 
@@ -26,14 +27,21 @@ class Known:
         return 8.0, np.zeros(1 + 3 + 18, np.int16)
 
     @property
-    def relative_error(self) -> float | None:
-        return 0.0
+    def statements(self) -> Statements:
+        return {"full": Statement("full", 1.0, 0.0)}
 
     def describe(self) -> str:
         return "by height"
 
     def facts(self) -> dict[str, Any]:
         return {}
+
+
+def error_of(predictor: Transferred) -> float:
+    """Stated for 95 % of networks, in logarithms."""
+    error = predictor.statements["full"].log_error
+    assert error is not None
+    return error
 
 
 @given(ratio=st.floats(1e-3, 1e3), networks=st.integers(1, 9))
@@ -50,8 +58,7 @@ def test_one_network_leaves_much_open_and_more_that_agree_less(rng: np.random.Ge
     genomes = sample(DIGITS, 20, rng)
     measured_ms = 3 * Known().predict(genomes)
     errors = [
-        transfer(Known(), genomes[:n], measured_ms[:n], "known").relative_error
-        for n in (1, 2, 5, 20)
+        error_of(transfer(Known(), genomes[:n], measured_ms[:n], "known")) for n in (1, 2, 5, 20)
     ]
     assert errors == sorted(errors, reverse=True)
     assert 0.25 < errors[0] < 0.35
@@ -67,8 +74,8 @@ def test_the_error_stated_holds_for_95_percent_of_networks(networks: int) -> Non
     for ratio_sd in 0.07 * np.sqrt(4 / rng.chisquare(4, 400)):
         truth_ms = 2 * Known().predict(genomes) * rng.lognormal(0, ratio_sd, len(genomes))
         predictor = transfer(Known(), genomes[:networks], truth_ms[:networks], "known")
-        errors = np.abs(predictor.predict(genomes[10:]) / truth_ms[10:] - 1)
-        held.append(np.mean(errors <= predictor.relative_error))
+        errors = np.abs(np.log(predictor.predict(genomes[10:]) / truth_ms[10:]))
+        held.append(np.mean(errors <= error_of(predictor)))
     assert np.mean(held) == pytest.approx(0.95, abs=0.02)
 
 
@@ -81,7 +88,7 @@ def test_networks_that_disagree_widen_the_error_and_one_slow_one_moves_nothing(
     measured_ms[2] *= 1.5
     disagreeing = transfer(Known(), genomes, measured_ms, "known")
     assert disagreeing.ratio == agreeing.ratio
-    assert disagreeing.relative_error > 1.5 * agreeing.relative_error
+    assert error_of(disagreeing) > 1.5 * error_of(agreeing)
 
 
 def test_nothing_to_go_by_is_one_clear_error() -> None:
