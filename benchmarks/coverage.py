@@ -147,7 +147,7 @@ def again_and_again(device: Device, space: Space, networks: int) -> list[Held]:
     first = replace(table, records=tuple(r for r in table.records if r.campaign == campaigns[0].id))
     where = f"{device.name}, {space.name}"
     both = [_later(first, table, campaign, "full", where) for campaign in campaigns[1:]]
-    found = [Held(where, *(np.concatenate(each) for each in _columns(both)))]
+    found = [_together(where, both)]
     for number, each in zip((2, 3), both, strict=True):
         found.append(replace(each, what=f"  {where}, campaign {number}"))
     told = (at for at in AT[1:] if Repeat.of(first, at).interval(_wall(first)[0]) is not None)
@@ -155,8 +155,9 @@ def again_and_again(device: Device, space: Space, networks: int) -> list[Held]:
     return [*found, *quiet]
 
 
-def _columns(both: Sequence[Held]) -> tuple[list[npt.NDArray[np.bool_]], list[Floats]]:
-    return [each.inside for each in both], [each.half_widths for each in both]
+def _together(what: str, held: Sequence[Held]) -> Held:
+    inside = np.concatenate([each.inside for each in held])
+    return Held(what, inside, np.concatenate([each.half_widths for each in held]))
 
 
 def _wall(table: Table) -> list[Statistics]:
@@ -264,8 +265,7 @@ def one_network() -> Iterator[Held]:
             held.append(
                 Held.of("", measured_ms[judged], [each for each in ends if each is not None])
             )
-    inside, widths = _columns(held)
-    yield Held("one network, another GPU known", np.concatenate(inside), np.concatenate(widths))
+    yield _together("one network, another GPU known", held)
 
 
 if __name__ == "__main__":

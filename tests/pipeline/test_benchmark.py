@@ -41,17 +41,13 @@ def result(model: Path) -> dict[str, Any]:
 
 def slower(result: dict[str, Any], factor: float, *parts: str) -> dict[str, Any]:
     """The result as if it had been made on a day when `parts` took so much longer."""
-    scaled = {
-        part: {
-            clock: {
-                name: round(value * factor) if name.endswith("_ns") else value
-                for name, value in times.items()
-            }
-            for clock, times in result[part].items()
-        }
-        for part in parts
-    }
-    return result | scaled
+
+    def scaled(value: Any, name: str = "_ns") -> Any:
+        if isinstance(value, dict):
+            return {each: scaled(inner, each) for each, inner in value.items()}
+        return round(value * factor) if name.endswith("_ns") or "-" in name else value
+
+    return result | {part: scaled(result[part]) for part in parts}
 
 
 def test_a_result_says_what_was_timed_where_and_how_well(
@@ -59,6 +55,9 @@ def test_a_result_says_what_was_timed_where_and_how_well(
 ) -> None:
     times = result["statistics"]["thread"]
     assert 0 < times["low_ns"] <= times["value_ns"] <= times["high_ns"]
+    seen = result["statistics"]["wall"]
+    assert seen["value_ns"] <= seen["p50_ns"] <= seen["p90_ns"] <= seen["p99_ns"]
+    assert seen["sustained_ns"] >= seen["value_ns"] * 0.9  # made after the visits
     assert result["identity"]["runtime"] == "onnxruntime"
     assert result["campaign"]["environment"]["onnxruntime"]
     assert "mine.onnx on cpu-onnxruntime" in step.describe(result)
@@ -67,14 +66,35 @@ def test_a_result_says_what_was_timed_where_and_how_well(
 
 
 def test_a_slower_machine_is_told_apart_from_a_slower_model(result: dict[str, Any]) -> None:
-    wide = max(times["high_ns"] / times["low_ns"] for times in result["statistics"].values())
-    factor = 1.4 * wide  # beyond what the machine, which may be shared, leaves unsure
-    machine = step.compare(result, slower(result, factor, "statistics", "reference"))
-    assert machine.ratio == pytest.approx(factor, rel=1e-3)
-    assert machine.surely <= 1.001
-    model = step.compare(result, slower(result, factor, "statistics"))
+    machine = step.compare(result, slower(result, 1.4, "statistics", "reference", "references"))
+    assert machine.ratio == pytest.approx(1.4, rel=1e-3)
+    assert machine.machine == pytest.approx(1.4, rel=1e-3)
+    assert machine.interval[0] < 1 < machine.interval[1]
+    model = step.compare(result, slower(result, 1.4, "statistics"))
     assert model.machine == pytest.approx(1.0)
-    assert 1.0 < model.surely <= 1.001 * factor
+    assert model.beyond == pytest.approx(1.4, rel=1e-3)
+    assert model.interval[0] < model.beyond < model.interval[1]
+
+
+def test_a_baseline_of_an_older_version_is_compared_by_its_one_reference_block(
+    result: dict[str, Any],
+) -> None:
+    older = {name: value for name, value in result.items() if name != "references"}
+    compared = step.compare(older, slower(result, 1.2, "statistics", "reference"))
+    assert compared.machine == pytest.approx(1.2, rel=1e-3)
+    assert compared.beyond == pytest.approx(1.0, rel=1e-3)
+
+
+def test_what_users_see_is_compared_on_the_wall_clock_and_the_machine_is_not_taken_out(
+    result: dict[str, Any],
+) -> None:
+    compared = step.compare(result, slower(result, 3.0, "statistics", "references"), "p90")
+    assert compared.machine is None
+    assert compared.beyond == pytest.approx(3.0, rel=1e-3)
+    assert "p90" in compared.describe()
+    times = {"wall": {n: v for n, v in result["statistics"]["wall"].items() if n != "p90_ns"}}
+    with pytest.raises(UsageError, match="p90 on the wall clock"):
+        step.compare(result | {"statistics": result["statistics"] | times}, result, "p90")
 
 
 def test_results_of_other_settings_are_refused(result: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from harness.cli.options import job_for
 from harness.errors import InfeasibleConstraint, UsageError
 from harness.networks.file import NetworkFile
-from harness.pipeline.export import Bundle, export, surest
+from harness.pipeline.export import Bundle, best_within, export
 from tests.reports.conftest import some_front
 from tests.training.test_finetune import COLOURS, make, network
 
@@ -81,15 +81,23 @@ def test_images_of_other_classes_are_refused_in_one_line(tmp_path: Path) -> None
     assert not list((tmp_path / "out").glob("network*"))
 
 
-def test_the_surest_network_is_the_most_accurate_whose_upper_end_keeps_to_the_limit() -> None:
+@pytest.mark.parametrize("at", ["full", "p90", None])
+def test_the_most_accurate_network_is_taken_whose_upper_end_keeps_to_the_limit(
+    at: str | None,
+) -> None:
     front = some_front()
-    assert surest(front, None)[0] == 9
-    upper = front.points[4].upper_ms
+    assert best_within(front, None, at)[0] == 9
+    upper = front.points[4].upper_ms(at or "p90")
     assert upper is not None
-    assert surest(front, upper)[0] == 4
-    assert surest(front, upper - 1e-6)[0] == 3
-    with pytest.raises(InfeasibleConstraint, match=r"surely takes 0\.1 ms or less \(the fastest"):
-        surest(front, 0.1)
+    assert best_within(front, upper, at)[0] == 4
+    assert best_within(front, upper - 1e-6, at)[0] == 3
+    with pytest.raises(InfeasibleConstraint, match=r"takes 0\.1 ms or less .* \(the fastest"):
+        best_within(front, 0.1, at)
+
+
+def test_a_time_that_the_front_does_not_tell_is_one_clear_error() -> None:
+    with pytest.raises(UsageError, match="does not tell p99: it has full, p50, p90"):
+        best_within(some_front(), 5.0, "p99")
 
 
 def test_a_front_that_is_not_verified_exports_nothing(tmp_path: Path) -> None:

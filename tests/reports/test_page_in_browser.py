@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, Request, sync_playwright
 
 from harness.deploy.front import Front
 from harness.errors import InfeasibleConstraint
-from harness.pipeline.export import surest
+from harness.pipeline.export import best_within
 from harness.reports.page import save_device_page, save_devices_page
 from harness.reports.pareto import save_fronts, save_pareto
 from tests.reports.conftest import NASTY, shown, some_front
@@ -162,7 +162,7 @@ def test_the_page_picks_for_a_budget_what_export_picks(
         opened.ask(budget_ms)
         told = opened.page.locator("#answers").inner_text()
         try:
-            number, _ = surest(front, budget_ms)
+            number, _ = best_within(front, budget_ms)
         except InfeasibleConstraint:
             assert "No network of this front takes" in told
             continue
@@ -182,7 +182,7 @@ def test_an_end_between_two_roundings_is_picked_as_export_picks_it(
     for budget_ms in (2.561, 2.562, 2.563):
         opened.ask(budget_ms)
         told = " ".join(opened.page.locator("#answers").inner_text().split())
-        assert f"front:{surest(odd, budget_ms)[0]} " in told
+        assert f"front:{best_within(odd, budget_ms)[0]} " in told
 
 
 def test_what_is_infinite_does_not_break_a_page(
@@ -206,7 +206,7 @@ def test_the_end_of_an_interval_as_it_is_shown_gets_its_network(
         assert shown_end
         opened.ask(float(shown_end[1]))
         assert f"front:{number} " in " ".join(opened.page.locator("#answers").inner_text().split())
-        assert surest(front, float(shown_end[1]))[0] == number
+        assert best_within(front, float(shown_end[1]))[0] == number
 
 
 def test_what_is_no_budget_gets_no_answer(opened: Opened, device_page: Path) -> None:
