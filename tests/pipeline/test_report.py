@@ -237,8 +237,9 @@ def test_baselines_stand_beside_a_front_only_where_both_were_timed_alike(
     table.save(Workspace(tmp_path).table("cpu", "baselines"))
     done = report(tmp_path, "--device", "cpu", "--space", space.name)
     assert done.returncode == 0, done.stderr
-    (shown,) = data_of(tmp_path / f"reports/cpu.{space.name}/index.html")["fronts"]  # type: ignore[misc]
-    names = {each["name"] for each in shown["others"]}
+    fronts = data_of(tmp_path / f"reports/cpu.{space.name}/index.html")["fronts"]
+    assert isinstance(fronts, list)
+    names = {each["name"] for each in fronts[0]["others"]}
     assert (BASELINES[0].name in names) == (batch == 1)
 
 
