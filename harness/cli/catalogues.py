@@ -154,4 +154,6 @@ def tables_compare(
     compared = pipeline.compare_tables(job_for("digits", root), old, new, limit)
     terminal().say(compared.text)
     if compared.regressed:
-        raise Regression(f"{new} is slower than {old} by more than {fail_above}")
+        raise Regression(
+            f"{new} is slower than {old} by more than {fail_above}: {compared.regressed}"
+        )

@@ -222,7 +222,7 @@ class Device:
         if profile.torch != TorchSection():
             identity["torch"] = profile.torch.model_dump()
         if profile.runtime == "tensorrt":
-            identity["tensorrt"] = profile.tensorrt.model_dump(exclude={"trtexec"})
+            identity["tensorrt"] = profile.tensorrt.model_dump(mode="json", exclude={"trtexec"})
         if profile.runtime == "benchmark_model":
             identity["benchmark_model"] = profile.benchmark_model.model_dump(
                 mode="json", exclude={"path"}

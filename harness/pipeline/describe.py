@@ -5,6 +5,7 @@ from harness.pipeline.job import Run
 from harness.tables.batch import of_batch
 from harness.tables.end_to_end import end_to_end_error
 from harness.tables.table import Table
+from harness.tables.versions import uses, versions_apart
 
 
 def describe_table(job: Run, table: Table) -> str:
@@ -44,11 +45,13 @@ def describe_table(job: Run, table: Table) -> str:
         if holdouts
         else "the space is too small for holdout networks: its error is not known"
     )
+    apart = versions_apart(uses(table))
+    versions = f"; not of one version, repeat with --fresh: {apart}" if apart else ""
     what = "" if table.quantity == "latency" else f"{table.quantity} of "
     return (
         f"{path}: {what}{len(table.block_values(table.clock))} blocks, "
         f"measured {campaign['started_at']} in at least {campaign['rounds']} visits{unfinished}; "
-        f"{judged}{calibrated}{doubts}"
+        f"{judged}{calibrated}{doubts}{versions}"
     )
 
 

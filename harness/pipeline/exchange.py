@@ -1,20 +1,24 @@
 """Tables from and for others: published formats, and one table against another."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import TableError, UsageError
 from harness.pipeline.job import Run
 from harness.predictors.block_table import BlockTablePredictor
 from harness.spaces.block import Block
+from harness.spaces.cost import CostTable
 from harness.spaces.mobile import MobileSpace
 from harness.spaces.space import Space
 from harness.tables.calibration import calibrate
 from harness.tables.compare import Comparison, compare, load_revision
-from harness.tables.ofa import Row, read_published, rows_of, write_published
+from harness.tables.ofa import read_published, rows_of, write_published
+from harness.tables.ofa_rows import above_zero
 from harness.tables.table import Table
+from harness.tables.versions import uses, versions_apart
 
 _FEW = 12  # blocks that are named
 
@@ -41,8 +45,8 @@ def import_published(job: Run, paths: Sequence[Path], device: str, source: str) 
 def export_published(job: Run, device: str, folder: Path) -> list[Path]:
     """Write the table as the OFA authors do, one file a resolution.
 
-    Their code adds up rows, so each holds its block's part of a network; the calibration's offset
-    is in the row of the first layer, which every network has once.
+    Their code adds up rows, so each holds its block's part of a network; what belongs to no row of
+    its own is in that of the first layer. Where sums cannot be our predictions, says by how much.
     """
     if not isinstance(job.space, MobileSpace):
         raise UsageError(f"the released code has no tables of spaces such as {job.space.name}")
@@ -50,55 +54,70 @@ def export_published(job: Run, device: str, folder: Path) -> list[Path]:
     clock = table.clock
     calibration = calibrate(table, clock)
     times = table.block_values(clock)
-    resolutions = BlockTablePredictor.from_table(table, job.space, clock).resolutions
+    covered = BlockTablePredictor.from_table(table, job.space, clock).resolutions
+    predictor = BlockTablePredictor.from_table(table, job.space.at(covered), clock)
+    space = predictor.costs.space
     parts = {block: calibration.block_part(block, times[block]) for block in times}
-    for resolution in resolutions:
-        (stem,) = job.space.blocks_at(0, (resolution,))
-        parts[stem] += calibration.offset + _below_zero(job.space.at((resolution,)), parts)
+    means = above_zero(space, parts, calibration.offset)
     rows = {
-        block: Row(max(0.0, parts[block]) / 1e6, row.std_ms, row.count)
+        block: replace(row, mean_ms=means[block] / 1e6)
         for block, row in rows_of(table, clock).items()
+        if block in means
     }
-    return write_published(rows, job.space.at(resolutions), folder)
+    written = write_published(rows, space, folder)
+    beyond_ns = _most(space, {b: means[b] - parts[b] for b in rows}) - calibration.offset
+    if beyond_ns > 1:
+        job.console.say(
+            f"rows add up to as much as {beyond_ns / 1e6:.4g} ms more than our predictions (the "
+            f"smallest network takes {predictor.smallest()[0]:.4g} ms): layers that may be left "
+            "out cost less than nothing here, which no row can tell"
+        )
+    return written
 
 
-def _below_zero(space: Space, parts: Mapping[Block, float]) -> float:
-    """What blocks that every network has take less than nothing (a call that is not made, a map
-    that stays where it is): the released code wants no such rows, and the first layer has it."""
-    fixed = [i for i, place in enumerate(space.places) if i and place.genes == (0,)]
-    blocks = [block for place in fixed for block in space.blocks_at(place)]
-    return sum(min(0.0, parts[block]) for block in blocks)
+def _most(space: Space, costs: Mapping[Block, float]) -> float:
+    """The most that these add up to in any network of blocks that have one."""
+    return -CostTable.of(space, lambda block: -costs.get(block, -math.inf)).cheapest()[0]
 
 
 @dataclass(frozen=True)
 class Compared:
-    """A comparison in words, and whether something became too slow."""
+    """A comparison in words, and what became too slow ("": nothing)."""
 
     text: str
-    regressed: bool
+    regressed: str
 
 
 def compare_tables(job: Run, old: str, new: str, fail_above: float | None) -> Compared:
     """Two tables, each a file or `REVISION:PATH`; `fail_above` 0.05 is 5 %."""
     tables = [load_revision(text, job.workspace.root) for text in (old, new)]
-    clock = tables[0].clock
-    found = compare(tables[0], tables[1], clock)
+    found = compare(tables[0], tables[1], tables[0].clock)
     regressions = found.regressions(fail_above) if fail_above is not None else None
-    return Compared("\n".join(_lines(found, clock)), bool(regressions))
+    lines = [*_lines(found, tables[0]), *_spans(tables)]
+    return Compared("\n".join(lines), regressions.describe() if regressions else "")
 
 
-def _lines(found: Comparison, clock: str) -> list[str]:
+def _spans(tables: Sequence[Table]) -> Iterator[str]:
+    """Tables that were not measured with one version."""
+    for which, table in zip(("old", "new"), tables, strict=True):
+        if apart := versions_apart(uses(table)):
+            yield f"the {which} table is not of one version: {apart}"
+
+
+def _lines(found: Comparison, table: Table) -> list[str]:
     low, high = found.shift_interval
+    unit = "ms" if table.quantity == "latency" else "mJ"
     lines = [
-        f"{found.compared} blocks compared on the {clock} clock"
+        f"{found.compared} blocks compared on the {table.clock} clock"
         + (f", {found.only_old} only in the old table" if found.only_old else "")
         + (f", {found.only_new} only in the new one" if found.only_new else ""),
-        f"everything takes {found.shift:.3f} times as long ({low:.3f} to {high:.3f})",
+        f"everything takes {found.shift:.3f} times as long: {found.why_shifted()}",
+        f"  (its blocks agree on {low:.3f} to {high:.3f}; another campaign may give another)",
         f"{len(found.moved)} blocks did something else, beyond noise"
         + (":" if found.moved else ""),
     ]
     lines += [
-        f"  {moved.block.key}: {moved.old / 1e6:.4f} to {moved.new / 1e6:.4f} ms, "
+        f"  {moved.block.key}: {moved.old / 1e6:.4f} to {moved.new / 1e6:.4f} {unit}, "
         f"{moved.ratio_beyond_shift:.2f} times the others (p = {moved.p:.1g})"
         for moved in found.moved[:_FEW]
     ]

@@ -46,7 +46,7 @@ def latency_of(job: Run, table: Table, campaign: str | None = None) -> LatencyPr
 
 
 def known_tables(job: Run, table: Table) -> list[Table]:
-    """The tables in the workspace of other devices with the same settings."""
+    """The tables in the workspace of other devices of the same kind and settings."""
     others = (Table.load(path) for path in job.workspace.tables(job.space.name))
     return [
         other

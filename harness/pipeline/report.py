@@ -108,15 +108,19 @@ def _shown(job: Run, device: str) -> tuple[Shown, Table | None]:
     if anew:
         table = None
     found = [*doubts(front, table), *([MEASURED_ANEW] if anew else [])]
-    parts_ms, others = _parts_ms(job, front, table), _others(job, device)
+    parts_ms, others = _parts_ms(job, front, table), _others(job, front)
     return Shown(front, job.space, tuple(found), others, parts_ms, job.space_text), table
 
 
-def _others(job: Run, device: str) -> tuple[Reference, ...]:
+def _others(job: Run, front: Front) -> tuple[Reference, ...]:
+    """Published networks, and baselines where they were timed with the front's settings."""
     if job.space.classes != IMAGENET_CLASSES:
         return ()
-    path = job.workspace.table(device, BASELINES)
-    return references(device, Table.load(path) if path.exists() else None)
+    path = job.workspace.table(front.device, BASELINES)
+    baselines = Table.load(path) if path.exists() else None
+    if baselines and baselines.identity != front.settings["device"].get("identity"):
+        baselines = None
+    return references(front.device, baselines)
 
 
 def _parts_ms(job: Run, front: Front, table: Table | None) -> dict[int, list[float]]:

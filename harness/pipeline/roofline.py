@@ -28,6 +28,7 @@ from harness.runtimes.session import DpuOptions
 from harness.spaces.block import Block
 from harness.tables.batch import an_image, images_per_run, of_batch
 from harness.tables.table import Table, evidence
+from harness.tables.versions import differences
 
 COMPARED = tuple(each for each in BASELINES if each.name.startswith((V2, MNASNET)))
 Asked = tuple[str, str, tuple[Block, ...]]  # group, name, blocks
@@ -48,12 +49,13 @@ def roofline(job: Run, device: str) -> Roofline:
     path = job.workspace.front(device, job.space.name)
     front = Front.load(path) if path.exists() else None
     options = _dpu(job, device)
-    machine = SimulatedMachine(Dpu.of(options)) if options else _timed(job, device, front)
-    notes = list(_caveats(job, device, front, options))
+    timed, why_none = (None, "") if options else _baselines(job, device)
+    machine = SimulatedMachine(Dpu.of(options)) if options else _timed(job, device, front, timed)
+    notes = [*_caveats(job, device, front, options), *([why_none] if why_none else [])]
     points = front.points if front else ()
     found = [(FOUND, f"front:{n}", job.space.blocks(p.arch)) for n, p in enumerate(points)]
     baselines = [(V2 if V2 in b.name else b.name, b.name, b.blocks) for b in COMPARED]
-    if not options and not job.workspace.table(device, NAME).exists():
+    if not options and timed is None:
         baselines = []
     distinct = dict.fromkeys(block for *_, blocks in found for block in blocks if block.macs)
     networks = _works(machine, [*baselines, *found], notes)
@@ -82,14 +84,33 @@ def _dpu(job: Run, device: str) -> DpuOptions | None:
     return found.options.dpu if found.profile.simulated else None
 
 
-def _timed(job: Run, device: str, front: Front | None) -> MeasuredMachine:
+def _baselines(job: Run, device: str) -> tuple[Table | None, str]:
+    """The table of baselines, where it was measured as the space's was, or why there is none."""
+    path = job.workspace.table(device, NAME)
+    if device not in profile_paths(job.workspace.root):
+        return None, f"no baselines: nobody timed them on {device}, whose table is imported"
+    if not path.exists():
+        return None, f"no baselines: `harness measure --baselines --device {device}` times them"
+    timed, beside = Table.load(path), job.workspace.table(device, job.space.name)
+    for name, pair in differences(
+        timed.identity, Table.load(beside).identity if beside.exists() else timed.identity
+    ).items():
+        return None, (
+            f"no baselines: they were timed with {name} = {pair[0]!r}, {job.space.name} with "
+            f"{pair[1]!r}; `harness measure --baselines --device {device}` times them anew"
+        )
+    return timed, ""
+
+
+def _timed(job: Run, device: str, front: Front | None, baselines: Table | None) -> MeasuredMachine:
     """What was timed on the device, blocks and baselines; of the front also what is predicted.
 
     Raises:
         TableError: nothing was.
     """
-    paths = [job.workspace.table(device, name) for name in (NAME, job.space.name)]
-    tables = [Table.load(path) for path in paths if path.exists()]
+    path = job.workspace.table(device, job.space.name)
+    tables = [baselines] if baselines else []
+    tables += [Table.load(path)] if path.exists() else []
     if not tables:
         raise TableError(
             f"nothing was timed on {device}: `harness measure --baselines --device {device}` times "
@@ -126,10 +147,6 @@ def _caveats(
     if front:
         seen = sum(point.latency_ms_measured is not None for point in front.points)
         yield f"found networks: {seen} measured, {len(front.points) - seen} predicted"
-    if device not in profile_paths(job.workspace.root):
-        yield f"no baselines: nobody timed them on {device}, whose table is imported"
-    elif not job.workspace.table(device, NAME).exists():
-        yield f"no baselines: `harness measure --baselines --device {device}` times them"
 
 
 def _works(machine: Machine, asked: Sequence[Asked], notes: list[str]) -> tuple[Work, ...]:

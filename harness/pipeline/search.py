@@ -30,6 +30,7 @@ from harness.spaces.genome import Genomes, decode, encode, sample
 from harness.spaces.space import Space
 from harness.tables.statements import SHIPPED, WORDS
 from harness.tables.table import Table
+from harness.tables.versions import uses
 
 _CLOUD = 400  # random networks to show, where none were evaluated
 _CLOUD_SEED = 505
@@ -96,7 +97,8 @@ def search(job: Run, device: str, question: Question | None = None, further: boo
         space=job.space.name,
         settings=settings | took,
         table=twins.latency.facts()
-        | {"campaign": table.campaigns[campaign], "clock": table.clock, "source": table.source},
+        | {"campaign": table.campaigns[campaign], "clock": table.clock, "source": table.source}
+        | {"environments": uses(table)},
         accuracy_predictor=twins.accuracy.facts() | {"describe": twins.accuracy.describe()},
         points=_points(job.space, _spread(found, objectives, job.effort.points), twins),
         cloud=_cloud(job, twins),

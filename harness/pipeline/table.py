@@ -18,6 +18,9 @@ from harness.runtimes.dpu.session import SimulatedSession
 from harness.runtimes.session import Session
 from harness.spaces.space import Space
 from harness.tables.table import Table
+from harness.tables.versions import differences
+
+_FORGOTTEN = "window_s"  # older tables of energies told it; it does not change them
 
 
 def measure(job: Run, device: Device) -> Table:
@@ -72,12 +75,11 @@ def check_alike(units: Sequence[Device]) -> None:
 
     first, *others = on_each(units, identity)
     for unit, other in zip(units[1:], others, strict=True):
-        for name, value in other.items():
-            if value != first.get(name):
-                raise TableError(
-                    f"{unit} has {name} = {value!r}, and {units[0]} has {first.get(name)!r}: they "
-                    "cannot share a campaign; give each a device of its own"
-                )
+        for name, (mine, theirs) in differences(first, other).items():
+            raise TableError(
+                f"{unit} has {name} = {theirs!r}, and {units[0]} has {mine!r}: they cannot share a "
+                "campaign; give each a device of its own"
+            )
 
 
 def _measure_share(job: Run, unit: Device, share: tuple[int, int]) -> tuple[Table, Campaign | None]:
@@ -169,16 +171,16 @@ def load_or_start(
     if not path.exists():
         return Table(device.name, space, identity, {}, (), quantity=quantity)
     table = Table.load(path)
-    for name, value in identity.items():
-        if table.identity.get(name) != value:
-            if table.simulated and device.profile.simulated:
-                if anew:
-                    return Table(device.name, space, identity, {}, ())
-                raise TableError(simulated_otherwise(table))
-            raise TableError(
-                f"{path} was measured with {name} = {table.identity.get(name)!r}, this is "
-                f"{value!r}: another device. Move the file away, or give this device its own name"
-            )
+    known = {name: value for name, value in table.identity.items() if name != _FORGOTTEN}
+    for name, (theirs, ours) in differences(known, identity).items():
+        if table.simulated and device.profile.simulated:
+            if anew:
+                return Table(device.name, space, identity, {}, ())
+            raise TableError(simulated_otherwise(table))
+        raise TableError(
+            f"{path} was measured with {name} = {theirs!r}, this is {ours!r}: another device. Move "
+            "the file away, or give this device its own name"
+        )
     return table
 
 

@@ -1,5 +1,6 @@
 """Which predictor a table gives: its blocks where it has them, else what few networks tell."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -15,8 +16,8 @@ from harness.tables.repeat import Repeat
 from harness.tables.statements import AT, Statements, statements
 from harness.tables.table import Table
 
-SETTINGS = ("runtime", "precision", "batch", "num_threads")
-"""Parts of the identity that make two devices' latencies proportional where they are equal."""
+_WHICH = ("processor", "gpu", "power_mode", "battery_saver", "conditions")
+"""Parts of the identity that say which device of its kind it is, and at what speed it is kept."""
 
 
 def latency_predictor(
@@ -94,10 +95,21 @@ def _anchors(table: Table, space: Space, campaign: str) -> tuple[Genomes, Floats
 
 
 def alike(table: Table, identity: dict[str, object], space: Space) -> bool:
-    """Whether a table has all blocks of the space, of a device set like one of `identity`."""
-    same = all(table.identity.get(name) == identity.get(name) for name in SETTINGS)
+    """Whether a table has all blocks of the space, of a device whose latencies are proportional to
+    those of one of `identity`: of its kind, and set like it."""
     return (
-        same
+        _kind(table.identity) == _kind(identity)
         and table.has_blocks
         and set(space.distinct_blocks()) <= table.block_values(table.clock).keys()
     )
+
+
+def _kind(identity: dict[str, object]) -> dict[str, object]:
+    """What does the work (a CPU of this instruction set, a GPU, a delegate, a DPU) and how.
+
+    All that an identity holds counts unless it is known not to: runtime, clock, batch, threads,
+    precision, memory format, CUDA graphs, autocast, delegate, and what comes to be told later.
+    """
+    found = {name: value for name, value in identity.items() if name not in _WHICH}
+    machine = re.search(r", (\w+), \d+ processors$", str(identity.get("processor", "")))
+    return found | {"machine": machine[1] if machine else None}  # phones tell none: all are ARM

@@ -15,6 +15,7 @@ from harness.spaces.block import Block
 from harness.tables.batch import an_image, of_batch
 from harness.tables.compare import Comparison, noise
 from harness.tables.table import Table
+from harness.tables.versions import uses, versions_apart
 
 _Z95 = 1.96
 WORTHWHILE = 0.3  # points of accuracy that a new search has to gain
@@ -115,6 +116,10 @@ def save_comparison(compared: Compared, folder: Path) -> list[Path]:
             verdict=verdict(compared),
             worthwhile=WORTHWHILE,
             stand_for=[_stands_for(table) for table in (compared.old, compared.new)],
+            apart={
+                "old": versions_apart(uses(compared.old)),
+                "new": versions_apart(uses(compared.new)),
+            },
             front_ratio=compared.fronts.ratio() if compared.fronts else None,
             figures=embedded(figures),
         )
@@ -132,7 +137,11 @@ def verdict(compared: Compared) -> list[str]:
     away = [abs(each.ratio / shift - 1) for each in compared.networks if each.runs]
     unlike = sum(each > compared.error for each in away) if compared.error is not None else 0
     gains = [each.gain for each in compared.networks if each.gain is not None]
-    lines = [f"Everything takes {shift:.3f} times as long as before."]
+    why = compared.blocks.why_shifted()
+    lines = [
+        f"Everything takes {shift:.3f} times as long as before.",
+        f"{why[0].upper()}{why[1:]}.",
+    ]
     if moved:
         lines.append(f"{moved} block{'s' * (moved > 1)} changed by themselves, on top of that.")
     if lost:

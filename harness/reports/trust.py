@@ -9,6 +9,7 @@ from harness.deploy.front import Front
 from harness.errors import TableError
 from harness.spaces.space import Space
 from harness.tables.table import Table
+from harness.tables.versions import Uses, uses, versions_apart
 
 LARGE_ERROR = 0.10  # mean end-to-end error above which a banner is shown
 
@@ -61,9 +62,24 @@ def _of_latency(front: Front, table: Table | None) -> Iterator[Doubt]:
         yield Doubt("large error", f"predicted latencies of {of} are off by {error:.0%} on average")
     if checked is None:
         yield Doubt("not verified", "none of these networks was run yet: all figures are predicted")
+    if apart := versions_apart(_measured_with(front, table)):
+        yield Doubt("several versions", f"not all was measured with the same ones: {apart}")
     found = suspects(table) if table is not None and table.has_blocks else 0
     if found:
         yield Doubt("suspect blocks", f"{found} blocks of the table were measured in doubt")
+
+
+def _measured_with(front: Front, table: Table | None) -> Uses:
+    """What the front rests on; an older one tells only of the blocks, its table of the rest."""
+    told: Uses = [(what, environment) for what, environment in front.table.get("environments", ())]
+    if not told and table is not None:
+        told = uses(table)
+    elif not told:
+        told = [("blocks", front.table.get("campaign", {}).get("environment", {}))]
+    if front.verification is not None:
+        environment = front.verification.get("campaign", {}).get("environment", {})
+        told.append(("verification", environment))
+    return told
 
 
 def _of_accuracy(front: Front) -> Iterator[Doubt]:

@@ -1,7 +1,9 @@
 """Two tables of one identity against each other: what moved, and what only looks like it.
 
-A machine's speed differs from campaign to campaign by tens of percent, for all blocks alike. That
-shift is told apart from what single blocks did on top of it.
+A machine's speed differs from campaign to campaign, by several percent where nothing was changed
+and by tens where it is shared, for all blocks alike. That shift is told apart from what single
+blocks did on top of it. Whether it is the machine's own or an update's, times alone cannot tell:
+what the device told of its versions has to.
 """
 
 import math
@@ -18,6 +20,7 @@ from harness.errors import TableError
 from harness.spaces.block import Block
 from harness.tables.record import Record, Statistics
 from harness.tables.table import Table
+from harness.tables.versions import differences, same_versions
 
 Floats = npt.NDArray[np.float64]
 LEVEL = 0.01  # expected share of false ones among the blocks that are called moved
@@ -47,25 +50,42 @@ class Moved:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What happened between two tables; ratios are new / old, above 1 is slower.
+    """What happened between two tables; ratios are new / old, above 1 is slower."""
 
-    The interval (95 %) says how well the blocks agree on the shift. That the machine was at
-    another speed in one of the campaigns is no error of it: it is the shift.
-    """
-
-    shift: float
+    shift: float  # of all blocks, their median
+    # 95 %, of that median had other blocks of this kind been measured in the same two campaigns. It
+    # says nothing of other campaigns, whose levels differ by more.
     shift_interval: tuple[float, float]
     moved: tuple[Moved, ...]  # the largest moves first
     compared: int
     only_old: int  # blocks
     only_new: int
     environment: dict[str, tuple[Any, Any]]  # what differs: old and new value, None for none
+    # A real device told the same versions both times: the shift is its own.
+    machines_own: bool
 
     def regressions(self, threshold: float) -> "Regressions":
-        """What became slower by more than `threshold` (0.05 is 5 %), beyond noise."""
-        limit = 1 + threshold
+        """What became slower by more than `threshold` (0.05 is 5 %), beyond noise.
+
+        Where the shift is the machine's own, nothing is held against it: blocks are compared as if
+        the machine had been at one speed.
+        """
+        limit = (1 + threshold) * (self.shift if self.machines_own else 1.0)
         slower = (m for m in self.moved if m.ratio_beyond_shift > 1 and m.ratio > limit)
-        return Regressions(self.shift_interval[0] > limit, tuple(slower))
+        return Regressions(self.shift, self.shift_interval[0] > limit, tuple(slower))
+
+    def why_shifted(self) -> str:
+        """What the shift is put down to."""
+        if self.shift_interval[0] <= 1 <= self.shift_interval[1]:
+            return "no shift that the blocks agree on"
+        if self.machines_own:
+            return (
+                "the device told the same versions both times: this is the level of the machine on "
+                "that day, and no regression"
+            )
+        if self.environment:
+            return f"this may come from another {', '.join(self.environment)}, and counts"
+        return "nothing tells that only the machine's speed changed, so that it counts"
 
 
 @dataclass(frozen=True)
@@ -76,11 +96,23 @@ class Regressions:
     to it is the shift's.
     """
 
-    shifted: bool  # everything became slower
+    shift: float
+    shifted: bool  # everything became slower, and not by the machine's own doing
     blocks: tuple[Moved, ...]
 
     def __bool__(self) -> bool:
         return self.shifted or bool(self.blocks)
+
+    def describe(self) -> str:
+        parts = [f"everything takes {self.shift:.3f} times as long"] if self.shifted else []
+        if self.blocks:
+            worst = max(self.blocks, key=lambda moved: moved.ratio)
+            more = f" and {len(self.blocks) - 1} more" if len(self.blocks) > 1 else ""
+            parts.append(
+                f"{worst.block.key} takes {worst.ratio_beyond_shift:.3f} times as long beyond what "
+                f"everything does{more}"
+            )
+        return "; ".join(parts)
 
 
 def compare(old: Table, new: Table, clock: str) -> Comparison:
@@ -96,6 +128,11 @@ def compare(old: Table, new: Table, clock: str) -> Comparison:
     if not common:
         raise TableError(f"the tables of {old.device} have no block in common on the {clock} clock")
     pairs = [(before[block], after[block]) for block in common]
+    environments = [
+        dict(table.campaigns[campaign]["environment"])
+        for table, campaign in zip((old, new), campaigns, strict=True)
+    ]
+    real = old.simulated is None and new.simulated is None
     change = np.log([b.statistics.value / a.statistics.value for a, b in pairs])
     shift = float(np.median(change))
     return Comparison(
@@ -105,27 +142,22 @@ def compare(old: Table, new: Table, clock: str) -> Comparison:
         compared=len(common),
         only_old=len(before) - len(common),
         only_new=len(after) - len(common),
-        environment=_differences(
-            old.campaigns[campaigns[0]]["environment"], new.campaigns[campaigns[1]]["environment"]
-        ),
+        environment=differences(*environments),
+        machines_own=real and same_versions(*environments),
     )
 
 
 def _check_alike(old: Table, new: Table) -> None:
     facts = [{"space": table.space} | table.identity for table in (old, new)]
-    differences = _differences(*facts)
-    if differences:
-        name, (mine, other) = next(iter(differences.items()))
+    found = differences(*facts)
+    if found:
+        name, (mine, other) = next(iter(found.items()))
         raise TableError(f"cannot compare: {name} is {mine!r} in one table, {other!r} in the other")
 
 
-def _differences(old: dict[str, Any], new: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    names = dict.fromkeys((*old, *new))
-    return {n: (old.get(n), new.get(n)) for n in names if old.get(n) != new.get(n)}
-
-
 def _interval_of_median(change: Floats) -> tuple[float, float]:
-    """95 % interval, as a ratio, by drawing as many blocks again with replacement."""
+    """95 %, as a ratio, by drawing as many blocks again with replacement: of the campaigns as they
+    were."""
     rng = np.random.default_rng(0)
     medians = np.median(rng.choice(change, (_RESAMPLES, len(change))), axis=1)
     low, high = np.exp(np.percentile(medians, [2.5, 97.5]))
@@ -164,8 +196,10 @@ def _move(pair: tuple[Record, Record], beyond: float, p: float) -> Moved:
 def noise(statistics: Sequence[Statistics]) -> Floats:
     """Standard deviation of each record's log, at least that of the median record.
 
-    From the interval or from the halves (their mean is typically off by half of their difference),
-    whichever says more: that either is small can be luck.
+    From the width of the interval, wherever in it the estimate lies, or from the halves (their mean
+    is typically off by half of their difference), whichever says more: that either is small can be
+    luck. An interval that also covers what whole campaigns differ by makes it too large, never too
+    small.
     """
     interval = [math.log(s.high / s.low) / (2 * _Z95) for s in statistics]
     own = np.maximum(interval, [_disagreement(s) / 2 for s in statistics])

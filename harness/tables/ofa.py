@@ -172,11 +172,11 @@ def rows_of(table: Table, clock: str) -> dict[Block, Row]:
     The mean is the table's estimate and the deviation is the one that leads back to its interval.
     """
     rows = {}
-    for record in table.select("block", clock, table.block_campaign()):
+    for block, record in table.blocks(clock).items():
         numbers = record.statistics
         half_ns = (numbers.high - numbers.low) / 2
         std_ms = half_ns / _Z95 * math.sqrt(numbers.runs) / _NS_PER_MS
-        rows[record.blocks[0]] = Row(numbers.value / _NS_PER_MS, std_ms, numbers.runs)
+        rows[block] = Row(numbers.value / _NS_PER_MS, std_ms, numbers.runs)
     return rows
 
 

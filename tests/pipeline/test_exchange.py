@@ -1,12 +1,14 @@
 """Published tables in and out, and tables compared, as a user asks for it."""
 
 import os
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from harness import cli
@@ -16,9 +18,12 @@ from harness.errors import Regression, TableError, UsageError
 from harness.pipeline import compare_tables, export_published, import_published
 from harness.pipeline.job import Run
 from harness.predictors.block_table import BlockTablePredictor
-from harness.spaces.genome import decode, sample
+from harness.spaces.arch import Arch
+from harness.spaces.block import Block
+from harness.spaces.genome import decode, encode, sample
 from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_2
 from harness.spaces.space import Space
+from harness.tables.ofa_keys import block_key
 from harness.tables.record import Record, Statistics
 from harness.tables.table import Table, evidence
 from harness.workspace import Workspace
@@ -42,6 +47,93 @@ def measured(tmp_path: Path, rng: np.random.Generator) -> Table:
     table = Table("cpu", SPACE.name, {"clock": "wall"}, facts, tuple(records))
     table.save(Workspace(tmp_path).table("cpu", SPACE.name))
     return table
+
+
+def launched_apart(root: Path, rng: np.random.Generator, short: set[Block]) -> Table:
+    """A table of blocks that pay 6 us a call alone and not inside a network; `short` take 2 us."""
+    times = {block: int(rng.integers(20_000, 900_000)) for block in SPACE.distinct_blocks()}
+    times |= dict.fromkeys(short, 2_000)
+    records = [_record("block", (block,), ns) for block, ns in times.items()]
+    for genome in sample(SPACE, 19, rng):
+        blocks = SPACE.blocks(decode(SPACE, genome))
+        records.append(_record("anchor", blocks, sum(times[b] - 6_000 for b in blocks)))
+    facts = {"c": {"rounds": 5, "started_at": "2026-01-01", "environment": {}}}
+    table = Table("cpu", SPACE.name, {"clock": "wall"}, facts, tuple(records))
+    table.save(Workspace(root).table("cpu", SPACE.name))
+    return table
+
+
+def sums_ms(folder: Path, archs: list[Arch]) -> list[float]:
+    """As the released code adds up rows."""
+    rows = {r: yaml.safe_load((folder / f"{r}.yaml").read_text()) for r in SPACE.resolutions}
+    return [
+        sum(rows[arch.resolution][block_key(block)]["mean"] for block in SPACE.blocks(arch))
+        for arch in archs
+    ]
+
+
+def optional_blocks() -> set[Block]:
+    places = [n for n, place in enumerate(SPACE.places) if place.from_choice]
+    return {block for place in places for block in SPACE.blocks_at(place)}
+
+
+def test_sums_are_our_predictions_though_blocks_of_every_network_cost_less_than_nothing(
+    tmp_path: Path, rng: np.random.Generator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    always = set(SPACE.distinct_blocks()) - optional_blocks()
+    short = {block for block in sorted(always)[::3] if block.in_channels != 3}
+    table = launched_apart(tmp_path, rng, short)
+    predictor = BlockTablePredictor.from_table(table, SPACE, "wall")
+    assert max(predictor.calibration.block_part(block, 2_000) for block in short) < 0
+    assert any(block.kind == "mbconv" for block in short)
+    genomes = sample(SPACE, 50, rng)
+    export_published(job(tmp_path), "cpu", tmp_path / "out")
+    assert capsys.readouterr().out == ""
+    found = sums_ms(tmp_path / "out", [decode(SPACE, genome) for genome in genomes])
+    assert found == pytest.approx(predictor.predict(genomes), rel=1e-9)
+    import_published(job(tmp_path), [tmp_path / "out"], "again-published", "a test")
+
+
+def test_an_export_whose_sums_cannot_be_our_predictions_says_by_how_much(
+    tmp_path: Path, rng: np.random.Generator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = launched_apart(tmp_path, rng, optional_blocks())
+    predictor = BlockTablePredictor.from_table(table, SPACE, "wall")
+    export_published(job(tmp_path), "cpu", tmp_path / "out")
+    said = re.search(r"as much as ([\d.]+) ms more than our", capsys.readouterr().out)
+    assert said is not None
+    archs = [SPACE.largest, *(decode(SPACE, genome) for genome in sample(SPACE, 50, rng))]
+    predicted_ms = predictor.predict(encode(SPACE, archs))
+    beyond_ms = np.array(sums_ms(tmp_path / "out", archs)) - predicted_ms
+    assert beyond_ms.min() > -1e-9
+    assert beyond_ms.max() == beyond_ms[0]  # the deepest has most of them
+    assert float(said[1]) == pytest.approx(beyond_ms[0], rel=1e-3)
+    import_published(job(tmp_path), [tmp_path / "out"], "again-published", "a test")
+
+
+def test_a_first_layer_that_others_are_lent_more_than_it_takes_is_lent_itself(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    always = set(SPACE.distinct_blocks()) - optional_blocks()
+    stems = {block for block in always if block.in_channels == 3}
+    table = launched_apart(tmp_path, rng, stems | {b for b in always if b.kind == "pool"})
+    predictor = BlockTablePredictor.from_table(table, SPACE, "wall")
+    genomes = sample(SPACE, 50, rng)
+    export_published(job(tmp_path), "cpu", tmp_path / "out")
+    found = sums_ms(tmp_path / "out", [decode(SPACE, genome) for genome in genomes])
+    assert found == pytest.approx(predictor.predict(genomes), rel=1e-9)
+    import_published(job(tmp_path), [tmp_path / "out"], "again-published", "a test")
+
+
+def test_blocks_that_were_measured_again_are_exported_too(tmp_path: Path, measured: Table) -> None:
+    lost = next(r for r in measured.records if r.role == "block")
+    others = tuple(r for r in measured.records if r != lost)
+    again = [replace(r, campaign="d") for r in measured.records if r.role == "block"][:10]
+    facts = {"d": measured.campaigns["c"] | {"started_at": "2026-02-01"}}
+    table = replace(measured, campaigns=measured.campaigns | facts, records=(*others, *again))
+    table.save(Workspace(tmp_path).table("cpu", SPACE.name))
+    paths = export_published(job(tmp_path), "cpu", tmp_path / "out")
+    assert [path.name for path in paths] == ["160.yaml", "224.yaml"]
 
 
 def _record(role: str, blocks: tuple, ns: float) -> Record:
@@ -89,8 +181,10 @@ def test_a_comparison_tells_the_shift_the_moved_blocks_and_the_new_environment(
     replace(measured, records=tuple(records), campaigns=facts).save(tmp_path / "new.jsonl")
     old = str(Path("tables") / f"cpu.{SPACE.name}.jsonl")
     found = compare_tables(job(tmp_path), old, "new.jsonl", fail_above=0.05)
-    assert found.regressed
+    assert found.regressed.startswith("everything takes 1.300 times as long; ")
+    assert f"{measured.records[7].blocks[0].key} takes 1.500 times" in found.regressed
     assert "1.300 times as long" in found.text
+    assert "this may come from another os, and counts" in found.text
     assert f"{measured.records[7].blocks[0].key}:" in found.text
     assert '"6.1" -> "6.2"' in found.text
     assert not compare_tables(job(tmp_path), old, old, fail_above=0.05).regressed
@@ -98,13 +192,51 @@ def test_a_comparison_tells_the_shift_the_moved_blocks_and_the_new_environment(
 
 def test_a_comparison_fails_a_ci_job_where_it_is_asked_to(tmp_path: Path, measured: Table) -> None:
     slower = [replace(r, statistics=r.statistics.scaled(1.2)) for r in measured.records]
-    replace(measured, records=tuple(slower)).save(tmp_path / "new.jsonl")
+    updated = {"c": measured.campaigns["c"] | {"environment": {"os": "6.2"}}}
+    new = replace(measured, records=tuple(slower), campaigns=updated)
+    new.save(tmp_path / "new.jsonl")
     old = f"tables/cpu.{SPACE.name}.jsonl"
     arguments = ["tables", "compare", old, "new.jsonl", "--root", str(tmp_path)]
     assert CliRunner().invoke(cli.app, arguments).exit_code == 0
     ended = CliRunner().invoke(cli.app, [*arguments, "--fail-above", "5%"])
     assert isinstance(ended.exception, Regression)
+    assert "everything takes 1.200 times as long" in str(ended.exception)
     assert CliRunner().invoke(cli.app, [*arguments, "--fail-above", "25%"]).exit_code == 0
+
+
+def test_a_machine_that_is_slower_today_does_not_fail_a_ci_job_and_a_block_does(
+    tmp_path: Path, measured: Table
+) -> None:
+    slower = [replace(r, statistics=r.statistics.scaled(1.2)) for r in measured.records]
+    replace(measured, records=tuple(slower)).save(tmp_path / "new.jsonl")
+    old = f"tables/cpu.{SPACE.name}.jsonl"
+    arguments = ["tables", "compare", old, "new.jsonl", "--root", str(tmp_path)]
+    ended = CliRunner().invoke(cli.app, [*arguments, "--fail-above", "5%"])
+    assert ended.exit_code == 0
+    assert "everything takes 1.200 times as long" in ended.output
+    assert "the level of the machine on that day, and no regression" in " ".join(
+        ended.output.split()
+    )
+    slower[7] = replace(slower[7], statistics=slower[7].statistics.scaled(1.1))
+    replace(measured, records=tuple(slower)).save(tmp_path / "new.jsonl")
+    ended = CliRunner().invoke(cli.app, [*arguments, "--fail-above", "5%"])
+    assert isinstance(ended.exception, Regression)
+    assert "everything" not in str(ended.exception).split(" takes ")[0]
+    assert CliRunner().invoke(cli.app, [*arguments, "--fail-above", "15%"]).exit_code == 0
+
+
+def test_a_comparison_says_that_a_table_is_not_of_one_version(
+    tmp_path: Path, measured: Table
+) -> None:
+    again = [replace(r, campaign="d") for r in measured.records if r.role == "block"][:10]
+    facts = {"started_at": "2026-02-01", "environment": {"os": "6.2"}}
+    campaigns = measured.campaigns | {"d": measured.campaigns["c"] | facts}
+    mixed = replace(measured, campaigns=campaigns, records=(*measured.records, *again))
+    mixed.save(tmp_path / "new.jsonl")
+    old = f"tables/cpu.{SPACE.name}.jsonl"
+    found = compare_tables(job(tmp_path), old, "new.jsonl", None)
+    assert "new table is not of one version: os 6.1 (blocks), 6.2 (other blocks)" in found.text
+    assert "the old table is not" not in found.text
 
 
 def test_the_reference_table_is_imported_shown_and_exported(tmp_path: Path) -> None:

@@ -12,10 +12,11 @@ import pytest
 from harness.console import Terminal
 from harness.devices.device import Device
 from harness.effort import QUICK, Effort
-from harness.errors import UsageError
+from harness.errors import TableError, UsageError
 from harness.measuring.plan import Plan
-from harness.pipeline import measure, refit, refresh
+from harness.pipeline import describe_table, measure, refit, refresh
 from harness.pipeline.job import Run
+from harness.pipeline.table import load_or_start
 from harness.spaces.catalogue import part_of
 from harness.spaces.digits import DIGITS
 from harness.tables.calibration import stage_of
@@ -60,6 +61,38 @@ def test_a_refit_only_adds_anchors_and_holdouts(job: Run) -> None:
     assert after.calibrating_campaign() not in before.campaigns
     assert after.block_campaign() == before.block_campaign()
     path.write_text(content)
+
+
+def test_a_table_that_was_calibrated_with_another_version_says_so(job: Run, tmp_path: Path) -> None:
+    table = saved(job)[1]
+    name = table.block_campaign()
+    facts = table.campaigns[name]
+    older = facts | {"environment": facts["environment"] | {"onnxruntime": "1.0"}}
+    records = tuple(record for record in table.records if record.campaign == name)
+    elsewhere = replace(job, workspace=Workspace(tmp_path))
+    before = replace(table, campaigns={name: older}, records=records)
+    before.save(elsewhere.workspace.table(DEVICE, "digits"))
+    assert "not of one version" not in describe_table(elsewhere, before)
+    after = refit(elsewhere, Device.find(DEVICE, tmp_path))
+    version = facts["environment"]["onnxruntime"]
+    told = f"onnxruntime 1.0 (blocks), {version} (calibration and error)"
+    assert describe_table(elsewhere, after).endswith(told)
+
+
+def test_a_setting_that_a_table_has_and_its_device_no_longer_makes_it_another_device(
+    job: Run, tmp_path: Path
+) -> None:
+    table = saved(job)[1]
+    elsewhere = replace(job, workspace=Workspace(tmp_path))
+    channels_last = {"torch": {"device": "cpu", "memory_format": "channels_last"}}
+    path = elsewhere.workspace.table(DEVICE, "digits")
+    replace(table, identity=table.identity | channels_last).save(path)
+    with pytest.raises(TableError, match=r"measured with torch = .*channels_last.*, this is None"):
+        refit(elsewhere, Device.find(DEVICE, tmp_path))
+    replace(table, identity=table.identity | {"window_s": 0.5}).save(path)  # an older version's
+    device = Device.find(DEVICE, tmp_path)
+    with device.open() as session:
+        assert load_or_start(path, device, "digits", device.identity(session)).has_blocks
 
 
 def test_a_refresh_measures_again_what_moved_and_leaves_the_rest(job: Run) -> None:

@@ -13,9 +13,15 @@ import numpy as np
 import pytest
 
 from harness.deploy.front import Front
+from harness.networks.baselines import BASELINES
+from harness.spaces.catalogue import find_space
 from harness.spaces.digits import DIGITS
+from harness.spaces.genome import decode, sample
 from harness.tables.table import Table
+from harness.workspace import Workspace
 from tests.pipeline.test_search import WORDS, make_root, one_line, run
+from tests.reports.conftest import some_front
+from tests.tables.test_calibration import record
 
 FIGURES = ("pareto", "architectures", "latency-agreement", "roofline")
 
@@ -105,7 +111,7 @@ def test_two_tables_are_compared_with_the_front_and_the_shipped_network(searched
     folder = searched / "reports/fast.digits"
     page = re.sub(r'src="[^"]*"', "", (folder / "compare.html").read_text())
     text = " ".join(re.sub(r"<[^>]+>", " ", page).split())
-    assert "Everything takes 1.200 times as long as before." in text
+    assert "Everything takes 1.200 times as long as before. Nothing tells that only the" in text
     assert "1 block did something else" in text
     assert f"Of its blocks, these moved: {key} (1.50 x)" in text
     assert "front:0 (shipped)" in text
@@ -211,6 +217,30 @@ def test_a_front_does_not_rest_on_a_table_that_was_measured_since(root: Path) ->
     page = (root / "reports/fast.digits/index.html").read_text()
     assert "was measured anew since this front was found" in page
     assert "different blocks of the space" not in page
+
+
+@pytest.mark.parametrize("batch", [1, 64])
+def test_baselines_stand_beside_a_front_only_where_both_were_timed_alike(
+    tmp_path: Path, batch: int, rng: np.random.Generator
+) -> None:
+    space = find_space("ofa-mbv3-w1.2")
+    archs = [decode(space, genome) for genome in sample(space, 10, rng)]
+    front = some_front("cpu")
+    points = tuple(replace(p, arch=a) for p, a in zip(front.points, archs, strict=True))
+    device = {"title": "cpu", "identity": {"batch": batch, "clock": "wall"}}
+    settings = front.settings | {"device": device, "accuracy": {"source": "some.csv"}}
+    kept = replace(front, space=space.name, points=points, settings=settings)
+    kept.save(Workspace(tmp_path).front("cpu", space.name))
+    facts = {"c": {"rounds": 5, "started_at": "2026-01-01", "environment": {}}}
+    timed = record("network", BASELINES[0].blocks, 5e6, 0, rng)
+    table = Table("cpu", "baselines", {"batch": 1, "clock": "wall"}, facts, (timed,))
+    table.save(Workspace(tmp_path).table("cpu", "baselines"))
+    done = report(tmp_path, "--device", "cpu", "--space", space.name)
+    assert done.returncode == 0, done.stderr
+    fronts = data_of(tmp_path / f"reports/cpu.{space.name}/index.html")["fronts"]
+    assert isinstance(fronts, list)
+    names = {each["name"] for each in fronts[0]["others"]}
+    assert (BASELINES[0].name in names) == (batch == 1)
 
 
 def test_fronts_of_different_sources_get_no_page_of_both(searched: Path) -> None:

@@ -166,6 +166,20 @@ def test_a_measured_device_without_baselines_is_told_the_command(
     assert any("`harness measure --baselines --device cpu`" in note for note in shown.notes)
 
 
+def test_baselines_that_were_timed_with_other_settings_stand_beside_nothing(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    table = save_blocks(tmp_path, rng)
+    save_baselines(tmp_path, rng, [MNASNET])
+    save_front(tmp_path, "cpu", SMALL)
+    assert roofline(job(tmp_path), "cpu").group(MNASNET)
+    at_64 = replace(table, identity=table.identity | {"batch": 64})
+    at_64.save(Workspace(tmp_path).table("cpu", "digits"))
+    shown = roofline(job(tmp_path), "cpu")
+    assert not shown.group(MNASNET)
+    assert any("timed with batch = 1, digits with 64" in note for note in shown.notes)
+
+
 def test_baselines_and_blocks_that_nobody_timed_are_left_out(
     tmp_path: Path, rng: np.random.Generator
 ) -> None:

@@ -1,8 +1,10 @@
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from harness.devices.device import Device
 from harness.errors import TableError
 from harness.measuring.plan import Entry, first_look_entries
 from harness.predictors.block_table import BlockTablePredictor
@@ -90,10 +92,101 @@ def test_a_later_campaign_restates_and_does_not_make_a_fit_more_certain(
     assert told[1] >= told[0]
 
 
-def test_devices_are_alike_where_their_settings_are_and_all_blocks_are_there(
+def test_only_a_table_of_all_blocks_is_taken_for_one_of_a_device_alike(
     rng: np.random.Generator,
 ) -> None:
     known = replace(made_table(rng, 0), identity={"runtime": "litert", "batch": 1})
-    assert alike(known, {"runtime": "litert", "batch": 1, "processor": "another"}, DIGITS)
-    assert not alike(known, {"runtime": "litert", "batch": 8}, DIGITS)
+    assert alike(known, known.identity, DIGITS)
     assert not alike(looked(known, 3, 10), known.identity, DIGITS)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What an open session tells of where it runs."""
+
+    environment: dict[str, str]
+
+
+PHONES = ("pixel", "galaxy", "lg")
+BOARDS = ("jetson", "raspberry")
+
+
+def identity_of(name: str, root: Path) -> dict[str, object]:
+    """Of a device of the catalogue, or of a profile in `root`."""
+    device = Device.find(name, root)
+    machine = "aarch64" if name.startswith(BOARDS) else "x86_64"
+    processor = name if name.startswith(PHONES) else f"{name}, {machine}, 4 processors"
+    told = {"processor": processor, "battery_saver": "off"}
+    return device.identity(Told(told | ({"gpu": name} if device.on_gpu else {})))  # type: ignore[arg-type]
+
+
+def table_of(name: str, root: Path, rng: np.random.Generator) -> Table:
+    """Of all blocks, on the device's own clock."""
+    table = replace(made_table(rng, 0), identity=identity_of(name, root))
+    return replace(table, records=tuple(replace(r, clock=table.clock) for r in table.records))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("cpu", "xeon-e5-2690-v4"),
+        ("pixel-1", "galaxy-note10"),
+        ("pixel-1-int8", "pixel-9-int8"),
+        ("raspberry-pi-4", "raspberry-pi-5"),
+        ("a100", "h100"),
+        ("v100-b64", "h100-b64"),
+        ("jetson-nano", "jetson-orin"),
+        ("jetson-nano", "jetson-nano-5w"),
+    ],
+)
+def test_devices_are_alike_that_differ_only_in_which_of_its_kind_they_are(
+    tmp_path: Path, rng: np.random.Generator, one: str, other: str
+) -> None:
+    known = table_of(one, tmp_path, rng)
+    assert alike(known, identity_of(other, tmp_path), DIGITS)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("cpu", "cuda"),  # both torch, float32, batch 1, one thread
+        ("cpu", "jetson-nano"),
+        ("raspberry-pi-4", "cpu-litert"),  # kernels of another instruction set
+        ("h100", "jetson-orin"),  # launched by another instruction set
+        ("cuda", "cuda-b64"),
+        ("cuda", "cuda-graphs"),
+        ("cuda", "cuda-float16"),
+        ("cuda", "autocast"),
+        ("cuda", "channels-last"),
+        ("cpu", "cpu-channels-last"),
+        ("cpu", "cpu-onnxruntime"),
+        ("cpu-litert", "cpu-litert-int8"),
+        ("jetson-orin", "jetson-orin-tensorrt"),
+        ("jetson-orin-tensorrt", "tensorrt-graphs"),
+        ("pixel-9", "pixel-9-gpu"),
+        ("pixel-9-float16", "pixel-9-gpu"),  # by nothing but the delegate
+        ("pixel-1", "pixel-9-nnapi"),
+        ("pixel-1", "pixel-1-little"),
+        ("zu3eg", "zu9eg"),
+    ],
+)
+def test_devices_whose_latencies_are_not_proportional_are_not_alike(
+    tmp_path: Path, rng: np.random.Generator, one: str, other: str
+) -> None:
+    profiles = {
+        "autocast": ("cuda", 'torch]\nautocast = "float16"'),
+        "channels-last": ("cuda", 'torch]\nmemory_format = "channels_last"'),
+        "cpu-channels-last": ("cpu", 'torch]\nmemory_format = "channels_last"'),
+        "tensorrt-graphs": ("jetson-orin-tensorrt", "tensorrt]\ncuda_graphs = true"),
+        "pixel-9-float16": ("pixel-9", 'runtime_options]\nprecision = "float16"'),
+        "pixel-9-nnapi": ("pixel-9", 'benchmark_model]\ndelegate = "nnapi"'),
+        "pixel-1-little": ("pixel-1", 'runtime_options]\ncpus = "little"'),
+    }
+    (tmp_path / "devices").mkdir()
+    for name, (extends, section) in profiles.items():
+        text = f'title = "x"\nextends = "{extends}"\n[{section}\n'
+        (tmp_path / "devices" / f"{name}.toml").write_text(text)
+    for known_as, asked in ((one, other), (other, one)):
+        known = table_of(known_as, tmp_path, rng)
+        assert alike(known, known.identity, DIGITS)
+        assert not alike(known, identity_of(asked, tmp_path), DIGITS)

@@ -70,6 +70,31 @@ def test_suspect_blocks_are_counted_and_told(front: Front, table: Table) -> None
     assert told(front, replace(table, records=records)) == {"suspect blocks"}
 
 
+def test_numbers_of_several_versions_are_told_with_what_differs(front: Front, table: Table) -> None:
+    assert front.verification is not None
+    then, now = front.table["campaign"]["environment"], {"python": "3.11", "torch": "2.14"}
+    checked = front.verification | {
+        "campaign": front.verification["campaign"] | {"environment": now}
+    }
+    (doubt,) = doubts(replace(front, verification=checked), None)
+    assert doubt.what == "several versions"
+    assert doubt.why.endswith(": torch 2.13 (blocks), 2.14 (verification)")
+    used = [["blocks", then], ["calibration and error", now]]
+    (doubt,) = doubts(replace(front, table=front.table | {"environments": used}), None)
+    assert doubt.why.endswith(": torch 2.13 (blocks, verification), 2.14 (calibration and error)")
+    refitted = with_refit(table, then, now)  # an older front: its table tells
+    assert told(front, refitted) == {"several versions"}
+    assert told(front, with_refit(table, then, then)) == set()
+
+
+def with_refit(table: Table, then: dict[str, str], now: dict[str, str]) -> Table:
+    """Calibrated anew in another campaign."""
+    again = tuple(replace(r, campaign="d") for r in table.records if r.role != "block")
+    first = table.campaigns["c"] | {"environment": then}
+    later = first | {"environment": now, "started_at": "2026-02-01"}
+    return replace(table, campaigns={"c": first, "d": later}, records=(*table.records, *again))
+
+
 def test_coverage_counts_blocks_of_the_space_and_resolutions_that_are_whole(table: Table) -> None:
     whole = coverage(table, DIGITS)
     assert whole is not None

@@ -14,13 +14,16 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from harness.devices.device import Device
 from harness.errors import DeviceError, DeviceFull, TargetFailed
+from harness.pipeline.table import load_or_start
 from harness.runtimes import tensorrt
 from harness.runtimes.conversion.onnx import OnnxConverter
 from harness.runtimes.session import RuntimeOptions, TensorrtOptions
 from harness.runtimes.tensorrt import TensorrtSession
 from harness.spaces.arch import Arch
 from harness.spaces.digits import DIGITS
+from harness.tables.table import Table
 from harness.transports.local import LocalTransport
 
 STAND_IN = Path(__file__).parents[1] / "real" / "trtexec"
@@ -147,6 +150,19 @@ def test_every_generation_is_measured(
     with closing(opened(OPTIONS)) as session:
         assert session.environment["tensorrt"] == version
         assert len(session.visit(FIRST, 12).values["device"]) == 12
+
+
+def test_a_tables_identity_is_the_devices_again_when_it_is_read(tmp_path: Path) -> None:
+    (tmp_path / "devices").mkdir()
+    (tmp_path / "devices" / "here.toml").write_text(
+        'title = "x"\ntransport = "local"\nruntime = "tensorrt"\n'
+        f'[tensorrt]\ntrtexec = "{STAND_IN}"\nextra_args = ["--noTF32"]\n'
+    )
+    device = Device.find("here", tmp_path)
+    with device.open() as session:
+        identity = device.identity(session)
+        Table("here", "digits", identity, {}, ()).save(tmp_path / "t.jsonl")
+        assert load_or_start(tmp_path / "t.jsonl", device, "digits", identity).device == "here"
 
 
 def test_the_environment_tells_what_runs_there(session: TensorrtSession) -> None:

@@ -126,12 +126,12 @@ def test_the_same_tables_give_the_same_comparison_and_turned_round_the_inverse()
     assert back.moved[0].p == pytest.approx(forth.moved[0].p)
 
 
-def comparison(shift: float, low: float, *ratios: float) -> Comparison:
+def comparison(shift: float, low: float, *ratios: float, own: bool = False) -> Comparison:
     moved = tuple(
         Moved(block, 1000, round(1000 * shift * own), own, 0.001)
         for block, own in zip(BLOCKS, ratios, strict=False)
     )
-    return Comparison(shift, (low, 2 * shift - low), moved, 100, 0, 0, {})
+    return Comparison(shift, (low, 2 * shift - low), moved, 100, 0, 0, {}, own)
 
 
 @pytest.mark.parametrize(
@@ -152,6 +152,55 @@ def test_regressions_are_of_everything_or_of_blocks(
     assert found.shifted == shifted
     assert len(found.blocks) == slower
     assert bool(found) == (shifted or slower > 0)
+
+
+@pytest.mark.parametrize(
+    ("shift", "ratios", "slower"),
+    [
+        (1.3, (), 0),
+        (1.3, (1.04, 0.9), 0),  # 1.35 times as long, and 1.04 times with the machine as it was
+        (1.3, (1.06,), 1),
+        (0.7, (1.06,), 1),  # a fast day hides nothing
+    ],
+)
+def test_a_machine_at_another_speed_is_no_regression_and_blocks_are_judged_beyond_it(
+    shift: float, ratios: tuple[float, ...], slower: int
+) -> None:
+    found = comparison(shift, shift - 0.01, *ratios, own=True).regressions(0.05)
+    assert not found.shifted
+    assert len(found.blocks) == slower
+
+
+V1 = {"os": "6.1", "torch": "2.6", "serial": "a", "processors": "[1]"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "own", "because"),
+    [
+        (V1, V1, True, "the level of the machine on that day, and no regression"),
+        (V1, V1 | {"serial": "b", "processors": "[3]"}, True, "no regression"),
+        (V1, V1 | {"torch": "2.7"}, False, "this may come from another torch, and counts"),
+        (V1, {"os": "6.1"}, False, "another torch, serial, processors, and counts"),
+        ({}, {}, False, "nothing tells that only the machine's speed changed"),
+    ],
+)
+def test_a_shift_is_the_machines_own_where_the_versions_are_known_to_be_the_same(
+    old: dict[str, str], new: dict[str, str], own: bool, because: str
+) -> None:
+    before = campaign(0, environment=old)
+    after = campaign(1, environment=new, factors=everything(1.1))
+    found = compare(before, after, "wall")
+    assert found.machines_own == own
+    assert because in found.why_shifted()
+    assert bool(found.regressions(0.05)) == (not own)
+    assert found.shift == pytest.approx(1.1, rel=0.01)
+
+
+def test_no_machine_was_slower_where_all_was_simulated() -> None:
+    before, after = campaign(0, environment=V1), campaign(1, environment=V1)
+    facts = after.campaigns["c"] | {"simulated": "simulated, by a model"}
+    assert compare(before, after, "wall").machines_own
+    assert not compare(before, replace(after, campaigns={"c": facts}), "wall").machines_own
 
 
 def test_blocks_of_one_table_only_are_counted() -> None:
