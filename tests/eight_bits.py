@@ -98,15 +98,11 @@ def _fold(network: nn.Sequential) -> None:
 
 def _operators(network: nn.Sequential) -> list[nn.Module]:
     """What puts out a tensor of its own in a file."""
-    with_relu = {m[0] for m in network.modules() if _is_conv_relu(m)}
-    with_relu |= {
-        each.reduce
-        for each in network.modules()
-        if isinstance(each, SqueezeExcite) and isinstance(each.act, nn.ReLU)
-    }
+    before_relu: set[nn.Module] = set()
+    for module in network.modules():
+        if isinstance(module, SqueezeExcite) and isinstance(module.act, nn.ReLU):
+            before_relu.add(module.reduce)
+        elif isinstance(module, nn.Sequential) and isinstance(module[-1], nn.ReLU):
+            before_relu.add(module[0])
     none = (nn.Sequential, nn.Identity, nn.Flatten)
-    return [m for m in network.modules() if not isinstance(m, none) and m not in with_relu]
-
-
-def _is_conv_relu(module: nn.Module) -> bool:
-    return isinstance(module, nn.Sequential) and len(module) == 3 and isinstance(module[2], nn.ReLU)
+    return [m for m in network.modules() if not isinstance(m, none) and m not in before_relu]

@@ -137,7 +137,7 @@ def test_the_classifier_drops_a_share_of_its_inputs_in_training_alone() -> None:
     supernet = lively_supernet()
     supernet.set_dropout(0.1)
     classifier, (_, block) = supernet.layers[-1], supernet.active[-1]
-    weight, bias = classifier.largest[1].weight, classifier.largest[1].bias
+    weight, bias = classifier.parameters()
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
         bias.zero_()
