@@ -113,9 +113,12 @@ class ElasticConv(Elastic):
 class ElasticLinear(Elastic):
     """The classifier: input channels."""
 
+    dropout = 0.0  # share of them that is dropped in training; a sub-network has none
+
     def forward(self, x: Tensor, block: Block) -> Tensor:
         linear = self.largest[1]
-        return F.linear(x.flatten(1), linear.weight[:, : block.in_channels], linear.bias)
+        y = F.dropout(x.flatten(1), self.dropout, self.training)
+        return F.linear(y, linear.weight[:, : block.in_channels], linear.bias)
 
 
 class ElasticBottleneck(Elastic):

@@ -9,7 +9,7 @@ from harness.networks.build import build
 from harness.spaces.arch import Arch
 from harness.spaces.block import Block
 from harness.spaces.space import Space
-from harness.supernet.elastic import Elastic, elastic
+from harness.supernet.elastic import Elastic, ElasticLinear, elastic
 
 
 class Supernet(nn.Module):
@@ -41,6 +41,12 @@ class Supernet(nn.Module):
         for place, block in self.active:
             x = self.layers[place](x, block)
         return x
+
+    def set_dropout(self, rate: float) -> None:
+        """The share of the classifier's inputs that training drops."""
+        for layer in self.layers:
+            if isinstance(layer, ElasticLinear):
+                layer.dropout = rate
 
     @torch.no_grad()
     def extract(self, arch: Arch) -> nn.Sequential:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-_ORDER, _AUGMENT, _RESOLUTION = 1, 2, 3  # streams of random numbers
+_ORDER, _AUGMENT, _RESOLUTION, _DROPOUT = 1, 2, 3, 4  # streams of random numbers
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,12 @@ def resolution_of(resolutions: Sequence[int], seed: int, step: int) -> int:
     return resolutions[
         int(np.random.default_rng([seed, _RESOLUTION, step]).integers(len(resolutions)))
     ]
+
+
+def dropout_seed(seed: int, step: int, share: Share, number: int, subnet: int) -> int:
+    """What one pass drops: of a step's sub-network, on the rank's micro-batch `number`."""
+    part = share.rank * share.accumulate + number
+    return int(np.random.default_rng([seed, _DROPOUT, step, part, subnet]).integers(2**62))
 
 
 @lru_cache(maxsize=2)

@@ -17,10 +17,11 @@ from harness.progress import Progress, silent
 from harness.spaces.arch import Arch
 from harness.spaces.space import Space
 from harness.supernet.checkpoint import Checkpoint
+from harness.supernet.initialise import he_fout
 from harness.supernet.supernet import Supernet
 from harness.training import checkpoints
 from harness.training.distributed import ALONE, Ranks
-from harness.training.draws import Draw, ImageData, Share, draws, resolution_of
+from harness.training.draws import Draw, ImageData, Share, draws, dropout_seed, resolution_of
 from harness.training.learning import clipped, cosine, cross_entropy, set_rate, sgd, soft_labels
 from harness.training.metrics import Metrics, MetricsFile
 from harness.training.stages import Recipe, Stage
@@ -73,14 +74,18 @@ def train(
     _check_cut(recipe, engine)
     start = _resume(path, recipe, data, say if ranks.first else lambda _text: None)
     torch.manual_seed(recipe.seed)
-    supernet = start.supernet(space, path) if start else Supernet(space)
+    supernet = start.supernet(space, path) if start else _fresh(space, recipe)
     if start and start.step == recipe.steps:
         return supernet
+    supernet.set_dropout(recipe.dropout)
     supernet.train().to(ranks.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = sgd(supernet, recipe.momentum, recipe.weight_decay)
     if start:
         optimizer.load_state_dict(start.optimizer)
-    teacher = restored(space, start.teacher, ranks.device) if start and start.teacher else None
+    as_student = recipe.teacher_in_training_mode
+    teacher = None
+    if start and start.teacher:
+        teacher = restored(space, start.teacher, ranks.device, in_training_mode=as_student)
     first = start.step if start else 0
     network = ranks.wrap(supernet)
     batches = data.stream(_all_draws(space, data, recipe, engine, first))
@@ -91,7 +96,7 @@ def train(
             stage = recipe.stages[number]
             if done == 0:
                 if step and recipe.distill and teacher is None:
-                    teacher = freeze(supernet, data, ranks.device)
+                    teacher = freeze(supernet, data, ranks.device, in_training_mode=as_student)
                 if stage.sort_channels:
                     supernet.sort_channels(_opened_before(recipe, number))
                     optimizer.state.clear()  # momentum belongs to the old order
@@ -130,6 +135,13 @@ def finished(path: Path, recipe: Recipe, data: ImageData) -> Checkpoint | None:
     checkpoint = Checkpoint.load(path)
     _check(checkpoint, path, recipe, data)
     return checkpoint if checkpoint.step == recipe.steps else None
+
+
+def _fresh(space: Space, recipe: Recipe) -> Supernet:
+    supernet = Supernet(space)
+    if recipe.initialisation == "he_fout":
+        he_fout(supernet)
+    return supernet
 
 
 def _resume(
@@ -198,9 +210,10 @@ def _opened_before(recipe: Recipe, number: int) -> int:
 
 
 def _learning_rate(stage: Stage, done: int) -> float:
-    """Linear from zero while warming up, then cosine to zero."""
+    """Linear while warming up, at its last step the highest, then cosine to zero."""
     if done < stage.warmup_steps:
-        return stage.learning_rate * (done + 1) / stage.warmup_steps
+        rise = stage.learning_rate - stage.warmup_from
+        return stage.warmup_from + rise * (done + 1) / stage.warmup_steps
     progress = (done - stage.warmup_steps) / max(1, stage.steps - stage.warmup_steps)
     return cosine(stage.learning_rate, progress)
 
@@ -245,6 +258,8 @@ def _step(
             soft = soft_labels(teacher, inputs)
         for place, arch in enumerate(archs):
             supernet.activate(arch)
+            if recipe.dropout:
+                torch.manual_seed(dropout_seed(recipe.seed, step, engine.share, number, place))
             last = number * len(archs) + place + 1 == passes
             with ranks.accumulating(network, last=last):
                 with bf16:

@@ -21,7 +21,7 @@ from pydantic import (
 
 from harness.errors import RecipeError, UsageError
 from harness.spaces.space import Space
-from harness.training.stages import Recipe, Stage
+from harness.training.stages import Initialisation, Recipe, Stage
 
 _SHIPPED = Path(__file__).parent / "recipes"
 
@@ -59,6 +59,7 @@ class StageSection(Strict):
     subnets_per_step: Annotated[int, Field(ge=1, le=1000)]
     learning_rate: Annotated[float, Field(gt=0, le=1000)]  # for the file's batch size
     warmup_epochs: Annotated[float, Field(ge=0)] = 0.0
+    warmup_from: Annotated[float, Field(ge=0)] = 0.0  # learning rate, whatever the batch
     sort_channels: bool = False
     sandwich: bool = False
     open: OpenSection = OpenSection()
@@ -67,6 +68,8 @@ class StageSection(Strict):
     def _fits_together(self) -> Self:
         if self.warmup_epochs >= self.epochs:
             raise ValueError(f"stage {self.name}: warmup_epochs has to be less than epochs")
+        if self.warmup_from > self.learning_rate:
+            raise ValueError(f"stage {self.name}: warmup_from is above learning_rate")
         if self.sandwich and self.subnets_per_step < 2:
             raise ValueError(f"stage {self.name}: a sandwich needs 2 subnets_per_step or more")
         return self
@@ -85,6 +88,9 @@ class RecipeFile(Strict):
     distill: Weight = 0.0
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     add_gradients: bool = False
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    initialisation: Initialisation = "torch"
+    teacher_in_training_mode: bool = False
     stages: Annotated[tuple[StageSection, ...], Field(min_length=1, strict=False)]
 
     @property
@@ -174,18 +180,24 @@ def _recipe(
         clip_norm=file.clip_norm,
         add_gradients=file.add_gradients,
         seed=seed,
+        dropout=file.dropout,
+        initialisation=file.initialisation,
+        teacher_in_training_mode=file.teacher_in_training_mode,
     )
 
 
 def _stage(stage: StageSection, steps_per_epoch: float, rate_scale: float) -> Stage:
     steps = max(1, round(stage.epochs * steps_per_epoch))
+    learning_rate = stage.learning_rate * rate_scale
     return Stage(
         name=stage.name,
         steps=steps,
         subnets_per_step=stage.subnets_per_step,
-        learning_rate=stage.learning_rate * rate_scale,
+        learning_rate=learning_rate,
         # A run so short that both round to the same still has a step at the full rate.
         warmup_steps=min(steps - 1, round(stage.warmup_epochs * steps_per_epoch)),
+        # The rate that a small batch can begin with does not grow with the batch.
+        warmup_from=min(learning_rate, stage.warmup_from),
         sort_channels=stage.sort_channels,
         sandwich=stage.sandwich,
         **dict(stage.open),

@@ -2,9 +2,11 @@
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from harness.spaces.space import Gene, Number
+
+Initialisation = Literal["torch", "he_fout"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,8 @@ class Stage:
     steps: int
     subnets_per_step: int  # gradients of so many random sub-networks are added up
     learning_rate: float  # the highest, for the global batch; cosine to zero over the stage
-    warmup_steps: int = 0  # linear from zero, at the beginning
+    warmup_steps: int = 0  # linear from `warmup_from`, at the beginning
+    warmup_from: float = 0.0  # learning rate
     sort_channels: bool = False  # by importance, before the stage
     sandwich: bool = False  # of a step's sub-networks one is the largest, one the smallest
     kernels: int | None = 1
@@ -47,11 +50,24 @@ class Recipe:
     clip_norm: float | None  # of all gradients together
     add_gradients: bool  # of a step's sub-networks, as the authors' code does; else their mean
     seed: int
+    dropout: float = 0.0  # share of the classifier's inputs
+    initialisation: Initialisation = "torch"  # of the weights that training begins with
+    teacher_in_training_mode: bool = False  # normalised by the batch's own statistics
 
     @property
     def settings(self) -> dict[str, Any]:
-        """As plain values that come back the same from a file."""
+        """As plain values that come back the same from a file.
+
+        What recipes of earlier versions could not say is left out where it is as it was then, so
+        that their runs, checkpoints and fronts are found.
+        """
         plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        for name in ("dropout", "initialisation", "teacher_in_training_mode"):
+            if plain[name] == getattr(Recipe, name):
+                del plain[name]
+        for stage in plain["stages"]:
+            if stage["warmup_from"] == Stage.warmup_from:
+                del stage["warmup_from"]
         return plain
 
     @property

@@ -8,12 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from harness.cli.options import job_for
+from harness.deploy.bundle import CHECKED
 from harness.errors import InfeasibleConstraint, UsageError
 from harness.networks.file import NetworkFile
-from harness.pipeline.export import Bundle, best_within, export
+from harness.pipeline.export import RANGES, Bundle, best_within, export
+from harness.training.evaluate import top1
+from harness.training.folder import ImageFolder
+from tests.conftest import predict
+from tests.eight_bits import in_eight_bits
 from tests.reports.conftest import some_front
+from tests.runtimes.test_conversion import answers
 from tests.training.test_finetune import COLOURS, make, network
 
 FILES = ("network.pt2", "network.onnx", "network.tflite", "network-int8.tflite")
@@ -46,14 +53,31 @@ def test_a_bundle_has_every_file_each_compared_with_torch(bundle: Path) -> None:
     facts = json.loads((bundle / "bundle.json").read_text())
     assert [each["file"] for each in facts["files"]] == list(FILES)
     *exact, int8 = facts["files"]
-    assert all(each["largest_difference"] < 1e-3 for each in exact)
-    assert 1e-3 < int8["largest_difference"] < 0.5
+    assert all(each["largest_difference"] < 1e-5 for each in exact)  # 24 bits
+    assert int8["largest_difference"] > 1e-3
     for each in facts["files"]:
         assert (bundle / each["file"]).stat().st_size == each["size_bytes"]
         assert 0 <= each["accuracy"] <= 100
     accuracies = {each["accuracy"] for each in exact}
     assert len(accuracies) == 1
     assert facts["classes"] == list(COLOURS)
+
+
+def test_the_int8_file_answers_as_8_bits_do_and_the_bundle_tells_how_far_that_is(
+    bundle: Path,
+) -> None:
+    written, data = NetworkFile.load(bundle / "network.pt"), ImageFolder.open(bundle / "../images")
+    resolution = written.preprocessing.resolution
+    batches = zip(*(data.test(resolution) or data.judges(resolution)), strict=True)
+    images, labels = (torch.cat(part) for part in batches)
+    seen = torch.cat(list(data.calibration(resolution)))[:RANGES]
+    logits = answers(bundle / "network-int8.tflite", images.numpy())
+    assert in_eight_bits(written.module(), seen, images).agree(logits)
+    int8 = json.loads((bundle / "bundle.json").read_text())["files"][-1]
+    exact = predict(written.module(), images).numpy()[:CHECKED]
+    difference = np.abs(logits[:CHECKED] - exact).max() / np.abs(exact).max()
+    assert int8["largest_difference"] == pytest.approx(difference, rel=1e-4)
+    assert int8["accuracy"] == top1(logits.argmax(1), labels.numpy())
 
 
 def test_its_network_has_statistics_of_the_images_and_its_card_says_so(bundle: Path) -> None:

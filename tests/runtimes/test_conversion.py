@@ -29,6 +29,7 @@ from harness.spaces.digits import DIGITS
 from harness.training import bn
 from harness.training.data import prepare
 from tests.conftest import lively_supernet
+from tests.eight_bits import in_eight_bits
 
 ARCH = Arch(16, (1, 1, 1), (5, 0, 0, 3, 0, 0, 5, 0, 0), (4, 0, 0, 6, 0, 0, 4, 0, 0))
 H_SWISH = next(b for b in DIGITS.distinct_blocks() if b.act == "h_swish" and b.se_channels)
@@ -122,18 +123,23 @@ def test_float16_halves_the_file_and_hardly_changes_the_answers(make: Make) -> N
 def test_ranges_come_from_the_images_where_there_are_some(
     make: Make, network_path: Path, folder: Path
 ) -> None:
-    full = make(TfliteConverter(1, "float32"), network_path)
     random = make(TfliteConverter(1, "int8"), network_path)
     seen = make(TfliteConverter(1, "int8", folder), network_path)
     assert random.read_bytes() != seen.read_bytes()
     images = network_inputs(folder, 1, GREY)
     assert input_range(seen) == pytest.approx((images.min(), images.max()), rel=0.01)
     assert input_range(random) != pytest.approx((images.min(), images.max()), rel=0.1)
-    expected = answers(full, images)
-    differ = float((expected - expected.mean(0)).std())
-    errors = [float(np.abs(answers(path, images) - expected).mean()) for path in (random, seen)]
-    assert 2 * errors[1] < errors[0]
-    assert errors[1] < 0.15 * differ
+    normal = TfliteConverter(1, "int8")._inputs(network_path, source_of(network_path))
+    drawn = torch.from_numpy(normal[:, 0]).permute(0, 3, 1, 2).contiguous()
+    shown = torch.from_numpy(images)
+    for path, inputs, others in ((random, drawn, shown), (seen, shown, drawn)):
+        logits = answers(path, images)
+        own, other = (
+            in_eight_bits(NetworkFile.load(network_path).module(), each, shown)
+            for each in (inputs, others)
+        )
+        assert own.agree(logits)
+        assert not other.agree(logits)
 
 
 def test_the_content_of_the_images_is_part_of_the_name(

@@ -6,18 +6,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from ai_edge_litert.interpreter import Interpreter
 
 from harness.errors import TargetFailed, TargetLost
 from harness.networks.build import build_random
 from harness.networks.file import NetworkFile, Preprocessing
+from harness.networks.layers import SqueezeExcite
 from harness.runtimes.conversion.cache import cache_folder, convert_all
 from harness.runtimes.conversion.onnx import OnnxConverter
+from harness.runtimes.conversion.source import source_of
 from harness.runtimes.conversion.tflite import TfliteConverter
 from harness.runtimes.resident import ResidentSession
 from harness.runtimes.session import RuntimeOptions, seed_of
@@ -25,6 +29,7 @@ from harness.spaces.arch import Arch
 from harness.spaces.digits import DIGITS
 from harness.transports.local import LocalTransport
 from tests.conftest import lively_supernet, predict
+from tests.eight_bits import EightBits, in_eight_bits
 
 RUNTIMES = ("torch", "onnxruntime", "litert")
 ARCH = Arch(16, (2, 1, 2), (5, 7, 0, 3, 0, 0, 5, 3, 0), (4, 3, 0, 6, 0, 0, 4, 6, 0))
@@ -170,14 +175,75 @@ def test_a_second_table_costs_no_conversion(runtime: str, suffix: str) -> None:
     assert files() == made
 
 
-def test_int8_answers_as_float32_does_but_for_rounding(network_path: Path) -> None:
-    expected = predict(NetworkFile.load(network_path).module(), images(40)).numpy()
-    session = open_session("litert", RuntimeOptions(precision="int8"))
-    logits = session.infer(network_path, images(40).numpy())
-    session.close()
-    assert expected.std(axis=0).mean() > 0.1  # between images
-    assert not np.allclose(logits, expected, rtol=1e-3, atol=1e-4)
-    assert np.corrcoef(logits.ravel(), expected.ravel())[0, 1] > 0.95
+def with_wrong_weights(content: bytes, factor: float) -> Iterator[tuple[str, bytes]]:
+    """The .tflite file, the weights' scales of another operator wrong by a factor each time.
+
+    Of what reaches the logits most: not of attention, which sees one pixel and moves a gate.
+    """
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    count = len(schema.ModelT.InitFromPackedBuf(content, 0).subgraphs[0].operators)
+    for number in range(count):
+        model = schema.ModelT.InitFromPackedBuf(content, 0)
+        (graph,) = model.subgraphs
+        operator = graph.operators[number]
+        kind = model.operatorCodes[operator.opcodeIndex].builtinCode
+        shape = list(graph.tensors[operator.outputs[0]].shape)
+        convolves = kind in (
+            schema.BuiltinOperator.CONV_2D,
+            schema.BuiltinOperator.DEPTHWISE_CONV_2D,
+        ) and shape[1:3] != [1, 1]
+        if convolves or kind == schema.BuiltinOperator.FULLY_CONNECTED:
+            weights = graph.tensors[operator.inputs[1]].quantization
+            weights.scale = [float(np.float32(scale * factor)) for scale in weights.scale]
+            builder = flatbuffers.Builder(len(content))
+            builder.Finish(model.Pack(builder), b"TFL3")
+            yield f"{number}.tflite", bytes(builder.Output())
+
+
+@pytest.fixture(scope="module")
+def eight_bits(network_path: Path) -> EightBits:
+    """What the network answers to `images(40)`; ranges are those that its file is made with."""
+    inputs = TfliteConverter(1, "int8")._inputs(network_path, source_of(network_path))
+    seen = torch.from_numpy(inputs[:, 0]).permute(0, 3, 1, 2).contiguous()
+    return in_eight_bits(NetworkFile.load(network_path).module(), seen, images(40))
+
+
+def test_int8_answers_as_8_bits_do_and_wrong_scales_and_zero_points_of_its_ends_do_not(
+    network_path: Path, eight_bits: EightBits
+) -> None:
+    pixels = images(40)
+    with closing(open_session("litert", RuntimeOptions(precision="int8"))) as session:
+        logits = session.infer(network_path, pixels.numpy())
+        assert eight_bits.agree(logits)
+        assert not eight_bits.agree(
+            predict(NetworkFile.load(network_path).module(), pixels).numpy()
+        )
+        ends = Interpreter(model_path=str(TfliteConverter(1, "int8").path(network_path)))
+        (given,), (wanted,) = ends.get_input_details(), ends.get_output_details()
+        # A scale that is taken for 5 % more or less, a zero point for two levels more or less.
+        for scale, zero in ((1.05, 0), (0.95, 0), (1, 2), (1, -2)):
+            assert not eight_bits.agree(logits * scale + zero * wanted["quantization"][0])
+            shown = pixels * scale + zero * given["quantization"][0]
+            assert not eight_bits.agree(session.infer(network_path, shown.numpy()))
+
+
+def test_no_int8_file_whose_weights_have_a_wrong_scale_answers_as_8_bits_do(
+    network_path: Path, eight_bits: EightBits, tmp_path: Path
+) -> None:
+    converter = TfliteConverter(1, "int8")
+    convert_all(converter, [network_path])
+    content, wrong = converter.path(network_path).read_bytes(), 0
+    with closing(open_session("litert", RuntimeOptions())) as session:
+        for name, broken in with_wrong_weights(content, 1.05):
+            (tmp_path / name).write_bytes(broken)
+            answers = session.infer(tmp_path / name, images(40).numpy())
+            assert not eight_bits.agree(answers), name
+            wrong += 1
+    layers = list(NetworkFile.load(network_path).module().modules())
+    weighted = sum(isinstance(layer, torch.nn.Conv2d | torch.nn.Linear) for layer in layers)
+    assert wrong == weighted - 2 * sum(isinstance(layer, SqueezeExcite) for layer in layers)
 
 
 @pytest.mark.parametrize(

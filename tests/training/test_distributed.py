@@ -44,7 +44,7 @@ def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_two_ranks_train_as_one_that_accumulates_the_same_micro_batches(
     two_ranks: Path, tmp_path: Path
 ) -> None:
-    """Over all stages: sorting, distillation, several sub-networks a step."""
+    """Over all stages: sorting, dropout, distillation, several sub-networks a step."""
     assert trained(tmp_path / "one", 1, 2)
     assert losses(two_ranks) == pytest.approx(losses(tmp_path / "one"), rel=1e-7)
 

@@ -13,6 +13,7 @@ from harness.errors import RecipeError, UsageError
 from harness.spaces.catalogue import find_space
 from harness.spaces.digits import DIGITS
 from harness.spaces.space import Gene, Space
+from harness.training.loop import _learning_rate
 from harness.training.recipe_files import (
     RecipeFile,
     default_recipe,
@@ -22,6 +23,7 @@ from harness.training.recipe_files import (
     shipped_recipes,
 )
 from harness.training.stages import Stage
+from harness.workspace import Workspace
 
 IMAGENET = 1_281_167 - 10_000  # training images without those held out
 OPEN = ("kernels", "depths", "expands", "widths")
@@ -113,15 +115,77 @@ def test_digits_open_kernel_then_depth_then_width() -> None:
 @pytest.mark.parametrize("name", ["ofa-mbv3", "ofa-proxyless"])
 def test_mobile_spaces_are_trained_by_the_papers_schedule(name: str) -> None:
     recipe = recipe_for(load_recipe(name), IMAGENET)
+    warmup = round(5 * IMAGENET / 2048)
     epochs = [stage.steps * 2048 / IMAGENET for stage in recipe.stages]
     assert epochs == pytest.approx([180, 125, 25, 125, 25, 125], abs=1e-3)
     assert [s.learning_rate for s in recipe.stages] == [2.6, 0.96, 0.08, 0.24, 0.08, 0.24]
     assert [s.subnets_per_step for s in recipe.stages] == [1, 1, 2, 2, 4, 4]
     assert [s.sort_channels for s in recipe.stages] == [False] * 4 + [True] * 2
-    assert [s.warmup_steps for s in recipe.stages] == [round(5 * IMAGENET / 2048)] + [0] * 5
+    assert [s.warmup_steps for s in recipe.stages] == [warmup, warmup, 0, warmup, 0, warmup]
     assert (recipe.batch_size, recipe.distill, recipe.weight_decay) == (2048, 1.0, 3e-5)
     choices = [s.open_choices(Gene("d", 0, (2, 3, 4))) for s in recipe.stages]
     assert choices == [(4,), (4,), (3, 4), *[(2, 3, 4)] * 3]
+
+
+# `RunConfig` of the package ofa 0.1.0 in the loop of its progressive_shrinking.train: the learning
+# rate of a step, with the settings of train_ofa_net.py, 32 GPUs and 620 batches an epoch.
+PHASE_1 = {0: 0.08, 1: 0.07999999918, 1550: 0.07804226065, 7750: 0.04}
+PHASE_2 = {0: 0.007575, 1: 0.00765, 1550: 0.123825, 3099: 0.24, 3100: 0.24, 38750: 0.1278483755}
+RELEASED_RATES = {
+    "kernel": {0: 0.0303, 1: 0.0306, 1550: 0.4953, 3099: 0.96, 3100: 0.96, 38750: 0.511393502},
+    "depth 1": PHASE_1,
+    "depth 2": PHASE_2,
+    "width 1": PHASE_1,
+    "width 2": PHASE_2,
+}
+
+
+@pytest.mark.parametrize("name", ["ofa-mbv3", "ofa-proxyless"])
+def test_every_step_has_the_learning_rate_of_the_released_code(name: str) -> None:
+    stages = {stage.name: stage for stage in recipe_for(load_recipe(name), 620 * 2048).stages}
+    for stage, rates in RELEASED_RATES.items():
+        found = {step: _learning_rate(stages[stage], step) for step in rates}
+        assert found == pytest.approx(rates, rel=1e-9)
+
+
+def test_what_the_released_code_sets_is_set_and_a_recipe_that_differs_says_so() -> None:
+    for name in ("ofa-mbv3", "ofa-proxyless", "ofa-resnet50"):
+        file = load_recipe(name)
+        told = (file.initialisation, file.teacher_in_training_mode, file.add_gradients)
+        assert told == ("he_fout", True, True)
+        # `dropout_rate` of OFAMobileNetV3, OFAProxylessNASNets and OFAResNets
+        assert file.dropout == (0.0 if name == "ofa-resnet50" else 0.1)
+    assert "Nothing is dropped" in load_recipe("ofa-resnet50").source
+    digits = load_recipe("digits")
+    assert (digits.dropout, digits.initialisation) == (0.0, "torch")
+    for words in ("nothing is dropped", "torch draws", "running statistics", "no stage is warmed"):
+        assert words in digits.source
+
+
+def test_a_warm_up_begins_at_the_rate_for_one_gpu_whatever_the_batch() -> None:
+    """As the released code does, whose `warmup_lr` is the rate for 64 images."""
+    for batch_size, highest in ((2048, 0.96), (512, 0.24), (64, 0.03), (16, 0.0075)):
+        kernel = recipe_for(load_recipe("ofa-mbv3"), IMAGENET, batch_size).stages[1]
+        assert kernel.learning_rate == pytest.approx(highest)
+        assert kernel.warmup_from == pytest.approx(min(0.03, highest))
+
+
+def test_runs_of_digits_by_earlier_versions_are_found() -> None:
+    """The settings decide where a run lies and whether its checkpoints and fronts go on."""
+    workspace, sizes = Workspace(Path("root")), {"resolutions": list(DIGITS.resolutions)}
+    found = [
+        workspace.training("digits", digits_recipe(effort.training_steps).settings | sizes).name
+        for effort in (QUICK, FULL)
+    ]
+    assert found == ["digits-c9a055d9", "digits-ab94a072"]  # before recipes told of dropout
+    plain = digits_recipe(12)
+    for other in (
+        replace(plain, dropout=0.1),
+        replace(plain, initialisation="he_fout"),
+        replace(plain, teacher_in_training_mode=True),
+        replace(plain, stages=(replace(plain.stages[0], warmup_from=0.01), *plain.stages[1:])),
+    ):
+        assert other.settings != plain.settings
 
 
 @pytest.mark.parametrize(
@@ -225,7 +289,10 @@ def test_a_recipe_that_is_not_there_is_a_clear_error(name: str, named: str) -> N
     ("text", "named"),
     [
         (GOOD.replace("momentum", "momentun"), "unknown key 'momentun'; did you mean 'momentum'"),
-        (GOOD.replace("warmup_epochs", "warmup"), r"'stages\.2\.warmup'; did you mean 'warmup_ep"),
+        (
+            GOOD.replace("warmup_epochs", "warmup_epoch"),
+            r"'stages\.2\.warmup_epoch'; did you mean 'warmup_ep",
+        ),
         (GOOD.replace("kernels", "kernel"), r"'stages\.2\.open\.kernel'; did you mean 'kernels'"),
         (GOOD.replace("64", "64.0"), "batch_size: Input should be a valid integer"),
         (GOOD.replace("64", '"64"'), "batch_size: Input should be a valid integer"),
@@ -236,6 +303,10 @@ def test_a_recipe_that_is_not_there_is_a_clear_error(name: str, named: str) -> N
         (GOOD.replace("epochs = 2\n", f"epochs = 1{'0' * 5000}\n"), "cannot read"),
         (GOOD.replace("epochs = 2\n", "epochs = 0\n"), r"stages\.1\.epochs: "),
         (GOOD.replace("warmup_epochs = 0.5", "warmup_epochs = 3.5"), "less than epochs"),
+        (GOOD.replace("warmup_epochs", "warmup_from"), "warmup_from is above learning_rate"),
+        ("dropout = 1.0\n" + GOOD, "dropout: "),
+        ('initialisation = "he_fin"\n' + GOOD, "initialisation: "),
+        ("teacher_in_training_mode = 1\n" + GOOD, "teacher_in_training_mode: "),
         (GOOD.replace('"all", d', '"any", d'), r"stages\.2\.open\.kernels: write how many"),
         (GOOD.replace("depths = 2", "depths = 0"), r"stages\.2\.open\.depths: write how many"),
         (GOOD.replace("depths = 2", "depths = true"), r"stages\.2\.open\.depths: write how many"),

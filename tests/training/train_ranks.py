@@ -28,7 +28,15 @@ def main() -> None:
     data = replace(data, originals=data.originals.double())
     whole = digits_recipe(20, seed=1, distill=0.5)
     stages = (*(replace(stage, steps=3) for stage in whole.stages[:-1]), whole.stages[-1])
-    recipe = replace(whole, batch_size=16, stages=(*stages[:-1], replace(stages[-1], steps=5)))
+    stages = (*stages[:-1], replace(stages[-1], steps=5))
+    recipe = replace(
+        whole,
+        batch_size=16,
+        stages=stages,
+        dropout=0.1,
+        initialisation="he_fout",
+        teacher_in_training_mode=True,
+    )
     with joined() as ranks:
 
         def on_step(done: int, _total: int) -> None:
