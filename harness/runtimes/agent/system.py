@@ -1,5 +1,6 @@
 """What the system says of itself, and the processors that we stay on."""
 
+import glob
 import os
 import platform
 import time
@@ -50,6 +51,18 @@ def other_cpus(before, after):
         return None
     busy, own = after[1] - before[1], after[2] - before[2]
     return round(max(0.0, busy - own) / (after[0] - before[0]), 3)
+
+
+def charging(folders="/sys/class/power_supply/*"):
+    """Whether a laptop runs on mains power, "yes" or "no"; None where nothing tells."""
+    supplies = [
+        folder
+        for folder in glob.glob(folders)
+        if read_line(os.path.join(folder, "type")) in ("Mains", "USB")
+    ]
+    online = [read_line(os.path.join(folder, "online")) for folder in supplies]
+    told = [each for each in online if each is not None]
+    return None if not told else "no" if set(told) == {"0"} else "yes"
 
 
 def pin(cpus):
