@@ -108,10 +108,10 @@ def read_conditions(transport: Transport) -> Conditions:
 
 
 def describe_conditions(answers: Mapping[str, str]) -> Conditions:
-    told = {name: setting for name, setting in _settings(answers).items() if setting}
+    told: Conditions = {name: fact for name, fact in _settings(answers).items() if fact}
     found = re.match(r"throttled=0x([0-9a-fA-F]+)$", answers["throttled"])
     if not found:
-        return {**told}
+        return told
     bits = int(found[1], 16)
     return told | {
         "throttled": _reasons(bits),

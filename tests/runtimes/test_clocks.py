@@ -142,7 +142,7 @@ def test_the_agent_reads_clocks_right_after_visits(
 ) -> None:
     pattern = says(tmp_path, two_cpus[1], 2304)
     clock = tmp_path / f"cpu{two_cpus[1]}" / "scaling_cur_freq"
-    argv = [sys.executable, "-c", VISIT, AGENT, pattern, clock]
+    argv = [sys.executable, "-c", VISIT, str(AGENT), pattern, str(clock)]
     assert subprocess.check_output(argv, text=True).split() == ["1200.0", "None"]
 
 
