@@ -22,7 +22,7 @@ from harness.runtimes import tensorrt
 from harness.runtimes.conversion.onnx import OnnxConverter
 from harness.runtimes.session import RuntimeOptions, TensorrtOptions
 from harness.runtimes.tensorrt import TensorrtSession
-from harness.runtimes.trtexec_gpu import WATCH, Watched, parse_watched
+from harness.runtimes.trtexec_gpu import WATCH, Watched, gpu_conditions, parse_watched
 from harness.spaces.arch import Arch
 from harness.spaces.digits import DIGITS
 from harness.transports.local import LocalTransport
@@ -319,7 +319,7 @@ def test_where_trtexec_was_looked_for_is_told(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_jetsons_gpu_is_read_from_tegrastats() -> None:
     lines = (Path(__file__).parent / "tegrastats_logs/lines.txt").read_text().splitlines()
-    told = [tensorrt.gpu_conditions(line, "") for line in lines]
+    told = [gpu_conditions(line, "") for line in lines]
     assert all(each.keys() == {"gpu_temperature_c", "gpu_clock_mhz"} for each in told)
     temperatures_c = [each["gpu_temperature_c"] for each in told]
     has = [re.search(r"gpu@\d", line, re.IGNORECASE) is not None for line in lines]
@@ -337,7 +337,7 @@ def test_another_gpu_is_read_from_nvidia_smi(
     answer: str, temperature_c: float | None, mhz: float | None
 ) -> None:
     told = {"gpu_temperature_c": temperature_c, "gpu_clock_mhz": mhz}
-    assert tensorrt.gpu_conditions("", answer) == told
+    assert gpu_conditions("", answer) == told
 
 
 NVIDIA_SMI = """#!/bin/sh
