@@ -31,7 +31,7 @@ class Agent(object):
         self.meter = None
         self.loaded = {}
         self.clocks = WorkClocks()
-        self.spent = system.processor_seconds()
+        self.others = system.OtherPrograms()
 
     def open(self, request):
         system.pin(request["cpus"])
@@ -103,10 +103,9 @@ class Agent(object):
 
     def conditions(self, _request):
         """What the system says of itself; null where it says nothing."""
-        before, self.spent = self.spent, system.processor_seconds()
         found = {
             "load_1m": system.read_number("/proc/loadavg", 1),
-            "other_cpus": system.other_cpus(before, self.spent),
+            "other_cpus": self.others.cpus(),
             "charging": system.charging(),
             "memory_available_mb": system.read_number("/proc/meminfo", 1024, "MemAvailable"),
         }
