@@ -1,15 +1,26 @@
 """What a device says of itself around the visits, and what makes numbers doubtful."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 Conditions = dict[str, float | str | None]
 
-OTHER_CPUS = 0.25  # processors that other programs may use while wall time is read
+OTHER_CPUS = 0.25  # processors that other programs may use
+OTHER_PROGRAMS = f"other programs used more than {OTHER_CPUS:g} processors"
 SLOWED_DOWN = 0.9  # of the highest frequency seen
 LITTLE_MEMORY_MB = 256
 WALL_OVER_CPU = 1.1
 THROTTLING = 2  # Android's thermal status "moderate"
+SETTINGS = {  # what somebody may change while we measure, by the names of conditions
+    "governor": "governor",
+    "power_mode": "power mode",
+    "jetson_clocks": "locked clocks",
+    "gpu_power_limit": "GPU power limit",
+    "gpu_application_clocks": "GPU application clocks",
+    "charging": "charging",
+}
+CHANGED = "conditions_changed"  # the fact of a campaign
 CLOCKS_COST_NS = 2_000  # reading both clocks, a tenth of a very short block
 
 
@@ -32,31 +43,41 @@ class Limits:
 
 @dataclass(frozen=True)
 class Fastest:
-    """How fast the processor was seen to be allowed to run; None where nothing tells."""
+    """How fast the device was seen to run, or to be allowed to; None where nothing tells."""
 
-    frequency_mhz: float | None = None
-    frequency_share: float | None = None  # of what it can
+    frequency_mhz: float | None = None  # of the CPUs that do the work
+    frequency_share: float | None = None  # the kernel's limit for them, of what they can
+    gpu_clock_mhz: float | None = None
 
     @classmethod
     def of(cls, readings: Sequence[Conditions]) -> "Fastest":
-        return cls(_highest(readings, "frequency_mhz"), _highest(readings, "frequency_share"))
+        return cls(**{field.name: _highest(readings, field.name) for field in fields(cls)})
+
+    def slowed_down(self, reading: Conditions) -> tuple[str, ...]:
+        """Whether the processor or the GPU was clearly slower than that."""
+        found = []
+        share, highest_share = _number(reading, "frequency_share"), self.frequency_share
+        frequency_mhz = _number(reading, "frequency_mhz")
+        if _below(frequency_mhz, self.frequency_mhz) or _below(share, highest_share):
+            found.append(f"processor slowed down below {SLOWED_DOWN:.0%} of its frequency")
+        if _below(_number(reading, "gpu_clock_mhz"), self.gpu_clock_mhz):
+            found.append(f"GPU slowed down below {SLOWED_DOWN:.0%} of its clock")
+        return tuple(found)
 
 
 def doubts_between(
-    readings: Sequence[Conditions], fastest: Fastest, limits: Limits, clock: str
+    readings: Sequence[Conditions], fastest: Fastest, limits: Limits
 ) -> tuple[str, ...]:
-    """Reasons to doubt all that was measured between these readings.
+    """Reasons to doubt all that was measured between these readings, by whichever clock.
 
-    Other programs lengthen wall time, and take energy, but not the CPU time of our own thread.
+    Other programs lengthen wall time by the time that they are given; and CPU time, as they share
+    caches, memory and clocks with us; and a GPU's, as its kernels are launched by a processor.
     """
-    found = []
+    found: list[str] = []
     for reading in readings:
         if limits.too_hot(reading):
             found.append("too hot")
-        frequency_mhz = _number(reading, "frequency_mhz")
-        share = _number(reading, "frequency_share")
-        if _below(frequency_mhz, fastest.frequency_mhz) or _below(share, fastest.frequency_share):
-            found.append(f"processor slowed down below {SLOWED_DOWN:.0%} of its frequency")
+        found += fastest.slowed_down(reading)
         memory_mb = _number(reading, "memory_available_mb")
         if memory_mb is not None and memory_mb < LITTLE_MEMORY_MB:
             found.append(f"less than {LITTLE_MEMORY_MB} MB of memory left")
@@ -67,9 +88,47 @@ def doubts_between(
         if reading.get("throttled", "no") not in ("no", None):
             found.append(f"board held back: {reading['throttled']}")
     others = _number(readings[-1], "other_cpus") if readings else None
-    if clock in ("wall", "net", "gross") and others is not None and others > OTHER_CPUS:
-        found.append(f"other programs used more than {OTHER_CPUS:g} processors")
+    if others is not None and others > OTHER_CPUS:
+        found.append(OTHER_PROGRAMS)
     return tuple(dict.fromkeys(found))
+
+
+def settings_of(readings: Sequence[Conditions]) -> dict[str, str]:
+    """The commonest of each setting; of equally common ones the first."""
+    seen = {name: Counter(_told(readings, name)) for name in SETTINGS}
+    return {name: found.most_common(1)[0][0] for name, found in seen.items() if found}
+
+
+def changed_between(readings: Sequence[Conditions], usual: Mapping[str, str]) -> tuple[str, ...]:
+    """Settings that differ from the usual ones: what was measured then was another device."""
+    return tuple(
+        f"{SETTINGS[name]} was {told}, usually {setting}"
+        for name, setting in usual.items()
+        for told in dict.fromkeys(_told(readings, name))
+        if told != setting
+    )
+
+
+def changes_in(readings: Sequence[Conditions]) -> dict[str, list[str]]:
+    """Settings and limits of a campaign that changed, each with what it was, in that order."""
+    seen = {name: list(dict.fromkeys(_told(readings, name))) for name in SETTINGS}
+    found = [_number(reading, "frequency_share") for reading in readings]
+    if shares := [share for share in found if share is not None]:
+        ends = (shares[0], min(shares), shares[-1])
+        seen["frequency_share"] = list(dict.fromkeys(f"{share:.0%}" for share in ends))
+    return {name: told for name, told in seen.items() if len(told) > 1}
+
+
+def describe_changes(changes: Mapping[str, Sequence[str]]) -> str:
+    """For people: "governor performance, then powersave"; nothing where nothing changed."""
+    names = SETTINGS | {"frequency_share": "clock limit"}
+    return "; ".join(
+        f"{names.get(name, name)} {', then '.join(told)}" for name, told in changes.items()
+    )
+
+
+def _told(readings: Sequence[Conditions], name: str) -> list[str]:
+    return [str(reading[name]) for reading in readings if reading.get(name) is not None]
 
 
 def _highest(readings: Sequence[Conditions], name: str) -> float | None:

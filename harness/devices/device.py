@@ -81,7 +81,7 @@ class Device:
         """The clock its latencies are read from.
 
         On a GPU or a simulated accelerator: its own. One thread in our own process: CPU time of
-        that thread, which other load on the machine does not lengthen. Everything else: wall time.
+        that thread, without the time that other programs are given. Everything else: wall time.
         """
         if self.on_gpu or self.profile.simulated:
             return "device"

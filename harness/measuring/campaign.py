@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.devices.conditions import Limits
+from harness.devices.conditions import CHANGED, Conditions, Limits, changes_in
 from harness.measuring.plan import Entry, Plan, campaign_id
 from harness.measuring.rounds import Visits, go_round
 from harness.measuring.samples import Judge, choose, samples
@@ -82,6 +82,7 @@ def _facts(
     session: Session, plan: Plan, visits: Visits, records: Sequence[Record]
 ) -> dict[str, Any]:
     journal = visits.journal
+    readings = [reading.conditions for reading in journal.readings]
     ends_s = [f(visit.at_ns for visit in journal.visits) / 1e9 for f in (min, max)]
     return asdict(plan) | {
         "started_at": datetime.fromtimestamp(ends_s[0], UTC).isoformat(timespec="seconds"),
@@ -89,11 +90,20 @@ def _facts(
         "rounds": visits.rounds_done,
         "finished": visits.finished,
         "environment": dict(session.environment),
-        "conditions_before": journal.readings[0].conditions,
-        "conditions_after": journal.readings[-1].conditions,
+        "conditions_before": _first_told(readings),
+        "conditions_after": readings[-1],
+        CHANGED: changes_in(readings),
         "wall_over_cpu": wall_over_cpu(journal.visits),
         "slowdown": _slowdown(records),
     }
+
+
+def _first_told(readings: Sequence[Conditions]) -> Conditions:
+    """The first of each condition: clocks are told only after visits."""
+    found = dict(readings[0])
+    for reading in readings:
+        found |= {name: told for name, told in reading.items() if found.get(name) is None}
+    return found
 
 
 def latest_campaign(session: Session, work: Work) -> str | None:

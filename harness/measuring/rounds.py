@@ -48,7 +48,9 @@ class Visits:
         return min(len(self.by_entry[entry]) for entry in others)
 
     def todo(self) -> list[int]:
-        """Entries that need a visit."""
+        """Entries that need a visit; none of a campaign that was finished, by whichever rules."""
+        if self.journal.is_packed:
+            return []
         judge = Judge.of(self.journal, self.limits, self.clock)
         return [
             entry

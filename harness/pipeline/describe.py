@@ -1,5 +1,6 @@
 """What a table holds and what it is worth, in a line."""
 
+from harness.devices.conditions import CHANGED, describe_changes
 from harness.pipeline.first_look import latency_of
 from harness.pipeline.job import Run
 from harness.tables.batch import of_batch
@@ -35,6 +36,8 @@ def describe_table(job: Run, table: Table) -> str:
         return f"{path}: {_simulated(table)}"
     suspect = sum(bool(record.suspect) for record in blocks)
     doubts = f"; {suspect} of them suspect: repeat with --fresh" if suspect else ""
+    changed = describe_changes(campaign.get(CHANGED) or {})
+    doubts += f"; conditions changed meanwhile: {changed}" if changed else ""
     calibrating = table.calibrating_campaign()
     since = table.campaigns[calibrating]["started_at"]
     calibrated = f"; calibrated anew {since}" if calibrating != name else ""

@@ -6,6 +6,7 @@ from statistics import median
 from typing import Any
 
 from harness.deploy.front import Front
+from harness.devices.conditions import CHANGED, describe_changes
 from harness.errors import TableError
 from harness.spaces.space import Space
 from harness.tables.table import Table
@@ -67,6 +68,10 @@ def _of_latency(front: Front, table: Table | None) -> Iterator[Doubt]:
     found = suspects(table) if table is not None and table.has_blocks else 0
     if found:
         yield Doubt("suspect blocks", f"{found} blocks of the table were measured in doubt")
+    if table is not None and table.has_blocks:
+        changed = describe_changes(table.campaigns[table.block_campaign()].get(CHANGED) or {})
+        if changed:
+            yield Doubt("conditions changed", f"while the table was measured: {changed}")
 
 
 def _measured_with(front: Front, table: Table | None) -> Uses:

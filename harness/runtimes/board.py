@@ -17,7 +17,8 @@ CLOCKS = f"""if {PATH} command -v jetson_clocks >/dev/null; then
         for cpu in /sys/devices/system/cpu/cpu[0-9]*/cpufreq; do
             cd "$cpu" && echo "cpu: MinFreq=$(cat scaling_min_freq) MaxFreq=$(cat scaling_max_freq)"
         done
-        for gpu in /sys/class/devfreq/*.gpu /sys/class/devfreq/*.g*[0-9]b; do
+        for gpu in /sys/class/devfreq/*.gpu /sys/class/devfreq/*.g*[0-9]b \
+            /sys/class/devfreq/gpu-gpc-*; do
             cd "$gpu" && echo "GPU MinFreq=$(cat min_freq) MaxFreq=$(cat max_freq)"
         done
     fi
@@ -32,7 +33,10 @@ FACTS = {
     "jetson_clocks": f"( {CLOCKS} )",
     "packages": f"( {PACKAGES} )",
 }
-CONDITIONS = {"throttled": f"{PATH} vcgencmd get_throttled"}
+CHANGING = ("power_mode", "jetson_clocks")  # facts that somebody may change while we measure
+CONDITIONS = {name: FACTS[name] for name in CHANGING} | {
+    "throttled": f"{PATH} vcgencmd get_throttled"
+}
 # Bits of `vcgencmd get_throttled` (Raspberry Pi documentation); 16 higher: since it was started.
 THROTTLING = ("under-voltage", "frequency capped", "throttled", "temperature limit")
 SINCE_START = 16
@@ -53,12 +57,18 @@ def describe_facts(answers: Mapping[str, str]) -> dict[str, str]:
     facts = {
         "model": answers["model"],
         "l4t": _release(answers["l4t"]),
-        "power_mode": _power_mode(answers["power_mode"]),
-        "jetson_clocks": _clocks_locked(answers["jetson_clocks"]),
+        **_settings(answers),
         "jetpack": packages.get("nvidia-jetpack"),
         "tensorrt": packages.get("tensorrt"),
     }
     return {name: fact for name, fact in facts.items() if fact}
+
+
+def _settings(answers: Mapping[str, str]) -> dict[str, str | None]:
+    return {
+        "power_mode": _power_mode(answers.get("power_mode", "")),
+        "jetson_clocks": _clocks_locked(answers.get("jetson_clocks", "")),
+    }
 
 
 def _release(line: str) -> str | None:
@@ -83,6 +93,11 @@ def _clocks_locked(answer: str) -> str | None:
     return ("on" if all(equal) else "off") if equal else None
 
 
+def is_board(facts: Mapping[str, str]) -> bool:
+    """Whether `read_conditions` has something to tell, by what `read_facts` told."""
+    return "Raspberry" in facts.get("model", "") or any(name in facts for name in CHANGING)
+
+
 def read_conditions(transport: Transport) -> Conditions:
     """What the agent cannot read itself; nothing where the board has nothing to say.
 
@@ -93,11 +108,15 @@ def read_conditions(transport: Transport) -> Conditions:
 
 
 def describe_conditions(answers: Mapping[str, str]) -> Conditions:
+    told: Conditions = {name: fact for name, fact in _settings(answers).items() if fact}
     found = re.match(r"throttled=0x([0-9a-fA-F]+)$", answers["throttled"])
     if not found:
-        return {}
+        return told
     bits = int(found[1], 16)
-    return {"throttled": _reasons(bits), "throttled_since_start": _reasons(bits >> SINCE_START)}
+    return told | {
+        "throttled": _reasons(bits),
+        "throttled_since_start": _reasons(bits >> SINCE_START),
+    }
 
 
 def _reasons(bits: int) -> str:

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.errors import DeviceError, TargetFailed, TargetStalled
@@ -12,6 +12,7 @@ IDLE_S, DEADLINE_S = 30.0, 60.0
 SECTION = "=== "
 COLDEST_C = -40.0
 BATTERY_TEMPERATURE, SKIN, CPU = 10, "3", "0"  # tenths of a degree; types of the thermal HAL
+NO_DEGREES = ("6", "7", "8")  # of its types: battery voltage, current, and percentage
 
 FACTS = {
     "manufacturer": "getprop ro.product.manufacturer",
@@ -24,15 +25,8 @@ FACTS = {
     "serial": "getprop ro.serialno",
     "battery_saver": "settings get global low_power",
 }
-CHANGING = ("build", "battery_saver")  # facts that must stay the same during a campaign
-CONDITIONS = {name: FACTS[name] for name in CHANGING} | {
-    "present": "cat /sys/devices/system/cpu/present",
-    "battery": "dumpsys battery",
-    "thermal": "dumpsys thermalservice",
-    "screen": "dumpsys power | grep mWakefulness=",
-    "load": "cat /proc/loadavg",
-    "memory": "grep MemAvailable /proc/meminfo",
-    "frequencies": "for c in /sys/devices/system/cpu/cpu[0-9]*; do echo ${c##*/cpu} "
+FREQUENCIES = (
+    "for c in /sys/devices/system/cpu/cpu[0-9]*; do echo ${c##*/cpu} "
     + " ".join(
         f"$(cat $c/cpufreq/{name} || echo -)"
         for name in (
@@ -42,7 +36,19 @@ CONDITIONS = {name: FACTS[name] for name in CHANGING} | {
             "scaling_governor",
         )
     )
-    + "; done",
+    + "; done"
+)
+# Some tenths of a second, so that cores that rested run as fast as they do when networks run.
+WORK = "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done"
+CHANGING = ("build", "battery_saver")  # facts that must stay the same during a campaign
+CONDITIONS = {name: FACTS[name] for name in CHANGING} | {
+    "present": "cat /sys/devices/system/cpu/present",
+    "battery": "dumpsys battery",
+    "thermal": "dumpsys thermalservice",
+    "screen": "dumpsys power | grep mWakefulness=",
+    "load": "cat /proc/loadavg",
+    "memory": "grep MemAvailable /proc/meminfo",
+    "frequencies": FREQUENCIES,
 }
 Conditions = dict[str, float | str | None]
 
@@ -153,8 +159,9 @@ def _on_or_off(setting: str | None) -> str:
 
 def read_conditions(transport: Transport, mask: str | None) -> Conditions:
     """Temperatures, thermal status, battery, screen, load, and how fast the cores may run."""
-    answers = ask(transport, CONDITIONS)
-    return describe_conditions(answers, mask)
+    pinned = f"taskset {mask} " if mask else ""
+    at_work = f"{pinned}sh -c {shlex.quote(f'{WORK}; {FREQUENCIES}')}"
+    return describe_conditions(ask(transport, CONDITIONS | {"frequencies": at_work}), mask)
 
 
 def describe_conditions(answers: Mapping[str, str], mask: str | None) -> Conditions:
@@ -179,13 +186,18 @@ def describe_conditions(answers: Mapping[str, str], mask: str | None) -> Conditi
         "frequency_share": min(
             (core.allowed_khz / core.top_khz for core in cores if core.allowed_khz), default=None
         ),
-        "current_mhz": max(
-            (core.current_khz / 1000 for core in cores if core.current_khz), default=None
-        ),
+        "frequency_mhz": _clock_mhz(cores),
         "governor": ", ".join(sorted({core.governor for core in cores})) or None,
         "build": answers["build"] or None,
         "battery_saver": _on_or_off(answers["battery_saver"]) if answers["battery_saver"] else None,
     }
+
+
+def _clock_mhz(cores: Sequence[_Core]) -> float | None:
+    """The fastest core's; None where they are of several kinds, as the fast ones may rest."""
+    several = len({core.top_khz for core in cores}) > 1
+    clocks_khz = [core.current_khz for core in cores if core.current_khz and not several]
+    return max(clocks_khz, default=0) / 1000 or None
 
 
 def _temperatures(thermal: str) -> tuple[float | None, float | None]:
@@ -199,6 +211,8 @@ def _temperatures(thermal: str) -> tuple[float | None, float | None]:
     found: dict[str, list[float]] = {"skin": [], "cpu": []}
     sensors = re.findall(r"mValue=(-?[\d.]+), mType=(-?\d+), mName=([^,}]*)", current)
     for value, kind, name in sensors:
+        if kind in NO_DEGREES:
+            continue
         words = [word for word in ("skin", "cpu", "battery", "gpu", "usb") if word in name.lower()]
         place = words[0] if words else {SKIN: "skin", CPU: "cpu"}.get(kind)
         if place in found and float(value) > COLDEST_C:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from harness.errors import DeviceError, TargetFailed, TargetLost, TargetStalled
 from harness.files import replace_atomically
 from harness.progress import Progress, silent
-from harness.runtimes.board import read_conditions, read_facts
+from harness.runtimes.board import is_board, read_conditions, read_facts
 from harness.runtimes.conversion.cache import LAYERS, Converter, cache_folder, convert_all
 from harness.runtimes.session import (
     Energy,
@@ -163,7 +163,7 @@ class ResidentSession:
 
     def conditions(self) -> dict[str, float | str | None]:
         found = self._persist(lambda: self._ask({"op": "conditions"}))
-        if "Raspberry" in self.environment.get("model", ""):
+        if is_board(self.environment):
             found |= read_conditions(self._transport)
         return found
 

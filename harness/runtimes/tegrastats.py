@@ -19,8 +19,12 @@ _CPU = re.compile(rf"({_NUMBER})%(?:@({_NUMBER}))?")
 _UNIT = r"\b{}(?:_FREQ)? (?:({})%)?(?:@(?:({})|\[([\d,]{{1,99}})\]))?(?=\s|$)"
 _MEMORY = re.compile(_UNIT.format("EMC", _NUMBER, _NUMBER))
 _GPU = re.compile(_UNIT.format("GR3D", _NUMBER, _NUMBER))
-_SENSOR = re.compile(r"\b([A-Za-z]\w*)@(-?\d{1,4}(?:\.\d{1,9})?)C(?=\s|$)")
-_RAIL = re.compile(rf"\b([A-Za-z]\w*) ({_NUMBER})(?:mW)?/({_NUMBER})(?:mW)?(?=\s|$)")
+_CELSIUS = r"-?\d{1,4}(?:\.\d{1,9})?"
+# Since JetPack 7.2 a sensor tells its peak, too, and a rail: now/average/peak.
+_SENSOR = re.compile(rf"\b([A-Za-z]\w*)@({_CELSIUS})C(?:/{_CELSIUS}C)?(?=\s|$)")
+_RAIL = re.compile(
+    rf"\b([A-Za-z]\w*) ({_NUMBER})(?:mW)?/({_NUMBER})(?:mW)?(?:/{_NUMBER}(?:mW)?)?(?=\s|$)"
+)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ exports the time of every single run. The flags come and go with TensorRT's vers
 import hashlib
 import json
 import logging
-import re
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,8 +25,16 @@ from harness.runtimes.conversion.cache import convert_all, converted, named
 from harness.runtimes.conversion.onnx import OPSET, OnnxConverter
 from harness.runtimes.phone import ask
 from harness.runtimes.session import OpTime, RuntimeOptions, Samples, Session, Workload
-from harness.runtimes.tegrastats import parse_line
 from harness.runtimes.trtexec_flags import WARM_UP_MS, build_flags, open_shapes, run_flags
+from harness.runtimes.trtexec_gpu import CONDITIONS as GPU_CONDITIONS
+from harness.runtimes.trtexec_gpu import (
+    WATCH,
+    Watched,
+    gpu_conditions,
+    other_processes,
+    parse_watched,
+    usual,
+)
 from harness.runtimes.trtexec_log import (
     NO_CUDA_GRAPH,
     NOT_SAVED,
@@ -42,6 +50,7 @@ from harness.transports.transport import Finished, Transport
 FEWEST_RUNS = 10  # to start takes a second or more, a run of a block next to nothing
 ASK_S, VISIT_S, BUILD_S = 60.0, 300.0, 3600.0  # a Nano builds for many minutes without a word
 EXPORTED = "=== exported by trtexec ==="
+WATCHED = "=== its GPU meanwhile ==="
 NOT_THERE = (126, 127)  # the status where a program cannot be started
 
 OPEN = """
@@ -54,9 +63,12 @@ engine=$1; part=$1.$$.tmp; shift
 status=$?; rm -f "$part"; exit $status
 """
 EXPORT = f"""
-flag=$1; file=$(mktemp) || exit; shift
+flag=$1; file=$(mktemp) && clocks=$(mktemp) || exit; shift
+timeout {VISIT_S:.0f} sh -c {shlex.quote(WATCH)} >"$clocks" 2>/dev/null </dev/null & watch=$!
 "$@" "$flag=$file"; status=$?
-echo; echo "{EXPORTED}"; cat "$file"; rm -f "$file"; exit $status
+kill $watch 2>/dev/null
+echo; echo "{EXPORTED}"; cat "$file"; echo; echo "{WATCHED}"; cat "$clocks"
+rm -f "$file" "$clocks"; exit $status
 """
 FACTS = {
     "cpu": "sed -n 's/^[Mm]odel name[^:]*: //p; s/^Model[^:]*: //p' /proc/cpuinfo | head -n 1",
@@ -65,12 +77,9 @@ FACTS = {
     "os": "uname -sr",
     "gpu": "nvidia-smi --query-gpu=name --format=csv,noheader | head -n 1",
 }
-CONDITIONS = {
+CONDITIONS = GPU_CONDITIONS | {
     "load": "cat /proc/loadavg",
     "memory": "grep MemAvailable /proc/meminfo",
-    "jetson": "timeout 2 tegrastats --interval 100 | head -n 1",
-    "gpu": "nvidia-smi --query-gpu=temperature.gpu,clocks.sm --format=csv,noheader,nounits "
-    "| head -n 1",
 }
 
 
@@ -109,6 +118,7 @@ class TensorrtSession:
         self._run_ns: dict[Workload, int] = {}
         self._warnings: set[str] = set()  # since the conditions were last read
         self._said: set[str] = set()
+        self._watched: list[Watched] = []  # likewise, of each visit
         self._here: Session | None = None  # onnxruntime on this computer, for accuracies
         said = self._help()
         version = parse_log(said).version
@@ -176,12 +186,18 @@ class TensorrtSession:
     def conditions(self) -> dict[str, float | str | None]:
         answers = ask(self._transport, CONDITIONS)
         warnings, self._warnings = self._warnings, set()
+        watched, self._watched = self._watched, []
         load, memory = answers["load"].split(), answers["memory"].split()
-        return gpu_conditions(answers["jetson"], answers["gpu"]) | {
-            "load_1m": float(load[0]) if load else None,
-            "memory_available_mb": float(memory[1]) / 1024 if len(memory) > 1 else None,
-            "trtexec_warnings": "; ".join(sorted(warnings)) or None,
-        }
+        return (
+            gpu_conditions(answers["jetson"], answers["gpu"])
+            | usual(watched)
+            | {
+                "gpu_other_processes": other_processes(answers["gpu_processes"]),
+                "load_1m": float(load[0]) if load else None,
+                "memory_available_mb": float(memory[1]) / 1024 if len(memory) > 1 else None,
+                "trtexec_warnings": "; ".join(sorted(warnings)) or None,
+            }
+        )
 
     def close(self) -> None:
         if self._here is not None:
@@ -264,6 +280,8 @@ class TensorrtSession:
             del self._engines[workload]  # somebody has deleted it
             finished = self._call(self._engine(workload), flag, asked)
         _, _, exported = finished.text.partition(f"\n{EXPORTED}\n")
+        exported, _, watched = exported.partition(f"\n{WATCHED}\n")
+        self._watched.append(parse_watched(watched))
         log = parse_log(_output(finished))
         if finished.status or not log.passed:
             raise _failure(f"{named(workload)}: trtexec could not run it", finished, log)
@@ -310,18 +328,6 @@ def opset_of(version: str | None) -> int:
     if (major, minor) >= (8, 6):
         return OPSET
     return 13 if major >= 8 else 11
-
-
-def gpu_conditions(jetson: str, other: str) -> dict[str, float | str | None]:
-    """Temperature and clock, by a line of tegrastats or of nvidia-smi; None where neither tells."""
-    line = parse_line(jetson)
-    if line is not None:
-        sensors = {name.lower(): celsius for name, celsius in line.temperatures_c.items()}
-        clock_mhz = line.gpu.mhz if line.gpu else None
-        return {"gpu_temperature_c": sensors.get("gpu"), "gpu_clock_mhz": clock_mhz}
-    found = re.fullmatch(r"(\d{1,4}), (\d{1,6})", other)
-    temperature_c, mhz = (float(found[1]), float(found[2])) if found else (None, None)
-    return {"gpu_temperature_c": temperature_c, "gpu_clock_mhz": mhz}
 
 
 def _failure(what: str, finished: Finished, log: TrtexecLog) -> TargetFailed:

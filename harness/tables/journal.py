@@ -31,6 +31,7 @@ class Reading:
 
     round: int
     conditions: Conditions
+    at_work: bool = True  # clocks are of what does the work; older versions read idle ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,8 @@ class Journal:
                     self.sustained[sustained.entry] = sustained
                     continue
                 if isinstance(line, dict):
-                    self.readings.append(Reading(line["round"], line["conditions"]))
+                    at_work = line.get("at_work", False)
+                    self.readings.append(Reading(line["round"], line["conditions"], at_work))
                     continue
                 entry, round_number, at_ns, values, *more = line
                 if isinstance(values, list):  # as older versions wrote them
@@ -87,12 +89,17 @@ class Journal:
                     f"{self.path}:{number}: not a visit; delete the file to measure again"
                 ) from error
 
+    @property
+    def is_packed(self) -> bool:
+        """Whether its campaign is finished."""
+        return self._log is None
+
     @classmethod
     def exists(cls, path: Path) -> bool:
         return path.exists() or packed(path).exists()
 
     def append_reading(self, reading: Reading) -> None:
-        self._append({"round": reading.round, "conditions": reading.conditions})
+        self._append(asdict(reading))
         self.readings.append(reading)
 
     def append_sustained(self, sustained: Sustained) -> None:

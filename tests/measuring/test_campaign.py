@@ -1,5 +1,7 @@
 """Campaigns on this machine's CPU, with a real agent."""
 
+import gzip
+import itertools
 import json
 import time
 from collections import Counter
@@ -14,7 +16,7 @@ from harness.devices.conditions import Limits
 from harness.devices.device import Device
 from harness.errors import DeviceError, UsageError
 from harness.measuring import rounds
-from harness.measuring.campaign import Campaign, Work, run_campaign
+from harness.measuring.campaign import Campaign, Work, records_of, run_campaign
 from harness.measuring.forecast import forecast
 from harness.measuring.plan import Entry, Plan, block_entries, calibration_entries, table_entries
 from harness.measuring.rounds import Visits
@@ -217,6 +219,44 @@ def test_facts_say_how_where_and_under_which_conditions(
     assert facts["environment"]["onnxruntime"]
     assert facts["conditions_before"].keys() == facts["conditions_after"].keys()
     assert 0.9 < facts["wall_over_cpu"] < 100
+
+
+class Unplugged(Hot):
+    """A session of a laptop that runs on its battery from some reading on."""
+
+    def conditions(self) -> dict[str, float | str | None]:
+        return super().conditions() | {"charging": "yes" if next(self._left) else "no"}
+
+    _left = iter([True] * 5 + [False] * 1000)
+
+
+def test_facts_say_what_changed_meanwhile(
+    session: Session, entries: list[Entry], tmp_path: Path
+) -> None:
+    changed = Unplugged(session, itertools.repeat(39.0))
+    facts = run_campaign(changed, work(entries, tmp_path)).facts
+    assert facts["conditions_changed"]["charging"] == ["yes", "no"]
+    assert "temperature_c" not in facts["conditions_changed"]
+    again = run_campaign(session, work(entries, tmp_path)).facts  # from its journal
+    assert again["conditions_changed"] == facts["conditions_changed"]
+
+
+def test_what_an_older_version_finished_stays_finished(
+    session: Session, entries: list[Entry], tmp_path: Path
+) -> None:
+    """By today's rules its visits do not suffice: say that heat did not count then."""
+    campaign = measured(session, entries, tmp_path)
+    (path,) = tmp_path.iterdir()
+    lines = [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
+    for line in lines:
+        if isinstance(line, dict):
+            line["conditions"]["temperature_c"] = 60.0
+    path.write_bytes(gzip.compress("".join(json.dumps(line) + "\n" for line in lines).encode()))
+    journal = Journal(path.with_name(path.name.removesuffix(".gz")))
+    plan = replace(PLAN, max_visits=99)
+    visits = Visits(entries, plan, Limits(max_temperature_c=40), "thread", journal)
+    assert visits.finished
+    assert {record.suspect for record in records_of(visits, campaign.id)} != {()}
 
 
 def test_a_table_is_measured_from_all_blocks_anchors_and_holdouts() -> None:

@@ -1,5 +1,6 @@
 """Which visits count: those under good conditions, where there are enough."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -77,9 +78,93 @@ def test_where_good_visits_are_too_few_all_are_taken_and_marked(tmp_path: Path) 
     assert chosen.suspect == ("other programs used more than 0.25 processors (9 of 10 visits)",)
 
 
-def test_other_programs_do_not_disturb_the_time_of_our_own_thread(tmp_path: Path) -> None:
-    found = judge(tmp_path, [LOADED] * 5, clock="thread")
-    assert choose([visit(number) for number in range(5)], found, PLAN).suspect == ()
+@pytest.mark.parametrize("clock", ["thread", "device", "net"])
+def test_other_programs_disturb_every_clock(tmp_path: Path, clock: str) -> None:
+    """They share caches, memory and clocks; and a GPU's kernels are launched by a processor."""
+    found = judge(tmp_path, [QUIET, LOADED, QUIET, QUIET, QUIET], clock)
+    four, five = [visit(n) for n in range(4)], [visit(n) for n in range(5)]
+    assert not enough(four, found, PLAN)
+    assert enough(five, found, PLAN)
+    assert [each.round for each in choose(five, found, PLAN).visits] == [0, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("clock", "visits"), [("thread", 4), ("device", 4), ("wall", 10), ("gross", 10)]
+)
+def test_a_machine_that_is_busy_all_along_is_not_measured_for_longer_where_that_does_little(
+    tmp_path: Path, clock: str, visits: int
+) -> None:
+    found = judge(tmp_path, [LOADED] * 10, clock)
+    made = [visit(number) for number in range(10)]
+    needed = next(n for n in range(11) if enough(made[:n], found, PLAN))
+    assert needed == visits
+    chosen = choose(made[:needed], found, PLAN)
+    (why,) = chosen.suspect
+    assert why == f"other programs used more than 0.25 processors ({visits} of {visits} visits)"
+
+
+def test_a_machine_that_is_busy_at_times_is_measured_until_enough_visits_are_good(
+    tmp_path: Path,
+) -> None:
+    """Four of ten are to be had where half of them are good; two of the first four are not."""
+    found = judge(tmp_path, [LOADED, QUIET] * 5, "thread")
+    made = [visit(number) for number in range(10)]
+    assert next(n for n in range(11) if enough(made[:n], found, PLAN)) == 8
+    assert choose(made[:8], found, PLAN).suspect == ()
+
+
+def test_heat_is_waited_out_however_busy_the_machine_is(tmp_path: Path) -> None:
+    hot: Conditions = {**LOADED, "temperature_c": 41.0}
+    found = judge(tmp_path, [hot] * 10, "thread")
+    made = [visit(number) for number in range(10)]
+    assert next(n for n in range(11) if enough(made[:n], found, PLAN)) == 10
+
+
+@pytest.mark.parametrize(
+    ("usual", "other", "told"),
+    [
+        ({"governor": "performance"}, {"governor": "powersave"}, "governor was powersave"),
+        ({"power_mode": "MAXN"}, {"power_mode": "15W"}, "power mode was 15W, usually MAXN"),
+        ({"charging": "yes"}, {"charging": "no"}, "charging was no"),
+        ({"gpu_clock_mhz": 1800}, {"gpu_clock_mhz": 400}, "GPU slowed down"),
+    ],
+)
+def test_visits_under_other_settings_than_the_usual_do_not_count(
+    tmp_path: Path, usual: Conditions, other: Conditions, told: str
+) -> None:
+    journal = Journal(tmp_path / "journal.jsonl")
+    for number in range(6):
+        conditions = {**QUIET, **(other if number == 2 else usual)}
+        journal.append_reading(Reading(number, conditions))
+        journal.append_reading(Reading(number, conditions))
+    journal.close()
+    for clock in ("thread", "device", "wall"):
+        found = Judge.of(journal, Limits(), clock)
+        (why,) = found.reasons(visit(2))
+        assert why.startswith(told)
+        assert [each.round for each in found.good([visit(n) for n in range(6)])] == [0, 1, 3, 4, 5]
+
+
+@pytest.mark.parametrize("clock", ["thread", "device"])
+def test_visits_in_journals_of_older_versions_count_as_they_did(tmp_path: Path, clock: str) -> None:
+    """Their readings have the clocks of an idle GPU, and other programs did not count."""
+    path = tmp_path / "journal.jsonl"
+    older = [
+        {"other_cpus": 1.0, "gpu_clock_mhz": 210.0, "governor": "performance"},
+        {"other_cpus": 1.0, "gpu_clock_mhz": 1755.0, "governor": "powersave"},
+        {"other_cpus": 1.0, "gpu_clock_mhz": 1755.0, "governor": "powersave"},
+        {"other_cpus": 1.0, "frequency_mhz": 1000.0},
+        {"other_cpus": 1.0, "frequency_mhz": 2000.0},
+    ]
+    lines = [{"round": 0, "conditions": conditions} for conditions in older]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    journal = Journal(path)
+    found = Judge.of(journal, Limits(), clock)
+    assert [bool(why) for why in found.doubts] == [False] * 3 + [True] * 2 + [False]
+    # By this version, of another core:
+    journal.append_reading(Reading(1, {"frequency_mhz": 3000.0}))
+    journal.close()
+    assert not any(Judge.of(journal, Limits(), clock).doubts)
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,18 @@ def with_refit(table: Table, then: dict[str, str], now: dict[str, str]) -> Table
     return replace(table, campaigns={"c": first, "d": later}, records=(*table.records, *again))
 
 
+def test_what_changed_while_a_table_was_measured_is_told_in_a_line(
+    front: Front, table: Table
+) -> None:
+    name = table.block_campaign()
+    changes = {"governor": ["performance", "powersave"], "frequency_share": ["100%", "75%"]}
+    facts = table.campaigns[name] | {"conditions_changed": changes}
+    changed = replace(table, campaigns={**table.campaigns, name: facts})
+    (doubt,) = doubts(front, changed)
+    assert doubt.what == "conditions changed"
+    assert doubt.why.endswith("governor performance, then powersave; clock limit 100%, then 75%")
+
+
 def test_coverage_counts_blocks_of_the_space_and_resolutions_that_are_whole(table: Table) -> None:
     whole = coverage(table, DIGITS)
     assert whole is not None

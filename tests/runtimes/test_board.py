@@ -92,6 +92,14 @@ def test_no_vcgencmd_no_conditions() -> None:
     assert describe_conditions(dict.fromkeys(CONDITIONS, "")) == {}
 
 
+def test_what_somebody_may_change_while_we_measure_is_told_each_time() -> None:
+    answers = dict.fromkeys(CONDITIONS, "") | {
+        "power_mode": recorded("nvpmodel-nano"),
+        "jetson_clocks": recorded("jetson_clocks-nano"),
+    }
+    assert describe_conditions(answers) == {"power_mode": "5W", "jetson_clocks": "on"}
+
+
 def test_programs_of_boards_are_really_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With stand-ins that print what boards printed; what belongs to this machine may be there."""
     says = {

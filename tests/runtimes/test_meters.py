@@ -359,9 +359,36 @@ def test_facts_and_conditions_of_a_jetson(tmp_path: Path) -> None:
     found = meters.conditions(gpu, str(tmp_path))
     assert found.pop("gpu_clock_mhz") == 1134.75
     assert found.pop("gpu_temperature_c") == 38
+    assert found.pop("cpu_temperature_c") == 40.5
     assert meters.zone_temperature_c("gpu-therm", str(tmp_path)) is None  # it is off
     assert found.keys() > {"gpu_power_w", "gpu_state", "gpu_throttled", "gpu_other_processes"}
     assert set(found.values()) == {None}
+
+
+def test_the_gpus_clock_of_thor_and_of_no_other_unit_is_read(tmp_path: Path) -> None:
+    write(tmp_path / "proc/device-tree/compatible", "nvidia,p3834-0008\0nvidia,tegra264\0")
+    for unit, hertz in (("bwmgr", 4266), ("gpu-gpc-0", 1575), ("gpu-nvd-0", 1692)):
+        write(tmp_path / f"sys/class/devfreq/{unit}/cur_freq", f"{hertz}000000\n")
+    gpu, _ = meters.open_gpu(nvml, root=str(tmp_path))
+    assert gpu.conditions()["gpu_clock_mhz"] == gpu.clock_mhz() == 1575
+
+
+@pytest.mark.parametrize(
+    ("kinds", "celsius"),
+    [
+        ({"acpitz": 27.8, "INT3400 Thermal": 20, "B0D4": 96, "x86_pkg_temp": 97}, 97),
+        ({"soc-thermal": 62, "bigcore0-thermal": 93, "littlecore-thermal": 70}, 93),
+        ({"AO-therm": 47, "CPU-therm": 81, "GPU-therm": 90}, 81),
+    ],
+)
+def test_the_processors_zone_is_not_just_the_first(
+    tmp_path: Path, kinds: dict[str, float], celsius: float
+) -> None:
+    for number, (kind, temperature_c) in enumerate(kinds.items()):
+        zone = tmp_path / f"sys/class/thermal/thermal_zone{number}"
+        write(zone / "type", kind)
+        write(zone / "temp", str(int(temperature_c * 1000)))
+    assert meters.conditions(root=str(tmp_path)) == {"cpu_temperature_c": celsius}
 
 
 def test_a_machine_that_tells_nothing(tmp_path: Path) -> None:
@@ -439,6 +466,8 @@ def test_facts_and_conditions_of_a_gpu(library: Path, tmp_path: Path) -> None:
         "gpu_power_w": 250,
         "gpu_state": "P0",
         "gpu_throttled": "no",
+        "gpu_application_clocks": None,
+        "gpu_power_limit": "700 W",
     }
 
 

@@ -1,11 +1,23 @@
 """What a phone's answers mean. They are written by the form of AOSP's ThermalManagerService and
 BatteryService, not recorded; that of Samsung's sensors as quoted by others."""
 
+import subprocess
+import time
+from pathlib import Path
+
 import pytest
 
 from harness.devices.conditions import Fastest, Limits, doubts_between
 from harness.errors import DeviceError
-from harness.runtimes.phone import CONDITIONS, Conditions, choose_cores, describe_conditions
+from harness.runtimes.phone import (
+    CONDITIONS,
+    WORK,
+    Conditions,
+    choose_cores,
+    describe_conditions,
+    read_conditions,
+)
+from harness.transports.local import LocalTransport
 
 # A Snapdragon 821's cores (Pixel 1): two clusters of two; the fast one held back.
 FREQUENCIES = """
@@ -52,7 +64,7 @@ def test_a_silent_phone_tells_nothing_and_raises_no_doubt() -> None:
     silent = conditions()
     assert set(silent.values()) == {None}
     assert not Limits(max_temperature_c=40).too_hot(silent)
-    assert doubts_between([silent], Fastest(), Limits(), "wall") == ()
+    assert doubts_between([silent], Fastest(), Limits()) == ()
 
 
 def test_battery_screen_load_and_memory_are_read() -> None:
@@ -86,19 +98,19 @@ def test_a_sensors_name_counts_before_its_type() -> None:
 def test_a_phone_that_throttles_is_too_hot_whatever_its_temperature() -> None:
     hot = conditions(thermal=THERMAL.replace("Status: 1", "Status: 2"))
     assert Limits().too_hot(hot)
-    assert doubts_between([hot], Fastest(), Limits(), "wall") == ("too hot",)
+    assert doubts_between([hot], Fastest(), Limits()) == ("too hot",)
 
 
 def test_cores_that_are_held_back_make_visits_doubtful() -> None:
     held = conditions(mask="c", frequencies=FREQUENCIES)
     free = conditions(mask="c", frequencies=FREQUENCIES.replace(" 1075200 1075200", " 2150400 9"))
     assert (held["frequency_share"], free["frequency_share"]) == (0.5, 1)
-    assert held["current_mhz"] == 1996.8
+    assert held["frequency_mhz"] == 1996.8
     assert held["governor"] == "sched"
     fastest = Fastest.of([free, held])
-    (doubt,) = doubts_between([free, held], fastest, Limits(), "wall")
+    (doubt,) = doubts_between([free, held], fastest, Limits())
     assert "below 90%" in doubt
-    assert doubts_between([free, free], fastest, Limits(), "wall") == ()
+    assert doubts_between([free, free], fastest, Limits()) == ()
 
 
 def test_a_phone_that_tells_only_how_fast_its_cores_can_be_tells_enough() -> None:
@@ -106,12 +118,52 @@ def test_a_phone_that_tells_only_how_fast_its_cores_can_be_tells_enough() -> Non
     assert choose_cores(answer, "0-1", "big") == "2"
     seen = conditions(frequencies=answer)
     assert seen["frequency_share"] is None
-    assert seen["current_mhz"] is None
+    assert seen["frequency_mhz"] is None
+
+
+def test_among_several_kinds_of_cores_nobody_knows_which_clock_is_that_of_the_work() -> None:
+    assert conditions(frequencies=FREQUENCIES)["frequency_mhz"] is None
+    assert conditions(mask="3", frequencies=FREQUENCIES)["frequency_mhz"] == 307.2
+
+
+def test_cores_that_are_read_have_worked_just_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On this computer, whose `taskset` is one that writes down what it is asked."""
+    asked = tmp_path / "asked"
+    taskset = tmp_path / "taskset"
+    taskset.write_text(f'#!/bin/sh\necho "$@" >>{asked}; shift; exec "$@"\n')
+    taskset.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    read_conditions(LocalTransport(), "c")
+    told = asked.read_text()
+    assert told.startswith(f"c sh -c {WORK}; ")
+    assert "scaling_cur_freq" in told
+    started = time.perf_counter()
+    subprocess.run(["sh", "-c", WORK], check=True)
+    assert 0.01 < time.perf_counter() - started < 5
+
+
+CURRENTS = """
+Thermal Status: 0
+Current temperatures from HAL:
+	Temperature{mValue=8900.0, mType=7, mName=soft_ocp_cpu2, mStatus=0}
+	Temperature{mValue=26.000002, mType=0, mName=BIG, mStatus=0}
+	Temperature{mValue=27.000002, mType=0, mName=LITTLE, mStatus=0}
+	Temperature{mValue=24.83324, mType=3, mName=VIRTUAL-SKIN, mStatus=0}
+	Temperature{mValue=11900.0, mType=7, mName=ocp_cpu2, mStatus=0}
+Current cooling devices from HAL:
+"""  # a Pixel 6's, from the tests of Skia's buildbot
+
+
+def test_currents_of_processors_are_no_temperatures() -> None:
+    seen = conditions(thermal=CURRENTS)
+    assert (seen["cpu_temperature_c"], seen["temperature_c"]) == (27.000002, 24.83324)
 
 
 def test_cores_that_are_always_held_back_are_no_reason_for_doubt() -> None:
     saving = conditions(mask="c", frequencies=FREQUENCIES)
-    assert doubts_between([saving, saving], Fastest.of([saving]), Limits(), "wall") == ()
+    assert doubts_between([saving, saving], Fastest.of([saving]), Limits()) == ()
 
 
 @pytest.mark.parametrize(("cpus", "mask"), [("big", "c"), ("little", "3"), ("one", "8")])

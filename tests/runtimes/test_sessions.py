@@ -134,6 +134,18 @@ def test_the_session_says_where_it_runs(session: ResidentSession) -> None:
     assert conditions["load_1m"] is None or isinstance(conditions["load_1m"], float)
 
 
+def test_what_others_use_of_the_processors_is_told_after_the_shortest_rounds(
+    session: ResidentSession,
+) -> None:
+    """A round over a small space takes less time than ticks of the system need to tell."""
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as loop:
+        session.conditions()
+        time.sleep(0.5)
+        told = [session.conditions()["other_cpus"] for _ in range(3)]
+        loop.kill()
+    assert all(isinstance(cpus, float) and cpus > 0.25 for cpus in told)
+
+
 def test_what_the_device_cannot_do_is_its_own_error_and_the_session_goes_on(
     session: ResidentSession,
 ) -> None:

@@ -154,3 +154,15 @@ def test_no_line_does_more_than_say_nothing(line: str, data: st.DataObject) -> N
     end = data.draw(st.integers(start, len(line)))
     found = parse_line(line[:start] + data.draw(st.text(max_size=20)) + line[end:])
     assert found is None or found.ram_total_mb >= 0
+
+
+def test_peaks_and_averages_of_jetpack_7_2_are_told_apart_from_what_is_now() -> None:
+    line = (
+        "RAM 8353/125749MB (lfb 31x4MB) CPU [90%@2601,off] EMC_FREQ 34%@4266 "
+        "GR3D_FREQ 87%@[1574,1574,1574] cpu@58.25C/61.75C gpu@56.937C/66.625C "
+        "VDD_GPU 37939mW/8660mW/37939mW VIN 124486mW/36487mW/124486mW"
+    )
+    found = parse_line(line)
+    assert found is not None
+    assert found.temperatures_c == {"cpu": 58.25, "gpu": 56.937}
+    assert found.power_mw == {"VDD_GPU": Power(37939, 8660), "VIN": Power(124486, 36487)}

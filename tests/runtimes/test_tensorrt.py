@@ -2,7 +2,9 @@
 
 import json
 import logging
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,6 +16,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from harness.devices.conditions import Fastest, Limits, doubts_between
 from harness.devices.device import Device
 from harness.errors import DeviceError, DeviceFull, TargetFailed
 from harness.pipeline.table import load_or_start
@@ -21,6 +24,7 @@ from harness.runtimes import tensorrt
 from harness.runtimes.conversion.onnx import OnnxConverter
 from harness.runtimes.session import RuntimeOptions, TensorrtOptions
 from harness.runtimes.tensorrt import TensorrtSession
+from harness.runtimes.trtexec_gpu import WATCH, Watched, gpu_conditions, parse_watched
 from harness.spaces.arch import Arch
 from harness.spaces.digits import DIGITS
 from harness.tables.table import Table
@@ -331,7 +335,7 @@ def test_where_trtexec_was_looked_for_is_told(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_jetsons_gpu_is_read_from_tegrastats() -> None:
     lines = (Path(__file__).parent / "tegrastats_logs/lines.txt").read_text().splitlines()
-    told = [tensorrt.gpu_conditions(line, "") for line in lines]
+    told = [gpu_conditions(line, "") for line in lines]
     assert all(each.keys() == {"gpu_temperature_c", "gpu_clock_mhz"} for each in told)
     temperatures_c = [each["gpu_temperature_c"] for each in told]
     has = [re.search(r"gpu@\d", line, re.IGNORECASE) is not None for line in lines]
@@ -349,4 +353,44 @@ def test_another_gpu_is_read_from_nvidia_smi(
     answer: str, temperature_c: float | None, mhz: float | None
 ) -> None:
     told = {"gpu_temperature_c": temperature_c, "gpu_clock_mhz": mhz}
-    assert tensorrt.gpu_conditions("", answer) == told
+    assert gpu_conditions("", answer) == told
+
+
+NVIDIA_SMI = """#!/bin/sh
+case "$*" in
+*-lms*) while echo "$WORKING, 0x0000000000000004"; do sleep 0.05; done ;;
+*compute-apps*) printf '17\\n18\\n' ;;
+*) echo "41, 210" ;;
+esac
+"""
+
+
+def test_the_gpus_clock_is_that_of_its_work(
+    session: TensorrtSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text(NVIDIA_SMI)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    readings = []
+    for clock_mhz in (1800, 400):
+        monkeypatch.setenv("WORKING", str(clock_mhz))
+        session.visit(FIRST, 3)
+        readings.append(session.conditions())
+    assert [reading["gpu_clock_mhz"] for reading in readings] == [1800, 400]
+    assert readings[0]["gpu_throttled"] == "power cap"
+    assert readings[0]["gpu_other_processes"] == 2
+    slow = "GPU slowed down below 90% of its clock"
+    assert slow in doubts_between(readings, Fastest.of(readings), Limits())
+    assert session.conditions()["gpu_clock_mhz"] is None  # nothing has worked since
+
+
+def test_a_jetsons_clock_is_read_from_the_kernels_file_while_it_works(tmp_path: Path) -> None:
+    for unit, hertz in (("bwmgr", 4266000000), ("17000000.gp10b", 1300500000)):
+        node = tmp_path / "sys/class/devfreq" / unit
+        node.mkdir(parents=True)
+        (node / "cur_freq").write_text(f"{hertz}\n")
+    script = WATCH.replace("/sys/", f"{tmp_path}/sys/")
+    watch = subprocess.run(["timeout", "0.3", "sh", "-c", script], capture_output=True, text=True)
+    assert parse_watched(watch.stdout) == Watched(1300.5, None)
+    assert parse_watched("nvidia-smi: not found") == Watched(None, None)

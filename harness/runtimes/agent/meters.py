@@ -36,6 +36,9 @@ BOARD_RAILS = (
     # VDDQ_VDD2_1V8AO, as fed by VIN_SYS_5V0; we found no document of NVIDIA that says so.
     ("VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0"),
 )
+# The kernel's names of their clocks: 57000000.gpu, 17000000.gp10b, ..., on Thor gpu-gpc-0.
+GPU_NODE = re.compile(r"\.(gpu|gp10b|gv11b|ga10b)$|/gpu-gpc-\d+$")
+CPU_ZONE = "[a-z]?cpu|(big|little)core|x86_pkg"
 JETSON_GPUS = {
     "nvidia,tegra210": "NVIDIA Tegra X1 (GM20B)",
     "nvidia,tegra186": "NVIDIA Tegra X2 (GP10B)",
@@ -297,8 +300,7 @@ class JetsonGpu(object):
         self._chip = chip
         self._root = root
         found = glob.glob(os.path.join(root, "sys/class/devfreq/*"))
-        names = (".gpu", ".gp10b", ".gv11b", ".ga10b")
-        self._clocks = [folder for folder in sorted(found) if folder.endswith(names)]
+        self._clocks = [folder for folder in sorted(found) if GPU_NODE.search(folder)]
 
     def energy_mj(self):
         """None: only the board's rails tell it, where there are any."""
@@ -316,11 +318,18 @@ class JetsonGpu(object):
     def conditions(self):
         """The same keys as on other GPUs; what a Jetson does not tell is None."""
         known = {
-            "gpu_clock_mhz": self._clock_mhz("cur_freq"),
+            "gpu_clock_mhz": self.clock_mhz(),
             "gpu_temperature_c": zone_temperature_c("gpu", self._root),
         }
         silent = ("memory_clock_mhz", "power_w", "state", "throttled", "other_processes")
         return dict({"gpu_" + name: None for name in silent}, **known)
+
+    def clock_mhz(self):
+        """Of its cores, now."""
+        return self._clock_mhz("cur_freq")
+
+    def throttled(self):
+        """None: no Jetson tells it."""
 
     def _clock_mhz(self, name):
         hertz = _integer(self._clocks[0], name) if self._clocks else None
@@ -349,14 +358,14 @@ def facts(gpu=None, root="/"):
 def conditions(gpu=None, root="/"):
     """Around visits; what the machine does not tell is None."""
     found = {} if gpu is None else gpu.conditions()
-    found["cpu_temperature_c"] = zone_temperature_c("cpu", root)
+    found["cpu_temperature_c"] = zone_temperature_c(CPU_ZONE, root)
     return found
 
 
 def zone_temperature_c(start, root="/"):
-    """The hottest thermal zone whose type begins so: CPU-therm, cpu-thermal, GPU-therm, ..."""
+    """The hottest thermal zone whose type begins so (a pattern): CPU-therm, gpu-thermal, ..."""
     zones = glob.glob(os.path.join(root, "sys/class/thermal/thermal_zone*"))
-    named = [zone for zone in zones if (_text(zone, "type") or "").lower().startswith(start)]
+    named = [zone for zone in zones if re.match(start, (_text(zone, "type") or "").lower())]
     read = [_integer(zone, "temp") for zone in named]
     celsius = [each / 1e3 for each in read if each is not None and each > COLDEST_C * 1e3]
     return max(celsius) if celsius else None

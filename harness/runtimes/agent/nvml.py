@@ -28,6 +28,19 @@ THROTTLING = (
 )
 
 
+def throttling(bits):
+    """Why a GPU is held back, by NVML's bits, or "no"."""
+    bits &= ~NO_THROTTLING
+    named = []
+    for bit, reason in THROTTLING:
+        if bits & bit:
+            named.append(reason)
+            bits &= ~bit
+    if bits:
+        named.append("unknown reason 0x%x" % bits)
+    return ", ".join(named) or "no"
+
+
 class Process(ctypes.Structure):
     """nvmlProcessInfo_t since driver 450."""
 
@@ -80,46 +93,49 @@ class Gpu(object):
         driver = ctypes.create_string_buffer(TEXT_BYTES)
         if self._nvml.nvmlSystemGetDriverVersion(driver, TEXT_BYTES) != SUCCESS:
             driver.value = b""
-        limit_mw = self._number("nvmlDeviceGetEnforcedPowerLimit")
         facts = {
             "gpu": self.name,
             "gpu_uuid": self.uuid,
             "driver": driver.value.decode(),
             "gpu_max_clocks": self._clocks("nvmlDeviceGetMaxClockInfo", SM),
-            "gpu_application_clocks": self._clocks("nvmlDeviceGetApplicationsClock", GRAPHICS),
-            "gpu_power_limit": None if limit_mw is None else "%g W" % (limit_mw / 1000),
             "gpu_persistence": self._switch("nvmlDeviceGetPersistenceMode"),
             "gpu_ecc": self._ecc(),
         }
+        facts.update(self._limits())
         return {key: fact for key, fact in facts.items() if fact}
+
+    def _limits(self):
+        """What somebody may set at any time."""
+        limit_mw = self._number("nvmlDeviceGetEnforcedPowerLimit")
+        return {
+            "gpu_application_clocks": self._clocks("nvmlDeviceGetApplicationsClock", GRAPHICS),
+            "gpu_power_limit": None if limit_mw is None else "%g W" % (limit_mw / 1000),
+        }
+
+    def clock_mhz(self):
+        """Of its cores, now."""
+        return self._number("nvmlDeviceGetClockInfo", SM)
 
     def conditions(self):
         """What changes from visit to visit."""
         power_mw = self.power_mw()
         state = self._number("nvmlDeviceGetPerformanceState", kind=ctypes.c_int)
-        return {
-            "gpu_clock_mhz": self._number("nvmlDeviceGetClockInfo", SM),
+        found = {
+            "gpu_clock_mhz": self.clock_mhz(),
             "gpu_memory_clock_mhz": self._number("nvmlDeviceGetClockInfo", MEMORY),
             "gpu_temperature_c": self._number("nvmlDeviceGetTemperature", CORE_SENSOR),
             "gpu_power_w": None if power_mw is None else power_mw / 1000,
             "gpu_state": None if state is None or state > LOWEST_STATE else "P%d" % state,
-            "gpu_throttled": self._throttled(),
+            "gpu_throttled": self.throttled(),
             "gpu_other_processes": self._other_processes(),
         }
+        found.update(self._limits())
+        return found
 
-    def _throttled(self):
+    def throttled(self):
+        """Why it is held back, "no", or None where the driver does not tell."""
         reasons = self._number("nvmlDeviceGetCurrentClocksThrottleReasons", kind=ctypes.c_ulonglong)
-        if reasons is None:
-            return None
-        reasons &= ~NO_THROTTLING
-        named = []
-        for bit, reason in THROTTLING:
-            if reasons & bit:
-                named.append(reason)
-                reasons &= ~bit
-        if reasons:
-            named.append("unknown reason 0x%x" % reasons)
-        return ", ".join(named) or "no"
+        return None if reasons is None else throttling(reasons)
 
     def _other_processes(self):
         """How many programs besides ours compute on this GPU.

@@ -10,6 +10,7 @@ import time
 import meters
 import nvml
 import system
+from clocks import WorkClocks
 from timing import warm_up
 
 AT_ONCE = 4  # runs that a GPU is asked for at once while energy is measured
@@ -29,7 +30,8 @@ class Agent(object):
         self.gpu = None
         self.meter = None
         self.loaded = {}
-        self.spent = system.processor_seconds()
+        self.clocks = WorkClocks()
+        self.others = system.OtherPrograms()
 
     def open(self, request):
         system.pin(request["cpus"])
@@ -38,6 +40,7 @@ class Agent(object):
         on_gpu = self.runtime.device == "cuda"
         if on_gpu:
             self.gpu, _ = meters.open_gpu(nvml)
+        self.clocks = WorkClocks(self.gpu)
         self.meter, no_meter = meters.open_meter(on_gpu, self.gpu)
         gc.collect()
         gc.disable()
@@ -64,6 +67,7 @@ class Agent(object):
             run()
         at = time.time()
         values = self.runtime.time(run, request["runs"])
+        self.clocks.note()
         return {"at_ns": int(at * 1e9), "values": values}
 
     def energy(self, request):
@@ -80,6 +84,8 @@ class Agent(object):
                     run()
                 self.runtime.wait()
                 runs += AT_ONCE
+            if run is not None:
+                self.clocks.note()
             time.sleep(max(0.0, end - time.monotonic()))
         finally:
             energy_mj, seconds = self.meter.stop()
@@ -97,17 +103,18 @@ class Agent(object):
 
     def conditions(self, _request):
         """What the system says of itself; null where it says nothing."""
-        frequency = "/sys/devices/system/cpu/cpu0/cpufreq/"
-        before, self.spent = self.spent, system.processor_seconds()
         found = {
             "load_1m": system.read_number("/proc/loadavg", 1),
-            "other_cpus": system.other_cpus(before, self.spent),
-            "governor": system.read_line(frequency + "scaling_governor"),
-            "frequency_mhz": system.read_number(frequency + "scaling_cur_freq", 1000),
-            "temperature_c": system.read_number("/sys/class/thermal/thermal_zone0/temp", 1000),
+            "other_cpus": self.others.cpus(),
+            "charging": system.charging(),
             "memory_available_mb": system.read_number("/proc/meminfo", 1024, "MemAvailable"),
         }
         found.update(meters.conditions(self.gpu))
+        found.update(self.clocks.conditions())
+        celsius = found["cpu_temperature_c"]
+        if celsius is None:  # of anything: on many boards and laptops the first is not the CPU's
+            celsius = system.read_number("/sys/class/thermal/thermal_zone0/temp", 1000)
+        found["temperature_c"] = celsius
         return found
 
     def profile(self, request):

@@ -1,8 +1,11 @@
 """What the system says of itself, and the processors that we stay on."""
 
+import glob
 import os
 import platform
 import time
+
+SHORTEST_S = 0.2  # of a span in which the system's ticks tell how busy processors were
 
 
 def read_line(path, start=""):
@@ -44,12 +47,37 @@ def processor_seconds():
     return time.time(), busy / ticks, own / ticks
 
 
-def other_cpus(before, after):
-    """How many processors other programs used in between; None where that is too short to tell."""
-    if before is None or after is None or after[0] - before[0] < 0.2:
-        return None
-    busy, own = after[1] - before[1], after[2] - before[2]
-    return round(max(0.0, busy - own) / (after[0] - before[0]), 3)
+class OtherPrograms(object):
+    """What they use of the processors."""
+
+    def __init__(self):
+        self._marks = [processor_seconds()]
+
+    def cpus(self):
+        """How many, since it was asked before, or since longer ago where that is too short to tell.
+
+        None where the system does not tell.
+        """
+        now, marks = processor_seconds(), self._marks
+        if now is None or marks[0] is None:
+            return None
+        while len(marks) > 1 and now[0] - marks[1][0] >= SHORTEST_S:
+            del marks[0]
+        passed_s, busy_s, own_s = (now[each] - marks[0][each] for each in range(3))
+        marks.append(now)
+        return round(max(0.0, busy_s - own_s) / passed_s, 3) if passed_s >= SHORTEST_S else None
+
+
+def charging(folders="/sys/class/power_supply/*"):
+    """Whether a laptop runs on mains power, "yes" or "no"; None where nothing tells."""
+    supplies = [
+        folder
+        for folder in glob.glob(folders)
+        if read_line(os.path.join(folder, "type")) in ("Mains", "USB")
+    ]
+    online = [read_line(os.path.join(folder, "online")) for folder in supplies]
+    told = [each for each in online if each is not None]
+    return None if not told else "no" if set(told) == {"0"} else "yes"
 
 
 def pin(cpus):
