@@ -115,11 +115,6 @@ class Journal:
         assert self._log is not None, f"{self.path} is packed"
         self._log.append(line)
 
-    @property
-    def is_packed(self) -> bool:
-        """Whether it is whole, and can only be read."""
-        return self._log is None
-
     def pack(self) -> None:
         """Compress the file of a finished campaign, to about a fifth."""
         if self._log is None:
