@@ -13,11 +13,11 @@ from harness.devices.conditions import CHANGED, Conditions, Limits, changes_in
 from harness.measuring.plan import Entry, Plan, campaign_id
 from harness.measuring.rounds import Visits, go_round
 from harness.measuring.samples import Judge, choose, samples
-from harness.measuring.statistics import summarise
+from harness.measuring.statistics import percentiles, summarise
 from harness.measuring.sustained import sustain
 from harness.progress import Progress, silent
 from harness.runtimes.session import Session
-from harness.tables.journal import Journal, Visit
+from harness.tables.journal import Journal, Sustained, Visit
 from harness.tables.record import CLOCKS, Record, Statistics, quantity_of
 
 
@@ -139,9 +139,9 @@ def records_of(visits: Visits, campaign: str) -> list[Record]:
             if clock == "net" and np.median(samples(chosen.visits, clock)) <= 0:
                 suspect = (*suspect, "takes no more than idling does")
             statistics = _statistics(chosen.visits, clock)
-            lasting = visits.journal.sustained.get(index)
-            if clock == "wall" and lasting is not None:
-                statistics = replace(statistics, sustained=lasting.latency_ns)
+            if clock == "wall":
+                lasting = visits.journal.sustained.get(index)
+                statistics = _as_seen(statistics, visits.by_entry[index], lasting)
             records.append(
                 Record(
                     role=entry.role,
@@ -161,6 +161,18 @@ def _statistics(visits: Sequence[Visit], clock: str) -> Statistics:
     runs = [visit.runs for visit in visits if visit.runs is not None]
     memory_mb = [visit.memory_mb for visit in visits if visit.memory_mb is not None]
     return summarise(samples(visits, clock), clock, sum(runs) or None, max(memory_mb, default=None))
+
+
+def _as_seen(
+    statistics: Statistics, visits: Sequence[Visit], lasting: Sustained | None
+) -> Statistics:
+    """With what users see, who meet good moments and bad: of all visits.
+
+    Where a visit tells one time for many runs, nobody knows what share of them kept to which.
+    """
+    if all(visit.runs is None for visit in visits):
+        statistics = replace(statistics, **percentiles(samples(visits, "wall")))
+    return statistics if lasting is None else replace(statistics, sustained=lasting.latency_ns)
 
 
 def wall_over_cpu(visits: Sequence[Visit]) -> float | None:

@@ -1,5 +1,6 @@
 """The visits of a campaign as samples: which of them count, and when they suffice."""
 
+from bisect import bisect
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ from harness.measuring.plan import Plan
 from harness.measuring.statistics import Samples, half_width
 from harness.tables.journal import Journal, Reading, Visit
 
+SLOW = 1.15  # times its fastest visit; on a steady machine 98 of 100 of a sentinel's are faster
+MET = 3  # visits
+NEVER_MET = "hardly visited while the machine was at full speed"
 LITTLE_DISTURBED = ("thread", "device")  # clocks that other programs lengthen by some percent
 
 
@@ -31,6 +35,7 @@ class Judge:
 
     doubts: tuple[tuple[str, ...], ...]  # of what lies between each reading and the one before
     clock: str
+    slow: frozenset[tuple[int, int]] = frozenset()  # entry and round of visits at no full speed
 
     @classmethod
     def of(cls, journal: Journal, limits: Limits, clock: str) -> "Judge":
@@ -41,13 +46,21 @@ class Judge:
             (*doubts_between(pair, fastest, limits), *changed_between(pair, settings))
             for pair in pairs
         )
-        return cls(tuple(doubts), clock)
+        return cls(tuple(doubts), clock, _slow(journal.visits, clock))
 
     def reasons(self, visit: Visit) -> tuple[str, ...]:
         found = self.doubts[visit.readings_before]
         if self.clock == "thread" and waited(visit.values):
             return (*found, "wall time well above CPU time: other load on the processor")
         return found
+
+    def met_full_speed(self, visits: Sequence[Visit]) -> bool:
+        """Whether some of them were made while the sentinel was at its full speed, too.
+
+        Visits that were all made in a slow hour agree with each other, and are all wrong.
+        """
+        met = sum((visit.entry, visit.round) not in self.slow for visit in visits)
+        return met >= min(MET, len(visits))
 
     def good(self, visits: Iterable[Visit]) -> list[Visit]:
         return [visit for visit in visits if not self.reasons(visit)]
@@ -76,6 +89,21 @@ def as_judged(readings: Sequence[Reading], clock: str) -> list[Conditions]:
     ]
 
 
+def _slow(visits: Sequence[Visit], clock: str) -> frozenset[tuple[int, int]]:
+    """Visits between two of the sentinel's that were both slow; by entry and round."""
+    sentinels = [number for number, visit in enumerate(visits) if visit.entry == 0]
+    if not sentinels:
+        return frozenset()
+    fastest = samples([visits[number] for number in sentinels], clock).min(axis=1)
+    is_slow = fastest > SLOW * fastest.min()
+    found = []
+    for number, visit in enumerate(visits):
+        after = bisect(sentinels, number)
+        if visit.entry and is_slow[max(0, after - 1) : after + 1].all():
+            found.append((visit.entry, visit.round))
+    return frozenset(found)
+
+
 @dataclass(frozen=True)
 class Chosen:
     """The visits that a record is made from, and why they deserve doubt."""
@@ -88,7 +116,7 @@ def choose(visits: Sequence[Visit], judge: Judge, plan: Plan) -> Chosen:
     """Good visits alone where there are enough, else all of them with the commonest reason."""
     good = judge.good(visits)
     if len(good) >= min(plan.min_visits, len(visits)):
-        return Chosen(good, ())
+        return Chosen(good, () if judge.met_full_speed(good) else (NEVER_MET,))
     reasons = Counter(reason for visit in visits for reason in judge.reasons(visit))
     (worst, count), *_ = reasons.most_common(1)
     return Chosen(list(visits), (f"{worst} ({count} of {len(visits)} visits)",))
@@ -105,7 +133,7 @@ def enough(visits: Sequence[Visit], judge: Judge, plan: Plan) -> bool:
     counting = judge.good(visits)
     if len(counting) * plan.max_visits < plan.min_visits * len(visits):
         counting = judge.fair(visits)
-    if len(counting) < plan.min_visits:
+    if len(counting) < plan.min_visits or not judge.met_full_speed(counting):
         return False
     return half_width(samples(counting, judge.clock), judge.clock) <= plan.interval
 

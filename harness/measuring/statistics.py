@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from harness.tables.record import Statistics, quantity_of
 
+SHARES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 Samples = npt.NDArray[np.int64]  # [visits, runs], ns or nJ
 
 
@@ -27,8 +28,7 @@ def summarise(
 ) -> Statistics:
     """Statistics of one workload from [visits, runs] samples, in the order they were made.
 
-    `runs`: how many are behind them, where a sample is the typical time of several; what share of
-    runs keeps to which time is not known then.
+    `runs`: how many are behind them, where a sample is the typical time of several.
     """
     typical = np.median(samples, axis=1)
     half = max(1, len(samples) // 2)
@@ -43,8 +43,6 @@ def summarise(
         "median": np.median(typical),
         "maximum": typical.max(),
     }
-    if clock == "wall" and runs is None:
-        quantities |= percentiles(samples)
     whole = {name: max(1, round(float(value))) for name, value in quantities.items()}
     runs = samples.size if runs is None else runs
     return Statistics(**whole, visits=len(samples), runs=runs, memory_mb=memory_mb)
@@ -57,11 +55,10 @@ def estimate(samples: Samples, clock: str) -> tuple[float, float, float]:
     return interval(samples.min(axis=1))
 
 
-def percentiles(samples: Samples) -> dict[str, float]:
-    """What half, 90 and 99 % of all runs keep to; of 1 % only where there are a hundred runs."""
-    shares = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
-    told = {name: share for name, share in shares.items() if samples.size * (1 - share) > 0.999}
-    return {name: float(np.quantile(samples, share)) for name, share in told.items()}
+def percentiles(samples: Samples) -> dict[str, int]:
+    """What half, 90 and 99 % of all runs keep to; of 99 % only where there are a hundred runs."""
+    told = {name: share for name, share in SHARES.items() if samples.size * (1 - share) > 0.999}
+    return {name: max(1, round(np.quantile(samples, share))) for name, share in told.items()}
 
 
 def middle(values: npt.NDArray[np.float64]) -> tuple[float, float, float]:

@@ -25,6 +25,7 @@ from harness.tables.batch import an_image, images_per_run, of_batch
 from harness.tables.record import SEEN, Statistics
 from harness.tables.repeat import Repeat, value_of
 from harness.tables.statements import WORDS
+from harness.tables.versions import same_versions
 
 Floats = npt.NDArray[np.float64]
 SCHEMA = 1
@@ -205,7 +206,9 @@ def load(path: Path) -> dict[str, Any]:
 def compare(old: dict[str, Any], new: dict[str, Any], at: str = "full") -> Compared:
     """The model now against a kept result, by one of its times.
 
-    Full speed is told apart from the machine's own by the reference blocks; what users see is not.
+    Reference blocks tell a slower machine from a slower model at full speed, where the device told
+    the same versions both times. Else what all became slower by may be an update's doing, and
+    counts, as it does for what users see.
 
     Raises:
         FileFormatError: the old result is of another device, or not whole.
@@ -223,7 +226,9 @@ def compare(old: dict[str, Any], new: dict[str, Any], at: str = "full") -> Compa
             Statistics.from_json(each["statistics"][clock if at == "full" else "wall"], "ns")
             for each in (old, new)
         ]
-        changes = _machine(old, new, clock) if at == "full" else np.zeros(0)
+        told = [each["campaign"].get("environment", {}) for each in (old, new)]
+        apart = at == "full" and same_versions(*told)  # else the machine's part may be the update's
+        changes = _machine(old, new, clock) if apart else np.zeros(0)
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise FileFormatError(f"the baseline is not whole: {error!r}") from error
     values = [value_of(each, at) for each in both]
