@@ -17,9 +17,10 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from harness.deploy.front import Front
+from harness.deploy.front import Front, Point
 from harness.progress import Progress as ProgressCallback
 from harness.tables.batch import of_batch
+from harness.tables.statements import WORDS
 
 
 class Terminal:
@@ -79,11 +80,13 @@ class Terminal:
         """The front as a table, and in a sentence."""
         images = front.images_per_run
         runs = f": runs{of_batch(images)}" if images > 1 else ""
+        shown = front.time(None)
         table = Table(title=f"{front.space} on {front.device}{runs}", title_justify="left")
         for heading in (
             "#",
             "predicted ms (95 %)",
             "simulated ms" if front.simulated else "measured ms",
+            *([] if shown == "full" else [f"{shown} ms (95 %)"]),
             *(["ms an image"] if images > 1 else []),
             "predicted %",
             "test %",
@@ -97,12 +100,15 @@ class Terminal:
                 str(number),
                 f"{point.latency_ms:.4g}{_within(point.latency_ms_interval)}",
                 _number(measured_ms, ".4g"),
+                *([] if shown == "full" else [_seen(point, shown)]),
                 *([f"{run_ms / images:.4g}"] if images > 1 else []),
                 f"{point.accuracy:.1f}",
                 _number(point.accuracy_measured, ".1f"),
                 f"{point.macs / 1e6:.2f}",
             )
         self._console.print(table)
+        if shown != "full":
+            self.say(f"predicted and measured: at full speed; {shown}: {WORDS[shown]}")
         if front.simulated:
             self.say(f"latencies: {front.simulated}")
         if front.accuracy_predictor.get("rmse") is None:
@@ -128,6 +134,12 @@ def _in_intervals(checked: dict[str, Any]) -> str:
 
 def _within(interval: tuple[float, float] | None) -> str:
     return "" if interval is None else f" ({interval[0]:.3g}..{interval[1]:.3g})"
+
+
+def _seen(point: Point, at: str) -> str:
+    """Measured, where it was."""
+    value, *ends = point.seen_ms_measured.get(at) or point.seen_ms[at]
+    return f"{value:.4g}{_within((ends[0], ends[1]))}"
 
 
 def _number(value: float | None, form: str) -> str:

@@ -56,7 +56,7 @@ def test_a_result_says_what_was_timed_where_and_how_well(
     times = result["statistics"]["thread"]
     assert 0 < times["low_ns"] <= times["value_ns"] <= times["high_ns"]
     seen = result["statistics"]["wall"]
-    assert seen["value_ns"] <= seen["p50_ns"] <= seen["p90_ns"] <= seen["p99_ns"]
+    assert seen["value_ns"] <= seen["p50_ns"] <= seen["p90_ns"]
     assert seen["sustained_ns"] >= seen["value_ns"] * 0.9  # made after the visits
     assert result["identity"]["runtime"] == "onnxruntime"
     assert result["campaign"]["environment"]["onnxruntime"]
