@@ -81,7 +81,7 @@ class Terminal:
             "#",
             "predicted ms (95 %)",
             "simulated ms" if front.simulated else "measured ms",
-            "predicted %",
+            "predicted % (95 %)",
             "test %",
             "MACs, M",
         ):
@@ -91,7 +91,7 @@ class Terminal:
                 str(number),
                 f"{point.latency_ms:.4g}{_within(point.latency_ms_interval)}",
                 _number(point.latency_ms_measured, ".4g"),
-                f"{point.accuracy:.1f}",
+                f"{point.accuracy:.1f}{_within(point.accuracy_interval)}",
                 _number(point.accuracy_measured, ".1f"),
                 f"{point.macs / 1e6:.2f}",
             )
@@ -100,6 +100,8 @@ class Terminal:
             self.say(f"latencies: {front.simulated}")
         if front.accuracy_predictor.get("rmse") is None:
             self.say(front.accuracy_predictor["describe"])
+        if front.float_accuracies:
+            self.say(front.float_accuracies)
         checked = front.verification
         if checked:
             rises, seen = "", "simulated" if front.simulated else "measured"

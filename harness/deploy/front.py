@@ -1,6 +1,6 @@
 """`front.json`: a device's Pareto front, predicted, then verified on the device."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ class Point:
     latency_ms: float  # predicted for the campaign that verified it, through that one's anchors
     latency_ms_interval: Interval | None  # 95 %, from the predictor's error where it is known
     accuracy: float  # predicted top-1, percent
-    accuracy_interval: Interval | None  # 95 %, from its held-out error where that is known
+    accuracy_interval: Interval | None  # 95 %, told by the predictor's judges where it has some
     latency_ms_measured: float | None = None
     latency_ms_measured_interval: Interval | None = None  # 95 %, of random halves of the visits
     latency_ms_wall_median: float | None = None  # what a clock on the wall showed, in the middle
@@ -53,6 +53,16 @@ class Point:
 def four_digits(value: float) -> float:
     """Four digits: who asks for a printed end of an interval gets the network that it is of."""
     return float(f"{value:.4g}")
+
+
+def float_accuracies(identity: Mapping[str, Any]) -> str | None:
+    """What predicted accuracies leave out on the device; None where they leave out nothing."""
+    if identity.get("precision") != "int8":
+        return None
+    return (
+        "accuracies are predicted of networks in float32, and this device computes in int8: what "
+        "that costs is not in them; `harness verify` runs the int8 networks"
+    )
 
 
 @dataclass(frozen=True)
@@ -104,6 +114,13 @@ class Front:
     def simulated(self) -> str | None:
         """What stands behind simulated latencies; None where they were measured or imported."""
         return (self.table.get("campaign") or {}).get("simulated")
+
+    @property
+    def float_accuracies(self) -> str | None:
+        """What is to be known of accuracies of an int8 device that were not evaluated yet."""
+        if all(point.accuracy_measured is not None for point in self.points):
+            return None
+        return float_accuracies(self.settings.get("device", {}).get("identity", {}))
 
     def unverified(self) -> "Front":
         """The front as the search left it."""

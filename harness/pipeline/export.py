@@ -14,6 +14,7 @@ from harness.pipeline.evaluate import check_fits
 from harness.pipeline.extract import Asked, extract_network
 from harness.pipeline.job import Run
 from harness.reports.card import card
+from harness.reports.pareto import shown_accuracy
 
 if TYPE_CHECKING:  # torch is imported where it is needed
     from harness.deploy.bundle import Written
@@ -114,7 +115,7 @@ def surest(front: Front, limit: float | None) -> tuple[int, Point]:
             if limit is not None
             else f"no network of {front.device} is verified: `harness verify`"
         )
-    return max(surely, key=lambda each: each[1].accuracy_measured or each[1].accuracy)
+    return max(surely, key=lambda each: shown_accuracy(each[1]))
 
 
 def _on_images(

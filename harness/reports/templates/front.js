@@ -32,7 +32,7 @@
     rows.push([`latency ${told}`, point.ms_measured === null ? "not yet"
       : `${ms(point.ms_measured)} ms${front.told === "simulated" ? "" : range(point.ms_measured_interval, ms)}`]);
     if (point.ms_wall !== null) rows.push(["wall clock, median", `${ms(point.ms_wall)} ms`]);
-    rows.push(["accuracy predicted", `${pct(point.accuracy)} %${range(point.accuracy_interval, pct)}`]);
+    rows.push(["accuracy predicted, on validation images", `${pct(point.accuracy)} %${range(point.accuracy_interval, pct)}`]);
     const where = front.evaluated_on && front.evaluated_on !== "the device" ? `, ${front.evaluated_on}` : "";
     rows.push(["accuracy on test images", point.accuracy_measured === null ? "not evaluated"
       : `${pct(point.accuracy_measured)} %${range(point.accuracy_measured_interval, pct)}${where}`]);
@@ -270,7 +270,7 @@
     budget = value;
     if (from !== exact) exact.value = budget;
     slider.setAttribute("aria-valuetext", `${ms(budget)} ms`);
-    if (from !== slider) slider.value = Math.round((1000 * Math.log(budget / least)) / Math.log(most / least || 2));
+    if (from !== slider) slider.value = Math.round((1000 * Math.log(budget / least)) / (Math.log(most / least) || 1));
   }
 
   let waiting = false;
