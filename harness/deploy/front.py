@@ -61,7 +61,7 @@ def float_accuracies(identity: Mapping[str, Any]) -> str | None:
         return None
     return (
         "accuracies are predicted of networks in float32, and this device computes in int8: what "
-        "that costs is not in them; `harness verify` runs the int8 networks"
+        "that costs is not in them"
     )
 
 

@@ -282,7 +282,7 @@ def _title(job: Run, table: Table) -> str:
     return load_profile(table.device, job.workspace.root).title
 
 
-def _named(job: Run) -> dict[str, str] | None:
+def _named(job: Run) -> dict[str, str | None] | None:
     """The source of accuracies, and what is in its file, or what a function says.
 
     Not what is in a function's file: it may import or read others.

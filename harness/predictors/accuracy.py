@@ -76,7 +76,8 @@ class AccuracyPredictor:
         arrays |= {f"bias{i}": bias for i, bias in enumerate(self.biases)}
         arrays |= {name: np.array(value) for name, value in asdict(self.quality).items()}
         if self.judges:
-            arrays |= {"shares": self.judges.shares, "found": self.judges.found}
+            shares, found = np.array(self.judges.shares), np.array(self.judges.found)
+            arrays |= {"shares": shares, "found": found}
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, space=np.array(self.space.name), **arrays)
         files.replace_atomically(path, buffer.getvalue())
