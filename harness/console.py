@@ -88,7 +88,7 @@ class Terminal:
             "simulated ms" if front.simulated else "measured ms",
             *([] if shown == "full" else [f"{shown} ms (95 %)"]),
             *(["ms an image"] if images > 1 else []),
-            "predicted %",
+            "predicted % (95 %)",
             "test %",
             "MACs, M",
         ):
@@ -102,7 +102,7 @@ class Terminal:
                 _number(measured_ms, ".4g"),
                 *([] if shown == "full" else [_seen(point, shown)]),
                 *([f"{run_ms / images:.4g}"] if images > 1 else []),
-                f"{point.accuracy:.1f}",
+                f"{point.accuracy:.1f}{_within(point.accuracy_interval)}",
                 _number(point.accuracy_measured, ".1f"),
                 f"{point.macs / 1e6:.2f}",
             )
@@ -113,6 +113,8 @@ class Terminal:
             self.say(f"latencies: {front.simulated}")
         if front.accuracy_predictor.get("rmse") is None:
             self.say(front.accuracy_predictor["describe"])
+        if front.float_accuracies:
+            self.say(front.float_accuracies)
         checked = front.verification
         if checked:
             rises, seen = "", "simulated" if front.simulated else "measured"

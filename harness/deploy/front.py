@@ -34,7 +34,7 @@ class Point:
     latency_ms: float  # predicted for the campaign that verified it, through that one's anchors
     latency_ms_interval: Interval | None  # 95 %, from the predictor's error where it is known
     accuracy: float  # predicted top-1, percent
-    accuracy_interval: Interval | None  # 95 %, from its held-out error where that is known
+    accuracy_interval: Interval | None  # 95 %, told by the predictor's judges where it has some
     latency_ms_measured: float | None = None  # at full speed, as the two above
     latency_ms_measured_interval: Interval | None = None  # 95 %, of what another campaign finds
     latency_ms_wall_median: float | None = None  # what a clock on the wall showed, in the middle
@@ -71,6 +71,16 @@ def seen_ms(full_ms: float, statements: Statements) -> Seen:
 def four_digits(value: float) -> float:
     """Four digits: who asks for a printed end of an interval gets the network that it is of."""
     return float(f"{value:.4g}")
+
+
+def float_accuracies(identity: Mapping[str, Any]) -> str | None:
+    """What predicted accuracies leave out on the device; None where they leave out nothing."""
+    if identity.get("precision") != "int8":
+        return None
+    return (
+        "accuracies are predicted of networks in float32, and this device computes in int8: what "
+        "that costs is not in them"
+    )
 
 
 @dataclass(frozen=True)
@@ -153,6 +163,13 @@ class Front:
     def images_per_run(self) -> int:
         """All its latencies are of runs of so many images."""
         return images_per_run(self.settings.get("device", {}).get("identity", {}))
+
+    @property
+    def float_accuracies(self) -> str | None:
+        """What is to be known of accuracies of an int8 device that were not evaluated yet."""
+        if all(point.accuracy_measured is not None for point in self.points):
+            return None
+        return float_accuracies(self.settings.get("device", {}).get("identity", {}))
 
     def unverified(self) -> "Front":
         """The front as the search left it."""

@@ -151,6 +151,7 @@ def campaign_id(
 
 
 def _names(entry: Entry) -> list[str]:
-    if isinstance(entry.workload, Path):
-        return [entry.workload.name]
+    if isinstance(entry.workload, Path):  # a file of the same name may hold other weights
+        content = entry.workload.read_bytes()
+        return [entry.workload.name, hashlib.sha256(content).hexdigest()]
     return [block.key for block in entry.blocks]

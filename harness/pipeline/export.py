@@ -14,6 +14,7 @@ from harness.pipeline.evaluate import check_fits
 from harness.pipeline.extract import Asked, extract_network
 from harness.pipeline.job import Run
 from harness.reports.card import card
+from harness.reports.pareto import shown_accuracy
 from harness.tables.statements import WORDS
 
 if TYPE_CHECKING:  # torch is imported where it is needed
@@ -120,7 +121,7 @@ def best_within(front: Front, limit: float | None, at: str | None = None) -> tup
             if limit is not None
             else f"no network of {front.device} is verified: `harness verify`"
         )
-    return max(within, key=lambda each: each[1].accuracy_measured or each[1].accuracy)
+    return max(within, key=lambda each: shown_accuracy(each[1]))
 
 
 def _on_images(

@@ -125,6 +125,10 @@ class Run:
     def folder(self) -> Path:
         """Where the supernet and what hangs on it is kept."""
         settings = self.recipe().settings | {"resolutions": list(self.space.resolutions)}
+        if ":" in (self.space_text or ""):  # a user's own may be another under the same name
+            genes = [str(gene) for gene in self.space.genes]
+            blocks = sorted(block.key for block in self.space.distinct_blocks())
+            settings |= {"genes": genes, "blocks": blocks}
         if self.training.data is not None:
             settings |= {"data": self.images.facts}
         return self.workspace.training(self.space.name, settings)
@@ -138,6 +142,11 @@ class Run:
     def evaluated(self) -> Path:
         """Sub-networks and their validation accuracies."""
         return self.folder() / "evaluated.jsonl"
+
+    @property
+    def found(self) -> Path:
+        """Sub-networks that searches by the predictor found, and their validation accuracies."""
+        return self.folder() / "found.jsonl"
 
     @property
     def predictor(self) -> Path:

@@ -23,6 +23,7 @@ from harness.predictors.roofline import (
     SimulatedMachine,
     Work,
 )
+from harness.reports.pareto import shown_ms
 from harness.runtimes.dpu.architecture import Dpu
 from harness.runtimes.session import DpuOptions
 from harness.spaces.block import Block
@@ -124,7 +125,7 @@ def _timed(job: Run, device: str, front: Front | None, baselines: Table | None) 
         values = table.block_values(table.clock) if table.has_blocks else {}
         times_ms |= {(block,): ns / 1e6 for block, ns in values.items() if math.isfinite(ns)}
     for point in front.points if front else ():
-        times_ms[job.space.blocks(point.arch)] = point.latency_ms_measured or point.latency_ms
+        times_ms[job.space.blocks(point.arch)] = shown_ms(point)
     return MeasuredMachine(tables[-1].identity, times_ms)
 
 

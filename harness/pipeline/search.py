@@ -5,7 +5,6 @@ import json
 import platform
 import time
 from dataclasses import asdict, dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness import __version__
-from harness.deploy.front import Front, Point, seen_ms
+from harness.deploy.front import Front, Point, float_accuracies, seen_ms
 from harness.devices.profile import load_profile, profile_paths
 from harness.errors import UsageError
 from harness.pipeline.first_look import latency_of
@@ -58,6 +57,10 @@ class _Twins:
     latency: LatencyPredictor
     accuracy: AccuracySource
 
+    def accuracy_interval(self, top1: float) -> tuple[float, float] | None:
+        judges = self.accuracy.judges
+        return None if judges is None else judges.interval(top1)
+
 
 def search(job: Run, device: str, question: Question | None = None, further: bool = False) -> Front:
     """The predicted front of a device's table, in `front.json`.
@@ -99,7 +102,8 @@ def search(job: Run, device: str, question: Question | None = None, further: boo
         table=twins.latency.facts()
         | {"campaign": table.campaigns[campaign], "clock": table.clock, "source": table.source}
         | {"environments": uses(table)},
-        accuracy_predictor=twins.accuracy.facts() | {"describe": twins.accuracy.describe()},
+        accuracy_predictor=twins.accuracy.facts()
+        | {"describe": twins.accuracy.describe(), "int8": float_accuracies(table.identity)},
         points=_points(job.space, _spread(found, objectives, job.effort.points), twins),
         cloud=_cloud(job, twins),
     )
@@ -131,19 +135,23 @@ def search_best(job: Run, device: str, question: Question, weight: float | None)
     if weight is not None:
         loss = 1 - found.accuracy / 100 + weight * found.cost / found.cost.max()
         row = int(loss.argmin())
-    latency_ms, told = float(found.cost[row]), twins.latency.statements
+    latency_ms, top1 = float(found.cost[row]), float(found.accuracy[row])
+    told = twins.latency.statements
     best = {
         "arch": decode(job.space, found.genomes[row]).to_json(),
         "latency_ms": round(latency_ms, 5),
         "latency_ms_interval": told["full"].interval(latency_ms),
         "seen_ms": seen_ms(latency_ms, told),
         "latency_from": table.simulated or twins.latency.describe(),
-        "accuracy": round(float(found.accuracy[row]), 2),
+        "accuracy": round(top1, 2),
+        "accuracy_interval": twins.accuracy_interval(top1),
         "accuracy_from": twins.accuracy.describe(),
     }
     images = table.images_per_run
     if images > 1:
         best |= {"images_per_run": images, "latency_ms_an_image": round(latency_ms / images, 5)}
+    if note := float_accuracies(table.identity):
+        best["accuracy_caveat"] = note
     return json.dumps(best)
 
 
@@ -273,7 +281,8 @@ def _settings(job: Run, table: Table, campaign: str, question: Question) -> dict
         "distill": job.distill,
         "effort": asdict(job.effort),
         "supernet": job.trained,
-        "accuracy": _named(job.accuracy),
+        "accuracy": _named(job),
+        "accuracy_predictor": _digest(job.predictor) if job.accuracy is None else None,
         "recipe": job.recipe().settings if job.accuracy is None else None,
         "device": {"title": _title(job, table), "identity": table.identity},
         "table_campaign": campaign,
@@ -300,7 +309,9 @@ def _latencies(job: Run, table: Table, question: Question) -> dict[str, str]:
     return told
 
 
-def _digest(path: Path) -> str:
+def _digest(path: Path) -> str | None:
+    if not path.is_file():
+        return None  # who needs it says so
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -311,26 +322,28 @@ def _title(job: Run, table: Table) -> str:
     return load_profile(table.device, job.workspace.root).title
 
 
-def _named(accuracy: str | None) -> dict[str, str] | None:
-    """The source of accuracies, and what was in its file."""
-    if accuracy is None:
+def _named(job: Run) -> dict[str, str | None] | None:
+    """The source of accuracies, and what is in its file, or what a function says.
+
+    Not what is in a function's file: it may import or read others.
+    """
+    if job.accuracy is None:
         return None
-    path = Path(accuracy)
-    module = accuracy.partition(":")[0]
-    if not path.is_file():
-        spec = find_spec(module) if module.replace(".", "").isidentifier() else None
-        path = Path(spec.origin) if spec and spec.origin else path
-    return {"source": accuracy, "sha256": _digest(path) if path.is_file() else "no file"}
+    path = Path(job.accuracy)
+    if path.is_file():
+        return {"source": job.accuracy, "sha256": _digest(path)}
+    genomes = sample(job.space, _TELLING, np.random.default_rng(_CLOUD_SEED))
+    said = accuracy_source(job.accuracy, job.space).accuracy(genomes)
+    return {"source": job.accuracy, "sha256": hashlib.sha256(said.tobytes()).hexdigest()}
 
 
 def _points(space: Space, found: Found, twins: _Twins) -> tuple[Point, ...]:
     macs = CostTable.of(space, lambda block: block.macs).total(found.genomes)
     params = CostTable.of(space, lambda block: block.params).total(found.genomes)
-    told, rmse = twins.latency.statements, twins.accuracy.rmse
+    told = twins.latency.statements
     points = []
     for row, genome in enumerate(found.genomes):
         latency_ms, top1 = float(found.cost[row]), float(found.accuracy[row])
-        likely = None if rmse is None else (top1 - 1.96 * rmse, min(100.0, top1 + 1.96 * rmse))
         points.append(
             Point(
                 arch=decode(space, genome),
@@ -341,7 +354,7 @@ def _points(space: Space, found: Found, twins: _Twins) -> tuple[Point, ...]:
                 latency_ms_interval=told["full"].interval(latency_ms),
                 seen_ms=seen_ms(latency_ms, told),
                 accuracy=top1,
-                accuracy_interval=likely,
+                accuracy_interval=twins.accuracy_interval(top1),
             )
         )
     return tuple(points)

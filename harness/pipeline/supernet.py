@@ -18,6 +18,10 @@ from harness.pipeline.emissions import Account
 from harness.pipeline.job import Run
 from harness.predictors import accuracy
 from harness.predictors.accuracy import AccuracyPredictor
+from harness.search.archive import search_front
+from harness.search.objectives import Cost, Objectives
+from harness.search.pareto import spread
+from harness.spaces.cost import CostTable
 from harness.spaces.genome import Genomes, decode, sample
 
 if TYPE_CHECKING:  # torch is imported where it is needed
@@ -27,6 +31,8 @@ if TYPE_CHECKING:  # torch is imported where it is needed
 
 EVALUATED_TOGETHER = 100  # are drawn at a time
 CHECKPOINT_EVERY_S, SMALL_CHECKPOINT_EVERY_S = 300.0, 2.0  # of images, of digits
+FOUND_EVALUATIONS = 20_000  # of each search that finds judges
+JUDGES = 40  # of each of them; fewer where both found the same
 _EVALUATED_SEED = 303
 
 
@@ -140,11 +146,18 @@ def evaluate_subnets(
         sample(job.space, EVALUATED_TOGETHER, rng) for _ in range(0, count, EVALUATED_TOGETHER)
     ]
     genomes = np.concatenate(parts)[:count]
-    log = LineLog(job.evaluated) if ranks.first else None
+    return genomes, _evaluated(job, evaluator, ranks, genomes, job.evaluated)
+
+
+def _evaluated(
+    job: Run, evaluator: "SubnetEvaluator", ranks: "Ranks", genomes: Genomes, path: Path
+) -> npt.NDArray[np.float64]:
+    """Validation accuracies [n], percent, as `path` has them or has them from now on."""
+    log = LineLog(path) if ranks.first else None
     account = Account(job.folder(), "evaluate", ranks)
     try:
         ranks.wait()  # the first one has cut off what a killed run left half written
-        known = _by_genome(job) if job.evaluated.exists() else {}
+        known = _by_genome(job, path) if path.exists() else {}
         ranks.wait()  # all have read before the first one writes
         todo = np.array([g for g in genomes if tuple(g) not in known]).reshape(-1, genomes.shape[1])
         todo = todo[np.argsort(todo[:, 0], kind="stable")]
@@ -161,12 +174,12 @@ def evaluate_subnets(
         if log:
             log.close()
     ranks.wait()
-    found = _by_genome(job)
-    return genomes, np.array([found[tuple(genome)] for genome in genomes])
+    found = _by_genome(job, path)
+    return np.array([found[tuple(genome)] for genome in genomes])
 
 
-def _by_genome(job: Run) -> dict[tuple[int, ...], float]:
-    genomes, accuracies = read_evaluated(job)
+def _by_genome(job: Run, path: Path) -> dict[tuple[int, ...], float]:
+    genomes, accuracies = _read(job, path)
     return {tuple(g): float(top1) for g, top1 in zip(genomes, accuracies, strict=True)}
 
 
@@ -196,30 +209,59 @@ def read_evaluated(job: Run) -> tuple[Genomes, npt.NDArray[np.float64]]:
     Raises:
         FileFormatError: the file is missing or broken.
     """
-    lines = [line for _, line in read_lines(job.evaluated)]
+    return _read(job, job.evaluated)
+
+
+def _read(job: Run, path: Path) -> tuple[Genomes, npt.NDArray[np.float64]]:
+    lines = [line for _, line in read_lines(path)]
     try:
         rows = np.array([line["genome"] for line in lines], dtype=np.int16)
         accuracies = np.array([line["accuracy"] for line in lines], dtype=float)
         return rows.reshape(len(lines), len(job.space.genes)), accuracies
     except (KeyError, TypeError, ValueError) as error:
-        raise FileFormatError(f"{job.evaluated} is broken: {error!r}; delete it") from error
+        raise FileFormatError(f"{path} is broken: {error!r}; delete it") from error
 
 
 def fit_accuracy(
     job: Run, evaluator: "SubnetEvaluator", ranks: "Ranks | None" = None
 ) -> AccuracyPredictor:
-    """The accuracy predictor, trained on evaluated sub-networks; every rank has the same."""
+    """The accuracy predictor, trained on evaluated sub-networks; every rank has the same.
+
+    Then searches by it find networks, which are evaluated too: they tell its intervals.
+    """
+    from harness.training.distributed import ALONE
+
+    ranks = ranks or ALONE
     path = job.predictor
-    if path.exists():
-        found = AccuracyPredictor.load(path, job.space)
-        if found.quality.trained_on + found.quality.held_out >= _wanted(job):
-            return found
-    genomes, accuracies = evaluate_subnets(job, evaluator, ranks)
-    if ranks is None or ranks.first:
-        accuracy.fit(job.space, genomes, accuracies, job.seed).save(path)
-    if ranks is not None:
+    fitted = AccuracyPredictor.load(path, job.space) if path.exists() else None
+    if fitted is None or fitted.quality.trained_on + fitted.quality.held_out < _wanted(job):
+        genomes, accuracies = evaluate_subnets(job, evaluator, ranks)
+        if ranks.first:
+            accuracy.fit(job.space, genomes, accuracies, job.seed).save(path)
         ranks.wait()
-    return AccuracyPredictor.load(path, job.space)
+        fitted = AccuracyPredictor.load(path, job.space)
+    if fitted.judges is not None and fitted.judges.found:
+        return fitted
+    found = find_judges(job, fitted)
+    fitted = fitted.judged_by(found, _evaluated(job, evaluator, ranks, found, job.found))
+    if ranks.first:
+        fitted.save(path)
+    ranks.wait()
+    return fitted
+
+
+def find_judges(job: Run, predictor: AccuracyPredictor) -> Genomes:
+    """Networks of two fronts that differ much, as those of devices do: by MACs, by parameters."""
+    space, found = job.space, []
+    tables = [CostTable.of(space, of) for of in (lambda b: b.macs, lambda b: b.params)]
+    with job.console.step("find networks to judge the predictor") as progress:
+        for number, table in enumerate(tables, start=1):
+            cost = Cost("cost", "", table.total, *table.cheapest())
+            objectives = Objectives(space, predictor.accuracy, cost)
+            front = search_front(objectives, FOUND_EVALUATIONS, [job.seed, number])
+            found.append(front.genomes[spread(front.cost[:, None], JUDGES)])
+            progress(number, len(tables))
+    return np.unique(np.concatenate(found), axis=0)
 
 
 def _wanted(job: Run) -> int:

@@ -6,7 +6,7 @@ Trained with torch; predicting takes numpy alone, so that the search needs no to
 
 import io
 import zipfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from harness import files
 from harness.errors import CheckpointError
+from harness.predictors.judges import Judges, described
 from harness.spaces.genome import Genomes, one_hot
 from harness.spaces.space import Space
 from harness.tables.end_to_end import spearman
@@ -51,26 +52,32 @@ class AccuracyPredictor:
     weights: tuple[Floats32, ...]  # [inputs, outputs] of each layer
     biases: tuple[Floats32, ...]
     quality: Quality
+    judges: Judges | None = None  # None: of an older version, whose intervals rested on the RMSE
 
     def accuracy(self, genomes: Genomes) -> npt.NDArray[np.float64]:
         """Predicted top-1 on validation images of each network, percent, [n]."""
         return forward(self.weights, self.biases, one_hot(self.space, genomes))
 
-    @property
-    def rmse(self) -> float:
-        """On sub-networks held out, percentage points."""
-        return self.quality.rmse
+    def judged_by(
+        self, genomes: Genomes, accuracies: npt.NDArray[np.float64]
+    ) -> "AccuracyPredictor":
+        """With intervals told also by networks that searches by it found, evaluated, percent."""
+        known = self.judges or Judges(())
+        return replace(self, judges=known.and_found(self.accuracy(genomes), accuracies))
 
     def describe(self) -> str:
-        return self.quality.describe()
+        return f"{self.quality.describe()}; {described(self.judges)}"
 
     def facts(self) -> dict[str, Any]:
-        return asdict(self.quality)
+        return asdict(self.quality) | {"interval": described(self.judges)}
 
     def save(self, path: Path) -> None:
         arrays = {f"weight{i}": weight for i, weight in enumerate(self.weights)}
         arrays |= {f"bias{i}": bias for i, bias in enumerate(self.biases)}
         arrays |= {name: np.array(value) for name, value in asdict(self.quality).items()}
+        if self.judges:
+            shares, found = np.array(self.judges.shares), np.array(self.judges.found)
+            arrays |= {"shares": shares, "found": found}
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, space=np.array(self.space.name), **arrays)
         files.replace_atomically(path, buffer.getvalue())
@@ -108,6 +115,9 @@ class AccuracyPredictor:
                         trained_on=int(content["trained_on"]),
                         held_out=int(content["held_out"]),
                     ),
+                    Judges(tuple(content["shares"].tolist()), int(content["found"]))
+                    if "shares" in content
+                    else None,
                 )
         except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise CheckpointError(
@@ -123,6 +133,8 @@ def fit(
     epochs: int = 150,
 ) -> AccuracyPredictor:
     """Train on evaluated sub-networks (`accuracies` in percent); a fifth of them judges.
+
+    `judged_by` gives it better judges, for the networks that users see.
 
     Adam at 1e-3 with weight decay 1e-4, accuracy in [0, 1], output bias at the mean accuracy, as
     the authors do.
@@ -163,7 +175,8 @@ def fit(
         trained_on=len(trained),
         held_out=len(judges),
     )
-    return AccuracyPredictor(space, weights, biases, quality)
+    judged = Judges.random(predicted, accuracies[judges])
+    return AccuracyPredictor(space, weights, biases, quality, judged)
 
 
 def held_out(count: int, seed: int) -> npt.NDArray[np.int64]:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from harness.errors import FileFormatError, HarnessError, PredictorError
 from harness.own_code import imported
 from harness.predictors.accuracy import AccuracyPredictor, fit
+from harness.predictors.judges import Judges
 from harness.predictors.released_accuracy import load_released_accuracy
 from harness.spaces.arch import PARTS, Arch
 from harness.spaces.genome import Genomes, decode, encode
@@ -25,8 +26,8 @@ class AccuracySource(Protocol):
     """The other of the two twins that a search looks at."""
 
     @property
-    def rmse(self) -> float | None:
-        """On networks held out, percentage points; None: nobody knows."""
+    def judges(self) -> Judges | None:
+        """Networks that tell how far it is off; None: nobody knows."""
 
     def accuracy(self, genomes: Genomes) -> Floats:
         """Predicted top-1 of each network, percent, [n]."""
@@ -45,7 +46,7 @@ class OwnFunction:
     space: Space
     name: str
     function: Callable[[Arch], float]
-    rmse: float | None = None
+    judges: None = None
 
     def accuracy(self, genomes: Genomes) -> Floats:
         """Raises PredictorError where the function fails."""

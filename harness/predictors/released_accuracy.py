@@ -27,6 +27,7 @@ class ReleasedAccuracyPredictor:
     space: Space
     weights: tuple[Floats32, ...]
     biases: tuple[Floats32, ...]
+    judges: None = None  # the authors state no error of this file
 
     def accuracy(self, genomes: Genomes) -> npt.NDArray[np.float64]:
         """Predicted top-1 of each network, percent, [n]; see `CAVEAT`."""
@@ -34,11 +35,6 @@ class ReleasedAccuracyPredictor:
         pixels = np.array(self.space.resolutions)[genomes[:, 0]]
         sizes = np.eye(SLOTS, dtype=np.float32)[(pixels - 112) // 16]
         return forward(self.weights, self.biases, np.concatenate([layers, sizes], axis=1))
-
-    @property
-    def rmse(self) -> float | None:
-        """The authors state none for this file."""
-        return None
 
     def describe(self) -> str:
         return f"accuracy: {CAVEAT}"

@@ -73,7 +73,7 @@ def save_latency_agreement(found: Sequence[Judged], front: Front, folder: Path) 
         for band in _BANDS:
             axes.axhspan(-100 * band, 100 * band, color=GRID, alpha=0.5, linewidth=0, zorder=0)
         for side in (-1, 1):
-            if floor and not front.simulated:
+            if floor is not None and not front.simulated:
                 label = "noise floor: halves of the visits, mean" if side > 0 else None
                 axes.axhline(side * 100 * floor, color=INK, lw=0.8, ls=":", label=label)
         for group, colour, mark, label in (

@@ -93,6 +93,8 @@ def _of_accuracy(front: Front) -> Iterator[Doubt]:
         if where != "the device":
             yield Doubt("accuracies are not the device's own", f"evaluated on {where}")
         return
+    if front.float_accuracies:
+        yield Doubt("searched for float32, runs in int8", front.float_accuracies)
     caveat = front.accuracy_predictor.get("caveat")
     why = f"; {caveat}" if caveat else ""
     yield Doubt(

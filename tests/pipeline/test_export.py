@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,13 @@ def test_images_of_other_classes_are_refused_in_one_line(tmp_path: Path) -> None
     assert "net.pt knows 3 classes (blue, green, red, ...), images has 2" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not list((tmp_path / "out").glob("network*"))
+
+
+def test_a_network_that_was_evaluated_and_answers_nothing_right_is_never_the_best() -> None:
+    front = some_front()
+    useless = replace(front.points[9], accuracy_measured=0.0)
+    front = replace(front, points=(*front.points[:9], useless))
+    assert best_within(front, None)[0] == 8
 
 
 @pytest.mark.parametrize("at", ["full", "p90", None])

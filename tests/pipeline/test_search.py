@@ -13,13 +13,21 @@ from typing import Any
 import numpy as np
 import pytest
 
+from harness import pipeline
+from harness.console import Terminal
 from harness.deploy.front import Front
+from harness.effort import QUICK
+from harness.pipeline.job import Run
+from harness.pipeline.supernet import read_evaluated
+from harness.predictors.accuracy import fit, held_out
 from harness.predictors.block_table import BlockTablePredictor
 from harness.quantities import parse_limit
 from harness.spaces.arch import Arch
+from harness.spaces.cost import CostTable
 from harness.spaces.digits import DIGITS
-from harness.spaces.genome import encode
+from harness.spaces.genome import Genomes, encode, sample
 from harness.tables.table import Table
+from harness.workspace import Workspace
 from tests.tables.test_calibration import energy_table, made_table
 
 DATA = Path(os.environ.get("HARNESS_DATA", Path(__file__).parents[3] / "shared" / "data")) / "ofa"
@@ -114,6 +122,83 @@ def test_a_front_is_searched_again_where_its_table_or_function_has_changed(root:
     assert len(set(contents)) == 4
     assert run(root, *WORDS, "--front", "--constraint", "slow:2ms").returncode == 0
     assert front.read_text() == contents[-1]
+
+
+def test_a_front_is_searched_again_where_a_module_that_its_function_imports_has_changed(
+    root: Path,
+) -> None:
+    (root / "other.py").write_text("LEAST = 60\n")
+    module = root / "mine.py"
+    module.write_text("from other import LEAST\n" + module.read_text().replace("60 +", "LEAST +"))
+    path, accuracies = root / "reports" / "fast.digits" / "front.json", []
+    for least in (60, 60, 50):
+        (root / "other.py").write_text(f"LEAST = {least}\n")
+        assert run(root, *WORDS, "--front").returncode == 0
+        accuracies.append(Front.load(path).points[0].accuracy)
+    assert accuracies[0] == accuracies[1] == accuracies[2] + 10
+
+
+@pytest.fixture
+def fitted(root: Path) -> Run:
+    """A job whose sub-networks were evaluated, and whose accuracy predictor was fitted."""
+    job = Run(Workspace(root), DIGITS, QUICK, 0, 0.0, False, Terminal(quiet=True))
+    genomes = sample(DIGITS, 400, np.random.default_rng(4))
+    for genome, top1 in zip(genomes.tolist(), evaluated(genomes).tolist(), strict=True):
+        line = json.dumps({"genome": genome, "accuracy": top1})
+        job.evaluated.parent.mkdir(parents=True, exist_ok=True)
+        with job.evaluated.open("a") as file:
+            file.write(f"{line}\n")
+    fit(DIGITS, genomes, evaluated(genomes), epochs=30).save(job.predictor)
+    return job
+
+
+def evaluated(genomes: Genomes) -> np.ndarray:
+    """Made-up accuracies: the poorer a network, the more they scatter."""
+    macs = CostTable.of(DIGITS, lambda block: block.macs / 1e6).total(genomes)
+    top1 = 95 - 10 * np.exp(-2 * macs)
+    top1 += np.random.default_rng(5).normal(0, 0.05, len(genomes)) * (100 - top1)
+    return np.asarray(top1)
+
+
+def test_a_front_is_searched_again_where_its_accuracy_predictor_was_fitted_anew(
+    fitted: Run,
+) -> None:
+    first = pipeline.search(fitted, "fast")
+    path = fitted.workspace.front("fast", "digits")
+    written = path.read_text()
+    pipeline.search(fitted, "fast")
+    assert path.read_text() == written
+    genomes, _ = read_evaluated(fitted)
+    fit(DIGITS, genomes, evaluated(genomes) - 20, epochs=30).save(fitted.predictor)
+    again = pipeline.search(fitted, "fast")
+    assert again.points[0].accuracy < first.points[0].accuracy - 10
+
+
+def test_one_outlier_does_not_make_the_intervals_of_a_front_and_good_networks_have_narrower_ones(
+    fitted: Run,
+) -> None:
+    genomes, accuracies = read_evaluated(fitted)
+    accuracies[held_out(len(genomes), 0)[0]] = 30.0
+    predictor = fit(DIGITS, genomes, accuracies, epochs=30)
+    predictor.save(fitted.predictor)
+    front = pipeline.search(fitted, "fast")
+    widths = [high - low for low, high in (p.accuracy_interval or (0, 100) for p in front.points)]
+    assert max(widths) < 1.96 * predictor.quality.rmse
+    assert widths[-1] < widths[0]
+
+
+def test_the_best_network_of_an_int8_device_is_told_with_what_its_accuracy_leaves_out(
+    root: Path,
+) -> None:
+    assert "accuracy_caveat" not in best(root, "--max-latency-ms", "2")
+    path = root / "tables" / "fast.digits.jsonl"
+    table = Table.load(path)
+    replace(table, identity=table.identity | {"precision": "int8"}).save(path)
+    assert "int8" in best(root, "--max-latency-ms", "2")["accuracy_caveat"]
+    assert run(root, *WORDS, "--front").returncode == 0
+    front = root / "reports" / "fast.digits" / "front.json"
+    assert "int8" in json.loads(front.read_text())["accuracy_predictor"]["int8"]
+    assert "searched for float32, runs in int8" in front.with_name("index.html").read_text()
 
 
 def test_a_front_can_be_searched_further_and_gets_no_worse(root: Path) -> None:

@@ -4,13 +4,19 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from harness.console import Terminal
+from harness.effort import QUICK
 from harness.files import read_lines
+from harness.pipeline.job import Run
+from harness.spaces.digits import DIGITS
+from harness.workspace import Workspace
 
 SPACE = """
 from dataclasses import replace
@@ -112,13 +118,32 @@ def test_ranks_share_sub_networks_and_come_to_the_same_accuracies_as_one(root: P
     evaluated = folder_of(root) / "evaluated.jsonl"
     once = [line for _, line in read_lines(evaluated)]
     assert len(once) == 12
+    found = folder_of(root) / "found.jsonl"
+    judges = [line for _, line in read_lines(found)]
+    assert len(judges) >= 40
+    with np.load(folder_of(root) / "accuracy.npz") as predictor:
+        assert int(predictor["found"]) == len(judges)
+        assert len(predictor["shares"]) == len(judges) + 2  # held out
     # Half of it is lost; two ranks go on.
     evaluated.write_text("".join(json.dumps(line) + "\n" for line in once[:5]))
+    found.write_text("".join(json.dumps(line) + "\n" for line in judges[:7]))
     (folder_of(root) / "accuracy.npz").unlink()
     shared = harness(root, *words, ranks=2)
     assert shared.returncode == 0, shared.stderr[-3000:]
     assert [line for _, line in read_lines(evaluated)] == once
+    assert [line for _, line in read_lines(found)] == judges
     assert shared.stdout.count("accuracy predictor: RMSE") == 1  # only the first rank speaks
+
+
+def test_a_space_of_ones_own_that_was_changed_does_not_meet_what_was_trained_before(
+    tmp_path: Path,
+) -> None:
+    names = []
+    for depths in ((1, 2, 3), (1, 2, 3), (1, 3)):
+        space = replace(DIGITS, name="mine", depths=depths)
+        job = Run(Workspace(tmp_path), space, QUICK, 0, 0.0, False, Terminal())
+        names.append(replace(job, space_text="mine:SPACE").folder().name)
+    assert names[0] == names[1] != names[2]
 
 
 def test_what_cannot_be_trained_on_is_one_line(root: Path, tmp_path: Path) -> None:

@@ -37,8 +37,11 @@ def test_evaluated_networks_in_a_csv_become_a_predictor(tmp_path: Path) -> None:
     genomes, accuracies = read_csv(path, DIGITS)
     assert len(genomes) == 300
     source = accuracy_source(str(path), DIGITS)
-    assert source.rmse is not None
-    assert source.rmse < 2
+    assert source.judges is not None
+    assert len(source.judges.shares) == 60
+    interval = source.judges.interval(80.0)
+    assert interval is not None
+    assert 76 < interval[0] < 80 < interval[1] < 84
     predicted = source.accuracy(genomes)
     assert np.corrcoef(predicted, accuracies)[0, 1] > 0.9
     assert "held-out" in source.describe()
@@ -82,7 +85,7 @@ def test_a_users_own_function_is_asked_for_each_network() -> None:
     genomes = sample(DIGITS, 20, np.random.default_rng(1))
     expected = [accuracy_of(decode(DIGITS, genome)) for genome in genomes]
     assert source.accuracy(genomes).tolist() == expected
-    assert source.rmse is None
+    assert source.judges is None
     macs = CostTable.of(DIGITS, lambda block: block.macs)
     cost = Cost("MACs", "", macs.total, *macs.cheapest())
     found = search_front(Objectives(DIGITS, source.accuracy, cost), 2_000)

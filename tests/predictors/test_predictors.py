@@ -106,3 +106,25 @@ def test_a_predictor_of_another_space_is_refused(
     trained.save(tmp_path / "accuracy.npz")
     with pytest.raises(CheckpointError, match="predicts for digits"):
         AccuracyPredictor.load(tmp_path / "accuracy.npz", OFA_MBV3_W1_0)
+
+
+def test_a_predictor_reads_back_with_its_judges(tmp_path: Path, trained: AccuracyPredictor) -> None:
+    genomes = sample(DIGITS, 30, np.random.default_rng(8))
+    judged = trained.judged_by(genomes, additive_accuracy(genomes))
+    assert judged.judges is not None
+    assert (len(judged.judges.shares), judged.judges.found) == (90, 30)
+    judged.save(tmp_path / "accuracy.npz")
+    assert AccuracyPredictor.load(tmp_path / "accuracy.npz", DIGITS).judges == judged.judges
+
+
+def test_a_predictor_of_an_older_version_is_read_and_has_no_intervals(
+    tmp_path: Path, trained: AccuracyPredictor
+) -> None:
+    trained.save(tmp_path / "accuracy.npz")
+    with np.load(tmp_path / "accuracy.npz") as content:
+        older = {name: content[name] for name in content if name not in ("shares", "found")}
+    np.savez(tmp_path / "older.npz", **older)
+    loaded = AccuracyPredictor.load(tmp_path / "older.npz", DIGITS)
+    assert loaded.quality == trained.quality
+    assert loaded.judges is None
+    assert "no intervals" in loaded.describe()

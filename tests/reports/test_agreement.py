@@ -41,6 +41,6 @@ def test_accuracies_that_the_predictor_was_fitted_to_are_told_apart(
     judges = [row for row, each in enumerate(found) if each.group == "held out"]
     assert judges == sorted(held_out(60, 3).tolist())
     errors = [found[row].predicted - found[row].measured for row in judges]
-    assert np.sqrt(np.mean(np.square(errors))) == pytest.approx(predictor.rmse)
+    assert np.sqrt(np.mean(np.square(errors))) == pytest.approx(predictor.quality.rmse)
     png, *_ = save_accuracy_agreement(found, front, tmp_path)
     assert png.exists()

@@ -118,7 +118,7 @@ def test_hovering_shows_the_network_with_predicted_and_measured_values(
         "front:4 on cpu",
         "latency predicted: 2.5 ms (2.25 to 2.75)",
         "latency measured: 2.55 ms (2.524 to 2.575)",
-        "accuracy predicted: 75.0 % (74.0 to 76.0)",
+        "accuracy predicted, on validation images: 75.0 % (74.0 to 76.0)",
         "accuracy on test images: 74.5 % (72.5 to 76.5)",
         "stage 2: k5e6 k7e4",
     ):

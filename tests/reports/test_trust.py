@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from harness.console import Terminal
 from harness.deploy.front import Front
 from harness.reports.trust import conditions, coverage, doubts
 from harness.spaces.digits import DIGITS
@@ -49,6 +50,18 @@ def test_accuracies_that_nobody_measured_are_told_with_the_predictors_caveat(fro
     (doubt,) = doubts(predicted, None)
     assert doubt.what == "accuracies are not measured"
     assert doubt.why.endswith("it sits above")
+
+
+def test_an_int8_device_that_was_searched_by_float_accuracies_says_so_until_it_is_verified(
+    front: Front, capsys: pytest.CaptureFixture[str]
+) -> None:
+    device = {"title": "phone", "identity": {"precision": "int8"}}
+    int8 = replace(front, settings=front.settings | {"device": device})
+    assert "searched for float32, runs in int8" not in told(int8)
+    assert "searched for float32, runs in int8" in told(int8.unverified())
+    Terminal().show_front(int8.unverified())
+    assert "this device computes in int8" in " ".join(capsys.readouterr().out.split())
+    assert "searched for float32, runs in int8" not in told(front.unverified())
 
 
 def test_accuracies_from_elsewhere_are_told(front: Front) -> None:

@@ -41,7 +41,7 @@
       rows.push([front.times[at] ?? at, `${ms(value)} ms${range(ends, ms)}${anImage(front, value)}`]);
     }
     if (!Object.keys(point.seen).length && point.ms_wall !== null) rows.push(["wall clock, median", `${ms(point.ms_wall)} ms${anImage(front, point.ms_wall)}`]);
-    rows.push(["accuracy predicted", `${pct(point.accuracy)} %${range(point.accuracy_interval, pct)}`]);
+    rows.push(["accuracy predicted, on validation images", `${pct(point.accuracy)} %${range(point.accuracy_interval, pct)}`]);
     const where = front.evaluated_on && front.evaluated_on !== "the device" ? `, ${front.evaluated_on}` : "";
     rows.push(["accuracy on test images", point.accuracy_measured === null ? "not evaluated"
       : `${pct(point.accuracy_measured)} %${range(point.accuracy_measured_interval, pct)}${where}`]);
@@ -296,7 +296,7 @@
     budget = value;
     if (from !== exact) exact.value = budget;
     slider.setAttribute("aria-valuetext", `${ms(budget)} ms`);
-    if (from !== slider) slider.value = Math.round((1000 * Math.log(budget / least)) / Math.log(most / least || 2));
+    if (from !== slider) slider.value = Math.round((1000 * Math.log(budget / least)) / (Math.log(most / least) || 1));
   }
 
   let waiting = false;
