@@ -17,7 +17,7 @@ Prints tables and, as its last line, one JSON object.
 import argparse
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
 from pathlib import Path
@@ -32,13 +32,12 @@ from under_load import busy
 
 from harness.devices.device import Device
 from harness.effort import FULL, QUICK
-from harness.measuring.campaign import Campaign
-from harness.measuring.plan import Entry, Plan, calibration_entries, table_entries
+from harness.measuring.plan import calibration_entries, table_entries
 from harness.predictors.choice import latency_predictor
 from harness.predictors.latency import LatencyPredictor
 from harness.predictors.transfer import transfer
 from harness.spaces.catalogue import find_space, part_of
-from harness.spaces.genome import encode
+from harness.spaces.genome import Genomes, encode
 from harness.spaces.space import Space
 from harness.tables.record import Statistics
 from harness.tables.repeat import Interval, Repeat, clock_of, value_of
@@ -81,6 +80,9 @@ def main() -> None:
     parser.add_argument("--spaces", default=",".join(name for name, _ in SPACES))
     parser.add_argument("--networks", type=int, default=40, help="measured again and again")
     parser.add_argument("--judges", type=int, default=100, help="drawn after a table is made")
+    parser.add_argument(
+        "--folder", type=Path, help="keep what is measured here; what is there is judged again"
+    )
     arguments = parser.parse_args()
     parts = set(arguments.parts.split(","))
     spaces = [part_of(find_space(n), r) for n, r in SPACES if n in arguments.spaces.split(",")]
@@ -90,11 +92,13 @@ def main() -> None:
     for device in devices:
         for space in spaces:
             if "measured" in parts:
-                first, *others = again_and_again(device, space, arguments.networks)
+                first, *others = again_and_again(
+                    device, space, arguments.networks, arguments.folder
+                )
                 held["measured"].append(first)
                 more += others
             if parts & {"predicted", "verified", "first_look"}:
-                for part, each in predicted(device, space, arguments.judges):
+                for part, each in predicted(device, space, arguments.judges, arguments.folder):
                     held.get(part, more).append(each)
     if "first_look" in parts:
         held["first_look"] += list(one_network())
@@ -133,9 +137,39 @@ def figures(held: dict[str, list[Held]], more: Sequence[Held]) -> dict[str, floa
     return found
 
 
-def again_and_again(device: Device, space: Space, networks: int) -> list[Held]:
+def kept(folder: Path | None, name: str, make: Callable[[], Table]) -> Table:
+    """The table in the folder, or one that is measured now and kept there."""
+    path = None if folder is None else folder / f"{name}.jsonl"
+    if path is not None and path.exists():
+        return Table.load(path)
+    table = make()
+    if path is not None:
+        table.save(path)
+    return table
+
+
+def again_and_again(device: Device, space: Space, networks: int, folder: Path | None) -> list[Held]:
     """Three campaigns: full speed of the later two in the first's intervals, then what users see
     in the third, which was as quiet as the first."""
+    table = kept(
+        folder,
+        f"again.{device.name}.{space.name}",
+        lambda: _three_campaigns(device, space, networks),
+    )
+    names = sorted(table.campaigns, key=table.started)
+    first = replace(table, records=tuple(r for r in table.records if r.campaign == names[0]))
+    where = f"{device.name}, {space.name}"
+    both = [_later(first, table, name, "full", where) for name in names[1:]]
+    found = [_together(where, both)]
+    for number, each in zip((2, 3), both, strict=True):
+        found.append(replace(each, what=f"  {where}, campaign {number}"))
+    told = (at for at in AT[1:] if Repeat.of(first, at).interval(_wall(first)[0]) is not None)
+    quiet = (_later(first, table, names[2], at, f"  {where}, {at}, quiet again") for at in told)
+    return [*found, *quiet]
+
+
+def _three_campaigns(device: Device, space: Space, networks: int) -> Table:
+    """Each in a new process, the second beside a busy loop."""
     entries = [*calibration_entries(space, 10), *judging_networks(space, networks)]
     cores = sorted(os.sched_getaffinity(0))
     campaigns = []
@@ -144,15 +178,7 @@ def again_and_again(device: Device, space: Space, networks: int) -> list[Held]:
             plan = replace(FULL.table, sustain_s=1.5, seed=number)
             campaigns.append(measured(device, session, entries, plan))
             table = table_of(device, session, space, *campaigns)
-    first = replace(table, records=tuple(r for r in table.records if r.campaign == campaigns[0].id))
-    where = f"{device.name}, {space.name}"
-    both = [_later(first, table, campaign, "full", where) for campaign in campaigns[1:]]
-    found = [_together(where, both)]
-    for number, each in zip((2, 3), both, strict=True):
-        found.append(replace(each, what=f"  {where}, campaign {number}"))
-    told = (at for at in AT[1:] if Repeat.of(first, at).interval(_wall(first)[0]) is not None)
-    quiet = (_later(first, table, campaigns[2], at, f"  {where}, {at}, quiet again") for at in told)
-    return [*found, *quiet]
+    return table
 
 
 def _together(what: str, held: Sequence[Held]) -> Held:
@@ -164,76 +190,76 @@ def _wall(table: Table) -> list[Statistics]:
     return [r.statistics for r in table.records if r.role == "holdout" and r.clock == "wall"]
 
 
-def _later(first: Table, table: Table, campaign: Campaign, at: str, what: str) -> Held:
+def _later(first: Table, table: Table, campaign: str, at: str, what: str) -> Held:
     """The campaign's estimates in the first one's intervals."""
     repeat, clock = Repeat.of(first, at), clock_of(table, at)
     known = {r.blocks: r.statistics for r in first.records if r.clock == clock}
     pairs = [
         (value_of(record.statistics, at), repeat.interval(known[record.blocks]))
-        for record in table.select("holdout", clock, campaign.id)
+        for record in table.select("holdout", clock, campaign)
     ]
     told = [(value, ends) for value, ends in pairs if value is not None and ends is not None]
     return Held.of(what, np.array([value for value, _ in told], float), [ends for _, ends in told])
 
 
-def predicted(device: Device, space: Space, judges: int) -> Iterator[tuple[str, Held]]:
+def predicted(
+    device: Device, space: Space, judges: int, folder: Path | None
+) -> Iterator[tuple[str, Held]]:
     """A table and a first look, and then other networks in a later campaign."""
-    plan = FULL.table
-    with device.open() as session:
-        blocks = measured(device, session, table_entries(space, plan.anchors), plan)
-        table = table_of(device, session, space, blocks)
-    with device.open() as session:
-        looking = calibration_entries(space, FIRST_LOOK_NETWORKS)
-        look = measured(device, session, looking, QUICK.verification)
-        first_look = table_of(device, session, space, look)
-    known = {record.blocks for record in table.records}
-    entries = [each for each in judging_networks(space, judges) if each.blocks not in known]
-    later = _judged(device, space, entries, replace(FULL.table, sustain_s=0.0))
-    where, whole = (
-        f"{device.name}, {space.name}",
-        table.with_campaign(later.id, later.facts, later.records),
-    )
-    truth = _full(later, device.clock)
+    where = f"{device.name}, {space.name}"
+    named = f"{device.name}.{space.name}"
+    first_look = kept(folder, f"look.{named}", lambda: _first_look(device, space))
+    whole = kept(folder, f"table.{named}", lambda: _table_and_later(device, space, judges))
+    later = max(whole.campaigns, key=whole.started)
+    table = replace(whole, records=tuple(r for r in whole.records if r.campaign != later))
+    entries = whole.select("network", device.clock, later)
+    walls = {record.blocks: record for record in whole.select("network", "wall", later)}
+    genomes = encode(space, [entry.arch for entry in entries if entry.arch is not None])
+    truth = np.array([entry.statistics.value for entry in entries]) / 1e6
     for part, told in (
         ("predicted", latency_predictor(table, space)),
-        ("verified", latency_predictor(whole, space, (), later.id)),
+        ("verified", latency_predictor(whole, space, (), later)),
         ("first_look", latency_predictor(first_look, space)),
     ):
-        yield part, _against(told, space, entries, truth, told.statements["full"], where)
+        yield part, _against(told, genomes, truth, told.statements["full"], where)
         for at in ("p50", "p90"):
-            seen = _at(later, at)
-            if at in told.statements:
+            seen = [value_of(walls[entry.blocks].statistics, at) for entry in entries]
+            if at in told.statements and all(seen):
                 stated = told.statements[at]
+                seen_ms = np.array(seen, dtype=float) / 1e6
                 yield (
                     "more",
-                    _against(told, space, entries, seen, stated, f"  {part}: {where}, {at}"),
+                    _against(told, genomes, seen_ms, stated, f"  {part}: {where}, {at}"),
                 )
 
 
-def _judged(device: Device, space: Space, judges: Sequence[Entry], plan: Plan) -> Campaign:
+def _first_look(device: Device, space: Space) -> Table:
+    entries = calibration_entries(space, FIRST_LOOK_NETWORKS)
     with device.open() as session:
-        return measured(device, session, [*calibration_entries(space, 10), *judges], plan)
+        look = measured(device, session, entries, replace(QUICK.verification, sustain_s=0.0))
+        return table_of(device, session, space, look)
 
 
-def _full(campaign: Campaign, clock: str) -> Floats:
-    records = (r for r in campaign.records if (r.role, r.clock) == ("holdout", clock))
-    return np.array([record.statistics.value for record in records]) / 1e6
-
-
-def _at(campaign: Campaign, at: str) -> Floats:
-    records = (r for r in campaign.records if (r.role, r.clock) == ("holdout", "wall"))
-    return np.array([value_of(record.statistics, at) for record in records], float) / 1e6
+def _table_and_later(device: Device, space: Space, judges: int) -> Table:
+    """A table, and in a later campaign ten anchors and networks that it has not seen."""
+    plan = replace(FULL.table, sustain_s=0.0)
+    with device.open() as session:
+        blocks = measured(device, session, table_entries(space, plan.anchors), plan)
+    known = {record.blocks for record in blocks.records}
+    drawn = [each for each in judging_networks(space, judges) if each.blocks not in known]
+    entries = [*calibration_entries(space, 10), *(replace(each, role="network") for each in drawn)]
+    with device.open() as session:
+        later = measured(device, session, entries, plan)
+        return table_of(device, session, space, blocks, later)
 
 
 def _against(
     told: LatencyPredictor,
-    space: Space,
-    entries: Sequence[Entry],
+    genomes: Genomes,
     truth_ms: Floats,
     statement: Statement,
     what: str,
 ) -> Held:
-    genomes = encode(space, [entry.arch for entry in entries if entry.arch is not None])
     ends = [statement.interval(float(ms)) for ms in told.predict(genomes)]
     return Held.of(what, truth_ms, [each for each in ends if each is not None])
 

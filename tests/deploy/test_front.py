@@ -29,6 +29,10 @@ def measured(unmeasured: Point, latency_ms: float, accuracy: float) -> Point:
         latency_ms_measured=latency_ms,
         latency_ms_measured_interval=(latency_ms * 0.99, latency_ms * 1.01),
         latency_ms_wall_median=latency_ms * 1.2,
+        seen_ms_measured={
+            "p50": (latency_ms * 1.2, latency_ms * 1.15, latency_ms * 1.25),
+            "p90": (latency_ms * 1.3, latency_ms * 1.2, latency_ms * 1.4),
+        },
         accuracy_measured=accuracy,
         accuracy_measured_interval=(accuracy - 2, accuracy + 2),
     )

@@ -41,7 +41,7 @@ def some_front(device: str = "cpu", factor: float = 1.0) -> Front:
         },
         table=dict.fromkeys((*error, *floor, *calibration), 0.875)
         | {"scales": {}, "source": None, "networks": 20, "campaign": campaign, "clock": "thread"}
-        | {"mape": 0.02},
+        | {"mape": 0.02, "statements": {}},
         accuracy_predictor={
             "rmse": 1.234,
             "median_error": 0.5,
