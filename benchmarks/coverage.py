@@ -175,7 +175,7 @@ def _three_campaigns(device: Device, space: Space, networks: int) -> Table:
     campaigns = []
     for number in range(3):
         with device.open() as session, busy(cores[0] if number == 1 else None):
-            plan = replace(FULL.table, sustain_s=1.5, seed=number)
+            plan = replace(FULL.table, sustain_s=1.0, seed=number)
             campaigns.append(measured(device, session, entries, plan))
             table = table_of(device, session, space, *campaigns)
     return table

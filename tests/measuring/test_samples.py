@@ -7,7 +7,7 @@ import pytest
 
 from harness.devices.conditions import Limits
 from harness.measuring.plan import Plan
-from harness.measuring.samples import Judge, choose, enough
+from harness.measuring.samples import Judge, choose, enough, samples
 from harness.tables.journal import Conditions, Journal, Reading, Visit
 
 PLAN = Plan(min_visits=4, max_visits=10, runs=2, interval=0.05, duration_s=0.0, anchors=10)
@@ -189,3 +189,43 @@ def test_a_wide_interval_asks_for_more_visits_up_to_the_most(tmp_path: Path) -> 
     unsteady = [visit(number, 100_000 + 10_000 * number) for number in range(10)]
     assert not enough(unsteady[:9], found, PLAN)
     assert enough(unsteady, found, PLAN)
+
+
+def test_a_run_that_waited_for_its_processor_is_no_fastest_run(tmp_path: Path) -> None:
+    """As seen on a virtual machine: 30.8 us of CPU time in 73.5 us, where no other took 41."""
+    good = visit(0, wall_ns=41_500, thread_ns=41_000)
+    values = {"wall": (73_511, 41_900), "thread": (30_807, 41_400)}
+    preempted = Visit(1, 1, 1, values, readings_before=3)
+    assert samples([good, preempted], "thread").min() == 41_000
+    assert samples([good, preempted], "wall").min() == 41_500
+    always = Visit(1, 1, 1, {"wall": (90_000,), "thread": (41_000,)})  # on a loaded processor
+    assert samples([always], "thread").min() == 41_000
+
+
+def slow_hour(folder: Path, sentinel_ns: int, later_ns: int) -> tuple[list[Visit], Judge]:
+    """Ten visits that were all 1.3 times too slow, and the sentinel beside and after them."""
+    journal = Journal(folder / "journal.jsonl")
+    journal.append_reading(Reading(0, QUIET))
+    made = []
+    for number in range(10):
+        journal.append(Visit(0, number, number, {"wall": (sentinel_ns, sentinel_ns)}))
+        made.append(Visit(1, number, number, {"wall": (130_000, 130_010)}))
+        journal.append(made[-1])
+    journal.append(Visit(0, 10, 10, {"wall": (sentinel_ns, sentinel_ns)}))
+    for number in range(3):
+        journal.append(Visit(0, 11 + number, 20, {"wall": (later_ns, later_ns)}))
+    journal.append_reading(Reading(0, QUIET))
+    journal.close()
+    return journal.visits[1::2][:10], Judge.of(journal, Limits(), "wall")
+
+
+def test_visits_of_a_slow_hour_that_agree_with_each_other_are_not_enough(tmp_path: Path) -> None:
+    visits, found = slow_hour(tmp_path / "slow", sentinel_ns=13_000, later_ns=10_000)
+    assert all(visit.entry == 1 for visit in visits)
+    assert not enough(visits[:9], found, PLAN)
+    assert choose(visits, found, PLAN).suspect == (
+        "hardly visited while the machine was at full speed",
+    )
+    visits, found = slow_hour(tmp_path / "steady", sentinel_ns=10_100, later_ns=10_000)
+    assert enough(visits[:9], found, PLAN)
+    assert choose(visits, found, PLAN).suspect == ()

@@ -297,10 +297,14 @@ def test_a_space_without_data_asks_for_accuracies(root: Path) -> None:
         ("macs:1.2G", ("macs", 1200.0)),
         ("params:500k", ("params", 0.5)),
         ("memory:512kB", ("memory", 0.512)),
+        ("pixel-1:30ms@p90", ("pixel-1", 30.0, "p90")),
     ],
 )
-def test_limits_are_read_with_their_units(text: str, limit: tuple[str, float]) -> None:
-    assert parse_limit(text) == pytest.approx(limit)
+def test_limits_are_read_with_their_units(
+    text: str, limit: tuple[str, float] | tuple[str, float, str]
+) -> None:
+    name, value, *at = limit
+    assert parse_limit(text) == (name, pytest.approx(value), at[0] if at else None)
 
 
 @pytest.mark.skipif(not DATA.exists(), reason=f"no {DATA} (set HARNESS_DATA)")

@@ -100,7 +100,9 @@ def test_a_front_that_is_not_verified_yet_says_so(tmp_path: Path, front: Front) 
 
 def test_a_verified_front_is_exported_from_by_budget_others_by_network(front: Front) -> None:
     verified = commands(shown(front))
-    assert verified["best"] == "harness export my-network --device cpu --max-latency-ms {ms}"
+    assert (
+        verified["best"] == "harness export my-network --device cpu --max-latency-ms {ms} --at {at}"
+    )
     assert "first" not in verified
     early = commands(shown(front.unverified()))
     assert "harness extract front:{number}" in early["one"]
