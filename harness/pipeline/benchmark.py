@@ -22,7 +22,7 @@ from harness.runtimes.dpu.session import SimulatedSession
 from harness.runtimes.session import OpTime, ProfilingSession, Workload
 from harness.spaces.digits import DIGITS
 from harness.tables.batch import an_image, images_per_run, of_batch
-from harness.tables.record import SEEN, Statistics
+from harness.tables.record import SEEN, Record, Statistics
 from harness.tables.repeat import Repeat, value_of
 from harness.tables.statements import WORDS
 from harness.tables.versions import same_versions
@@ -115,16 +115,28 @@ def benchmark(job: Run, device: Device, model: Path) -> dict[str, Any]:
             campaign = simulate(session, todo)
         else:
             campaign = run_campaign(session, todo, fresh=True, on_visit=progress)
+    timed = [record for record in campaign.records if record.role == "network"]
+    return result_of({"name": model.name, "sha256": digest}, device.name, identity, campaign, timed)
+
+
+def result_of(
+    model: dict[str, str],
+    device: str,
+    identity: dict[str, Any],
+    campaign: Campaign,
+    timed: Sequence[Record],
+) -> dict[str, Any]:
+    """The result as a value; `timed`: the model's records, one for each clock."""
     return {
         "kind": "benchmark",
         "schema": SCHEMA,
-        "model": {"name": model.name, "sha256": digest},
-        "device": device.name,
+        "model": model,
+        "device": device,
         "identity": identity,
-        "statistics": _times(campaign, "network"),
-        "reference": _times(campaign, "sentinel"),
+        "statistics": _times(timed),
+        "reference": _times([each for each in campaign.records if each.role == "sentinel"]),
         "references": _references(campaign),
-        "suspect": sorted({why for r in campaign.records for why in r.suspect}),
+        "suspect": sorted({why for record in timed for why in record.suspect}),
         "campaign": campaign.facts,
     }
 
@@ -148,8 +160,8 @@ def profile_ops(device: Device, workload: Workload) -> Sequence[OpTime]:
         return sorted(session.profile_ops(workload), key=lambda each: -each.mean_ms)
 
 
-def _times(campaign: Campaign, role: str) -> dict[str, dict[str, float | None]]:
-    return {r.clock: r.statistics.to_json("ns") for r in campaign.records if r.role == role}
+def _times(records: Sequence[Record]) -> dict[str, dict[str, float | None]]:
+    return {record.clock: record.statistics.to_json("ns") for record in records}
 
 
 def _references(campaign: Campaign) -> dict[str, dict[str, float]]:
