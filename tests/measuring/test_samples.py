@@ -191,7 +191,7 @@ def test_a_wide_interval_asks_for_more_visits_up_to_the_most(tmp_path: Path) -> 
     assert enough(unsteady, found, PLAN)
 
 
-def test_a_run_that_waited_for_its_processor_is_no_fastest_run(tmp_path: Path) -> None:
+def test_a_run_that_waited_for_its_processor_is_no_fastest_run() -> None:
     """As seen on a virtual machine: 30.8 us of CPU time in 73.5 us, where no other took 41."""
     good = visit(0, wall_ns=41_500, thread_ns=41_000)
     values = {"wall": (73_511, 41_900), "thread": (30_807, 41_400)}
