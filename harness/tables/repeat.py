@@ -35,13 +35,13 @@ class Typical:
 
 # `benchmarks/coverage.py` prints them; docs/measuring.md says where they were found.
 TYPICAL = {
-    "full": Typical(0.010, 0.010),
-    "p50": Typical(0.010, 0.008, 0.15),
-    "p90": Typical(0.010, 0.010, 0.40),
-    "p99": Typical(0.010, 0.010, 0.50),
-    "sustained": Typical(0.010, 0.010, 0.40),
+    "full": Typical(0.0125, 0.010),
+    "p50": Typical(0.0125, 0.010, 0.30),
+    "p90": Typical(0.0125, 0.010, 0.60),
+    "p99": Typical(0.0125, 0.010, 0.60),
+    "sustained": Typical(0.020, 0.025),
 }
-_BELOW = {"p50": "value", "p90": "p50", "p99": "p50", "sustained": "value"}
+_BELOW = {"p50": "value", "p90": "p50", "p99": "p50"}
 _LEVEL_WORTH, _OWN_WORTH = 4, 10  # campaigns, and workloads, that what is typical counts for
 
 
@@ -105,10 +105,9 @@ class Repeat:
         squares = told * self.own_sd**2 + believed * typical.own**2
         own_sd = sqrt(squares / (told + believed))
         if self.at == "full":  # a workload that met full speed but seldom repeats worse than others
-            own_sd = max(own_sd, log(statistics.high / statistics.value) / NORMAL95)
-        if not level:
-            return student(told + believed) * own_sd
-        return student(self._freedom) * hypot(own_sd, self._level_sd(typical.level))
+            own_sd = hypot(own_sd, log(statistics.high / statistics.value) / NORMAL95)
+        own = student(told + believed) * own_sd
+        return hypot(own, student(self._freedom) * self._level_sd(typical.level)) if level else own
 
     @property
     def _freedom(self) -> int:
