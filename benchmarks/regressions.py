@@ -56,7 +56,8 @@ def main() -> None:
             plan = replace(PLAN, sustain_s=0.0, seed=number)
             campaign = measured(device, session, entries, plan)
             results.append(as_results(device, device.identity(session), campaign))
-    found = figures(pairs, *results, device.clock)
+    first, second = results
+    found = figures(pairs, first, second, device.clock)
     show(arguments, found)
     print(json.dumps(found))
 

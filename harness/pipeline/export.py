@@ -170,6 +170,7 @@ def _promised(front: Front, number: int) -> dict[str, Any]:
         "measured_ms": point.latency_ms_measured,
         "measured_ms_interval": point.latency_ms_measured_interval,
         "seen_ms": dict(point.seen_ms_measured),
+        "older": front.older,
         "accuracy": point.accuracy_measured,
         "accuracy_interval": point.accuracy_measured_interval,
         "evaluated_on": (front.verification or {}).get("evaluated_on"),
