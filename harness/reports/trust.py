@@ -49,6 +49,12 @@ def _of_latency(front: Front, table: Table | None) -> Iterator[Doubt]:
     if front.simulated:
         yield Doubt("never run on hardware", front.simulated)
         return
+    if front.older:
+        yield Doubt(
+            "intervals of the older kind",
+            "they are of the visits of one campaign and leave out what campaigns differ by: far "
+            "less than 95 % of them hold; `harness search` and `harness verify` make new ones",
+        )
     if facts.get("scale") is None:
         yield Doubt(
             "a first look",

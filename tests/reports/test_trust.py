@@ -140,3 +140,11 @@ def test_conditions_that_nobody_told_are_left_out() -> None:
     }
     assert conditions(campaign) == {"load": (0.5, 0.7), "temperature_c": (None, 40)}
     assert conditions({}) == {}
+
+
+def test_a_front_of_an_older_version_says_that_its_intervals_are_of_the_older_kind(
+    front: Front,
+) -> None:
+    older = {name: value for name, value in front.table.items() if name != "statements"}
+    assert told(replace(front, table=older), None) == {"intervals of the older kind"}
+    assert told(front, None) == set()

@@ -51,43 +51,30 @@ def drawn(rng: np.random.Generator, level_sd: float, own_sd: float, count: int) 
     ]
 
 
-def coverage(rng: np.random.Generator, level_sd: float, own_sd: float, known: int) -> float:
-    """Of the campaign after `known` ones, in intervals of the one before."""
-    held = []
-    for _ in range(300):
-        *before, after = drawn(rng, level_sd, own_sd, known + 1)
-        repeat = Repeat.of(table(*before))
-        for value, later in zip(before[-1], after, strict=True):
-            low, high = repeat.interval(statistics(value)) or (0, 0)
-            held.append(low <= later <= high)
-    return float(np.mean(held))
-
-
-def test_where_nothing_is_known_what_is_typical_stands_in_and_covers_as_claimed(
-    rng: np.random.Generator,
-) -> None:
-    """Of devices that differ as believed: scaled inverse chi squared, worth so many campaigns."""
-    typical = TYPICAL["full"]
-    held = []
-    for _ in range(60):
-        level = typical.level * np.sqrt(4 / rng.chisquare(4))
-        held.append(coverage_of_one(rng, level, typical.own))
-    assert np.mean(held) == pytest.approx(0.955, abs=0.035)
-
-
-def coverage_of_one(rng: np.random.Generator, level_sd: float, own_sd: float) -> float:
-    before, after = drawn(rng, level_sd, own_sd, 2)
-    repeat = Repeat.of(table(before))
-    ends = [repeat.interval(statistics(value)) or (0, 0) for value in before]
+def held(rng: np.random.Generator, level_sd: float, own_sd: float, known: int) -> float:
+    """Share of workloads whose next campaign lies in the interval of the last of `known` ones."""
+    *before, after = drawn(rng, level_sd, own_sd, known + 1)
+    repeat = Repeat.of(table(*before))
+    ends = [repeat.interval(statistics(value)) or (0, 0) for value in before[-1]]
     inside = [low <= later <= high for (low, high), later in zip(ends, after, strict=True)]
     return float(np.mean(inside))
+
+
+@pytest.mark.parametrize("known", [1, 3, 8])
+def test_of_devices_that_differ_as_believed_95_of_100_later_estimates_are_held(
+    rng: np.random.Generator, known: int
+) -> None:
+    """Levels are drawn as Student's distribution has them: one worth four campaigns."""
+    typical = TYPICAL["full"]
+    levels = typical.level * np.sqrt(4 / rng.chisquare(4, 400))
+    shares = [held(rng, level, typical.own, known) for level in levels]
+    assert 0.93 <= np.mean(shares) <= 0.98
 
 
 @pytest.mark.parametrize(("level_sd", "own_sd"), [(0.002, 0.002), (0.05, 0.01), (0.01, 0.06)])
 def test_a_device_with_several_campaigns_tells_how_far_its_own_lie_apart(
     rng: np.random.Generator, level_sd: float, own_sd: float
 ) -> None:
-    assert 0.93 <= coverage(rng, level_sd, own_sd, known=8) <= 1.0
     many = Repeat.of(table(*drawn(rng, level_sd, own_sd, 8)))
     alone = Repeat.of(table(*drawn(rng, level_sd, own_sd, 1)))
     assert len(many.shifts) == 7
@@ -99,7 +86,7 @@ def test_a_device_with_several_campaigns_tells_how_far_its_own_lie_apart(
 def test_a_workload_that_met_full_speed_but_seldom_has_a_wider_interval() -> None:
     repeat = Repeat("full")
     usual, seldom = (repeat.far(statistics(1e6, spread=s)) for s in (0.001, 0.1))
-    assert seldom > 3 * usual
+    assert seldom > 0.1 > 2 * usual
     older = replace(statistics(1e6, spread=0.1), low=1_000_000)  # as older versions wrote it
     low, high = repeat.interval(older) or (0, 0)
     assert low * high == pytest.approx(1e12)
