@@ -67,11 +67,11 @@ def test_one_network_leaves_much_open_and_more_that_agree_less(rng: np.random.Ge
 
 @pytest.mark.parametrize("networks", [1, 3, 10])
 def test_the_error_stated_holds_for_95_percent_of_networks(networks: int) -> None:
-    """Of devices that differ as believed: ratios vary by 0.07, as if seen on five networks."""
+    """Of devices that differ as believed: ratios vary by 0.08, as if seen on five networks."""
     rng = np.random.default_rng(networks)
     genomes = sample(DIGITS, 200, rng)
     held = []
-    for ratio_sd in 0.07 * np.sqrt(4 / rng.chisquare(4, 400)):
+    for ratio_sd in 0.08 * np.sqrt(4 / rng.chisquare(4, 400)):
         truth_ms = 2 * Known().predict(genomes) * rng.lognormal(0, ratio_sd, len(genomes))
         predictor = transfer(Known(), genomes[:networks], truth_ms[:networks], "known")
         errors = np.abs(np.log(predictor.predict(genomes[10:]) / truth_ms[10:]))
