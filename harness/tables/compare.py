@@ -201,7 +201,8 @@ def noise(statistics: Sequence[Statistics]) -> Floats:
     luck. An interval that also covers what whole campaigns differ by makes it too large, never too
     small.
     """
-    interval = [math.log(s.high / s.low) / (2 * _Z95) for s in statistics]
+    # Older records have nothing below the estimate: the farther end counts.
+    interval = [math.log(max(s.high / s.value, s.value / s.low)) / _Z95 for s in statistics]
     own = np.maximum(interval, [_disagreement(s) / 2 for s in statistics])
     return np.maximum(own, max(_FINEST, float(np.median(own))))
 
