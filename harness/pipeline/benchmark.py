@@ -136,7 +136,7 @@ def result_of(
         "statistics": _times(timed),
         "reference": _times([each for each in campaign.records if each.role == "sentinel"]),
         "references": _references(campaign),
-        "suspect": sorted({why for record in timed for why in record.suspect}),
+        "suspect": sorted({why for record in campaign.records for why in record.suspect}),
         "campaign": campaign.facts,
     }
 
