@@ -190,8 +190,8 @@ def describe(result: dict[str, Any]) -> str:
     statistics = Statistics.from_json(times, "ns")
     low, high = Repeat("full").interval(statistics) or (statistics.low, statistics.high)
     told = {at: wall.get(f"{at}_ns") for at in SEEN}
-    seen = [f"{at} {ns / 1e6:.4f} ms" for at, ns in told.items() if ns is not None]
-    seen = seen or [f"{wall['median_ns'] / 1e6:.4f} ms in the middle"]
+    told = {at: ns for at, ns in told.items() if ns is not None} or {"median": wall["median_ns"]}
+    seen = [f"{at} {ns / 1e6:.4f} ms{an_image(ns / 1e6, images)}" for at, ns in told.items()]
     return (
         f"{what}: {times['value_ns'] / 1e6:.4f} ms{an_image(times['value_ns'] / 1e6, images)} at "
         f"full speed ({clock} clock, measured again {low / 1e6:.4f} to {high / 1e6:.4f}); "

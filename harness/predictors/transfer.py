@@ -15,7 +15,7 @@ from harness.tables.statements import Statement, Statements, error_facts
 # How much the logarithm of two devices' ratio varies between networks, before any is measured: by
 # 0.007 to 0.135 for pairs of four GPUs at one batch, in the root mean square 0.07 (HELP). By 0.03
 # for five phones against the Note10 (20 specialised networks of width 1.0 that the OFA authors
-# published), but those are much alike: the GPUs' is taken, and 0.08 of it, as with 0.07 only 92 % of
+# published), but those are much alike: the GPUs' is taken. 0.08 of it, as with 0.07 only 92 % of
 # the networks of their pairs lay in the interval after one measurement, with 0.08 94 %.
 _RATIO_SD = 0.08
 _RATIO_FREEDOM = 4  # few, as pairs of devices differ so much

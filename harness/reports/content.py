@@ -62,7 +62,7 @@ def _front(shown: Shown, number: int) -> dict[str, Any]:
         "origin": origin(front),
         "images_per_run": front.images_per_run,
         "told": "simulated" if front.simulated else "measured",
-        "times": {at: WORDS[at] for at in front.times},
+        "times": _times(front),
         "time": front.time(None),
         "older": front.older,
         "test_images": (front.verification or {}).get("test_images"),
@@ -108,6 +108,14 @@ def _point(shown: Shown, number: int, point: Point) -> dict[str, Any]:
         "stages": stages(shown.space, point.arch),
         "layers": [_layer(layer) for layer in layers(shown.space, point.arch, parts)],
     }
+
+
+def _times(front: Front) -> dict[str, str]:
+    """Which times are known, in words; what was not measured here has no full speed."""
+    words = {at: WORDS[at] for at in front.times}
+    if front.simulated or front.table.get("source"):
+        words["full"] = "by the device's model" if front.simulated else "as imported"
+    return words
 
 
 def _seen(point: Point) -> dict[str, list[float]]:

@@ -179,27 +179,35 @@ def test_a_card_has_both_latencies() -> None:
             "told": "measured",
             "measured_ms": 16.0,
             "measured_ms_interval": (15.0, 17.0),
+            "seen_ms": {"p90": (20.0, 18.0, 23.0)},
             "accuracy": None,
         },
     }
     text = card(facts)
-    assert "16 ms (1 ms an image) measured (15 to 17), 8 ms (0.5 ms an image) predicted" in text
+    assert (
+        "16 ms (1 ms an image) measured at full speed (15 to 17), 8 ms (0.5 ms an image) predicted"
+        in text
+    )
+    assert "p90 20 ms (18 to 23)" in text
     assert f"both of a run of a batch of {BATCH} images" in text
 
 
 def test_a_users_network_and_baselines_have_both_latencies_too() -> None:
-    times = {"value_ns": 16e6, "low_ns": 16e6, "high_ns": 17e6, "visits": 2, "runs": 6}
+    halves = dict.fromkeys(("first_half_ns", "second_half_ns"), 16_000_000)
+    spread = {"lower_quartile_ns": 18_000_000, "median_ns": 32_000_000, "max_ns": 40_000_000}
+    ends = {"value_ns": 16_000_000, "low_ns": 15_000_000, "high_ns": 17_000_000}
+    times = {**ends, **halves, **spread, "visits": 2, "runs": 6}
     result: dict[str, Any] = {
         "model": {"name": "mine.pt"},
         "device": BOARD,
         "identity": {"clock": "device", "batch": BATCH},
-        "statistics": {"device": times, "wall": times | {"median_ns": 32e6}},
+        "statistics": {"device": times, "wall": times | {"p90_ns": 48_000_000}},
         "suspect": [],
         "campaign": {},
     }
     told = benchmark.describe(result)
     assert f"runs of a batch of {BATCH} images: 16.0000 ms (1 ms an image)" in told
-    assert "32.0000 ms (2 ms an image) median" in told
+    assert "on the wall clock p90 48.0000 ms (3 ms an image)" in told
     theirs = benchmark.describe(result | {"model": {"name": "mine.onnx"}})
     assert "unless the file has its own: 16.0000 ms at" in theirs  # how many images, nobody knows
     table = made_baselines()

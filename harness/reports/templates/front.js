@@ -34,8 +34,8 @@
 
   function facts(front, point) {
     const told = front.told === "simulated" ? "simulated whole" : "measured";
-    const rows = [["at full speed, predicted", `${ms(point.ms)} ms${range(point.ms_interval, ms)}${anImage(front, point.ms)}`]];
-    rows.push([`at full speed, ${told}`, point.ms_measured === null ? "not yet"
+    const rows = [[`${front.times.full ?? "latency"}, predicted`, `${ms(point.ms)} ms${range(point.ms_interval, ms)}${anImage(front, point.ms)}`]];
+    rows.push([`${front.times.full ?? "latency"}, ${told}`, point.ms_measured === null ? "not yet"
       : `${ms(point.ms_measured)} ms${front.told === "simulated" ? "" : range(point.ms_measured_interval, ms)}${anImage(front, point.ms_measured)}`]);
     for (const [at, [value, ...ends]] of Object.entries(point.seen)) {
       rows.push([front.times[at] ?? at, `${ms(value)} ms${range(ends, ms)}${anImage(front, value)}`]);
@@ -206,7 +206,7 @@
     if (front.doubts.length) found.push(`Mind: ${front.doubts.join("; ")}.`);
     if (point.accuracy_measured === null && front.caveat) found.push(`Accuracies: ${front.caveat}.`);
     if (time === "full" && (point.seen.p50?.[0] ?? point.ms_wall) > budget) {
-      found.push(`The budget is kept at full speed (${front.origin}); on the wall clock, slow moments included, half of the runs took more than ${ms(point.seen.p50?.[0] ?? point.ms_wall)} ms.`);
+      found.push(`The budget is kept ${front.times.full} (${front.origin}); on the wall clock, slow moments included, half of the runs took more than ${ms(point.seen.p50?.[0] ?? point.ms_wall)} ms.`);
     }
     if (time !== "full") found.push("What the wall clock shows is as busy a device as it was while it was measured: beside more other work it takes longer.");
     if (point.accuracy_measured !== null) {
