@@ -79,16 +79,12 @@ def calibrated_statements(table: Table, clock: str, campaign: str | None = None)
 
     Those are the holdouts, and each anchor by a calibration to the others. For the machine as it
     was during `campaign`, or (None) whenever it will be measured. A campaign that has no holdouts
-    borrows those of the table, predicted by a calibration to as few anchors as it has itself.
+    is judged by its own anchors alone: those of the table's were measured on another day.
     """
     if table.source is not None or table.simulated is not None:
         return SILENT
     calibrating = campaign or table.calibrating_campaign()
     predicted, records = _unseen(table, clock, calibrating)
-    if not table.select("holdout", clock, calibrating):
-        anchors = len(table.select("anchor", clock, calibrating))
-        more, others = _unseen(table, clock, table.calibrating_campaign(), anchors)
-        predicted, records = np.concatenate([predicted, more]), [*records, *others]
     walls = {
         (record.campaign, record.role, record.blocks): record.statistics
         for record in table.records
@@ -100,30 +96,15 @@ def calibrated_statements(table: Table, clock: str, campaign: str | None = None)
     return statements(predicted, full, wall, repeats)
 
 
-def _unseen(
-    table: Table, clock: str, campaign: str, anchors: int | None = None
-) -> tuple[Floats, list[Record]]:
-    """Predictions of the campaign's networks by fits that had not seen them, and their records.
-
-    `anchors`: only so many calibrate, and all others are predicted.
-    """
-    calibrating = table.select("anchor", clock, campaign)
-    judges = table.select("holdout", clock, campaign)
+def _unseen(table: Table, clock: str, campaign: str) -> tuple[Floats, list[Record]]:
+    """Predictions of the campaign's networks by fits that had not seen them, and their records."""
     sums, measured = measured_networks(table, "anchor", clock, campaign)
-    if anchors is None or anchors >= len(calibrating):
-        known = np.ones(len(calibrating), bool)
-        told, records = left_out(sums, measured), [*calibrating, *judges]
-    else:
-        known = np.zeros(len(calibrating), bool)
-        order = np.argsort(measured)
-        known[order[np.linspace(0, len(order) - 1, anchors).astype(int)]] = True
-        told = fit(sums.only(known), measured[known]).network(sums.only(~known))
-        spared = [record for record, used in zip(calibrating, known, strict=True) if not used]
-        records = [*spared, *judges]
-    if judges:
-        judging, _ = measured_networks(table, "holdout", clock, campaign)
-        told = np.concatenate([told, fit(sums.only(known), measured[known]).network(judging)])
-    return told, records
+    told = left_out(sums, measured)
+    judging, judged = measured_networks(table, "holdout", clock, campaign)
+    if len(judged):
+        told = np.concatenate([told, fit(sums, measured).network(judging)])
+    records = (table.select(role, clock, campaign) for role in ("anchor", "holdout"))
+    return told, [record for of_role in records for record in of_role]
 
 
 def spearman(a: Floats, b: Floats) -> float:
