@@ -160,10 +160,12 @@ def again_and_again(device: Device, space: Space, networks: int, folder: Path | 
     where = f"{device.name}, {space.name}"
     both = [_later(first, table, name, "full", where) for name in names[1:]]
     found = [_together(where, both)]
-    for number, each in zip((2, 3), both, strict=True):
-        found.append(replace(each, what=f"  {where}, campaign {number}"))
-    told = (at for at in AT[1:] if Repeat.of(first, at).interval(_wall(first)[0]) is not None)
-    quiet = (_later(first, table, names[2], at, f"  {where}, {at}, quiet again") for at in told)
+    told = Repeat.of(table)
+    for number, each, shift in zip((2, 3), both, told.shifts, strict=True):
+        apart = f"level {shift:+.1%} from the one before, own {told.own_sd:.1%}"
+        found.append(replace(each, what=f"  {where}, campaign {number}: {apart}"))
+    others = (at for at in AT[1:] if Repeat.of(first, at).interval(_wall(first)[0]) is not None)
+    quiet = (_later(first, table, names[2], at, f"  {where}, {at}, quiet again") for at in others)
     return [*found, *quiet]
 
 

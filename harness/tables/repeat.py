@@ -33,12 +33,12 @@ class Typical:
     per_spread: float = 0.0  # both grow by so much of the logarithm of p50/full, p90/p50, ...
 
 
-# `benchmarks/coverage.py` prints them; docs/measuring.md says where they were found.
+# Fitted to what `benchmarks/coverage.py` prints; docs/measuring.md says how.
 TYPICAL = {
-    "full": Typical(0.0125, 0.010),
-    "p50": Typical(0.0125, 0.010, 0.30),
-    "p90": Typical(0.0125, 0.010, 0.60),
-    "p99": Typical(0.0125, 0.010, 0.60),
+    "full": Typical(0.013, 0.010),
+    "p50": Typical(0.013, 0.010, 0.30),
+    "p90": Typical(0.013, 0.010, 0.60),
+    "p99": Typical(0.013, 0.010, 0.60),
     "sustained": Typical(0.020, 0.025),
 }
 _BELOW = {"p50": "value", "p90": "p50", "p99": "p50"}
