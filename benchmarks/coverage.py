@@ -87,7 +87,7 @@ def main() -> None:
     parts = set(arguments.parts.split(","))
     spaces = [part_of(find_space(n), r) for n, r in SPACES if n in arguments.spaces.split(",")]
     devices = [Device.find(name, Path()) for name in arguments.devices.split(",")]
-    held: dict[str, list[Held]] = {part: [] for part in PARTS}
+    held: dict[str, list[Held]] = {part: [] for part in (*PARTS, "first_look_one")}
     more: list[Held] = []
     for device in devices:
         for space in spaces:
@@ -101,7 +101,7 @@ def main() -> None:
                 for part, each in predicted(device, space, arguments.judges, arguments.folder):
                     held.get(part, more).append(each)
     if "first_look" in parts:
-        held["first_look"] += list(one_network())
+        held["first_look_one"] += list(one_network())
     if "few_shot" in parts:
         held["few_shot"] += list(few_shot())
     found = figures(held, more)

@@ -3,8 +3,7 @@
 Networks, and versions of them that really take some percent longer (one or two of their choices
 are larger), are timed in two campaigns, each in a new process. Unchanged networks are compared with
 themselves, the slower versions of the second campaign with the originals of the first. How much
-slower a version is, both campaigns tell together, in which original and version were timed in the
-same rounds.
+slower a version is, the versions of the first and the originals of the second tell.
 
     python benchmarks/regressions.py --device cpu-onnxruntime --networks 60
 """
@@ -105,14 +104,15 @@ def figures(
     second: dict[Network, dict[str, Any]],
     clock: str,
 ) -> dict[str, float]:
-    def ratio(results: dict[Network, dict[str, Any]], pair: tuple[Network, Network]) -> float:
-        original, version = (results[each]["statistics"][clock]["value_ns"] for each in pair)
-        return float(version / original)
+    def value(results: dict[Network, dict[str, Any]], network: Network) -> float:
+        return float(results[network]["statistics"][clock]["value_ns"])
 
+    level = np.median([value(second, each) / value(first, each) for each in first])
     unchanged = [compare(first[network], second[network]) for network, _ in pairs]
     slower: list[Compared] = []
     for pair in pairs:
-        truth = np.sqrt(ratio(first, pair) * ratio(second, pair))
+        # Of the other two estimates than those that are compared: none judges itself.
+        truth = level * value(first, pair[1]) / value(second, pair[0])
         if SLOWER[0] <= truth <= SLOWER[1]:
             slower.append(compare(first[pair[0]], second[pair[1]]))
     ends = np.array([each.interval for each in unchanged])

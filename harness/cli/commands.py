@@ -154,6 +154,8 @@ def benchmark(
     from harness.tables.statements import check_time
 
     check_time(at)
+    if at is not None and baseline is None:
+        raise UsageError("--at says what to compare with a --baseline")
     limit = parse_share(fail_above)
     if limit is not None and baseline is None:
         raise UsageError("--fail-above needs a --baseline to compare with")
@@ -220,6 +222,8 @@ def search(
 
     job = job_for(space, root, quick, fresh, seed, distill, resolutions, accuracy=accuracy)
     check_known(device, job)
+    if at is not None and max_latency_ms is None:
+        raise UsageError("--at is for --max-latency-ms; a --constraint says it as cpu:30ms@p90")
     limits = [parse_limit(text) for text in constraint]
     for *_, asked in limits:
         check_time(asked)
@@ -308,6 +312,8 @@ def export(
         raise UsageError("export takes --network FILE, or --device (with --max-latency-ms)")
     if supernet is not None and device is None:
         raise UsageError("--supernet is for --device: a network file has weights of its own")
+    if at is not None and device is None:
+        raise UsageError("--at is for --device: it says which time --max-latency-ms is about")
     check_time(at)
     job = job_for(space, root) if device is None else job_of_front(device, space, root)
     bundle = Bundle(folder, network, device, max_latency_ms, at, supernet, data)

@@ -152,7 +152,7 @@ class Front:
     @property
     def older(self) -> bool:
         """Whether its intervals are of the older kind, which left out what campaigns differ by."""
-        return "statements" not in self.table
+        return "statements" not in {**self.table, **(self.verification or {})}
 
     @property
     def simulated(self) -> str | None:

@@ -168,11 +168,14 @@ def _as_seen(
 ) -> Statistics:
     """With what users see, who meet good moments and bad: of all visits.
 
-    Where a visit tells one time for many runs, nobody knows what share of them kept to which.
+    Where a visit tells one time for many runs, nobody knows what share of them kept to which; runs
+    back to back that did not become steady tell nothing that lasts.
     """
     if all(visit.runs is None for visit in visits):
         statistics = replace(statistics, **percentiles(samples(visits, "wall")))
-    return statistics if lasting is None else replace(statistics, sustained=lasting.latency_ns)
+    if lasting is None or not lasting.steady:
+        return statistics
+    return replace(statistics, sustained=lasting.latency_ns)
 
 
 def wall_over_cpu(visits: Sequence[Visit]) -> float | None:

@@ -144,7 +144,8 @@ def campaign_id(
     content = {
         "identity": dict(identity),
         "environment": dict(environment),
-        "plan": asdict(plan),
+        # Runs for long come after the visits and change nothing in them.
+        "plan": {name: each for name, each in asdict(plan).items() if name != "sustain_s"},
         "entries": [[entry.role, *_names(entry)] for entry in entries],
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]

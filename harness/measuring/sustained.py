@@ -11,7 +11,7 @@ import numpy as np
 
 from harness.measuring.rounds import Visits
 from harness.progress import Progress
-from harness.runtimes.session import Session
+from harness.runtimes.session import Session, Workload
 from harness.tables.journal import Sustained
 
 ROLES = ("network", "holdout")  # whose networks are run for long
@@ -30,18 +30,22 @@ def sustain(
     todo = [number for number, role in enumerate(roles) if role in wanted]
     if journal.is_packed or not longest_s:
         return
+    # What a visit costs besides is known from the visits; long runs would tell another cost.
+    window_s = max(WINDOW_S, WINDOW_COSTS * session.visit_cost_ns / 1e9)
+    window_s = min(window_s, longest_s / (2 * COMPARED))
     for done, number in enumerate(todo):
         if number in journal.sustained:
             continue
         if deadline_s is not None and time.monotonic() > deadline_s:
             return
-        journal.append_sustained(_sustained(session, visits, number, longest_s))
+        workload = visits.entries[number].workload
+        journal.append_sustained(_sustained(session, workload, number, window_s, longest_s))
         on_progress(done + 1, len(todo))
 
 
-def _sustained(session: Session, visits: Visits, number: int, longest_s: float) -> Sustained:
-    workload = visits.entries[number].workload
-    window_s = max(WINDOW_S, WINDOW_COSTS * session.visit_cost_ns / 1e9)
+def _sustained(
+    session: Session, workload: Workload, number: int, window_s: float, longest_s: float
+) -> Sustained:
     medians: list[float] = []
     at_ns, started, runs = time.time_ns(), time.monotonic(), 0
     while not is_steady(medians) and time.monotonic() - started < longest_s:

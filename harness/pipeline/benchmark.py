@@ -234,10 +234,10 @@ def compare(old: dict[str, Any], new: dict[str, Any], at: str = "full") -> Compa
             )
     clock = new["identity"]["clock"]
     try:
-        both = [
-            Statistics.from_json(each["statistics"][clock if at == "full" else "wall"], "ns")
-            for each in (old, new)
-        ]
+        read = clock if at == "full" else "wall"
+        if any(read not in each["statistics"] for each in (old, new) if each["statistics"]):
+            raise UsageError(f"not both results tell {WORDS[at]}")
+        both = [Statistics.from_json(each["statistics"][read], "ns") for each in (old, new)]
         told = [each["campaign"].get("environment", {}) for each in (old, new)]
         apart = at == "full" and same_versions(*told)  # else the machine's part may be the update's
         changes = _machine(old, new, clock) if apart else np.zeros(0)
@@ -245,13 +245,18 @@ def compare(old: dict[str, Any], new: dict[str, Any], at: str = "full") -> Compa
         raise FileFormatError(f"the baseline is not whole: {error!r}") from error
     values = [value_of(each, at) for each in both]
     if values[0] is None or values[1] is None:
-        raise UsageError(f"not both results tell {WORDS[at]}: measure the baseline again")
+        raise UsageError(
+            f"not both results tell {WORDS[at]}: measure the baseline again, unless the runtime "
+            "tells one time a visit alone"
+        )
     change = log(values[1] / values[0])
     machine = float(np.median(changes)) if len(changes) else None
     repeat = Repeat.told(at, changes)
     far = max(repeat.far(each, level=machine is None) for each in both)
     if machine is not None:  # the median of few is off, too
         far *= sqrt(1 + 1 / len(changes))
+    if "simulated" in new["campaign"]:
+        far = 0.0
     beyond = change - (machine or 0.0)
     return Compared(
         at,

@@ -18,7 +18,7 @@ from harness.pipeline.table import load_or_start, run_on_terminal, work
 from harness.runtimes.session import Workload
 from harness.spaces.genome import encode
 from harness.tables.repeat import Repeat
-from harness.tables.statements import AT
+from harness.tables.statements import AT, error_facts
 
 RANGE_IMAGES = 64
 
@@ -70,6 +70,7 @@ def verify(
     points = verified(front, job.space, restated, device.clock, campaign.records, repeats, judged)
     facts: dict[str, Any] = {
         "campaign": campaign.facts,
+        "statements": error_facts(restated.statements)["statements"],
         "networks": [str(file.relative_to(job.workspace.root)) for file in files],
     }
     if evaluator:

@@ -77,7 +77,13 @@ def _fronts(job: Run, front: Front | None, old: Table, new: Table) -> tuple[Fron
     )
     try:
         return Fronts(search_table(job, old, limits), search_table(job, new, limits)), ""
-    except (CheckpointError, FileFormatError, InfeasibleConstraint, PredictorError) as error:
+    except (
+        CheckpointError,
+        FileFormatError,
+        InfeasibleConstraint,
+        PredictorError,
+        UsageError,  # one of them does not tell the time that is limited
+    ) as error:
         return None, str(error)
 
 
@@ -116,7 +122,12 @@ def _affected(
 
 def _error(job: Run, *tables: Table) -> float | None:
     """Of both predictions together; they are off independently."""
-    told = [latency_predictor(table, job.space).statements["full"].log_error for table in tables]
+    # Each for its own campaign: what the levels of both differ by is the shift, told apart.
+    campaigns = [t.calibrating_campaign() if t.has_blocks else t.first_look() for t in tables]
+    told = [
+        latency_predictor(table, job.space, (), campaign).statements["full"].log_error
+        for table, campaign in zip(tables, campaigns, strict=True)
+    ]
     known = [error for error in told if error is not None]
     return math.expm1(math.hypot(*known)) if len(known) == len(told) else None
 

@@ -130,7 +130,8 @@ def search_best(job: Run, device: str, question: Question, weight: float | None)
     """
     table = Table.load(job.workspace.table(device, job.space.name))
     twins = _twins(job, table)
-    found = search_front(_objectives(job, twins, question), job.effort.evaluations, [job.seed, 1])
+    objectives = _objectives(job, twins, question)
+    found = search_front(objectives, job.effort.evaluations, [job.seed, 1])
     row = int(found.accuracy.argmax())
     if weight is not None:
         loss = 1 - found.accuracy / 100 + weight * found.cost / found.cost.max()
@@ -147,6 +148,10 @@ def search_best(job: Run, device: str, question: Question, weight: float | None)
         "accuracy_interval": twins.accuracy_interval(top1),
         "accuracy_from": twins.accuracy.describe(),
     }
+    best["limits"] = [
+        f"{limit.cost.name} at most {limit.at_most:g} {limit.cost.unit}"
+        for limit in objectives.limits
+    ]
     images = table.images_per_run
     if images > 1:
         best |= {"images_per_run": images, "latency_ms_an_image": round(latency_ms / images, 5)}
@@ -189,10 +194,11 @@ def _limited(job: Run, twins: _Twins, name: str, at: str | None) -> Cost:
             "`harness measure --refit` measures what the device's runtime tells"
         )
     told = cost.statements[wanted]
-    ends = "" if told.log_error is None else ", upper end"
+    words = [WORDS[wanted]] if cost.unit == "ms" else []
+    words += [] if told.log_error is None else ["upper end"]
     return replace(
         cost,
-        name=f"{cost.name} ({WORDS[wanted]}{ends})",
+        name=f"{cost.name} ({', '.join(words)})" if words else cost.name,
         of=lambda genomes: cost.of(genomes) * told.upper_ratio,
         least=cost.least * told.upper_ratio,
     )

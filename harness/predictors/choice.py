@@ -1,5 +1,6 @@
 """Which predictor a table gives: its blocks where it has them, else what few networks tell."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -84,7 +85,12 @@ def _first_look(
             f"the table of {table.device} has {len(genomes)} networks and no blocks; "
             "make it whole with `harness measure`"
         )
-    return min(found, key=lambda predictor: predictor.statements["full"].log_error or 0.0)
+    return min(found, key=_log_error)
+
+
+def _log_error(predictor: FewShotPredictor | Transferred) -> float:
+    error = predictor.statements["full"].log_error
+    return math.inf if error is None else error
 
 
 def _anchors(table: Table, space: Space, campaign: str) -> tuple[Genomes, Floats]:

@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.spaces.block import Block
-from harness.tables.conformal import COVERED, student
-from harness.tables.record import Record, Statistics
+from harness.tables.conformal import student
+from harness.tables.record import Statistics
 from harness.tables.table import Table
+from harness.tables.versions import same_versions
 
 Floats = npt.NDArray[np.float64]
 Interval = tuple[float, float]
@@ -42,6 +43,7 @@ TYPICAL = {
     "sustained": Typical(0.020, 0.025),
 }
 _BELOW = {"p50": "value", "p90": "p50", "p99": "p50"}
+_FEWEST = 5  # workloads in common that tell a shift
 _LEVEL_WORTH, _OWN_WORTH = 4, 10  # campaigns, and workloads, that what is typical counts for
 
 
@@ -52,7 +54,7 @@ class Repeat:
     at: str  # "full", or what users see: "p50", ...
     shifts: tuple[float, ...] = ()  # logarithms, of each pair of campaigns
     own_sd: float = 0.0  # of workloads beside the shift
-    workloads: int = 0  # seen at least twice
+    workloads: int = 0  # seen at least twice, less one for each shift taken out
 
     @classmethod
     def of(cls, table: Table, at: str = "full") -> "Repeat":
@@ -66,21 +68,22 @@ class Repeat:
         shifts, own = [], [np.zeros(0)]
         for old, new in pairwise(sorted(seen, key=table.started)):
             both = seen[old].keys() & seen[new].keys()
-            if len(both) >= _FEWEST:
+            told = [table.campaigns[name].get("environment", {}) for name in (old, new)]
+            # What an update did is no noise of campaigns.
+            if len(both) >= _FEWEST and (told[0] == told[1] or same_versions(*told)):
                 change = np.array([seen[new][each] - seen[old][each] for each in both])
                 shifts.append(float(np.median(change)))
                 own.append(change - shifts[-1])
-        beside = np.concatenate(own)
-        spread = float(np.quantile(np.abs(beside), COVERED)) / NORMAL95 if len(beside) else 0.0
-        return cls(at, tuple(shifts), spread, len(beside))
+        beside, freedom = np.concatenate(own), sum(map(len, own)) - len(shifts)
+        return cls(at, tuple(shifts), _spread(beside, freedom), freedom)
 
     @classmethod
     def told(cls, at: str, changes: Floats) -> "Repeat":
         """What changes (logarithms) of other workloads between two campaigns tell of their own."""
         if len(changes) < 2:
             return cls(at)
-        spread = float(np.sqrt(np.sum((changes - np.median(changes)) ** 2) / (len(changes) - 1)))
-        return cls(at, (), spread, len(changes) - 1)
+        freedom = len(changes) - 1
+        return cls(at, (), _spread(changes - np.median(changes), freedom), freedom)
 
     def interval(self, statistics: Statistics) -> Interval | None:
         """Where another campaign finds the workload with a chance of 95 %, in the record's unit.
@@ -127,6 +130,11 @@ class Repeat:
         return Typical(hypot(found.level, more), hypot(found.own, more))
 
 
+def _spread(beside: Floats, freedom: int) -> float:
+    """Standard deviation around the middle that was taken out."""
+    return sqrt(float(np.sum(beside**2)) / freedom) if freedom > 0 else 0.0
+
+
 def clock_of(table: Table, at: str) -> str:
     """The clock that is read: users look at the wall's."""
     return table.clock if at == "full" else "wall"
@@ -136,13 +144,3 @@ def value_of(statistics: Statistics, at: str) -> int | None:
     """The time that is asked for; None where it is not told."""
     found: int | None = statistics.value if at in ("full", "value") else getattr(statistics, at)
     return found
-
-
-def record_at(records: Sequence[Record], at: str, clock: str) -> Statistics | None:
-    """Of one workload's records those by the clock that tells the time that is asked for."""
-    wanted = clock if at == "full" else "wall"
-    found = next((record.statistics for record in records if record.clock == wanted), None)
-    return found if found is not None and value_of(found, at) is not None else None
-
-
-_FEWEST = 5  # workloads in common that tell a shift

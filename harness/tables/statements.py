@@ -6,7 +6,7 @@ ratio to the predicted full speed.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from math import exp, hypot
+from math import exp, hypot, sqrt
 from typing import Any
 
 import numpy as np
@@ -103,7 +103,8 @@ def statements(
         errors = np.log(values / np.array([full_value for full_value, _ in pairs]))
         middle = 0.0 if at == "full" else float(np.median(errors))
         if len(errors) > 1:
-            error = bound(errors - middle)
+            taken_out = 0 if at == "full" else 1
+            error = bound((errors - middle) * sqrt(len(errors) / (len(errors) - taken_out)))
         else:  # one network tells the ratio, not how it varies
             error = TYPICAL[at].own * 2 + TYPICAL[at].per_spread * abs(middle)
         level = repeats[at].level(told) if at in repeats else 0.0
