@@ -234,7 +234,12 @@ def fit_accuracy(
     ranks = ranks or ALONE
     path = job.predictor
     fitted = AccuracyPredictor.load(path, job.space) if path.exists() else None
-    if fitted is None or fitted.quality.trained_on + fitted.quality.held_out < _wanted(job):
+    older = fitted is not None and fitted.judges is None  # its held-out errors are not kept
+    if (
+        fitted is None
+        or older
+        or fitted.quality.trained_on + fitted.quality.held_out < _wanted(job)
+    ):
         genomes, accuracies = evaluate_subnets(job, evaluator, ranks)
         if ranks.first:
             accuracy.fit(job.space, genomes, accuracies, job.seed).save(path)

@@ -52,7 +52,8 @@ class Judges:
         if self.ends is None:
             return None
         least, largest = (share * float(_wrong(np.array(accuracy))) for share in self.ends)
-        return max(0.0, accuracy - largest), min(100.0, accuracy - least)
+        low, high = (min(100.0, max(0.0, accuracy - error)) for error in (largest, least))
+        return low, high
 
 
 def _wrong(predicted: Floats) -> Floats:

@@ -7,7 +7,7 @@ from harness.tables.table import Table
 
 Environment = Mapping[str, Any]  # what a device told of itself and its software
 Uses = list[tuple[str, Environment]]  # what is used, and where that was measured
-WHICH = ("serial", "processors", "cores")  # which unit and which of its cores, no version
+WHICH = ("serial", "gpu_uuid", "processors", "cores")  # which unit and cores, no version
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

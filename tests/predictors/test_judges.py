@@ -51,3 +51,5 @@ def test_intervals_end_at_0_and_100_percent() -> None:
     judges = Judges(tuple(np.linspace(-2, 30, 39)))
     assert judges.interval(95.0) == (0.0, 100.0)
     assert judges.interval(101.0) == (71.0, 100.0)
+    assert Judges((0.0,) * 39).interval(100.5) == (100.0, 100.0)
+    assert Judges((0.0,) * 39).interval(-0.5) == (0.0, 0.0)
