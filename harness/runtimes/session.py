@@ -178,7 +178,7 @@ class Session(Protocol):
         """
 
     def sustain(self, workload: Workload, seconds: float) -> Samples:
-        """Runs back to back for about so long, without rest or warming up.
+        """Runs back to back for about so long; a runtime that is a program starts for each call.
 
         Raises:
             TargetFailed, TargetLost, TargetStalled
