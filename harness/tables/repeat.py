@@ -94,7 +94,9 @@ class Repeat:
         if value is None:
             return None
         far = exp(self.far(statistics))
-        return value / far, value * far
+        # No share of runs keeps to less than the fastest of them takes.
+        least = statistics.low if self.at != "full" else 0.0
+        return max(value / far, least), value * far
 
     def level(self, statistics: Sequence[Statistics]) -> float:
         """What all workloads of another campaign may differ by, in logarithms, at 95 %."""

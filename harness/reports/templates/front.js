@@ -235,7 +235,8 @@
     show.addEventListener("click", () => choose(index, number, true));
     const guessed = (measured) => (measured === null ? " (predicted)" : "");
     card.append(element("div", { class: "figures" }, show, ` ${pct(y(point))} %${guessed(point.accuracy_measured)} in `
-      + `${ms(x(point))} ms${batch(front)}${guessed(point.ms_measured)}`));
+      + `${ms(x(point))} ms${batch(front)}${guessed(point.ms_measured)}`
+      + (time === "full" ? "" : ` ${front.times.full ?? ""}; ${times[time]} at most ${ms(upper(point))} ms`)));
     const list = element("dl", { class: "small" });
     for (const [name, value] of facts(front, point)) list.append(element("dt", {}, name), element("dd", {}, value));
     card.append(list);
