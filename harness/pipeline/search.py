@@ -21,9 +21,11 @@ from harness.pipeline.supernet import read_evaluated
 from harness.predictors.accuracy import AccuracyPredictor
 from harness.predictors.accuracy_source import AccuracySource, accuracy_source
 from harness.predictors.latency import LatencyPredictor
+from harness.quantities import quantity_of
 from harness.search.archive import search_front
 from harness.search.objectives import Cost, Found, Limit, Objectives
 from harness.search.pareto import spread
+from harness.spaces.block import NUMBER_BYTES
 from harness.spaces.cost import CostTable
 from harness.spaces.genome import Genomes, decode, encode, sample
 from harness.spaces.space import Space
@@ -215,9 +217,8 @@ def _cost(job: Run, twins: _Twins, name: str) -> Cost:
         return _summed(CostTable.of(space, lambda block: block.macs / 1e6), "MAC count", "M")
     if name == "params":
         return _summed(CostTable.of(space, lambda block: block.params / 1e6), "size", "M")
-    if name == "memory":
-        peaks = CostTable.of(space, lambda b: 4 * b.peak_activations / 1e6, peak=True)
-        return _summed(peaks, "peak of activations", "MB")
+    if quantity_of(name) == "memory":
+        return _activations(space, name.partition(".")[2] or "float32")
     device, _, quantity = where = _table_of(name, twins.table.device, space.name)
     if (device, quantity) == (twins.table.device, "latency"):
         predictor = twins.latency
@@ -231,12 +232,22 @@ def _cost(job: Run, twins: _Twins, name: str) -> Cost:
         if not path.exists():
             raise UsageError(
                 f"{name!r} is no device with a table of {space.name} (no {path}), and none of "
-                "macs, params, memory, energy, DEVICE.energy"
+                "macs, params, memory, memory.int8, energy, DEVICE.energy"
             )
         predictor = latency_of(job, Table.load(path))
     unit = "ms" if quantity == "latency" else "mJ"
     least = predictor.smallest()
     return Cost(f"{quantity} on {device}", unit, predictor.predict, *least, predictor.statements)
+
+
+def _activations(space: Space, precision: str) -> Cost:
+    """Raises UsageError where it is no precision."""
+    if precision not in NUMBER_BYTES:
+        known = ", ".join(f"memory.{each}" for each in NUMBER_BYTES)
+        raise UsageError(f"memory.{precision} is none of {known} (memory is memory.float32)")
+    size = NUMBER_BYTES[precision]
+    peaks = CostTable.of(space, lambda b: size * b.peak_activations / 1e6, peak=True)
+    return _summed(peaks, f"peak of activations in {precision}, without padding", "MB")
 
 
 def _table_of(name: str, searched: str, space: str) -> tuple[str, str, str]:
@@ -272,7 +283,7 @@ def _settings(job: Run, table: Table, campaign: str, question: Question) -> dict
     units = {"macs": "M", "params": "M", "memory": "MB", "energy": "mJ"}
     for name, value, at in question.limits:
         asked = f"@{at}" if at else ""
-        words.append(f"--constraint {name}:{value!r}{units.get(name.split('.')[-1], 'ms')}{asked}")
+        words.append(f"--constraint {name}:{value!r}{units.get(quantity_of(name), 'ms')}{asked}")
     words += [f"--objective {question.second}"] if question.second else []
     words += [f"--distill {job.distill:g}"] if job.distill else []
     words += ["--quick"] if job.effort.name == "quick" else []
