@@ -28,7 +28,7 @@ from rich.table import Table
 from zcu102_networks import NETWORKS, PUBLISHED_FPS
 
 from harness.devices.device import Device
-from harness.errors import Infeasible
+from harness.errors import FileFormatError, Infeasible
 from harness.runtimes.dpu import fit, model
 from harness.runtimes.dpu.architecture import WEIGHT_BYTES_PER_CYCLE, Dpu, Map
 from harness.runtimes.dpu.fit import Error, error, measured_ms, predicted_ms
@@ -53,11 +53,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--skip", action="append", default=[], help="a block_type to leave aside")
     skip = parser.parse_args().skip
-    paths = sorted(DATA.glob("fpga/*.csv"))
-    for path in paths:
-        for kind, count in left_aside(path, skip).items():
-            print(f"{path.name}: {count} rows of type {kind} left aside")
-    files = {path.name: read(path, skip) for path in paths}
+    files = {path.name: read_file(path, skip) for path in sorted(DATA.glob("fpga/*.csv"))}
     if not files:
         raise SystemExit(f"no fpga/*.csv below {DATA}: set HARNESS_DATA")
     measured = [each for of_file in files.values() for each in of_file]
@@ -101,6 +97,15 @@ def main() -> None:
         "zu9eg_fps_ratio": {name: fps / PUBLISHED_FPS[name] for name, fps in rates.items()},
     }
     print(json.dumps(found))
+
+
+def read_file(path: Path, skip: Sequence[str]) -> list[Measured]:
+    try:
+        for kind, count in left_aside(path, skip).items():
+            print(f"{path.name}: {count} rows of type {kind} left aside")
+        return read(path, skip)
+    except FileFormatError as error:
+        raise SystemExit(str(error)) from error
 
 
 def figures(of: Error) -> dict[str, Any]:

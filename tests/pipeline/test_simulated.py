@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from harness import pipeline
+from harness.cli import app
 from harness.console import Terminal
 from harness.deploy.front import Front
 from harness.devices.device import Device
@@ -243,6 +245,21 @@ def test_a_users_board_is_fitted_and_then_simulated(tmp_path: Path) -> None:
     table = pipeline.measure(job(tmp_path, MBV3), Device.find("my-board", tmp_path))
     assert "mine.csv" in str(table.simulated)
     assert json.loads(json.dumps(table.identity))["dpu"]["vector_ns"] == profile.dpu.vector_ns
+
+
+def test_rows_of_other_types_are_fitted_without_by_choice_and_counted(tmp_path: Path) -> None:
+    measured = written(tmp_path / "mine.csv", tmp_path, vector_ns=200.0)
+    columns = measured.read_text().split("\n", 1)[0].count(",")
+    with measured.open("a") as file:
+        file.write(2 * f"eltwise{',' * columns}\n")
+    words = ["devices", "fit", "mine", "--measurements", str(measured), "--root", str(tmp_path)]
+    refused = CliRunner().invoke(app, words)
+    assert isinstance(refused.exception, FileFormatError)
+    assert "--skip eltwise" in str(refused.exception)
+    fitted = CliRunner().invoke(app, [*words, "--skip", "eltwise"])
+    assert fitted.exit_code == 0
+    assert "2 rows of type eltwise left aside" in fitted.output
+    assert load_profile("mine", tmp_path).dpu.vector_ns == pytest.approx(200, rel=0.01)
 
 
 def test_what_cannot_be_fitted_says_why_and_writes_nothing(tmp_path: Path) -> None:
