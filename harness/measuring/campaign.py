@@ -12,7 +12,7 @@ import numpy as np
 from harness.devices.conditions import CHANGED, Conditions, Limits, changes_in
 from harness.measuring.plan import Entry, Plan, campaign_id
 from harness.measuring.rounds import Visits, go_round
-from harness.measuring.samples import Judge, choose, samples
+from harness.measuring.samples import Judge, choose, samples, speeds_of
 from harness.measuring.statistics import percentiles, summarise
 from harness.measuring.sustained import sustain
 from harness.progress import Progress, silent
@@ -95,6 +95,7 @@ def _facts(
         CHANGED: changes_in(readings),
         "wall_over_cpu": wall_over_cpu(journal.visits),
         "slowdown": _slowdown(records),
+        "missed": _missed(visits),
     }
 
 
@@ -193,3 +194,9 @@ def _slowdown(records: Sequence[Record]) -> float:
     sentinel = next(record.statistics for record in records if record.role == "sentinel")
     assert sentinel.median is not None
     return sentinel.median / sentinel.value
+
+
+def _missed(visits: Visits) -> float:
+    """What another campaign may be slower by, as it misses full speed; logarithm."""
+    speeds = speeds_of(visits.journal.visits, visits.clock)
+    return 0.0 if speeds is None else round(speeds.missed(), 4)

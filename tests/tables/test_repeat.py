@@ -102,3 +102,16 @@ def test_what_users_see_repeats_the_worse_the_more_it_spreads() -> None:
 def test_beside_workloads_that_moved_alike_only_its_own_part_counts() -> None:
     repeat = Repeat("full", shifts=(0.2, -0.2, 0.2))
     assert repeat.far(statistics(1e6), level=False) < 0.05 < repeat.far(statistics(1e6))
+
+
+def test_where_a_campaign_may_have_missed_full_speed_the_interval_reaches_the_slower_one() -> None:
+    """Only that of full speed: what users see is of all moments."""
+    values = 1e6 * (1 + np.arange(len(NETWORKS)))
+    often = table(values)
+    seldom = replace(often, campaigns={"c0": often.campaigns["c0"] | {"missed": 0.37}})
+    slower = float(np.exp(0.37)) * 1e6
+    for each, at, reaches in ((often, "full", False), (seldom, "full", True), (seldom, "p90", False)):
+        ends = Repeat.of(each, at).interval(statistics(1e6, 1.2e6))
+        assert ends is not None
+        assert (ends[1] > slower) is reaches
+    assert Repeat.of(seldom).level([statistics(1e6)]) > 0.37
