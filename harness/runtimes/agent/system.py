@@ -3,9 +3,15 @@
 import glob
 import os
 import platform
+import re
 import time
 
 SHORTEST_S = 0.2  # of a span in which the system's ticks tell how busy processors were
+# Lines of /proc/cpuinfo that tell processors apart which have no name: Arm's, RISC-V's, POWER's.
+NUMBERS = (
+    *("CPU implementer", "CPU part", "CPU variant", "CPU revision"),
+    *("uarch", "mvendorid", "marchid", "mimpid", "cpu"),
+)
 
 
 def read_line(path, start=""):
@@ -26,25 +32,70 @@ def read_number(path, divisor, start=""):
     return float(words[0]) / divisor if words else None
 
 
-def processor():
-    """The processor's name as the system gives it."""
-    line = read_line("/proc/cpuinfo", "model name") or read_line("/proc/cpuinfo", "Model")
-    name = line.split(":", 1)[1].strip() if line else platform.processor() or "unknown processor"
+def processor(cpuinfo="/proc/cpuinfo", model="/proc/device-tree/model"):
+    """The processor's name as the system gives it, or what tells it from others without a name."""
+    try:
+        with open(cpuinfo) as file:
+            text = file.read()
+    except (OSError, UnicodeDecodeError):
+        text = ""
+    board = (read_line(model) or "").strip("\0")
+    unnamed = ", ".join(each for each in (board, processor_numbers(text)) if each)
+    name = processor_name(text) or unnamed or platform.processor() or "unknown processor"
     return "%s, %s, %s processors" % (name, platform.machine(), os.cpu_count())
 
 
+def processor_name(cpuinfo):
+    """None where it has none: Arm's kernels tell none, or one that all of an architecture share."""
+    named = re.findall(r"^model name\s*: *(\S.*)$", cpuinfo, re.MULTILINE)
+    named += re.findall(r"^Model[^:\n]*: *(\S.*)$", cpuinfo, re.MULTILINE)  # of a Raspberry Pi
+    return next((name for name in named if not re.match(r"ARMv\d+ Processor", name)), None)
+
+
+def processor_numbers(cpuinfo):
+    """The numbers of each kind of core, as their makers have given them."""
+    columns = [re.findall(r"^%s\s*: *(.+)$" % name, cpuinfo, re.MULTILINE) for name in NUMBERS]
+    told = [(name, column) for name, column in zip(NUMBERS, columns) if column]
+    kinds = set(zip(*(column for _, column in told)))
+    return " + ".join(
+        " ".join("%s %s" % (name.replace("CPU ", ""), each) for (name, _), each in zip(told, kind))
+        for kind in sorted(kinds)
+    )
+
+
 def processor_seconds():
-    """The time of day, and the processors' busy seconds in all and for us (and who started us)."""
+    """The time of day, and the busy seconds of all processors, of those that we stay on, and ours.
+
+    Ours are those of who started us, too.
+    """
     try:
         ticks = os.sysconf("SC_CLK_TCK")
-        words = read_line("/proc/stat", "cpu ").split()[1:]
-        busy = sum(int(word) for word in words[:3] + words[5:8])  # not idle, not waiting for disks
+        busy = _busy_ticks()
+        stay = [busy["cpu%d" % cpu] for cpu in working_cpus()]
         with open("/proc/%d/stat" % os.getppid()) as file:
             parent = file.read().rpartition(")")[2].split()[11:13]
         own = time.clock_gettime(2) * ticks + int(parent[0]) + int(parent[1])
-    except (AttributeError, OSError, ValueError, IndexError):
+    except (AttributeError, KeyError, OSError, ValueError, IndexError):
         return None
-    return time.time(), busy / ticks, own / ticks
+    return time.time(), busy["cpu"] / ticks, sum(stay) / ticks, own / ticks
+
+
+def _busy_ticks():
+    """Of all ("cpu") and of each ("cpu0"): not idle, not waiting for disks."""
+    busy = {}
+    with open("/proc/stat") as file:
+        for line in file:
+            if line.startswith("cpu"):
+                name, *words = line.split()
+                busy[name] = sum(int(word) for word in words[:3] + words[5:8])
+    return busy
+
+
+def working_cpus():
+    """The processors that we stay on."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
 
 
 class OtherPrograms(object):
@@ -53,28 +104,53 @@ class OtherPrograms(object):
     def __init__(self):
         self._marks = [processor_seconds()]
 
-    def cpus(self):
-        """How many, since it was asked before, or since longer ago where that is too short to tell.
+    def conditions(self):
+        """Since it was asked before, or since longer ago where that is too short to tell.
 
-        None where the system does not tell.
+        How many processors, and which share of the machine and of those that we stay on (where all
+        of our own time counts as spent there). None where the system does not tell.
         """
         now, marks = processor_seconds(), self._marks
+        silent = dict.fromkeys(("other_cpus", "other_share", "other_share_here"))
         if now is None or marks[0] is None:
-            return None
+            return silent
         while len(marks) > 1 and now[0] - marks[1][0] >= SHORTEST_S:
             del marks[0]
-        passed_s, busy_s, own_s = (now[each] - marks[0][each] for each in range(3))
+        passed_s, busy_s, here_s, own_s = (end - start for end, start in zip(now, marks[0]))
         marks.append(now)
-        return round(max(0.0, busy_s - own_s) / passed_s, 3) if passed_s >= SHORTEST_S else None
+        if passed_s < SHORTEST_S:
+            return silent
+        others, here = (max(0.0, each - own_s) / passed_s for each in (busy_s, here_s))
+        return {
+            "other_cpus": round(others, 3),
+            "other_share": round(others / os.cpu_count(), 3),
+            "other_share_here": round(here / len(working_cpus()), 3),
+        }
+
+    def leave_out(self):
+        """What was done since it was asked does not count: it was done for us."""
+        now = processor_seconds()
+        if now is None or self._marks[0] is None:
+            return
+        passed = [end - start for end, start in zip(now, self._marks[-1])]
+        self._marks = [tuple(map(sum, zip(mark, passed))) for mark in self._marks]
 
 
 def charging(folders="/sys/class/power_supply/*"):
-    """Whether a laptop runs on mains power, "yes" or "no"; None where nothing tells."""
-    supplies = [
-        folder
-        for folder in glob.glob(folders)
-        if read_line(os.path.join(folder, "type")) in ("Mains", "USB")
-    ]
+    """Whether a laptop runs on mains power, "yes" or "no"; None where nothing tells.
+
+    A computer without a battery runs on mains power, whatever its USB ports say: they tell of what
+    is plugged in. Batteries of mice and the like ("Device") are not the computer's.
+    """
+
+    def is_there(folder, kinds):
+        scope = read_line(os.path.join(folder, "scope"))
+        return read_line(os.path.join(folder, "type")) in kinds and scope != "Device"
+
+    found = glob.glob(folders)
+    if not any(is_there(folder, ("Battery",)) for folder in found):
+        return None
+    supplies = [folder for folder in found if is_there(folder, ("Mains", "USB"))]
     online = [read_line(os.path.join(folder, "online")) for folder in supplies]
     told = [each for each in online if each is not None]
     return None if not told else "no" if set(told) == {"0"} else "yes"
