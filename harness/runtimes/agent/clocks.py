@@ -4,7 +4,6 @@ An idle core's momentary clock tells nothing of the work, nor does that of anoth
 big.LITTLE of another kind): we read those of the cores that we stay on, right after visits.
 """
 
-import os
 import statistics
 import time
 

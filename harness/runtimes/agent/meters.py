@@ -218,7 +218,7 @@ def _rapl_meter(root):
 
 
 def _without_mirrors(folders, names):
-    """Counters that are there only once: all dies of one of AMD's packages show that of the package.
+    """Each counter once: all dies of a package of AMD's show the package's.
 
     (codecarbon, issues 1274 and 1379.) Those of different dies are never equal, look after look.
     """

@@ -54,13 +54,11 @@ def processor_name(cpuinfo):
 
 def processor_numbers(cpuinfo):
     """The numbers of each kind of core, as their makers have given them."""
-    columns = [re.findall(r"^%s\s*: *(.+)$" % name, cpuinfo, re.MULTILINE) for name in NUMBERS]
-    told = [(name, column) for name, column in zip(NUMBERS, columns) if column]
-    kinds = set(zip(*(column for _, column in told)))
-    return " + ".join(
-        " ".join("%s %s" % (name.replace("CPU ", ""), each) for (name, _), each in zip(told, kind))
-        for kind in sorted(kinds)
-    )
+    kinds = set()
+    for core in re.split(r"^processor\s*:", cpuinfo, flags=re.MULTILINE):
+        found = [re.search(r"^(%s)\s*: *(.+)$" % name, core, re.MULTILINE) for name in NUMBERS]
+        kinds.add(" ".join(" ".join(each.groups()) for each in found if each))
+    return " + ".join(sorted(kinds - {""})).replace("CPU ", "")
 
 
 def processor_seconds():
@@ -71,13 +69,19 @@ def processor_seconds():
     try:
         ticks = os.sysconf("SC_CLK_TCK")
         busy = _busy_ticks()
-        stay = [busy["cpu%d" % cpu] for cpu in working_cpus()]
-        with open("/proc/%d/stat" % os.getppid()) as file:
-            parent = file.read().rpartition(")")[2].split()[11:13]
-        own = time.clock_gettime(2) * ticks + int(parent[0]) + int(parent[1])
-    except (AttributeError, KeyError, OSError, ValueError, IndexError):
+        stay = ["cpu%d" % cpu for cpu in working_cpus()]
+        here = sum(busy[cpu] for cpu in stay) if busy.keys() >= set(stay) else busy["cpu"]
+        own = time.clock_gettime(2) + _parents_ticks() / ticks
+    except (AttributeError, KeyError, OSError, ValueError):
         return None
-    return time.time(), busy["cpu"] / ticks, sum(stay) / ticks, own / ticks
+    return time.time(), busy["cpu"] / ticks, here / ticks, own
+
+
+def _parents_ticks():
+    """0 where it cannot be seen, as from inside a container."""
+    line = read_line("/proc/%d/stat" % os.getppid()) or ""
+    words = line.rpartition(")")[2].split()[11:13]
+    return sum(int(word) for word in words)
 
 
 def _busy_ticks():
@@ -116,7 +120,7 @@ class OtherPrograms(object):
             return silent
         while len(marks) > 1 and now[0] - marks[1][0] >= SHORTEST_S:
             del marks[0]
-        passed_s, busy_s, here_s, own_s = (end - start for end, start in zip(now, marks[0]))
+        passed_s, busy_s, here_s, own_s = (now[each] - marks[0][each] for each in range(4))
         marks.append(now)
         if passed_s < SHORTEST_S:
             return silent
@@ -132,25 +136,27 @@ class OtherPrograms(object):
         now = processor_seconds()
         if now is None or self._marks[0] is None:
             return
-        passed = [end - start for end, start in zip(now, self._marks[-1])]
-        self._marks = [tuple(map(sum, zip(mark, passed))) for mark in self._marks]
+        last = self._marks[-1]
+        self._marks = [
+            tuple(mark[each] + now[each] - last[each] for each in range(4)) for mark in self._marks
+        ]
 
 
 def charging(folders="/sys/class/power_supply/*"):
     """Whether a laptop runs on mains power, "yes" or "no"; None where nothing tells.
 
-    A computer without a battery runs on mains power, whatever its USB ports say: they tell of what
-    is plugged in. Batteries of mice and the like ("Device") are not the computer's.
+    Where there are only USB ports they tell what is plugged in, not what the computer runs on.
+    Batteries of mice and the like (of a "Device") are not the computer's.
     """
-
-    def is_there(folder, kinds):
-        scope = read_line(os.path.join(folder, "scope"))
-        return read_line(os.path.join(folder, "type")) in kinds and scope != "Device"
-
-    found = glob.glob(folders)
-    if not any(is_there(folder, ("Battery",)) for folder in found):
+    kinds = {folder: read_line(os.path.join(folder, "type")) for folder in glob.glob(folders)}
+    own = [
+        kind
+        for folder, kind in kinds.items()
+        if read_line(os.path.join(folder, "scope")) != "Device"
+    ]
+    if not {"Battery", "Mains"}.intersection(own):
         return None
-    supplies = [folder for folder in found if is_there(folder, ("Mains", "USB"))]
+    supplies = [folder for folder, kind in kinds.items() if kind in ("Mains", "USB")]
     online = [read_line(os.path.join(folder, "online")) for folder in supplies]
     told = [each for each in online if each is not None]
     return None if not told else "no" if set(told) == {"0"} else "yes"
