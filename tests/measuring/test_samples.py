@@ -1,6 +1,7 @@
 """Which visits count: those under good conditions, where there are enough."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -232,11 +233,13 @@ def test_visits_of_a_slow_hour_that_agree_with_each_other_are_not_enough(tmp_pat
     assert choose(visits, found, PLAN).suspect == ()
 
 
-def doubts_of(folder: Path, readings: list[Conditions], limits: Limits = UNLIMITED) -> list[str]:
+def doubts_of(
+    folder: Path, readings: Sequence[Mapping[str, float | str | None]], limits: Limits = UNLIMITED
+) -> list[str]:
     """Of what lies before each reading, in order, the reasons in words."""
     journal = Journal(folder / "journal.jsonl")
     for number, conditions in enumerate(readings):
-        journal.append_reading(Reading(number, conditions))
+        journal.append_reading(Reading(number, dict(conditions)))
     journal.close()
     return ["; ".join(each) for each in Judge.of(journal, limits, "device").doubts[:-1]]
 
