@@ -47,7 +47,9 @@ def test_few_simulated_campaigns_find_full_speed_missing_that_the_one_before_did
     for _ in range(400):
         states, fast = [], bool(rng.random() < fast_s / (fast_s + slow_s))
         while len(states) < 200:
-            states += ["f" if fast else "s"] * max(1, round(rng.exponential((slow_s, fast_s)[fast])))
+            states += ["f" if fast else "s"] * max(
+                1, round(rng.exponential((slow_s, fast_s)[fast]))
+            )
             fast = not fast
         first, later = speeds("".join(states[:45])), speeds("".join(states[150:195]))
         if {"f", "s"} <= set(states[:45]):
