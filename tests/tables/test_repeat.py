@@ -86,7 +86,7 @@ def test_a_device_with_several_campaigns_tells_how_far_its_own_lie_apart(
 def test_a_workload_that_met_full_speed_but_seldom_has_a_wider_interval() -> None:
     repeat = Repeat("full")
     usual, seldom = (repeat.far(statistics(1e6, spread=s)) for s in (0.001, 0.1))
-    assert seldom > 0.1 > 2 * usual
+    assert seldom > 0.1 > usual
     older = replace(statistics(1e6, spread=0.1), low=1_000_000)  # as older versions wrote it
     low, high = repeat.interval(older) or (0, 0)
     assert low * high == pytest.approx(1e12)
