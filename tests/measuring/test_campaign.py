@@ -175,27 +175,27 @@ def _stop(_done: int, _total: int) -> None:
     raise Killed
 
 
-class Hot:
-    """A session on a device that reports a temperature, which this machine cannot."""
+class Telling:
+    """A session on a device that tells what this machine does not, at each reading the next."""
 
-    def __init__(self, session: Session, temperatures_c: Iterator[float]) -> None:
+    def __init__(self, session: Session, name: str, values: Iterator[float | str]) -> None:
         self._session = session
-        self._temperatures_c = temperatures_c
+        self._name, self._values = name, values
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._session, name)
 
     def conditions(self) -> dict[str, float | str | None]:
-        return self._session.conditions() | {"temperature_c": next(self._temperatures_c)}
+        return self._session.conditions() | {self._name: next(self._values)}
 
 
 def test_a_hot_device_is_given_time_to_cool_down(
     session: Session, entries: list[Entry], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rounds, "COOL_DOWN_POLL_S", 0.01)
-    readings = iter([50.0, 50.0, 50.0, 50.0, *[39.0] * 1000])
+    readings = itertools.chain([50.0] * 4, itertools.repeat(39.0))
     todo = replace(work(entries, tmp_path), limits=Limits(max_temperature_c=40))
-    campaign = run_campaign(Hot(session, readings), todo)
+    campaign = run_campaign(Telling(session, "temperature_c", readings), todo)
     assert campaign.facts["conditions_before"]["temperature_c"] == 39
     reasons = " ".join(reason for record in campaign.records for reason in record.suspect)
     assert "hotter" not in reasons
@@ -208,7 +208,7 @@ def test_a_device_that_stays_hot_is_an_error(
     monkeypatch.setattr(rounds, "COOL_DOWN_TIMEOUT_S", 0.05)
     todo = replace(work(entries, tmp_path), limits=Limits(max_temperature_c=40))
     with pytest.raises(DeviceError, match="hotter than 40"):
-        run_campaign(Hot(session, iter([50.0] * 1000)), todo)
+        run_campaign(Telling(session, "temperature_c", itertools.repeat(50.0)), todo)
 
 
 def test_facts_say_how_where_and_under_which_conditions(
@@ -221,24 +221,26 @@ def test_facts_say_how_where_and_under_which_conditions(
     assert 0.9 < facts["wall_over_cpu"] < 100
 
 
-class Unplugged(Hot):
-    """A session of a laptop that runs on its battery from some reading on."""
-
-    def conditions(self) -> dict[str, float | str | None]:
-        return super().conditions() | {"charging": "yes" if next(self._left) else "no"}
-
-    _left = iter([True] * 5 + [False] * 1000)
-
-
 def test_facts_say_what_changed_meanwhile(
     session: Session, entries: list[Entry], tmp_path: Path
 ) -> None:
-    changed = Unplugged(session, itertools.repeat(39.0))
-    facts = run_campaign(changed, work(entries, tmp_path)).facts
+    plugged_in = itertools.chain(["yes"] * 5, itertools.repeat("no"))
+    unplugged = Telling(session, "charging", plugged_in)
+    facts = run_campaign(unplugged, work(entries, tmp_path)).facts
     assert facts["conditions_changed"]["charging"] == ["yes", "no"]
     assert "temperature_c" not in facts["conditions_changed"]
     again = run_campaign(session, work(entries, tmp_path)).facts  # from its journal
     assert again["conditions_changed"] == facts["conditions_changed"]
+
+
+def test_visits_are_judged_while_measuring_as_when_they_are_read_back(
+    session: Session, entries: list[Entry], tmp_path: Path
+) -> None:
+    busy = Telling(session, "other_cpus", itertools.chain([0.0] * 3, itertools.repeat(2.0)))
+    campaign = run_campaign(busy, work(entries, tmp_path))
+    suspects = {reason for record in campaign.records for reason in record.suspect}
+    assert suspects == {"other programs used more than 0.25 processors (3 of 3 visits)"}
+    assert measured(session, entries, tmp_path).records == campaign.records
 
 
 def test_what_an_older_version_finished_stays_finished(
@@ -256,7 +258,9 @@ def test_what_an_older_version_finished_stays_finished(
     plan = replace(PLAN, max_visits=99)
     visits = Visits(entries, plan, Limits(max_temperature_c=40), "thread", journal)
     assert visits.finished
-    assert {record.suspect for record in records_of(visits, campaign.id)} != {()}
+    records = records_of(visits, campaign.id)
+    suspects = {record.suspect for record in records if record.role != "sentinel"}
+    assert suspects == {("too hot (3 of 3 visits)",)}
 
 
 def test_a_table_is_measured_from_all_blocks_anchors_and_holdouts() -> None:
