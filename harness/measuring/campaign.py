@@ -69,8 +69,7 @@ def run_campaign(
     try:
         visits = Visits(work.entries, plan, work.limits, work.clock, journal)
         go_round(session, visits, work.deadline_s, on_plan, on_visit)
-        if visits.finished:
-            sustain(session, visits, work.deadline_s, on_visit)
+        if visits.finished and sustain(session, visits, work.deadline_s, on_visit):
             journal.pack()
     finally:
         journal.close()
@@ -88,7 +87,7 @@ def _facts(
         "started_at": datetime.fromtimestamp(ends_s[0], UTC).isoformat(timespec="seconds"),
         "took_s": round(ends_s[1] - ends_s[0], 1),
         "rounds": visits.rounds_done,
-        "finished": visits.finished,
+        "finished": journal.is_packed,
         "environment": dict(session.environment),
         "conditions_before": _first_told(readings),
         "conditions_after": readings[-1],

@@ -145,6 +145,31 @@ def test_a_budget_ends_a_campaign_with_what_it_has_and_it_can_be_continued(
     assert visits_in(tmp_path)[: len(before)] == before
 
 
+def test_a_budget_that_ends_before_all_is_sustained_leaves_the_rest_to_be_gone_on_with(
+    session: Session, entries: list[Entry], tmp_path: Path
+) -> None:
+    networks = [replace(entry, role="holdout") for entry in entries[1:4]]
+    plan = replace(PLAN, sustain_s=0.2)
+    todo = work([entries[0], *networks], tmp_path, plan)
+    deadline_s = time.monotonic() + 5
+
+    def on_visit(_done: int, total: int) -> None:
+        if total == len(networks):  # the first of them was run for long
+            time.sleep(max(0.0, deadline_s - time.monotonic()))
+
+    cut = run_campaign(session, replace(todo, deadline_s=deadline_s), on_visit=on_visit)
+    assert cut.facts["rounds"] == PLAN.min_visits
+    assert not cut.facts["finished"]
+    begun = visits_in(tmp_path)
+    whole = run_campaign(session, todo)
+    assert whole.id == cut.id
+    assert whole.facts["finished"]
+    assert visits_in(tmp_path) == begun, "nothing was visited again"
+    (path,) = tmp_path.iterdir()
+    journal = Journal(path.with_name(path.name.removesuffix(".gz")))
+    assert sorted(journal.sustained) == [1, 2, 3]
+
+
 def test_a_budget_that_suffices_for_nothing_is_refused(
     session: Session, entries: list[Entry], tmp_path: Path
 ) -> None:
