@@ -17,7 +17,7 @@ from harness.measuring.statistics import percentiles, summarise
 from harness.measuring.sustained import sustain
 from harness.progress import Progress, silent
 from harness.runtimes.session import Session
-from harness.tables.journal import Journal, Sustained, Visit
+from harness.tables.journal import Journal, Visit
 from harness.tables.record import CLOCKS, Record, Statistics, quantity_of
 
 
@@ -140,8 +140,7 @@ def records_of(visits: Visits, campaign: str) -> list[Record]:
                 suspect = (*suspect, "takes no more than idling does")
             statistics = _statistics(chosen.visits, clock)
             if clock == "wall":
-                lasting = visits.journal.sustained.get(index)
-                statistics = _as_seen(statistics, visits.by_entry[index], lasting)
+                statistics = _as_seen(statistics, visits, index)
             records.append(
                 Record(
                     role=entry.role,
@@ -163,16 +162,16 @@ def _statistics(visits: Sequence[Visit], clock: str) -> Statistics:
     return summarise(samples(visits, clock), clock, sum(runs) or None, max(memory_mb, default=None))
 
 
-def _as_seen(
-    statistics: Statistics, visits: Sequence[Visit], lasting: Sustained | None
-) -> Statistics:
+def _as_seen(statistics: Statistics, visits: Visits, entry: int) -> Statistics:
     """With what users see, who meet good moments and bad: of all visits.
 
     Where a visit tells one time for many runs, nobody knows what share of them kept to which; runs
     back to back that did not become steady tell nothing that lasts.
     """
-    if all(visit.runs is None for visit in visits):
-        statistics = replace(statistics, **percentiles(samples(visits, "wall")))
+    made, lasting = visits.by_entry[entry], visits.journal.sustained.get(entry)
+    if all(visit.runs is None for visit in made):
+        told = percentiles(samples(made, "wall"), visits.rounds_done)
+        statistics = replace(statistics, **told)
     if lasting is None or not lasting.steady:
         return statistics
     return replace(statistics, sustained=lasting.latency_ns)
