@@ -152,8 +152,9 @@ def carbon(
         str | None,
         typer.Option(
             "--place",
-            help="Where own runs, --hours and the computer at hand are: data-centre (PUE 1.58), "
-            "office (1, also where nobody says) or edge (1, as phones and boards always).",
+            help="Where own runs, --hours, the computer at hand and servers are: data-centre "
+            "(PUE 1.58), office (1, also where nobody says) or edge (1, as phones and boards "
+            "always).",
         ),
     ] = None,
     pue: Annotated[

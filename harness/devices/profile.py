@@ -112,8 +112,13 @@ class Profile(Strict):
 
     @property
     def is_edge(self) -> bool:
-        """Whether it is a phone, a board or an FPGA, and not the computer at hand."""
-        return self.transport != "local"
+        """Whether it is a phone, a board (whose profile says which model) or an FPGA.
+
+        Not the computer at hand, nor a server that is reached by SSH.
+        """
+        return self.transport in ("adb", "none") or (
+            self.transport == "ssh" and bool(self.match.model)
+        )
 
     @property
     def evidence(self) -> str | None:

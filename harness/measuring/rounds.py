@@ -189,8 +189,7 @@ def _visit(session: Session, visits: Visits, entry: int, number: int) -> None:
         samples.runs,
         samples.memory_mb,
     )
-    visits.journal.append(visit)
-    visits.by_entry[entry].append(visit)
+    visits.by_entry[entry].append(visits.journal.append(visit))
 
 
 def _check_time(visits: Visits, deadline_s: float | None) -> None:

@@ -118,7 +118,7 @@ def describe_runs(found: dict[str, Account]) -> Iterator[str]:
 
 
 def is_edge(job: Run, device: str) -> bool:
-    """Whether it is a phone, a board or an FPGA, by its profile where that is still there."""
+    """Whether nothing around it is run for it, by its profile where that is still there."""
     root = job.workspace.root
     return device in profile_paths(root) and load_profile(device, root).is_edge
 

@@ -256,15 +256,21 @@ def fit_accuracy(
 
 
 def find_judges(job: Run, predictor: AccuracyPredictor) -> Genomes:
-    """Networks of two fronts that differ much, as those of devices do: by MACs, by parameters."""
+    """Networks of two fronts that differ much, as those of devices do: by MACs, by parameters.
+
+    None of them was evaluated before: in a small space a search finds some that were fitted to.
+    """
     space, found = job.space, []
+    known = set(_by_genome(job, job.evaluated))
     tables = [CostTable.of(space, of) for of in (lambda b: b.macs, lambda b: b.params)]
     with job.console.step("find networks to judge the predictor") as progress:
         for number, table in enumerate(tables, start=1):
             cost = Cost("cost", "", table.total, *table.cheapest())
             objectives = Objectives(space, predictor.accuracy, cost)
             front = search_front(objectives, FOUND_EVALUATIONS, [job.seed, number])
-            found.append(front.genomes[spread(front.cost[:, None], JUDGES)])
+            new = np.array([tuple(genome) not in known for genome in front.genomes])
+            chosen = spread(front.cost[new, None], JUDGES)
+            found.append(front.genomes[new][chosen])
             progress(number, len(tables))
     return np.unique(np.concatenate(found), axis=0)
 

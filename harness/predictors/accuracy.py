@@ -142,7 +142,8 @@ def fit(
     import torch
     from torch import nn
 
-    judges, trained = _split(len(genomes), seed)
+    judges = held_out(genomes, seed)
+    trained = np.flatnonzero(~judges)
     features = torch.from_numpy(one_hot(space, genomes))
     targets = torch.tensor(accuracies / 100, dtype=torch.float32)[:, None]
     sizes = (features.shape[1], *HIDDEN, 1)
@@ -173,20 +174,20 @@ def fit(
         median_error=float(np.median(np.abs(errors))),
         spearman=spearman(predicted, accuracies[judges]),
         trained_on=len(trained),
-        held_out=len(judges),
+        held_out=int(judges.sum()),
     )
     judged = Judges.random(predicted, accuracies[judges])
     return AccuracyPredictor(space, weights, biases, quality, judged)
 
 
-def held_out(count: int, seed: int) -> npt.NDArray[np.int64]:
-    """Which of `count` evaluated sub-networks judge a predictor, and were not fitted to."""
-    return _split(count, seed)[0]
+def held_out(genomes: Genomes, seed: int) -> npt.NDArray[np.bool_]:
+    """Which of the evaluated sub-networks judge a predictor, and were not fitted to, [n].
 
-
-def _split(count: int, seed: int) -> list[npt.NDArray[np.int64]]:
-    order = np.random.default_rng(seed).permutation(count)
-    return np.split(order, [round(count * HELD_OUT)])
+    Whatever their order; a network that is there twice, as in small spaces, is on one side.
+    """
+    networks, network = np.unique(genomes, axis=0, return_inverse=True)
+    order = np.random.default_rng(seed).permutation(len(networks))
+    return np.isin(network.ravel(), order[: round(len(networks) * HELD_OUT)])
 
 
 def forward(

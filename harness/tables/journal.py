@@ -106,10 +106,12 @@ class Journal:
         self._append({"sustained": asdict(sustained)})
         self.sustained[sustained.entry] = sustained
 
-    def append(self, visit: Visit) -> None:
+    def append(self, visit: Visit) -> Visit:
+        """The visit as it is read back: it knows the readings before it."""
         more = [] if visit.runs is None else [visit.runs, visit.memory_mb]
         self._append([visit.entry, visit.round, visit.at_ns, dict(visit.values), *more])
         self.visits.append(replace(visit, readings_before=len(self.readings)))
+        return self.visits[-1]
 
     def _append(self, line: object) -> None:
         assert self._log is not None, f"{self.path} is packed"
