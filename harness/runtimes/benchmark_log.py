@@ -40,6 +40,7 @@ _OP_ROW = re.compile(
 )
 WHOLE_PERCENT = 99.9  # what the rows of a whole table sum up to, but for rounding
 _OF_LOADING, _OF_RUNS = "for Benchmark Initialization", "for Regular Benchmark Runs"
+_DROPPED = "Dropping ProfileBuffer event"
 _IN_A_DELEGATE = "DelegateOpInvoke"  # in TensorFlow 2.3; the delegate's row has its time, too
 
 
@@ -85,7 +86,8 @@ def parse_log(text: str, delegate: str | None = None) -> BenchmarkLog:
     timed = parts[1] if len(parts) == 2 else ""
     statistic, init, memory = (each.search(timed) for each in (_STAT, _INIT, _MEMORY))
     if statistic is None or init is None:
-        raise TargetFailed(f"benchmark_model failed: {reason_in(text)}")
+        reason = reason_in(text) or "it ended before its results"
+        raise TargetFailed(f"benchmark_model failed: {reason}")
     try:
         return _result(statistic, init.group(1), memory.group(1) if memory else "0")
     except (KeyError, ValueError) as error:
@@ -97,14 +99,14 @@ def _lines(text: str) -> list[str]:
 
 
 def reason_in(text: str) -> str:
-    """Why it failed: the first errors in its output."""
+    """Why it failed: the first errors in its output; nothing where there are none."""
     errors: list[str] = []
     for line in map(str.strip, _lines(text)):
         if found := _ERROR.match(line):
             errors.append((found["marked"] or found[0]).strip())
         elif errors and errors[-1].endswith(":"):  # what a delegate does not take comes in a line
             errors[-1] += f" {line}"
-    return f"{' | '.join(errors[:MOST_ERRORS]) or 'it ended before its results':.300}"
+    return f"{' | '.join(errors[:MOST_ERRORS]):.300}"
 
 
 def _result(statistic: re.Match[str], init: str, memory: str) -> BenchmarkLog:
@@ -163,6 +165,11 @@ def parse_ops(text: str) -> Sequence[OpTime]:
     Raises:
         TargetFailed: the output has no such profile, or not all of it.
     """
+    if _DROPPED in text:
+        raise TargetFailed(
+            "benchmark_model's profile of operators has no room for all of them: set extra_args = "
+            '["--max_profiling_buffer_entries=65536"] under [benchmark_model] in the profile'
+        )
     _, told, of_runs = text.partition(_OF_RUNS)
     if not told and _OF_LOADING in text:
         raise TargetFailed("benchmark_model printed no profile of operators, only that of loading")

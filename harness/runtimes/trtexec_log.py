@@ -17,6 +17,7 @@ from harness.runtimes.session import OpTime
 LONGEST_LINE, MOST_LINES = 2_000, 100_000  # what is longer is none of its results
 LONGEST_MS = 1e9  # a number that is larger is no time
 NO_CUDA_GRAPH = "flag has been ignored"  # the rest of it differs
+AT_ONCE = "auxiliary streams"  # layers that run beside each other; their times overlap
 NOT_SAVED = "Saving engine to file failed"
 _LEVEL = re.compile(r"^\s*(?:\[[^\]]*\] )?\[(?P<level>[IWEFV])\] ?(?P<text>.*)$")
 _VERSION = re.compile(r"TensorRT\.trtexec \[TensorRT v(\d{4,6})\]")

@@ -6,55 +6,17 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
 from harness.runtimes import board, onnxruntime
 from harness.runtimes.session import ProfilingSession, RuntimeOptions
 from harness.transports.local import LocalTransport
+from tests.loops import loop_model
 
 AGENT = Path(board.__file__).parent / "agent"
 sys.path.insert(0, str(AGENT))  # as on the target
 onnx_profile: Any = import_module("onnx_profile")
 sys.path.remove(str(AGENT))
-
-
-def loop_model(path: Path, steps: int, width: int) -> Path:
-    """`steps` multiplications by a matrix, one after the other, in a loop."""
-    weights = np.full((width, width), 1 / width, np.float32)
-    state = [TensorProto.FLOAT, [width, width]]
-    body = helper.make_graph(
-        [
-            helper.make_node("Identity", ["go_on"], ["goes_on"]),
-            helper.make_node("MatMul", ["before", "weights"], ["after"]),
-        ],
-        "body",
-        [
-            helper.make_tensor_value_info("step", TensorProto.INT64, []),
-            helper.make_tensor_value_info("go_on", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("before", *state),
-        ],
-        [
-            helper.make_tensor_value_info("goes_on", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("after", *state),
-        ],
-    )
-    graph = helper.make_graph(
-        [helper.make_node("Loop", ["steps", "always", "x"], ["y"], body=body)],
-        "looping",
-        [helper.make_tensor_value_info("x", *state)],
-        [helper.make_tensor_value_info("y", *state)],
-        [
-            numpy_helper.from_array(np.array(steps, np.int64), "steps"),
-            numpy_helper.from_array(np.array(True), "always"),
-            numpy_helper.from_array(weights, "weights"),
-        ],
-    )
-    opset = helper.make_opsetid("", 17)
-    onnx.save(helper.make_model(graph, ir_version=8, opset_imports=[opset]), path)
-    return path
 
 
 def test_a_loop_keeps_what_is_its_own(tmp_path: Path) -> None:
