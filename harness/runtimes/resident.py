@@ -20,6 +20,7 @@ import numpy.typing as npt
 from harness.errors import DeviceError, TargetFailed, TargetLost, TargetStalled
 from harness.files import replace_atomically
 from harness.progress import Progress, silent
+from harness.runtimes import model_files
 from harness.runtimes.board import is_board, read_conditions, read_facts
 from harness.runtimes.conversion.cache import LAYERS, Converter, cache_folder, convert_all, named
 from harness.runtimes.session import (
@@ -132,9 +133,9 @@ class ResidentSession:
 
     def profile_ops(self, workload: Workload) -> Sequence[OpTime]:
         fitting = int(PROFILED_S * 1e9 / self.load(workload))
-        request = {"op": "profile", "runs": max(1, min(PROFILED_RUNS, fitting))}
+        runs = max(1, min(PROFILED_RUNS, fitting))
         # Some runtimes load the network once more.
-        answer = self._ask_about(workload, request, request["runs"], LOAD_S)
+        answer = self._ask_about(workload, {"op": "profile", "runs": runs}, runs, LOAD_S)
         return [OpTime(*op) for op in answer["ops"]]
 
     def infer(self, workload: Workload, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -306,7 +307,7 @@ def model_file_session(
 
     def specify(workload: Workload) -> dict[str, Any]:
         if isinstance(workload, Path) and given(workload):
-            return {"model": str(transport.push(workload))}
+            return {"model": str(model_files.push(transport, workload))}
         convert_all(converter, [workload])
         return {"model": str(transport.push(converter.path(workload)))}
 

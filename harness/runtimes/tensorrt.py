@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from harness.errors import DeviceFull, TargetFailed, TargetStalled
 from harness.progress import Progress, silent
-from harness.runtimes import onnxruntime
+from harness.runtimes import model_files, onnxruntime
 from harness.runtimes.board import read_facts as board_facts
 from harness.runtimes.conversion.cache import convert_all, converted, named
 from harness.runtimes.conversion.onnx import OPSET, OnnxConverter
@@ -46,7 +46,7 @@ from harness.runtimes.trtexec_log import (
     parse_times,
 )
 from harness.transports.local import LocalTransport
-from harness.transports.transport import Finished, Transport
+from harness.transports.transport import Finished, ResidentTransport, Transport
 
 # To start takes a second or more, a run of a block next to nothing, one of a large network seconds.
 FEWEST_RUNS, LONGEST_S = 10, 30.0
@@ -95,7 +95,7 @@ class Engine:
     shapes: tuple[str, ...]  # the flag that fixes open sizes, where there are any
 
 
-def open_session(transport: Transport, options: RuntimeOptions) -> "TensorrtSession":
+def open_session(transport: ResidentTransport, options: RuntimeOptions) -> "TensorrtSession":
     """Find the board's trtexec.
 
     Raises:
@@ -114,7 +114,7 @@ class TensorrtSession:
     resident = False
     visit_cost_ns = 2_000_000_000  # until the first visit
 
-    def __init__(self, transport: Transport, options: RuntimeOptions) -> None:
+    def __init__(self, transport: ResidentTransport, options: RuntimeOptions) -> None:
         self._transport = transport
         self._options = options
         self._trtexec = options.tensorrt.trtexec
@@ -264,7 +264,7 @@ class TensorrtSession:
         """By all that decides an engine, which TensorRT chooses by timing parts of it there."""
         facts = ("tensorrt", "trtexec_sha256", "model", "gpu", "power_mode")
         decides = {
-            "onnx": hashlib.sha256(model.read_bytes()).hexdigest(),
+            "onnx": model_files.digest(model),
             "flags": list(flags),
             "target": [self.environment.get(fact, "") for fact in facts],
         }
@@ -274,7 +274,7 @@ class TensorrtSession:
         return self._run(["test", "-s", engine.path]).status == 0
 
     def _build(self, workload: Workload, model: Path, flags: Sequence[str], engine: Engine) -> None:
-        onnx = self._transport.push(model)
+        onnx = model_files.push(self._transport, model)
         argv = [self._trtexec, f"--onnx={onnx}", *flags]
         finished = self._run(["sh", "-c", BUILD, "sh", engine.path, *argv], BUILD_S)
         log = parse_log(_output(finished))
