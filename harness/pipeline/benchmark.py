@@ -98,6 +98,8 @@ def benchmark(job: Run, device: Device, model: Path) -> dict[str, Any]:
         digest = model_files.digest(model)
     except OSError as error:
         raise FileFormatError(f"cannot read {model}: {error.strerror}") from error
+    if model.suffix == ".pt":
+        check_network(model)
     # A link is not followed: weights beside the file may not be beside what it points to.
     entries = [sentinel(DIGITS), Entry("network", model.absolute(), ()), *references()]
     with device.open() as session, job.console.step(f"time {model.name}") as progress:
@@ -117,6 +119,17 @@ def benchmark(job: Run, device: Device, model: Path) -> dict[str, Any]:
             campaign = run_campaign(session, todo, fresh=True, on_visit=progress)
     timed = [record for record in campaign.records if record.role == "network"]
     return result_of({"name": model.name, "sha256": digest}, device.name, identity, campaign, timed)
+
+
+def check_network(path: Path) -> None:
+    """Whether it is a network file, before anything is converted.
+
+    Raises:
+        CheckpointError: it is none, perhaps another tool's.
+    """
+    from harness.networks.file import NetworkFile
+
+    NetworkFile.load(path)
 
 
 def result_of(
