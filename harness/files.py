@@ -123,5 +123,5 @@ def read_lines(path: Path) -> Iterator[tuple[int, Any]]:
             yield number, json.loads(line)
         except ValueError as error:
             raise FileFormatError(
-                f"{path}:{number}: not a JSON line; restore the file or delete it"
+                f"{path}:{number}: not a JSON line; restore the file, or move it away"
             ) from error

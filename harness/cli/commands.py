@@ -168,7 +168,7 @@ def benchmark(
     if output is not None:
         write_json(output, result)
     if ops:
-        for each in step.profile_ops(chosen, model.resolve()):
+        for each in step.profile_ops(chosen, model.absolute()):
             terminal().say(f"{each.op:<28} {each.count:>4}  {each.mean_ms:10.4f} ms")
     if old is not None:
         compared = step.compare(old, result, at or "full")

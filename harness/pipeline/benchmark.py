@@ -1,6 +1,5 @@
 """`harness benchmark`: one model file of the user's, timed with the same care as a table."""
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from harness.measuring.campaign import Campaign, Work, run_campaign
 from harness.measuring.plan import Entry, Plan, sentinel
 from harness.measuring.simulation import simulate
 from harness.pipeline.job import Run
+from harness.runtimes import model_files
 from harness.runtimes.dpu.session import SimulatedSession
 from harness.runtimes.session import OpTime, ProfilingSession, Workload
 from harness.spaces.digits import DIGITS
@@ -95,11 +95,13 @@ def benchmark(job: Run, device: Device, model: Path) -> dict[str, Any]:
         theirs = "" if wanted == ".pt" else f"{wanted} and "
         raise UsageError(f"{device.name} runs {theirs}network files (.pt), not {model.name}")
     try:
-        content = model.read_bytes()
+        digest = model_files.digest(model)
     except OSError as error:
         raise FileFormatError(f"cannot read {model}: {error.strerror}") from error
-    digest = hashlib.sha256(content).hexdigest()
-    entries = [sentinel(DIGITS), Entry("network", model.resolve(), ()), *references()]
+    if model.suffix == ".pt":
+        check_network(model)
+    # A link is not followed: weights beside the file may not be beside what it points to.
+    entries = [sentinel(DIGITS), Entry("network", model.absolute(), ()), *references()]
     with device.open() as session, job.console.step(f"time {model.name}") as progress:
         identity = device.identity(session)
         todo = Work(
@@ -117,6 +119,17 @@ def benchmark(job: Run, device: Device, model: Path) -> dict[str, Any]:
             campaign = run_campaign(session, todo, fresh=True, on_visit=progress)
     timed = [record for record in campaign.records if record.role == "network"]
     return result_of({"name": model.name, "sha256": digest}, device.name, identity, campaign, timed)
+
+
+def check_network(path: Path) -> None:
+    """Whether it is a network file, before anything is converted.
+
+    Raises:
+        CheckpointError: it is none, perhaps another tool's.
+    """
+    from harness.networks.file import NetworkFile
+
+    NetworkFile.load(path)
 
 
 def result_of(

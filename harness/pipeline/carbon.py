@@ -101,7 +101,7 @@ def _accounts(root: Path, runs: str, assumed_w: float | None, place: Place) -> d
     for path in sorted((root / "runs").glob(f"{runs}/emissions.rank-*.json")):
         found = files.read_json(path)
         if not isinstance(found, list):
-            raise FileFormatError(f"{path} is no record of emissions; delete it")
+            raise FileFormatError(f"{path} is no record of emissions; move it away")
         sessions.setdefault(path.parent.name, []).extend(found)
     try:
         return {name: account(found, assumed_w, place) for name, found in sessions.items()}

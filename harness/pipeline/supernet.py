@@ -219,7 +219,9 @@ def _read(job: Run, path: Path) -> tuple[Genomes, npt.NDArray[np.float64]]:
         accuracies = np.array([line["accuracy"] for line in lines], dtype=float)
         return rows.reshape(len(lines), len(job.space.genes)), accuracies
     except (KeyError, TypeError, ValueError) as error:
-        raise FileFormatError(f"{path} is broken: {error!r}; delete it") from error
+        raise FileFormatError(
+            f"{path} is broken: {error!r}; restore it, or move it away"
+        ) from error
 
 
 def fit_accuracy(

@@ -121,7 +121,7 @@ class AccuracyPredictor:
                 )
         except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise CheckpointError(
-                f"cannot read {path}: {error}; delete it to have it made again"
+                f"cannot read {path}: {error}; restore it, or move it away"
             ) from error
 
 

@@ -86,7 +86,7 @@ class Journal:
                 yield replace(visit, readings_before=len(self.readings))
             except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
                 raise TableError(
-                    f"{self.path}:{number}: not a visit; delete the file to measure again"
+                    f"{self.path}:{number}: not a visit; move the file away to measure again"
                 ) from error
 
     @property

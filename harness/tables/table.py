@@ -100,15 +100,15 @@ class Table:
                     records.append(table._checked(Record.from_json(value), seen))
             except (ValueError, TableError) as error:
                 raise TableError(
-                    f"{name}:{number}: {error}; restore the file, or delete it and measure again"
+                    f"{name}:{number}: {error}; restore the file, or move it away and measure again"
                 ) from error
         if not lines:
-            raise TableError(f"{name} is empty; delete it and measure again")
+            raise TableError(f"{name} is empty; move it away and measure again")
         whole = json.loads(lines[0]).get("records", len(records))  # older tables do not tell
         if whole != len(records):
             raise TableError(
-                f"{name} has {len(records)} of its {whole} records; restore the file, or delete it "
-                "and measure again"
+                f"{name} has {len(records)} of its {whole} records; restore the file, or move it "
+                "away and measure again"
             )
         return replace(table, records=tuple(records))
 

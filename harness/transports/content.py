@@ -14,7 +14,8 @@ def digest(local: Path) -> str:
 
 @cache
 def _digest(local: Path, _mtime_ns: int, _size: int) -> str:
-    return hashlib.sha256(local.read_bytes()).hexdigest()
+    with local.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def name_by_content(local: Path) -> str:

@@ -8,6 +8,7 @@ import numpy
 import onnxruntime
 
 from inputs import fixed_shape, random_input
+from onnx_profile import times_of_operators
 from timing import CpuRuntime
 
 
@@ -43,13 +44,7 @@ class OnnxRuntime(CpuRuntime):
                 run()
             with open(session.end_profiling()) as file:
                 events = json.load(file)
-        ops = {}
-        for event in events:
-            name = event.get("args", {}).get("op_name")
-            if event.get("cat") == "Node" and name and event["name"].endswith("_kernel_time"):
-                count, ns = ops.get(name, (0, 0))
-                ops[name] = count + 1, ns + event["dur"] * 1e3
-        return [[name, count // runs, ns / runs / 1e6] for name, (count, ns) in ops.items()]
+        return times_of_operators(events)
 
     def feed(self, session, request):
         feed = {}

@@ -1,6 +1,6 @@
 """A Linux board as a device: commands, resident programs, and files that are sent only once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -58,6 +58,11 @@ class SshTransport:
 
     def push(self, local: Path) -> PurePosixPath:
         return self._persistence.do(lambda link: link.folder.send(local), stalls_are_losses=True)
+
+    def push_with(self, local: Path, beside: Mapping[str, Path]) -> PurePosixPath:
+        return self._persistence.do(
+            lambda link: link.folder.send_with(local, beside), stalls_are_losses=True
+        )
 
     def free_mb(self) -> float:
         """Room for our files."""
