@@ -61,9 +61,16 @@ def start_server() -> None:
         return
     try:
         command = [adbutils.adb_path(), "start-server"]
-        subprocess.run(command, capture_output=True, check=True, timeout=START_TIMEOUT_S)
+        ended = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=START_TIMEOUT_S
+        )
     except (adbutils.AdbError, OSError, subprocess.SubprocessError) as error:
         raise DeviceOffline(f"no adb server runs, and none can be started: {error}") from error
+    if ended.returncode:
+        said = f"{ended.stdout}{ended.stderr}"  # versions differ in where they complain
+        raise DeviceOffline(
+            f"no adb server runs, and `{' '.join(command)}` ended with {ended.returncode}: {said}"
+        )
 
 
 def ask_server(*requests: str, timeout_s: float) -> socket.socket:
