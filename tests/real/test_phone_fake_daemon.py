@@ -95,7 +95,8 @@ def adb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GooglesAdb]:
     adb = unpacked("adb")
     log = home / "server.log"
     with log.open("wb") as output:
-        server = subprocess.Popen([*adb, "nodaemon", "server"], env=environment, stdout=output, stderr=output)
+        command = [*adb, "nodaemon", "server"]
+        server = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
     try:
         wait_for(lambda: listens(port), log.read_text)
         yield GooglesAdb(adb, environment, home / ".android" / "adbkey.pub")
