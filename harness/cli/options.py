@@ -144,10 +144,22 @@ def job_of_front(device: str, space: str, root: Path) -> "Run":
     )
 
 
-def check_known(device: str, job: "Run") -> None:
-    """Raises ProfileError, naming the nearest, for what is neither a device nor has a table."""
-    if not job.workspace.table(device, job.space.name).exists():
-        devices_named([device], job.workspace.root)
+def known_device(device: str, space: str, root: Path) -> str:
+    """The full name of a device of the catalogue, or of one that only has a table, as imported.
+
+    Raises ProfileError, naming the nearest, where it is neither.
+    """
+    from harness.devices.profile import device_names, full_name
+    from harness.errors import ProfileError
+    from harness.hints import nearest
+    from harness.spaces.catalogue import find_space
+    from harness.workspace import Workspace
+
+    name = full_name(device, root)
+    known = {*device_names(root), *Workspace(root).devices(find_space(space).name)}
+    if name not in known:
+        raise ProfileError(f"no device called {device!r}; {nearest(device, sorted(known))}")
+    return name
 
 
 def devices_named(

@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from harness import __version__
 from harness.deploy.front import Front, Point, float_accuracies, seen_ms
-from harness.devices.profile import load_profile, profile_paths
+from harness.devices.profile import full_name, load_profile, profile_paths
 from harness.errors import UsageError
+from harness.hints import nearest
 from harness.pipeline.first_look import latency_of
 from harness.pipeline.job import Run
 from harness.pipeline.supernet import read_evaluated
@@ -218,7 +219,7 @@ def _cost(job: Run, twins: _Twins, name: str) -> Cost:
     if name == "memory":
         peaks = CostTable.of(space, lambda b: 4 * b.peak_activations / 1e6, peak=True)
         return _summed(peaks, "peak of activations", "MB")
-    device, _, quantity = where = _table_of(name, twins.table.device, space.name)
+    device, _, quantity = where = _table_of(job, name, twins.table.device)
     if (device, quantity) == (twins.table.device, "latency"):
         predictor = twins.latency
     else:
@@ -229,9 +230,11 @@ def _cost(job: Run, twins: _Twins, name: str) -> Cost:
                 f"`harness measure --energy --device {device} --space {space.name}` measures them"
             )
         if not path.exists():
+            others = ("macs", "params", "memory", "energy", "DEVICE.energy")
+            hint = nearest(name, (*others, *job.workspace.devices(space.name)))
             raise UsageError(
-                f"{name!r} is no device with a table of {space.name} (no {path}), and none of "
-                "macs, params, memory, energy, DEVICE.energy"
+                f"{name!r} is no device with a table of {space.name} (no {path}), nor another "
+                f"cost; {hint}"
             )
         predictor = latency_of(job, Table.load(path))
     unit = "ms" if quantity == "latency" else "mJ"
@@ -239,12 +242,13 @@ def _cost(job: Run, twins: _Twins, name: str) -> Cost:
     return Cost(f"{quantity} on {device}", unit, predictor.predict, *least, predictor.statements)
 
 
-def _table_of(name: str, searched: str, space: str) -> tuple[str, str, str]:
+def _table_of(job: Run, name: str, searched: str) -> tuple[str, str, str]:
     """The table of `pixel-1`, of `jetson-tx2.energy`, or of the searched device's `energy`."""
+    space = job.space.name
     if name == "energy":
         return searched, space, "energy"
     device, _, quantity = name.partition(".")
-    return device, space, quantity or "latency"
+    return full_name(device, job.workspace.root), space, quantity or "latency"
 
 
 def _summed(costs: CostTable, name: str, unit: str) -> Cost:
@@ -308,7 +312,7 @@ def _latencies(job: Run, table: Table, question: Question) -> dict[str, str]:
     genomes = sample(job.space, _TELLING, np.random.default_rng(_CLOUD_SEED))
     told = {}
     for name in sorted(names):
-        path = job.workspace.table(*_table_of(name, table.device, job.space.name))
+        path = job.workspace.table(*_table_of(job, name, table.device))
         if path.exists():
             latency_ms = latency_of(job, Table.load(path)).predict(genomes)
             told[name] = hashlib.sha256(latency_ms.tobytes()).hexdigest()

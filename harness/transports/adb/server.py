@@ -20,6 +20,7 @@ from harness.errors import (
     TargetFailed,
     TargetLost,
 )
+from harness.hints import install
 from harness.transports.adb.direct import NO_DIALOG
 from harness.transports.adb.link import Attached
 from harness.transports.adb.sockets import receive_exactly, receive_some, send_all
@@ -119,7 +120,7 @@ class ServerBackend:
     def __init__(self) -> None:
         """Raises MissingExtra where adbutils is not installed."""
         if find_spec("adbutils") is None:
-            raise MissingExtra("phones through the adb server: pip install '.[android]'")
+            raise MissingExtra(f"phones through the adb server: {install('android')}")
 
     def attached(self) -> Sequence[Attached]:
         rows = [line.split("\t", 1) for line in _answer("host:devices").splitlines()]
