@@ -24,7 +24,11 @@ SpaceName = Annotated[
     str, typer.Option("--space", help="Family of networks; your own as package.module:SPACE.")
 ]
 Resolutions = Annotated[
-    str | None, typer.Option(help="Image sizes, such as 160,192,224 (default: all of the space).")
+    str | None,
+    typer.Option(
+        help="Image sizes, such as 160,192,224 (default: all of the space); of released families "
+        "also others."
+    ),
 ]
 Quick = Annotated[bool, typer.Option("--quick", help="A first look in two minutes.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Start over instead of going on.")]
@@ -105,6 +109,8 @@ def job_for(
     from harness.workspace import Workspace
 
     chosen = part_of(find_space(space), resolutions)
+    if chosen.about_resolutions and training is None:  # who trains, trains at these
+        terminal().say(chosen.about_resolutions)
     effort = QUICK if quick else FULL
     return Run(
         Workspace(root),
