@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.group import Commands
 from harness.cli.options import (
     CPU,
     HERE,
@@ -24,15 +25,16 @@ from harness.cli.options import (
     Root,
     Seed,
     SpaceName,
-    check_known,
     devices_named,
     job_for,
     job_of_front,
+    known_device,
     terminal,
 )
 from harness.errors import Regression, UsageError
 
 app = typer.Typer(
+    cls=Commands,
     name="harness",
     help="Once-for-all networks on real devices: measure, search, verify, report.",
     epilog="Add --debug to any command for tracebacks. Exit codes: docs/errors.md.",
@@ -221,7 +223,7 @@ def search(
     from harness.tables.statements import check_time
 
     job = job_for(space, root, quick, fresh, seed, distill, resolutions, accuracy=accuracy)
-    check_known(device, job)
+    device = known_device(device, space, root)
     if at is not None and max_latency_ms is None:
         raise UsageError("--at is for --max-latency-ms; a --constraint says it as cpu:30ms@p90")
     limits = [parse_limit(text) for text in constraint]
@@ -279,6 +281,7 @@ def extract(
     """Take one network out of a front, a supernet or a published file, into a network file."""
     from harness import pipeline
 
+    device = known_device(device, space, root)
     asked = pipeline.Asked(network, device, supernet, weights, resolution, data)
     job = (
         job_of_front(device, space, root) if network.startswith("front:") else job_for(space, root)
@@ -315,6 +318,7 @@ def export(
     if at is not None and device is None:
         raise UsageError("--at is for --device: it says which time --max-latency-ms is about")
     check_time(at)
+    device = known_device(device, space, root) if device else None
     job = job_for(space, root) if device is None else job_of_front(device, space, root)
     bundle = Bundle(folder, network, device, max_latency_ms, at, supernet, data)
     terminal().say(step(job, bundle))

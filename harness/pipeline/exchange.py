@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.errors import TableError, UsageError
 from harness.pipeline.job import Run
-from harness.predictors.block_table import BlockTablePredictor
+from harness.predictors.block_table import BlockTablePredictor, resolutions_in
 from harness.spaces.block import Block
 from harness.spaces.cost import CostTable
 from harness.spaces.mobile import MobileSpace
@@ -54,8 +54,9 @@ def export_published(job: Run, device: str, folder: Path) -> list[Path]:
     clock = table.clock
     calibration = calibrate(table, clock)
     times = table.block_values(clock)
-    covered = BlockTablePredictor.from_table(table, job.space, clock).resolutions
-    predictor = BlockTablePredictor.from_table(table, job.space.at(covered), clock)
+    covered = resolutions_in(times.keys(), job.space)
+    whole = job.space.at(covered) if covered else job.space  # which says what is missing
+    predictor = BlockTablePredictor.from_table(table, whole, clock)
     space = predictor.costs.space
     parts = {block: calibration.block_part(block, times[block]) for block in times}
     means = above_zero(space, parts, calibration.offset)

@@ -11,7 +11,7 @@ import numpy as np
 
 from harness import __version__
 from harness.deploy.front import Point
-from harness.devices.profile import load_profile, profile_paths
+from harness.devices.profile import full_name, load_profile, profile_paths
 from harness.errors import UsageError
 from harness.pipeline.first_look import latency_of
 from harness.pipeline.job import Run
@@ -36,12 +36,13 @@ class Question:
     second: str | None = None  # a device or cost, for a front over three objectives
 
 
-def table_of(name: str, searched: str, space: str) -> tuple[str, str, str]:
+def table_of(job: Run, name: str, searched: str) -> tuple[str, str, str]:
     """The table of `pixel-1`, of `jetson-tx2.energy`, or of the searched device's `energy`."""
+    space = job.space.name
     if name == "energy":
         return searched, space, "energy"
     device, _, quantity = name.partition(".")
-    return device, space, quantity or "latency"
+    return full_name(device, job.workspace.root), space, quantity or "latency"
 
 
 def held_by(name: str, known: Statements, at: str | None) -> Statement:
@@ -110,7 +111,7 @@ def latencies(
     archs = {point.arch for point in points}
     told = {}
     for name in sorted(names):
-        path = job.workspace.table(*table_of(name, table.device, job.space.name))
+        path = job.workspace.table(*table_of(job, name, table.device))
         if path.exists():
             predictor = latency_of(job, Table.load(path).unverified(archs))
             digest = hashlib.sha256(predictor.predict(genomes).tobytes())

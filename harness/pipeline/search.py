@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from harness.deploy.front import Front, Point, float_accuracies, seen_ms
 from harness.errors import UsageError
+from harness.hints import nearest
 from harness.pipeline.first_look import latency_of
 from harness.pipeline.job import Run
 from harness.pipeline.question import (
@@ -203,7 +204,7 @@ def _cost(job: Run, twins: _Twins, name: str) -> Cost:
     if name == "memory":
         peaks = CostTable.of(space, lambda b: 4 * b.peak_activations / 1e6, peak=True)
         return _summed(peaks, "peak of activations", "MB")
-    device, _, quantity = where = table_of(name, twins.table.device, space.name)
+    device, _, quantity = where = table_of(job, name, twins.table.device)
     if (device, quantity) == (twins.table.device, "latency"):
         predictor = twins.latency
     else:
@@ -214,9 +215,11 @@ def _cost(job: Run, twins: _Twins, name: str) -> Cost:
                 f"`harness measure --energy --device {device} --space {space.name}` measures them"
             )
         if not path.exists():
+            others = ("macs", "params", "memory", "energy", "DEVICE.energy")
+            hint = nearest(name, (*others, *job.workspace.devices(space.name)))
             raise UsageError(
-                f"{name!r} is no device with a table of {space.name} (no {path}), and none of "
-                "macs, params, memory, energy, DEVICE.energy"
+                f"{name!r} is no device with a table of {space.name} (no {path}), nor another "
+                f"cost; {hint}"
             )
         predictor = latency_of(job, Table.load(path))
     unit = "ms" if quantity == "latency" else "mJ"

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from harness import __version__, files
 from harness.errors import FileFormatError, MissingExtra
 from harness.files import LineLog, read_lines
+from harness.hints import install
 from harness.pipeline.emissions import Account
 from harness.pipeline.job import Run
 from harness.predictors import accuracy
@@ -47,7 +48,7 @@ def train(job: Run, ranks: "Ranks | None" = None) -> "SubnetEvaluator":
     """
     recipe = job.recipe()
     if find_spec("torch") is None:
-        raise MissingExtra("training needs torch: pip install '.[train]'")
+        raise MissingExtra(f"training needs torch: {install('train')}")
     import torch
 
     from harness.training import loop

@@ -6,6 +6,7 @@ Trained with torch; predicting takes numpy alone, so that the search needs no to
 
 import io
 import zipfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -18,7 +19,7 @@ from harness import files
 from harness.errors import CheckpointError
 from harness.predictors.judges import Judges, described
 from harness.spaces.genome import Genomes, one_hot
-from harness.spaces.space import Space
+from harness.spaces.space import Space, numbers
 from harness.tables.end_to_end import spearman
 
 HIDDEN = (400, 400, 400)
@@ -75,6 +76,7 @@ class AccuracyPredictor:
         arrays = {f"weight{i}": weight for i, weight in enumerate(self.weights)}
         arrays |= {f"bias{i}": bias for i, bias in enumerate(self.biases)}
         arrays |= {name: np.array(value) for name, value in asdict(self.quality).items()}
+        arrays["resolutions"] = np.array(self.space.resolutions)
         if self.judges:
             shares, found = np.array(self.judges.shares), np.array(self.judges.found)
             arrays |= {"shares": shares, "found": found}
@@ -104,6 +106,12 @@ class AccuracyPredictor:
                     raise CheckpointError(
                         f"{path} predicts for {space.name} as it was, with other choices"
                     )
+                trained_at = _resolutions(content, space)
+                if trained_at != space.resolutions:
+                    raise CheckpointError(
+                        f"{path} predicts at {numbers(trained_at)} pixels, not at "
+                        f"{numbers(space.resolutions)}"
+                    )
                 return cls(
                     space,
                     tuple(content[f"weight{i}"] for i in layers),
@@ -123,6 +131,15 @@ class AccuracyPredictor:
             raise CheckpointError(
                 f"cannot read {path}: {error}; restore it, or move it away"
             ) from error
+
+
+def _resolutions(content: Mapping[str, Any], space: Space) -> tuple[int, ...]:
+    """Those of the networks that it was trained on; an older file, which does not tell, had none
+    that the space was not released at.
+    """
+    if "resolutions" in content:
+        return tuple(content["resolutions"].tolist())
+    return tuple(r for r in space.resolutions if r not in space.never_released_at)
 
 
 def fit(

@@ -16,7 +16,7 @@ from harness.predictors.judges import Judges
 from harness.predictors.released_accuracy import load_released_accuracy
 from harness.spaces.arch import PARTS, Arch
 from harness.spaces.genome import Genomes, decode, encode
-from harness.spaces.space import Space
+from harness.spaces.space import Space, numbers
 
 Floats = npt.NDArray[np.float64]
 FEWEST = 50  # rows of a CSV
@@ -113,6 +113,12 @@ def read_csv(path: Path, space: Space) -> tuple[Genomes, Floats]:
         raise FileFormatError(f"cannot read {path}: {error}") from error
     if len(archs) < FEWEST:
         raise FileFormatError(f"{path} has {len(archs)} networks; at least {FEWEST} are needed")
+    seen = sorted({arch.resolution for arch in archs})
+    if unseen := [r for r in space.resolutions if r not in seen]:
+        raise FileFormatError(
+            f"{path} tells nothing at {numbers(unseen)} pixels: evaluate networks there, or leave "
+            f"them out by --resolutions {','.join(map(str, seen))}"
+        )
     return encode(space, archs), np.array(accuracies)
 
 

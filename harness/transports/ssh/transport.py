@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from harness.errors import MissingExtra
+from harness.hints import install
 from harness.transports.persistence import Persistence
 from harness.transports.ssh.address import Address
 from harness.transports.ssh.loop import EventLoop
@@ -25,7 +26,7 @@ class SshTransport:
     def __init__(self, address: Address) -> None:
         """Raises DeviceNotFound, DeviceOffline, DeviceUnauthorized, MissingExtra."""
         if find_spec("asyncssh") is None:
-            raise MissingExtra("boards over SSH: pip install '.[ssh]'")
+            raise MissingExtra(f"boards over SSH: {install('ssh')}")
         self._address = address
         self._link: Link | None = None
         self._former: list[str] = []  # tags of links whose programs may still run
