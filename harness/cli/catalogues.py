@@ -11,6 +11,7 @@ from harness.cli.options import (
     FailAbove,
     Root,
     SpaceName,
+    Wait,
     devices_named,
     job_for,
     terminal,
@@ -39,12 +40,13 @@ def devices_list(root: Root = HERE) -> None:
 def devices_check(
     device: Annotated[str, typer.Argument(help="Name of a device.")],
     benchmark_model: BenchmarkModel = None,
+    wait: Wait = False,
     root: Root = HERE,
 ) -> None:
     """Walk the whole way to a device, up to a model that runs there."""
     from harness.pipeline.check import check
 
-    (chosen,) = devices_named([device], root, benchmark_model)
+    (chosen,) = devices_named([device], root, benchmark_model, wait=wait)
     for step, found in check(chosen):
         terminal().say(f"{step:<22} {found}")
     terminal().say(f"ready: harness measure --device {device}")

@@ -24,6 +24,7 @@ from harness.cli.options import (
     Root,
     Seed,
     SpaceName,
+    Wait,
     check_known,
     devices_named,
     job_for,
@@ -54,6 +55,7 @@ def run(
     fresh: Fresh = False,
     seed: Seed = 0,
     distill: Distill = 0.0,
+    wait: Wait = False,
     root: Root = HERE,
 ) -> None:
     """The main job: train, measure, search, verify on the device, report.
@@ -63,7 +65,7 @@ def run(
     from harness import pipeline
 
     job = job_for(space, root, quick, fresh, seed, distill, resolutions, accuracy=accuracy)
-    devices = devices_named(device, root, benchmark_model, images)
+    devices = devices_named(device, root, benchmark_model, images, wait)
     fronts = pipeline.run(job, devices)
     for front in fronts:
         terminal().show_front(front)
@@ -95,6 +97,7 @@ def measure(
     benchmark_model: BenchmarkModel = None,
     quick: Quick = False,
     fresh: Fresh = False,
+    wait: Wait = False,
     root: Root = HERE,
 ) -> None:
     """Measure a device's latency table; goes on where it was stopped."""
@@ -115,7 +118,7 @@ def measure(
         quantity="energy" if energy else "latency",
     )
     step = pipeline.refit if refit else pipeline.refresh if refresh else pipeline.measure
-    chosen = devices_named(device, root, benchmark_model)
+    chosen = devices_named(device, root, benchmark_model, wait=wait)
     if baselines:
         for table in pipeline.on_each(chosen, lambda one: pipeline.measure_baselines(job, one)):
             terminal().say(pipeline.describe_baselines(table))
@@ -145,6 +148,7 @@ def benchmark(
     ] = False,
     benchmark_model: BenchmarkModel = None,
     images: RangeImages = None,
+    wait: Wait = False,
     root: Root = HERE,
 ) -> None:
     """Time a model file of yours, and tell whether it became slower."""
@@ -160,7 +164,7 @@ def benchmark(
     if limit is not None and baseline is None:
         raise UsageError("--fail-above needs a --baseline to compare with")
     old = None if baseline is None else step.load(baseline)
-    (chosen,) = devices_named([device], root, benchmark_model, images)
+    (chosen,) = devices_named([device], root, benchmark_model, images, wait)
     if ops:
         step.check_profiles(chosen)
     result = step.benchmark(job_for("digits", root), chosen, model)
@@ -248,12 +252,13 @@ def verify(
     benchmark_model: BenchmarkModel = None,
     images: RangeImages = None,
     fresh: Fresh = False,
+    wait: Wait = False,
     root: Root = HERE,
 ) -> None:
     """Extract the networks of a front, evaluate and time them on the device."""
     from harness import pipeline
 
-    (chosen,) = devices_named([device], root, benchmark_model, images)
+    (chosen,) = devices_named([device], root, benchmark_model, images, wait)
     job = job_of_front(chosen.name, space, root)
     evaluator = None if job.accuracy else pipeline.train(job)
     terminal().show_front(pipeline.verify(job, chosen, evaluator, again=fresh))

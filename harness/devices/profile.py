@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import ValidationError, model_validator
 
+from harness import files
 from harness.devices.sections import (
     AdbSection,
     BenchmarkModelSection,
@@ -20,7 +21,7 @@ from harness.devices.sections import (
     TensorrtSection,
     TorchSection,
 )
-from harness.errors import ProfileError
+from harness.errors import FileFormatError, ProfileError
 from harness.runtimes.session import DpuOptions
 
 _PACKAGE = Path(__file__).parent
@@ -161,8 +162,9 @@ def full_name(name: str, root: Path) -> str:
         return name
     for each, path in known.items():
         try:
+            files.check_regular(path)
             aliases = tomllib.loads(path.read_text()).get("aliases", ())
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, FileFormatError):
             continue  # whoever asks for it is told
         if isinstance(aliases, list) and name in aliases:
             return each
@@ -172,6 +174,7 @@ def full_name(name: str, root: Path) -> str:
 def _settings(name: str, known: dict[str, Path], heirs: tuple[str, ...]) -> dict[str, Any]:
     """The keys of a profile on top of those that it extends."""
     path = known[name]
+    files.check_regular(path)
     try:
         own = tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

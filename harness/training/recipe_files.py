@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from harness.errors import RecipeError, UsageError
+from harness.files import check_regular
 from harness.spaces.space import Space
 from harness.training.stages import Initialisation, Recipe, Stage
 
@@ -112,6 +113,7 @@ def load_recipe(name_or_path: str) -> RecipeFile:
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
             raise RecipeError(f"no recipe called {name_or_path!r}, nor a .toml file; {hint}")
         path = known[name_or_path]
+    check_regular(path)
     try:
         written = tomllib.loads(path.read_text("utf-8"))
         return RecipeFile.model_validate({"name": path.stem} | written)
