@@ -276,8 +276,8 @@ class TensorrtSession:
     def _export(self, workload: Workload, flag: str, asked: Sequence[str]) -> str:
         """What trtexec exports by `flag` of one invocation."""
         finished = self._call(self._engine(workload), flag, asked)
-        if finished.status and not self._is_there(self._engines[workload]):
-            del self._engines[workload]  # somebody has deleted it
+        if finished.status:  # perhaps the engine was deleted, or cut off
+            self._run(["rm", "-f", self._engines.pop(workload).path])
             finished = self._call(self._engine(workload), flag, asked)
         _, _, exported = finished.text.partition(f"\n{EXPORTED}\n")
         exported, _, watched = exported.partition(f"\n{WATCHED}\n")
