@@ -19,7 +19,7 @@ class Workspace:
         """Raises WorkspaceError now rather than after a minute of work."""
         probe = self.root / "runs" / ".writable"
         files.write_text(probe, "")
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # another run may have been quicker
 
     def table(self, device: str, space: str, quantity: str = "latency") -> Path:
         name = space if quantity == "latency" else f"{space}.{quantity}"

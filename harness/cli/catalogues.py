@@ -12,6 +12,7 @@ from harness.cli.options import (
     FailAbove,
     Root,
     SpaceName,
+    Wait,
     devices_named,
     job_for,
     known_device,
@@ -41,12 +42,13 @@ def devices_list(root: Root = HERE) -> None:
 def devices_check(
     device: Annotated[str, typer.Argument(help="Name of a device.")],
     benchmark_model: BenchmarkModel = None,
+    wait: Wait = False,
     root: Root = HERE,
 ) -> None:
     """Walk the whole way to a device, up to a model that runs there."""
     from harness.pipeline.check import check
 
-    (chosen,) = devices_named([device], root, benchmark_model)
+    (chosen,) = devices_named([device], root, benchmark_model, wait=wait)
     for step, found in check(chosen):
         terminal().say(f"{step:<22} {found}")
     terminal().say(f"ready: harness measure --device {device}")

@@ -25,6 +25,7 @@ from harness.cli.options import (
     Root,
     Seed,
     SpaceName,
+    Wait,
     devices_named,
     job_for,
     job_of_front,
@@ -56,6 +57,7 @@ def run(
     fresh: Fresh = False,
     seed: Seed = 0,
     distill: Distill = 0.0,
+    wait: Wait = False,
     root: Root = HERE,
 ) -> None:
     """The main job: train, measure, search, verify on the device, report.
@@ -65,7 +67,7 @@ def run(
     from harness import pipeline
 
     job = job_for(space, root, quick, fresh, seed, distill, resolutions, accuracy=accuracy)
-    devices = devices_named(device, root, benchmark_model, images)
+    devices = devices_named(device, root, benchmark_model, images, wait)
     fronts = pipeline.run(job, devices)
     for front in fronts:
         terminal().show_front(front)
@@ -97,6 +99,7 @@ def measure(
     benchmark_model: BenchmarkModel = None,
     quick: Quick = False,
     fresh: Fresh = False,
+    wait: Wait = False,
     root: Root = HERE,
 ) -> None:
     """Measure a device's latency table; goes on where it was stopped."""
@@ -117,7 +120,7 @@ def measure(
         quantity="energy" if energy else "latency",
     )
     step = pipeline.refit if refit else pipeline.refresh if refresh else pipeline.measure
-    chosen = devices_named(device, root, benchmark_model)
+    chosen = devices_named(device, root, benchmark_model, wait=wait)
     if baselines:
         for table in pipeline.on_each(chosen, lambda one: pipeline.measure_baselines(job, one)):
             terminal().say(pipeline.describe_baselines(table))
@@ -147,6 +150,7 @@ def benchmark(
     ] = False,
     benchmark_model: BenchmarkModel = None,
     images: RangeImages = None,
+    wait: Wait = False,
     root: Root = HERE,
 ) -> None:
     """Time a model file of yours, and tell whether it became slower."""
@@ -162,7 +166,7 @@ def benchmark(
     if limit is not None and baseline is None:
         raise UsageError("--fail-above needs a --baseline to compare with")
     old = None if baseline is None else step.load(baseline)
-    (chosen,) = devices_named([device], root, benchmark_model, images)
+    (chosen,) = devices_named([device], root, benchmark_model, images, wait)
     if ops:
         step.check_profiles(chosen)
     result = step.benchmark(job_for("digits", root), chosen, model)
@@ -250,12 +254,13 @@ def verify(
     benchmark_model: BenchmarkModel = None,
     images: RangeImages = None,
     fresh: Fresh = False,
+    wait: Wait = False,
     root: Root = HERE,
 ) -> None:
     """Extract the networks of a front, evaluate and time them on the device."""
     from harness import pipeline
 
-    (chosen,) = devices_named([device], root, benchmark_model, images)
+    (chosen,) = devices_named([device], root, benchmark_model, images, wait)
     job = job_of_front(chosen.name, space, root)
     evaluator = None if job.accuracy else pipeline.train(job)
     terminal().show_front(pipeline.verify(job, chosen, evaluator, again=fresh))

@@ -62,6 +62,9 @@ RangeImages = Annotated[
     Path | None,
     typer.Option("--images", help="Folder of images from which int8 ranges are collected."),
 ]
+Wait = Annotated[
+    bool, typer.Option("--wait", help="Where another run uses the device, wait for it to end.")
+]
 Data = Annotated[
     Path | None,
     typer.Option("--data", help="Folder of images: train/CLASS/*.jpg, val/CLASS/*.jpg."),
@@ -173,6 +176,7 @@ def devices_named(
     root: Path,
     benchmark_model: Path | None = None,
     range_images: Path | None = None,
+    wait: bool = False,
 ) -> "list[Device]":
     from harness.devices.device import Device
 
@@ -187,7 +191,7 @@ def devices_named(
         if path and not path.exists():
             raise UsageError(f"there is no {path}")
     return [
-        replace(device, benchmark_model=benchmark_model, range_images=range_images)
+        replace(device, benchmark_model=benchmark_model, range_images=range_images, waits=wait)
         for device in chosen.values()
     ]
 

@@ -14,6 +14,7 @@ from harness.cli.options import (
     DeviceName,
     Root,
     SpaceName,
+    Wait,
     devices_named,
     job_for,
     job_of_front,
@@ -106,6 +107,7 @@ def breakdown(
         bool, typer.Option("--ops", help="By type of operator too, profiled on the device.")
     ] = False,
     benchmark_model: BenchmarkModel = None,
+    wait: Wait = False,
     root: Root = HERE,
 ) -> None:
     """Where the time and energy of a network, or of a request to several, go."""
@@ -115,7 +117,7 @@ def breakdown(
     job = job_for(space, root)
     device = known_device(device, space, root)
     if ops:
-        (chosen,) = devices_named([device], root, benchmark_model)
+        (chosen,) = devices_named([device], root, benchmark_model, wait=wait)
         check_profiles(chosen)
     parts = step.breakdown(job, device, arch)
     for line in step.describe(parts):

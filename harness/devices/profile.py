@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import ValidationError, model_validator
 
+from harness import files
 from harness.devices.sections import (
     AdbSection,
     BenchmarkModelSection,
@@ -19,7 +20,7 @@ from harness.devices.sections import (
     TensorrtSection,
     TorchSection,
 )
-from harness.errors import ProfileError
+from harness.errors import FileFormatError, ProfileError
 from harness.hints import nearest
 from harness.runtimes.session import DpuOptions
 
@@ -174,8 +175,9 @@ def _aliases(known: dict[str, Path]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, path in known.items():
         try:
+            files.check_regular(path)
             aliases = tomllib.loads(path.read_text()).get("aliases", ())
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, FileFormatError):
             continue  # whoever asks for it is told
         if isinstance(aliases, list):
             found = {alias: name for alias in aliases if isinstance(alias, str)} | found
@@ -185,6 +187,7 @@ def _aliases(known: dict[str, Path]) -> dict[str, str]:
 def _settings(name: str, known: dict[str, Path], heirs: tuple[str, ...]) -> dict[str, Any]:
     """The keys of a profile on top of those that it extends."""
     path = known[name]
+    files.check_regular(path)
     try:
         own = tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

@@ -131,6 +131,7 @@ def read_tensors(path: Path, what_to_do: str = "") -> Any:
     Raises:
         CheckpointError: the file is missing, broken, or holds more than tensors and plain values.
     """
+    files.check_regular(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about foreign pickles, which are refused anyway

@@ -94,6 +94,7 @@ def benchmark(job: Run, device: Device, model: Path) -> dict[str, Any]:
     if model.suffix not in (wanted, ".pt"):
         theirs = "" if wanted == ".pt" else f"{wanted} and "
         raise UsageError(f"{device.name} runs {theirs}network files (.pt), not {model.name}")
+    files.check_regular(model)
     try:
         digest = model_files.digest(model)
     except OSError as error:

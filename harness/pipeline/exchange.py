@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from harness import files
 from harness.errors import TableError, UsageError
 from harness.pipeline.job import Run
 from harness.predictors.block_table import BlockTablePredictor, resolutions_in
@@ -35,10 +36,11 @@ def import_published(job: Run, paths: Sequence[Path], device: str, source: str) 
             f"--device {device}: imported tables end in -published, as note10-published"
         )
     path = job.workspace.table(device, job.space.name)
-    if path.exists() and Table.load(path).source is None:
-        raise TableError(f"{path} was measured, not imported; move it away first")
     imported = read_published(paths, job.space, device, source)
-    imported.table.save(path)
+    with files.changing(path):
+        if path.exists() and Table.load(path).source is None:
+            raise TableError(f"{path} was measured, not imported; move it away first")
+        imported.table.save(path)
     return f"{path}: {imported.describe()}"
 
 

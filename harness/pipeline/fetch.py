@@ -45,9 +45,12 @@ def fetch(console: Console, name: str, folder: Path, urls: tuple[str, ...] | Non
         path = folder / url.rsplit("/", 1)[-1]
         if name.startswith("specialized:"):
             path = folder / name.removeprefix("specialized:") / path.name
-        with console.step(f"fetch {path.name}") as progress:
-            part = _download(url, path, progress)
-        console.say(_kept(part, path, folder / CHECKSUMS, url))
+        with files.changing(path):
+            with console.step(f"fetch {path.name}") as progress:
+                part = _download(url, path, progress)
+            with files.changing(folder / CHECKSUMS):
+                said = _kept(part, path, folder / CHECKSUMS, url)
+        console.say(said)
     return f"in {folder}"
 
 

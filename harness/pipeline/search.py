@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from harness import files
 from harness.deploy.front import Front, Point, float_accuracies, seen_ms
 from harness.errors import UsageError
 from harness.hints import nearest
@@ -62,7 +63,11 @@ def search(job: Run, device: str, question: Question | None = None, further: boo
         InfeasibleConstraint: no network meets the limits.
         PredictorError: the source of accuracies gives what is no number.
     """
-    question = question or Question()
+    with files.changing(job.workspace.front(device, job.space.name)):
+        return _search(job, device, question or Question(), further)
+
+
+def _search(job: Run, device: str, question: Question, further: bool) -> Front:
     path = job.workspace.front(device, job.space.name)
     table = Table.load(job.workspace.table(device, job.space.name))
     campaign = table.block_campaign() if table.has_blocks else table.first_look()

@@ -96,6 +96,7 @@ class AccuracyPredictor:
                 f"there is no accuracy predictor {path}; make it with `harness accuracy fit` "
                 "and the same --quick, --seed and --distill"
             )
+        files.check_regular(path)
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
                 if str(content["space"]) != space.name:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import FileFormatError, HarnessError, PredictorError
+from harness.files import check_regular
 from harness.own_code import imported
 from harness.predictors.accuracy import AccuracyPredictor, fit
 from harness.predictors.judges import Judges
@@ -95,6 +96,7 @@ def read_csv(path: Path, space: Space) -> tuple[Genomes, Floats]:
         FileFormatError: a column or row is missing or wrong; the line is named.
     """
     archs, accuracies = [], []
+    check_regular(path)
     try:
         with path.open(newline="") as file:
             reader = csv.DictReader(file)

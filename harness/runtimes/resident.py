@@ -60,7 +60,7 @@ def agent_file() -> Path:
             archive.writestr(ZipInfo(path.name), path.read_bytes())  # no dates in it
     digest = hashlib.sha256(content.getvalue()).hexdigest()
     path = cache_folder() / "agent" / f"{digest[:16]}.pyz"
-    if not path.exists():
+    if not path.exists() or path.read_bytes() != content.getvalue():  # or cut off
         replace_atomically(path, content.getvalue())
     return path
 
@@ -195,11 +195,13 @@ class ResidentSession:
         try:
             answer = self._ask(self._opening, OPEN_S)
         except AgentEnded as error:
+            if self._transport.is_here:
+                raise
             raise TargetFailed(
                 f"no Python on the device that runs our agent (3.6 or newer): {error}; {hint}"
             ) from error
         except TargetFailed as error:
-            if not re.search("ModuleNotFoundError|ImportError", str(error)):
+            if self._transport.is_here or not re.search("ModuleNotFound|ImportError", str(error)):
                 raise
             raise TargetFailed(f"{error}; install it for the device's Python, or {hint}") from error
         if "environment" not in answer:
@@ -289,7 +291,7 @@ class ResidentSession:
         for _ in range(MOST_CHATTER):
             line = self._process.receive(timeout_s)
             if line is None:
-                raise AgentEnded(f"the agent ended: {self._process.stderr_tail()}")
+                raise AgentEnded(f"the agent {self._process.ending()}")
             with suppress(ValueError):
                 answer = json.loads(line)
                 if isinstance(answer, dict):

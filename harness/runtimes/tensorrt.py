@@ -299,8 +299,8 @@ class TensorrtSession:
         limit_s = VISIT_S + PATIENCE * runs_s
         try:
             finished = self._call(self._engine(workload), flag, asked, limit_s)
-            if finished.status and not self._is_there(self._engines[workload]):
-                del self._engines[workload]  # somebody has deleted it
+            if finished.status:  # perhaps the engine was deleted, or cut off
+                self._run(["rm", "-f", self._engines.pop(workload).path])
                 finished = self._call(self._engine(workload), flag, asked, limit_s)
         except TargetStalled as error:
             raise TargetStalled(f"{named(workload)}, {runs} runs in trtexec: {error}") from error

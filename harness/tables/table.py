@@ -72,6 +72,7 @@ class Table:
         """
         if not path.exists():
             raise TableError(f"there is no table {path}; make it with `harness measure`")
+        files.check_regular(path)
         try:
             return cls.parse(path.read_bytes(), str(path))
         except OSError as error:

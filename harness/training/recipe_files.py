@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from harness.errors import RecipeError, UsageError
+from harness.files import check_regular
 from harness.hints import nearest
 from harness.spaces.space import Space
 from harness.training.stages import Initialisation, Recipe, Stage
@@ -111,6 +112,7 @@ def load_recipe(name_or_path: str) -> RecipeFile:
             hint = nearest(name_or_path, known)
             raise RecipeError(f"no recipe called {name_or_path!r}, nor a .toml file; {hint}")
         path = known[name_or_path]
+    check_regular(path)
     try:
         written = tomllib.loads(path.read_text("utf-8"))
         return RecipeFile.model_validate({"name": path.stem} | written)

@@ -319,3 +319,37 @@ def _is_zombie(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:
         return True
+
+
+def agents() -> set[int]:
+    """Child processes of ours."""
+    listed = subprocess.run(
+        ["pgrep", "-P", str(os.getpid())], capture_output=True, text=True, check=False
+    )
+    return {int(pid) for pid in listed.stdout.split()}
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (signal.SIGKILL, r"signal 9 \(SIGKILL, perhaps for lack of memory\)"),
+        (signal.SIGSEGV, r"signal 11 \(SIGSEGV\)"),
+    ],
+)
+def test_an_agent_here_that_a_signal_ends_says_so(number: signal.Signals, told: str) -> None:
+    before = agents()
+    with closing(open_session("onnxruntime", RuntimeOptions())) as session:
+        (agent,) = agents() - before
+        os.kill(agent, number)
+        with pytest.raises(TargetLost, match=told) as caught:
+            session.conditions()
+    assert "[ssh]" not in str(caught.value)
+
+
+def test_an_agent_here_that_a_signal_ends_as_it_starts_says_so() -> None:
+    transport = LocalTransport()
+    transport.python = ("sh", "-c", "kill -9 $$")
+    with pytest.raises(TargetLost, match=r"was ended by signal 9 \(SIGKILL") as caught:
+        ResidentSession(transport, "torch", RuntimeOptions(), lambda _: {})
+    assert "no Python" not in str(caught.value)
+    assert "[ssh]" not in str(caught.value)

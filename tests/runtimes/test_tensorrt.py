@@ -269,7 +269,7 @@ def test_one_that_dies_is_told_with_its_status(tmp_path: Path) -> None:
         session.prepare([FIRST])
 
 
-def test_an_engine_that_somebody_deleted_is_built_again(
+def test_an_engine_that_was_deleted_or_spoilt_is_built_again(
     session: TensorrtSession, tmp_path: Path
 ) -> None:
     session.visit(FIRST, 3)
@@ -277,8 +277,20 @@ def test_an_engine_that_somebody_deleted_is_built_again(
     engine.unlink()
     assert len(session.visit(FIRST, 12).values["device"]) == 12
     engine.write_bytes(b"damaged")
-    with pytest.raises(TargetFailed, match="trtexec could not run it: Engine deserialization"):
+    assert len(session.visit(FIRST, 12).values["device"]) == 12
+    engine.write_bytes(engine.read_bytes()[:3])
+    with closing(opened(OPTIONS)) as another:  # which did not build it
+        assert len(another.visit(FIRST, 12).values["device"]) == 12
+
+
+def test_an_engine_that_cannot_run_is_built_again_once(tmp_path: Path, board: Path) -> None:
+    script = f'case "$*" in *loadEngine*) echo broken >&2; exit 9;; esac; exec "{STAND_IN}" "$@"'
+    with (
+        closing(opened(wrapped(tmp_path, script))) as session,
+        pytest.raises(TargetFailed, match="trtexec could not run it: it ended with status 9"),
+    ):
         session.visit(FIRST, 3)
+    assert len(asked_for(board, "--onnx")) == 2
 
 
 def test_doubtful_times_are_told_once_and_stay_in_the_conditions(

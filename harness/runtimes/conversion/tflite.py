@@ -1,6 +1,5 @@
 """Workloads as .tflite files, channels last, by litert-torch; smaller ones by ai-edge-quantizer."""
 
-import tempfile
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from harness import files
 from harness.errors import ConversionFailed, MissingExtra
 from harness.hints import install
 from harness.runtimes.conversion import images
@@ -114,8 +114,8 @@ def _to_float32(source: "Source", batch: int) -> bytes:
 
     example = torch.zeros(input_shape(source.blocks, batch))
     network = channels_last(source, example)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "model.tflite")
+    with files.scratch() as folder:
+        path = folder / "model.tflite"
         example = example.permute(0, 2, 3, 1).contiguous()
         litert_torch.convert(network, (example,)).export(str(path))
         return path.read_bytes()

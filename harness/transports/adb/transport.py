@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -15,9 +16,11 @@ from harness.errors import (
 )
 from harness.transports.adb.backends import backend_named
 from harness.transports.adb.choice import Phone, Wanted, find_phone
-from harness.transports.adb.shell import run_shell
+from harness.transports.adb.link import Stream
+from harness.transports.adb.shell import run_shell, start_shell
 from harness.transports.adb.sync import pull, push
 from harness.transports.content import digest, name_by_content
+from harness.transports.holding import ANSWER_S, check_held, hold_command
 from harness.transports.persistence import Persistence
 from harness.transports.transport import Finished, Patience
 
@@ -42,6 +45,8 @@ class AdbTransport:
         away = (DeviceUnauthorized, DeviceBusy)
         self._persistence = Persistence(self._connect, self.close, wait_s, away)
         self._phone: Phone | None = None
+        self._owner: str | None = None  # what we told when we took its lock
+        self._holder: Stream | None = None
         self._there: dict[str, int] | None = None  # names and sizes of our files on the phone
         first = self._connect()
         self._wanted = replace(wanted, serial=first.serial)  # no other one, once it was found
@@ -107,7 +112,26 @@ class AdbTransport:
 
         self._persistence.do(once, stalls_are_losses=True)
 
+    def hold(self, owner: str) -> None:
+        self._hold(self._persistence.do(lambda phone: phone), owner)  # who is busy is not away
+        self._owner = owner  # for links to come
+
+    def _hold(self, phone: Phone, owner: str) -> None:
+        patience = Patience(f"taking the lock of {phone}", ANSWER_S, ANSWER_S)
+        command = hold_command(owner, str(FOLDER))
+        holder, answer = start_shell(phone.link, command, patience)
+        try:
+            check_held(answer, str(phone))
+        except BaseException:
+            holder.close()
+            raise
+        self._holder = holder
+
     def close(self) -> None:
+        if self._holder is not None:
+            with suppress(TargetLost, TimeoutError):
+                self._holder.close()
+            self._holder = None
         if self._phone is not None:
             self._phone.link.close()
             self._phone = None
@@ -116,6 +140,8 @@ class AdbTransport:
         if self._phone is None:
             self._phone = find_phone(backend_named(self._wanted.backend), self._wanted)
             self._there = None  # who knows what happened meanwhile
+            if self._owner is not None:
+                self._hold(self._phone, self._owner)
         return self._phone
 
     def _remote(self, local: Path) -> PurePosixPath:

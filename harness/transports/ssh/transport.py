@@ -29,6 +29,7 @@ class SshTransport:
             raise MissingExtra(f"boards over SSH: {install('ssh')}")
         self._address = address
         self._link: Link | None = None
+        self._owner: str | None = None  # what we told when we took its lock
         self._former: list[str] = []  # tags of links whose programs may still run
         self._persistence = Persistence(self._connect, self._disconnect, address.wait_s)
         self._loop = EventLoop()
@@ -79,7 +80,13 @@ class SshTransport:
     def pull(self, remote: PurePosixPath, local: Path) -> None:
         self._persistence.do(lambda link: link.pull(remote, local), stalls_are_losses=True)
 
+    def hold(self, owner: str) -> None:
+        self._persistence.do(lambda link: link.hold(owner))
+        self._owner = owner  # for links to come
+
     def close(self) -> None:
+        if self._link is not None:
+            self._link.let_go()
         self._disconnect()
         self._loop.close()
 
@@ -91,6 +98,8 @@ class SshTransport:
         if self._former:
             self._link.end_all_of(self._former)
             self._former.clear()
+            if self._owner is not None:
+                self._link.hold(self._owner)
         return self._link
 
     def _disconnect(self) -> None:
