@@ -9,7 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from harness.devices.conditions import CHANGED, Conditions, Limits, changes_in
+from harness.devices.conditions import (
+    CHANGED,
+    NOT_TOLD,
+    Conditions,
+    Limits,
+    changes_in,
+    unknown_in,
+)
 from harness.measuring.plan import Entry, Plan, campaign_id
 from harness.measuring.rounds import Visits, go_round
 from harness.measuring.samples import Judge, choose, samples, speeds_of
@@ -92,6 +99,7 @@ def _facts(
         "conditions_before": _first_told(readings),
         "conditions_after": readings[-1],
         CHANGED: changes_in(readings),
+        NOT_TOLD: list(unknown_in(readings)),
         "wall_over_cpu": wall_over_cpu(journal.visits),
         "slowdown": _slowdown(records),
         "missed": _missed(visits),

@@ -1,5 +1,6 @@
 """Rounds of visits: every workload that still needs one, in a new random order each time."""
 
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -125,7 +126,9 @@ def go_round(
     duration_s = visits.plan.duration_s
     if deadline_s is not None:
         duration_s = min(duration_s, deadline_s - time.monotonic())
-    session.conditions()  # from here on it tells what others do
+    unheld = visits.limits.unheld(session.conditions())  # from here on it tells what others do
+    if unheld:
+        logging.getLogger(__name__).warning("harness: %s", unheld)
     while todo := visits.todo():
         if deadline_s and visits.rounds_done >= FEWEST_VISITS and time.monotonic() > deadline_s:
             return
@@ -148,16 +151,16 @@ def _one_round(
     done = sum(len(found) for entry, found in visits.by_entry.items() if entry)
     wanted = max(visits.plan.min_visits * (len(visits.entries) - 1), done + len(entries))
     made = {visit.entry for visit in journal.visits if visit.round == number}
-    journal.append_reading(Reading(number, session.conditions()))
+    journal.append_reading(_reading(session, visits, number))
     reading_due = time.monotonic() + READING_EVERY_S
     for entry in entries:
         if entry in made:  # before the run was killed
             continue
         if time.monotonic() >= reading_due:
-            journal.append_reading(Reading(number, session.conditions()))
+            journal.append_reading(_reading(session, visits, number))
             if visits.limits.too_hot(journal.readings[-1].conditions):
                 _wait_until_cool(session, visits)
-                journal.append_reading(Reading(number, session.conditions()))
+                journal.append_reading(_reading(session, visits, number))
             reading_due = time.monotonic() + READING_EVERY_S
         if time.monotonic() >= sentinel_due:
             _visit(session, visits, 0, number)
@@ -166,7 +169,11 @@ def _one_round(
         done += 1
         on_visit(done, wanted)
     _visit(session, visits, 0, number)
-    journal.append_reading(Reading(number, session.conditions()))
+    journal.append_reading(_reading(session, visits, number))
+
+
+def _reading(session: Session, visits: Visits, number: int) -> Reading:
+    return Reading(number, visits.limits.checked(session.conditions()))
 
 
 def _run_times_ns(session: Session, visits: Visits) -> list[int]:

@@ -6,7 +6,7 @@ from statistics import median
 from typing import Any
 
 from harness.deploy.front import Front
-from harness.devices.conditions import CHANGED, describe_changes
+from harness.devices.conditions import CHANGED, UNKNOWN, describe_changes
 from harness.errors import TableError
 from harness.spaces.space import Space
 from harness.tables.table import Table
@@ -75,9 +75,11 @@ def _of_latency(front: Front, table: Table | None) -> Iterator[Doubt]:
     if found:
         yield Doubt("suspect blocks", f"{found} blocks of the table were measured in doubt")
     if table is not None and table.has_blocks:
-        changed = describe_changes(table.campaigns[table.block_campaign()].get(CHANGED) or {})
-        if changed:
+        campaign = table.campaigns[table.block_campaign()]
+        if changed := describe_changes(campaign.get(CHANGED) or {}):
             yield Doubt("conditions changed", f"while the table was measured: {changed}")
+        if (campaign.get("conditions_after") or {}).get("max_temperature_c") == UNKNOWN:
+            yield Doubt("temperature unknown", "the device's limit could not be checked")
 
 
 def _measured_with(front: Front, table: Table | None) -> Uses:

@@ -174,6 +174,7 @@ class ResidentSession:
         found = self._persist(lambda: self._ask({"op": "conditions"}))
         if is_board(self.environment):
             found |= read_conditions(self._transport)
+            self._persist(lambda: self._ask({"op": "resume"}))  # that was no other program
         return found
 
     def close(self) -> None:

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from harness.errors import DeviceFull, TargetFailed, TargetStalled
 from harness.progress import Progress, silent
 from harness.runtimes import model_files, onnxruntime
+from harness.runtimes.agent.system import processor_name, processor_numbers
 from harness.runtimes.board import read_facts as board_facts
 from harness.runtimes.conversion.cache import convert_all, converted, named
 from harness.runtimes.conversion.onnx import OPSET, OnnxConverter
@@ -28,6 +29,7 @@ from harness.runtimes.session import OpTime, RuntimeOptions, Samples, Session, W
 from harness.runtimes.trtexec_flags import WARM_UP_MS, build_flags, open_shapes, run_flags
 from harness.runtimes.trtexec_gpu import CONDITIONS as GPU_CONDITIONS
 from harness.runtimes.trtexec_gpu import (
+    NVIDIA_SMI,
     WATCH,
     Watched,
     gpu_conditions,
@@ -62,11 +64,13 @@ folder="${HARNESS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/harness}/engines"
 mkdir -p "$folder" && echo "$folder" && sha256sum "$(command -v "$1")"
 """
 BUILD = """
+export CUDA_DEVICE_ORDER=PCI_BUS_ID
 engine=$1; part=$1.$$.tmp; shift
 "$@" "--saveEngine=$part" && [ -s "$part" ] && mv "$part" "$engine" && exit
 status=$?; rm -f "$part"; exit $status
 """
 EXPORT = f"""
+export CUDA_DEVICE_ORDER=PCI_BUS_ID
 limit=$1; flag=$2; file=$(mktemp) && clocks=$(mktemp) || exit; shift 2
 timeout "$limit" sh -c {shlex.quote(WATCH)} >"$clocks" 2>/dev/null </dev/null & watch=$!
 "$@" "$flag=$file"; status=$?
@@ -75,12 +79,14 @@ echo; echo "{EXPORTED}"; cat "$file"; echo; echo "{WATCHED}"; cat "$clocks"
 rm -f "$file" "$clocks"; exit $status
 """
 FACTS = {
-    "cpu": "sed -n 's/^[Mm]odel name[^:]*: //p; s/^Model[^:]*: //p' /proc/cpuinfo | head -n 1",
+    "cpu": "cat /proc/cpuinfo",
     "machine": "uname -m",
     "processors": "nproc",
     "os": "uname -sr",
-    "gpu": "nvidia-smi --query-gpu=name --format=csv,noheader | head -n 1",
+    # Where it fails it may say so on standard output.
+    "gpu": f'gpu=$({NVIDIA_SMI} --query-gpu=name --format=csv,noheader) && echo "$gpu"',
 }
+NOT_READ = ("temperature_c", "frequency_mhz", "other_cpus")  # of processors; the first on Jetsons
 CONDITIONS = GPU_CONDITIONS | {
     "load": "cat /proc/loadavg",
     "memory": "grep MemAvailable /proc/meminfo",
@@ -207,7 +213,8 @@ class TensorrtSession:
         watched, self._watched = self._watched, []
         load, memory = answers["load"].split(), answers["memory"].split()
         return (
-            gpu_conditions(answers["jetson"], answers["gpu"])
+            dict.fromkeys(NOT_READ)
+            | gpu_conditions(answers["jetson"], answers["gpu"])
             | usual(watched)
             | {
                 "gpu_other_processes": other_processes(answers["gpu_processes"]),
@@ -339,7 +346,8 @@ def read_facts(transport: Transport) -> dict[str, str]:
     """What may change between campaigns, and `processor` and `gpu`, which may not."""
     board, answers = board_facts(transport), ask(transport, FACTS)
     model = board.get("model", "")
-    processor = answers["cpu"] or model or "unknown processor"
+    name = processor_name(answers["cpu"]) or model or processor_numbers(answers["cpu"])
+    processor = name or "unknown processor"
     return board | {
         "processor": f"{processor}, {answers['machine']}, {answers['processors']} processors",
         "os": answers["os"],

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from harness.devices.conditions import Limits
+from harness.devices.conditions import Limits, describe_unknown
 from harness.devices.device import Device
 from harness.errors import DeviceError, UsageError
 from harness.measuring import rounds
@@ -202,7 +202,7 @@ def _stop(_done: int, _total: int) -> None:
 class Telling:
     """A session on a device that tells what this machine does not, at each reading the next."""
 
-    def __init__(self, session: Session, name: str, values: Iterator[float | str]) -> None:
+    def __init__(self, session: Session, name: str, values: Iterator[float | str | None]) -> None:
         self._session = session
         self._name, self._values = name, values
 
@@ -223,6 +223,27 @@ def test_a_hot_device_is_given_time_to_cool_down(
     assert campaign.facts["conditions_before"]["temperature_c"] == 39
     reasons = " ".join(reason for record in campaign.records for reason in record.suspect)
     assert "hotter" not in reasons
+
+
+def test_a_limit_that_cannot_be_checked_is_said_and_recorded(
+    session: Session, entries: list[Entry], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    limited = replace(work(entries, tmp_path / "a"), limits=Limits(max_temperature_c=75))
+    facts = run_campaign(Telling(session, "temperature_c", itertools.repeat(None)), limited).facts
+    said = "no sensor of the device tells its temperature_c: max_temperature_c = 75 is not held"
+    assert caplog.messages == [f"harness: {said}"]
+    assert facts["conditions_before"]["max_temperature_c"] == "unknown"
+    assert facts["conditions_after"]["max_temperature_c"] == "unknown"
+    assert "temperature" in facts["conditions_unknown"]
+    assert describe_unknown(facts).endswith("max_temperature_c could not be checked")
+    caplog.clear()
+    cool = run_campaign(
+        Telling(session, "temperature_c", itertools.repeat(40.0)),
+        replace(limited, journal_path=work(entries, tmp_path / "b").journal_path),
+    ).facts
+    assert caplog.messages == []
+    assert cool["conditions_after"]["max_temperature_c"] == "checked"
+    assert "temperature" not in cool["conditions_unknown"]
 
 
 def test_a_device_that_stays_hot_is_an_error(

@@ -83,6 +83,15 @@ def test_suspect_blocks_are_counted_and_told(front: Front, table: Table) -> None
     assert told(front, replace(table, records=records)) == {"suspect blocks"}
 
 
+def test_a_limit_that_could_not_be_checked_is_told(front: Front, table: Table) -> None:
+    for checked, expected in (("unknown", {"temperature unknown"}), ("checked", set())):
+        campaigns = {
+            name: facts | {"conditions_after": {"max_temperature_c": checked}}
+            for name, facts in table.campaigns.items()
+        }
+        assert told(front, replace(table, campaigns=campaigns)) == expected
+
+
 def test_numbers_of_several_versions_are_told_with_what_differs(front: Front, table: Table) -> None:
     assert front.verification is not None
     then, now = front.table["campaign"]["environment"], {"python": "3.11", "torch": "2.14"}

@@ -167,6 +167,14 @@ def test_currents_of_processors_are_no_temperatures() -> None:
     assert (seen["cpu_temperature_c"], seen["temperature_c"]) == (27.000002, 24.83324)
 
 
+def test_a_skin_at_zero_degrees_is_not_its_battery_and_other_units_are_no_degrees() -> None:
+    frosty = THERMAL.replace("mValue=31.5", "mValue=0.0").replace(
+        "mType=0, mName=CPU1", "mType=9, mName=cpu1_ma"
+    )
+    seen = conditions(battery=BATTERY, thermal=frosty.replace("mValue=47.9", "mValue=11900.0"))
+    assert (seen["temperature_c"], seen["cpu_temperature_c"]) == (0, 44.1)
+
+
 def test_cores_that_are_always_held_back_are_no_reason_for_doubt() -> None:
     saving = conditions(mask="c", frequencies=FREQUENCIES)
     assert doubts_between([saving, saving], Fastest.of([saving]), Limits()) == ()

@@ -1,5 +1,6 @@
 """What every runtime promises, tried on each that runs here."""
 
+import json
 import os
 import signal
 import subprocess
@@ -144,6 +145,26 @@ def test_what_others_use_of_the_processors_is_told_after_the_shortest_rounds(
         told = [session.conditions()["other_cpus"] for _ in range(3)]
         loop.kill()
     assert all(isinstance(cpus, float) and cpus > 0.25 for cpus in told)
+
+
+def test_asking_a_board_for_its_power_mode_is_no_other_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "nvpmodel"
+    program.write_text("#!/bin/sh\necho asked >>$0.log; echo NV Power Mode: MAXN\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with closing(open_session("onnxruntime", RuntimeOptions())) as session:
+        send, said = session._process.send, []
+
+        def listen(request: str) -> None:
+            said.append((json.loads(request)["op"], Path(f"{program}.log").read_text().count("a")))
+            send(request)
+
+        monkeypatch.setattr(session._process, "send", listen)
+        before = Path(f"{program}.log").read_text().count("a")
+        assert session.conditions()["power_mode"] == "MAXN"
+    assert said == [("conditions", before), ("resume", before + 1)]
 
 
 def test_what_the_device_cannot_do_is_its_own_error_and_the_session_goes_on(

@@ -24,7 +24,13 @@ from harness.runtimes import tensorrt
 from harness.runtimes.conversion.onnx import OnnxConverter
 from harness.runtimes.session import RuntimeOptions, TensorrtOptions
 from harness.runtimes.tensorrt import TensorrtSession
-from harness.runtimes.trtexec_gpu import WATCH, Watched, gpu_conditions, parse_watched
+from harness.runtimes.trtexec_gpu import (
+    WATCH,
+    Watched,
+    gpu_conditions,
+    other_processes,
+    parse_watched,
+)
 from harness.spaces.arch import Arch
 from harness.spaces.digits import DIGITS
 from harness.tables.table import Table
@@ -348,31 +354,68 @@ def test_where_trtexec_was_looked_for_is_told(monkeypatch: pytest.MonkeyPatch) -
 def test_a_jetsons_gpu_is_read_from_tegrastats() -> None:
     lines = (Path(__file__).parent / "tegrastats_logs/lines.txt").read_text().splitlines()
     told = [gpu_conditions(line, "") for line in lines]
-    assert all(each.keys() == {"gpu_temperature_c", "gpu_clock_mhz"} for each in told)
+    assert all(each.keys() == {"gpu_temperature_c", "temperature_c"} for each in told)
     temperatures_c = [each["gpu_temperature_c"] for each in told]
-    has = [re.search(r"gpu@\d", line, re.IGNORECASE) is not None for line in lines]
+    has = [re.search(r"(gpu|tj)@\d", line, re.IGNORECASE) is not None for line in lines]
     assert [value is not None for value in temperatures_c] == has
     assert sum(has) > len(lines) / 2
     assert all(0 < float(value) < 100 for value in temperatures_c if value is not None)
-    assert sum(each["gpu_clock_mhz"] is not None for each in told) > len(lines) / 2
+    now_and_peak = "RAM 20642/62817MB CPU [23%@2201] cpu@52.968C/61C gpu@49.5C/50.1C tj@53C/61C"
+    assert gpu_conditions(now_and_peak, "") == {"gpu_temperature_c": 49.5, "temperature_c": 52.968}
+    off = "RAM 4321/62801MB MCPU@40C BCPU@44.5C gpu@-256C tj@44.343C"
+    assert gpu_conditions(off, "") == {"gpu_temperature_c": 44.343, "temperature_c": 44.5}
 
 
 @pytest.mark.parametrize(
-    ("answer", "temperature_c", "mhz"),
-    [("41, 1755", 41.0, 1755.0), ("", None, None), ("[N/A], 1755", None, None)],
+    ("answer", "temperature_c"), [("41", 41.0), ("", None), ("[N/A]", None), ("No devices", None)]
 )
-def test_another_gpu_is_read_from_nvidia_smi(
-    answer: str, temperature_c: float | None, mhz: float | None
+def test_another_gpu_is_read_from_nvidia_smi(answer: str, temperature_c: float | None) -> None:
+    assert gpu_conditions("", answer) == {"gpu_temperature_c": temperature_c}
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ("1755, [N/A]\n1740, [N/A]", Watched(1755, None)),  # as on GPUs that tell no reasons
+        ("1755\n1740", Watched(1755, None)),  # a driver that has no such field
+        ("[N/A], 0x0000000000000040", Watched(None, "hardware thermal slowdown")),
+        ("1980, 0x0\n1980, 0x4\n1980, 0x0", Watched(1980, "no")),  # usually
+        # It rests while trtexec starts and ends.
+        ("210, 0x1\n210, 0x1\n1410, 0x20\n210, 0x1", Watched(1410, "software thermal slowdown")),
+        ("210, 0x1\n210, 0x1", Watched(210, "no")),
+        ("NVIDIA-SMI has failed because it could not talk to the driver", Watched(None, None)),
+    ],
+)
+def test_one_silent_value_of_nvidia_smis_does_not_drop_the_others(
+    lines: str, told: Watched
 ) -> None:
-    told = {"gpu_temperature_c": temperature_c, "gpu_clock_mhz": mhz}
-    assert gpu_conditions("", answer) == told
+    assert parse_watched(lines) == told
+
+
+@pytest.mark.parametrize(
+    ("answer", "count"),
+    [
+        ("told", 0),
+        ("17\n18\ntold", 2),
+        ("No running processes found\ntold", 0),
+        ("[N/A]\ntold", None),
+        ("[Not Supported]\ntold", None),
+        ("17", None),  # it ended with an error
+        ("", None),
+    ],
+)
+def test_only_programs_are_programs(answer: str, count: int | None) -> None:
+    assert other_processes(answer) == count
 
 
 NVIDIA_SMI = """#!/bin/sh
 case "$*" in
-*-lms*) while echo "$WORKING, 0x0000000000000004"; do sleep 0.05; done ;;
+*-lms*event_reasons*) while echo "$WORKING, 0x0000000000000004"; do sleep 0.05; done ;;
 *compute-apps*) printf '17\\n18\\n' ;;
-*) echo "41, 210" ;;
+*event_reasons*) ;;
+*throttle_reasons*) echo 'Field "clocks_throttle_reasons.active" is not a valid field'; exit 2 ;;
+*temperature*) echo 41 ;;
+*name*) echo "NVIDIA-SMI has failed because it could not talk to the driver"; exit 9 ;;
 esac
 """
 
@@ -392,6 +435,8 @@ def test_the_gpus_clock_is_that_of_its_work(
     assert [reading["gpu_clock_mhz"] for reading in readings] == [1800, 400]
     assert readings[0]["gpu_throttled"] == "power cap"
     assert readings[0]["gpu_other_processes"] == 2
+    assert readings[0]["gpu_temperature_c"] == 41
+    assert "has failed" not in tensorrt.read_facts(LocalTransport())["gpu"]
     slow = "GPU slowed down below 90% of its clock"
     assert slow in doubts_between(readings, Fastest.of(readings), Limits())
     assert session.conditions()["gpu_clock_mhz"] is None  # nothing has worked since

@@ -14,6 +14,7 @@ energy  {id (null: idle), window_s}          -> {energy_mj, seconds, runs}
 profile {id, runs}                           -> {ops: [[type, count, ms] of all in one run]}
 unload  {id}
 conditions {}                                -> {load_1m, other_cpus, frequency_mhz, ...}
+resume  {}                                   -> {}; what was done meanwhile is not others' work
 """
 
 import json
@@ -79,6 +80,7 @@ def main():
         "infer": agent.infer,
         "unload": agent.unload,
         "conditions": agent.conditions,
+        "resume": agent.resume,
     }
     requests = queue.Queue()
     threading.Thread(target=read_requests, args=(requests,), daemon=True).start()
