@@ -83,6 +83,7 @@ Subnets = Annotated[
 ]
 HERE, CPU = Path(), ["cpu"]
 NO_LIMITS: list[str] = []
+NOTHING: list[str] = []
 
 
 def job_for(

@@ -18,6 +18,7 @@ LONGEST_LINE, MOST_LINES = 2_000, 100_000  # what is longer is none of its resul
 LONGEST_MS = 1e9  # a number that is larger is no time
 NO_CUDA_GRAPH = "flag has been ignored"  # the rest of it differs
 NOT_SAVED = "Saving engine to file failed"
+TAKEN = "Automatically overriding shape"  # by sizes or values of its own, where it was told none
 _LEVEL = re.compile(r"^\s*(?:\[[^\]]*\] )?\[(?P<level>[IWEV])\] ?(?P<text>.*)$")
 _VERSION = re.compile(r"TensorRT\.trtexec \[TensorRT v(\d{4,6})\]")
 _GPU = re.compile(r"Selected Device: (.+)")
