@@ -10,6 +10,7 @@ from harness.cli.options import (
     CPU,
     HERE,
     NO_LIMITS,
+    NOTHING,
     Accuracy,
     At,
     BenchmarkModel,
@@ -148,18 +149,35 @@ def benchmark(
             "--ops", help="Where the time goes, by type of operator, if the runtime tells."
         ),
     ] = False,
+    shape: Annotated[
+        list[str], typer.Option(help="Sizes of an input: NAME=1,3,320,320. Repeat for several.")
+    ] = NOTHING,
+    dim: Annotated[
+        list[str], typer.Option(help="An open size of all inputs that have it: height=320.")
+    ] = NOTHING,
+    input_: Annotated[
+        list[str],
+        typer.Option("--input", help="Values of an input: NAME=ids.npy, or a number: steps=20."),
+    ] = NOTHING,
+    signature: Annotated[
+        str | None, typer.Option(help="Which network of a .tflite file that has several.")
+    ] = None,
     benchmark_model: BenchmarkModel = None,
     images: RangeImages = None,
     wait: Wait = False,
     root: Root = HERE,
 ) -> None:
     """Time a model file of yours, and tell whether it became slower."""
+    from dataclasses import replace
+
     from harness.files import write_json
     from harness.pipeline import benchmark as step
     from harness.quantities import parse_share
+    from harness.runtimes.model_inputs.asked import parse_asked
     from harness.tables.statements import check_time
 
     check_time(at)
+    asked = parse_asked(shape, dim, input_, signature)
     if at is not None and baseline is None:
         raise UsageError("--at says what to compare with a --baseline")
     limit = parse_share(fail_above)
@@ -167,6 +185,7 @@ def benchmark(
         raise UsageError("--fail-above needs a --baseline to compare with")
     old = None if baseline is None else step.load(baseline)
     (chosen,) = devices_named([device], root, benchmark_model, images, wait)
+    chosen = replace(chosen, asked=asked)
     if ops:
         step.check_profiles(chosen)
     result = step.benchmark(job_for("digits", root), chosen, model)

@@ -90,6 +90,7 @@ Subnets = Annotated[
 ]
 HERE, CPU = Path(), ["cpu"]
 NO_LIMITS: list[str] = []
+NOTHING: list[str] = []
 
 
 def job_for(

@@ -75,11 +75,12 @@ def accuracy_source(text: str, space: Space) -> AccuracySource:
         FileFormatError: the file is broken, or for another space.
     """
     path = Path(text)
-    if path.suffix == ".npz":
+    suffix = path.suffix.lower()
+    if suffix == ".npz":
         return AccuracyPredictor.load(path, space)
-    if path.suffix == ".pth":
+    if suffix == ".pth":
         return load_released_accuracy(path, space)
-    if path.suffix == ".csv":
+    if suffix == ".csv":
         return fit(space, *read_csv(path, space))
     if ":" not in text:
         raise PredictorError(

@@ -17,9 +17,11 @@ import platformdirs
 from harness.errors import DeviceError, MissingExtra, TargetFailed, TargetStalled
 from harness.progress import Progress, silent
 from harness.runtimes import litert
+from harness.runtimes.benchmark_inputs import check_taken, input_flags
 from harness.runtimes.benchmark_log import BenchmarkLog, parse_log, parse_ops, reason_in
 from harness.runtimes.conversion.cache import convert_all, converted, named
 from harness.runtimes.conversion.choice import range_images_fact, tflite_converter
+from harness.runtimes.model_inputs.feeding import NOTHING_SAID, Feeding, feeding
 from harness.runtimes.phone import CHANGING, Conditions, core_mask, read_conditions, read_facts
 from harness.runtimes.session import OpTime, RuntimeOptions, Samples, Session, Workload
 from harness.transports.local import LocalTransport
@@ -84,6 +86,7 @@ class BenchmarkModelSession:
         _check_threads(options, self._mask)
         self._run_ns: dict[Workload, int] = {}
         self._models: dict[Workload, Path] = {}
+        self._fed: dict[Workload, Feeding] = {}  # with what, model files of the user's
         self._here: Session | None = None  # LiteRT on this computer, for accuracies
         self.visit_cost_ns = int((options.benchmark_model.warmup_s + 0.3) * 1e9)
         digest = hashlib.sha256(binary.read_bytes()).hexdigest()
@@ -158,6 +161,14 @@ class BenchmarkModelSession:
             self._models[workload] = converted(self._converter, workload)
         return self._models[workload]
 
+    def _feeding(self, workload: Workload) -> Feeding:
+        if not (isinstance(workload, Path) and _is_model_file(workload)):
+            return NOTHING_SAID
+        if workload not in self._fed:
+            asked, batch = self._options.asked, self._options.batch
+            self._fed[workload] = feeding(workload, asked, batch)
+        return self._fed[workload]
+
     def _invoke(
         self,
         workload: Workload,
@@ -185,6 +196,7 @@ class BenchmarkModelSession:
             if finished.status:
                 reason = reason_in(output) or f"it ended with status {finished.status}"
                 raise TargetFailed(f"benchmark_model failed: {reason}")
+            check_taken(self._feeding(workload), output)
         except (TargetFailed, TargetStalled) as error:
             raise type(error)(f"{named(workload)}: {error}") from error
         self._run_ns[workload] = max(1, round(log.typical_us * 1e3))
@@ -203,7 +215,8 @@ class BenchmarkModelSession:
         if sustained_s is not None:  # at once, and for so long
             chosen = replace(options.benchmark_model, warmup_s=0.0, seconds=sustained_s)
             options = replace(options, benchmark_model=chosen)
-        argv = [*command(options, str(binary), str(graph), runs, self._mask), *more]
+        inputs = input_flags(self._feeding(workload), self._transport.push)
+        argv = [*command(options, str(binary), str(graph), runs, self._mask), *inputs, *more]
         deadline_s = self._deadline_s(workload)
         return self._transport.run(argv, idle_timeout_s=deadline_s, deadline_s=deadline_s)
 
@@ -251,4 +264,4 @@ def _output(finished: Finished) -> str:
 
 
 def _is_model_file(workload: Workload) -> bool:
-    return isinstance(workload, Path) and workload.suffix == ".tflite"
+    return isinstance(workload, Path) and workload.suffix.lower() == ".tflite"

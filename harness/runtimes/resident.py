@@ -23,6 +23,8 @@ from harness.progress import Progress, silent
 from harness.runtimes import model_files
 from harness.runtimes.board import is_board, read_conditions, read_facts
 from harness.runtimes.conversion.cache import LAYERS, Converter, cache_folder, convert_all, named
+from harness.runtimes.model_inputs.feeding import Feed, feeding
+from harness.runtimes.model_inputs.values import values_file
 from harness.runtimes.session import (
     Energy,
     Meter,
@@ -306,11 +308,20 @@ def model_file_session(
     """A session of a runtime that takes model files: converted ones, or the user's own."""
 
     def given(workload: Workload) -> bool:
-        return isinstance(workload, Path) and workload.suffix == converter.suffix
+        return isinstance(workload, Path) and workload.suffix.lower() == converter.suffix
+
+    def pushed(feed: Feed) -> str | None:
+        return None if feed.values is None else str(transport.push(values_file(feed.values)))
 
     def specify(workload: Workload) -> dict[str, Any]:
         if isinstance(workload, Path) and given(workload):
-            return {"model": str(model_files.push(transport, workload))}
+            fed = feeding(workload, options.asked, options.batch)
+            feeds = [
+                {"name": feed.name, "dtype": feed.dtype, "shape": feed.shape, "file": pushed(feed)}
+                for feed in fed.feeds
+            ]
+            model = str(model_files.push(transport, workload))
+            return {"model": model, "feeds": feeds, "signature": fed.signature}
         convert_all(converter, [workload])
         return {"model": str(transport.push(converter.path(workload)))}
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from harness.progress import Progress, silent
 from harness.runtimes import model_files
+from harness.runtimes.model_inputs.asked import NOTHING_ASKED, Asked
 from harness.spaces.block import Block
 
 Workload = tuple[Block, ...] | Path
@@ -94,6 +95,7 @@ class RuntimeOptions:
     batch: int = 1
     converter: str = "litert-torch"  # of .tflite files
     range_images: Path | None = None  # from which int8 ranges of network files are collected
+    asked: Asked = NOTHING_ASKED  # what a model file is fed with
     benchmark_model: BenchmarkModelOptions = BenchmarkModelOptions()
     torch: TorchOptions = TorchOptions()
     tensorrt: TensorrtOptions = TensorrtOptions()

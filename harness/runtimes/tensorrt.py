@@ -24,9 +24,17 @@ from harness.runtimes.agent.system import processor_name, processor_numbers
 from harness.runtimes.board import read_facts as board_facts
 from harness.runtimes.conversion.cache import convert_all, converted, named
 from harness.runtimes.conversion.onnx import OPSET, OnnxConverter
+from harness.runtimes.model_inputs.feeding import feeding
 from harness.runtimes.phone import ask
 from harness.runtimes.session import OpTime, RuntimeOptions, Samples, Session, Workload
-from harness.runtimes.trtexec_flags import WARM_UP_MS, build_flags, open_shapes, run_flags
+from harness.runtimes.trtexec_flags import (
+    WARM_UP_MS,
+    build_flags,
+    input_flags,
+    numbers_of,
+    run_flags,
+    shape_flags,
+)
 from harness.runtimes.trtexec_gpu import CONDITIONS as GPU_CONDITIONS
 from harness.runtimes.trtexec_gpu import (
     NVIDIA_SMI,
@@ -41,6 +49,7 @@ from harness.runtimes.trtexec_log import (
     AT_ONCE,
     NO_CUDA_GRAPH,
     NOT_SAVED,
+    TAKEN,
     TrtexecLog,
     parse_flags,
     parse_layers,
@@ -98,7 +107,7 @@ class Engine:
     """A network that TensorRT has built for this board."""
 
     path: str  # on the board
-    shapes: tuple[str, ...]  # the flag that fixes open sizes, where there are any
+    inputs: tuple[str, ...]  # the flags that say what it is fed with
 
 
 def open_session(transport: ResidentTransport, options: RuntimeOptions) -> "TensorrtSession":
@@ -131,7 +140,7 @@ class TensorrtSession:
         self._watched: list[Watched] = []  # likewise, of each visit
         self._here: Session | None = None  # onnxruntime on this computer, for accuracies
         said = self._help()
-        version = parse_log(said).version
+        self._version = version = parse_log(said).version
         self._converter = OnnxConverter(options.batch, opset_of(version))
         self._flags = parse_flags(said)
         self._build_flags = build_flags(options, self._flags)
@@ -251,7 +260,7 @@ class TensorrtSession:
         return lines[0], lines[1].split()[0]
 
     def _model(self, workload: Workload) -> Path:
-        if isinstance(workload, Path) and workload.suffix == ".onnx":
+        if isinstance(workload, Path) and _is_onnx(workload):
             return workload
         return converted(self._converter, workload)
 
@@ -259,13 +268,19 @@ class TensorrtSession:
         """The workload's engine on the board, built if it is not there yet."""
         if workload not in self._engines:
             model = self._model(workload)
-            shapes = open_shapes(model, self._options.batch) if _is_onnx(workload) else ()
+            shapes, inputs = self._inputs(model) if _is_onnx(workload) else ((), ())
             flags = [*self._build_flags, *shapes]
-            engine = Engine(f"{self._folder}/{self._name(model, flags)}.engine", shapes)
+            path = f"{self._folder}/{self._name(model, flags)}.engine"
+            engine = Engine(path, (*shapes, *inputs))
             if not self._is_there(engine):
                 self._build(workload, model, flags, engine)
             self._engines[workload] = engine
         return self._engines[workload]
+
+    def _inputs(self, model: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Flags for building and running, and those for running alone."""
+        fed = feeding(model, self._options.asked, self._options.batch)
+        return shape_flags(fed), input_flags(fed, self._version, self._transport.push)
 
     def _name(self, model: Path, flags: Sequence[str]) -> str:
         """By all that decides an engine, which TensorRT chooses by timing parts of it there."""
@@ -292,6 +307,7 @@ class TensorrtSession:
             )
         if finished.status or not log.passed:
             raise _failure(f"{named(workload)}: trtexec could not build its engine", finished, log)
+        _check_fed(workload, log)
 
     def _free_mb(self) -> float:
         rows = self._run(["df", "-Pk", self._folder]).text.splitlines()
@@ -317,13 +333,14 @@ class TensorrtSession:
         log = parse_log(_output(finished))
         if finished.status or not log.passed:
             raise _failure(f"{named(workload)}: trtexec could not run it", finished, log)
+        _check_fed(workload, log)
         if self._options.tensorrt.cuda_graphs and any(NO_CUDA_GRAPH in w for w in log.warnings):
             raise TargetFailed(f"{named(workload)}: it cannot run as a CUDA graph")
         self._note(log.warnings)
         return exported
 
     def _call(self, engine: Engine, flag: str, asked: Sequence[str], limit_s: float) -> Finished:
-        loaded = [self._trtexec, f"--loadEngine={engine.path}", *engine.shapes]
+        loaded = [self._trtexec, f"--loadEngine={engine.path}", *engine.inputs]
         argv = [*loaded, *asked, *run_flags(self._options, self._flags)]
         return self._run(["sh", "-c", EXPORT, "sh", f"{limit_s:.0f}", flag, *argv], limit_s)
 
@@ -357,15 +374,23 @@ def read_facts(transport: Transport) -> dict[str, str]:
 
 def opset_of(version: str | None) -> int:
     """The newest ONNX operators that we and this TensorRT have (onnx-tensorrt, operators.md)."""
-    major, minor = (int(part) for part in ((version or "7") + ".0").split(".")[:2])
-    if (major, minor) >= (8, 6):
-        return OPSET
-    return 13 if major >= 8 else 11
+    number = numbers_of(version)
+    return OPSET if number >= (8, 6) else 13 if number >= (8, 0) else 11
 
 
 def _failure(what: str, finished: Finished, log: TrtexecLog) -> TargetFailed:
     reason = f"it ended with status {finished.status}: {finished.complaint()}"
     return TargetFailed(f"{what}: {log.reason if log.errors else reason:.400}")
+
+
+def _check_fed(workload: Workload, log: TrtexecLog) -> None:
+    """Raises TargetFailed where trtexec took sizes or values that nobody asked for."""
+    taken = next((warning for warning in log.warnings if TAKEN in warning), None)
+    if taken is not None:
+        raise TargetFailed(
+            f"{named(workload)}: an input decides sizes inside TensorRT, for which it took values "
+            f"of its own, so that its time means nothing: {taken:.200}"
+        )
 
 
 def _output(finished: Finished) -> str:
@@ -374,4 +399,4 @@ def _output(finished: Finished) -> str:
 
 
 def _is_onnx(workload: Workload) -> bool:
-    return isinstance(workload, Path) and workload.suffix == ".onnx"
+    return isinstance(workload, Path) and workload.suffix.lower() == ".onnx"

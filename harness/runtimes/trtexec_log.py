@@ -20,6 +20,7 @@ NO_CUDA_GRAPH = "flag has been ignored"  # the rest of it differs
 AT_ONCE = "auxiliary streams"  # layers that run beside each other; their times overlap
 NOT_SAVED = "Saving engine to file failed"
 _LEVEL = re.compile(r"^\s*(?:\[[^\]]*\] )?\[(?P<level>[IWEFV])\] ?(?P<text>.*)$")
+TAKEN = "Automatically overriding shape"  # by sizes or values of its own, where it was told none
 _VERSION = re.compile(r"TensorRT\.trtexec \[TensorRT v(\d{4,6})\]")
 _GPU = re.compile(r"Selected Device: (.+)")
 _FLAG = re.compile(r"^ {1,4}(--\w+)", re.MULTILINE)  # farther in others are explained

@@ -20,5 +20,6 @@ def _digest(local: Path, _mtime_ns: int, _size: int) -> str:
 
 def name_by_content(local: Path) -> str:
     """What the file is called on a device."""
-    suffix = local.suffix if re.fullmatch(r"\.[a-z0-9]{1,8}", local.suffix) else ""
+    suffix = local.suffix.lower()
+    suffix = suffix if re.fullmatch(r"\.[a-z0-9]{1,8}", suffix) else ""
     return f"{digest(local)[:16]}{suffix.replace('.tmp', '')}"
