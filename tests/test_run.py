@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import random
 import signal
 import subprocess
@@ -316,4 +317,5 @@ def test_a_new_device_like_a_known_one_is_searched_after_one_network(
 
 def test_a_device_in_use_is_one_line(killed_run: KilledRun) -> None:
     with Device.find("cpu", killed_run.root).open():
-        assert "being measured" in one_line(run(killed_run.root, "devices", "check", "cpu"), 4)
+        told = one_line(run(killed_run.root, "devices", "check", "cpu"), 4)
+        assert f"process {os.getpid()} of " in told

@@ -5,20 +5,23 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.group import Commands
 from harness.cli.options import (
     HERE,
     BenchmarkModel,
     FailAbove,
     Root,
     SpaceName,
+    Wait,
     devices_named,
     job_for,
+    known_device,
     terminal,
 )
 from harness.errors import Regression, UsageError
 
-devices_app = typer.Typer(help="The catalogue of devices.", no_args_is_help=True)
-tables_app = typer.Typer(help="Measured latency tables.", no_args_is_help=True)
+devices_app = typer.Typer(cls=Commands, help="The catalogue of devices.", no_args_is_help=True)
+tables_app = typer.Typer(cls=Commands, help="Measured latency tables.", no_args_is_help=True)
 
 
 @devices_app.command("list")
@@ -39,12 +42,13 @@ def devices_list(root: Root = HERE) -> None:
 def devices_check(
     device: Annotated[str, typer.Argument(help="Name of a device.")],
     benchmark_model: BenchmarkModel = None,
+    wait: Wait = False,
     root: Root = HERE,
 ) -> None:
     """Walk the whole way to a device, up to a model that runs there."""
     from harness.pipeline.check import check
 
-    (chosen,) = devices_named([device], root, benchmark_model)
+    (chosen,) = devices_named([device], root, benchmark_model, wait=wait)
     for step, found in check(chosen):
         terminal().say(f"{step:<22} {found}")
     terminal().say(f"ready: harness measure --device {device}")
@@ -105,7 +109,8 @@ def tables_show(
     from harness.tables.table import Table
 
     job = job_for(space, root, quantity="energy" if energy else "latency")
-    table = Table.load(job.workspace.table(device, job.space.name, job.quantity))
+    name = known_device(device, space, root)
+    table = Table.load(job.workspace.table(name, job.space.name, job.quantity))
     terminal().say(pipeline.describe_table(job, table))
 
 
@@ -135,7 +140,8 @@ def tables_export(
     """Write a table in the OFA authors' format, one file a resolution."""
     from harness import pipeline
 
-    for path in pipeline.export_published(job_for(space, root), device, folder):
+    job = job_for(space, root)
+    for path in pipeline.export_published(job, known_device(device, space, root), folder):
         terminal().say(str(path))
 
 

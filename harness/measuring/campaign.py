@@ -24,7 +24,7 @@ from harness.measuring.statistics import percentiles, summarise
 from harness.measuring.sustained import sustain
 from harness.progress import Progress, silent
 from harness.runtimes.session import Session
-from harness.tables.journal import Journal, Sustained, Visit
+from harness.tables.journal import Journal, Visit
 from harness.tables.record import CLOCKS, Record, Statistics, quantity_of
 
 
@@ -76,8 +76,7 @@ def run_campaign(
     try:
         visits = Visits(work.entries, plan, work.limits, work.clock, journal)
         go_round(session, visits, work.deadline_s, on_plan, on_visit)
-        if visits.finished:
-            sustain(session, visits, work.deadline_s, on_visit)
+        if visits.finished and sustain(session, visits, work.deadline_s, on_visit):
             journal.pack()
     finally:
         journal.close()
@@ -95,7 +94,7 @@ def _facts(
         "started_at": datetime.fromtimestamp(ends_s[0], UTC).isoformat(timespec="seconds"),
         "took_s": round(ends_s[1] - ends_s[0], 1),
         "rounds": visits.rounds_done,
-        "finished": visits.finished,
+        "finished": journal.is_packed,
         "environment": dict(session.environment),
         "conditions_before": _first_told(readings),
         "conditions_after": readings[-1],
@@ -149,8 +148,7 @@ def records_of(visits: Visits, campaign: str) -> list[Record]:
                 suspect = (*suspect, "takes no more than idling does")
             statistics = _statistics(chosen.visits, clock)
             if clock == "wall":
-                lasting = visits.journal.sustained.get(index)
-                statistics = _as_seen(statistics, visits.by_entry[index], lasting)
+                statistics = _as_seen(statistics, visits, index)
             records.append(
                 Record(
                     role=entry.role,
@@ -172,16 +170,16 @@ def _statistics(visits: Sequence[Visit], clock: str) -> Statistics:
     return summarise(samples(visits, clock), clock, sum(runs) or None, max(memory_mb, default=None))
 
 
-def _as_seen(
-    statistics: Statistics, visits: Sequence[Visit], lasting: Sustained | None
-) -> Statistics:
+def _as_seen(statistics: Statistics, visits: Visits, entry: int) -> Statistics:
     """With what users see, who meet good moments and bad: of all visits.
 
     Where a visit tells one time for many runs, nobody knows what share of them kept to which; runs
     back to back that did not become steady tell nothing that lasts.
     """
-    if all(visit.runs is None for visit in visits):
-        statistics = replace(statistics, **percentiles(samples(visits, "wall")))
+    made, lasting = visits.by_entry[entry], visits.journal.sustained.get(entry)
+    if all(visit.runs is None for visit in made):
+        told = percentiles(samples(made, "wall"), visits.rounds_done)
+        statistics = replace(statistics, **told)
     if lasting is None or not lasting.steady:
         return statistics
     return replace(statistics, sustained=lasting.latency_ns)

@@ -18,6 +18,7 @@ from harness.tables.journal import Journal, Reading, Visit
 
 SENTINEL_EVERY_S = 0.05
 FEWEST_VISITS = 3  # no table is made from less
+LONGEST_VISIT_S = 10.0  # of networks that take seconds a run; at least one run
 READING_EVERY_S = 15.0  # of the conditions, in rounds that take longer
 SENTINEL_SHARE = 0.05  # of the visits, at most
 PILOT_VISITS, PILOT_PAUSE_S = 40, 0.01  # of the sentinel, to see how steady the machine is
@@ -69,10 +70,16 @@ class Visits:
 
     def round_s(self) -> float:
         """How long a round over all entries takes, the sentinel's visits included."""
-        runs = self.plan.runs + 1  # one is not timed
-        visits_ns = sum(runs * ns + self.visit_cost_ns for ns in self.run_ns[1:])
+        others = range(1, len(self.run_ns))
+        runs_ns = sum((self.runs_of(entry) + 1) * self.run_ns[entry] for entry in others)
+        visits_ns = runs_ns + len(others) * self.visit_cost_ns  # a run of each is not timed
         sentinel_share = self.sentinel_visit_s() / self.sentinel_every_s()
         return visits_ns / 1e9 * (1 + sentinel_share) + self.limits.pause_s
+
+    def runs_of(self, entry: int) -> int:
+        """Timed runs of a visit: what the plan says, fewer where they take seconds each."""
+        fitting = int(LONGEST_VISIT_S * 1e9 / max(1, self.run_ns[entry]))
+        return max(1, min(self.plan.runs, fitting))
 
     def sentinel_visit_s(self) -> float:
         return ((self.plan.runs + 1) * self.run_ns[0] + self.visit_cost_ns) / 1e9
@@ -187,7 +194,7 @@ def _run_times_ns(session: Session, visits: Visits) -> list[int]:
 
 
 def _visit(session: Session, visits: Visits, entry: int, number: int) -> None:
-    samples = session.visit(visits.entries[entry].workload, visits.plan.runs)
+    samples = session.visit(visits.entries[entry].workload, visits.runs_of(entry))
     visit = Visit(
         entry,
         number,
@@ -196,8 +203,7 @@ def _visit(session: Session, visits: Visits, entry: int, number: int) -> None:
         samples.runs,
         samples.memory_mb,
     )
-    visits.journal.append(visit)
-    visits.by_entry[entry].append(visit)
+    visits.by_entry[entry].append(visits.journal.append(visit))
 
 
 def _check_time(visits: Visits, deadline_s: float | None) -> None:

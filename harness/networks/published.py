@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from harness import files
 from harness.errors import CheckpointError, FileFormatError
 from harness.networks.build import BN_EPS, build_random, fold_eps
 from harness.networks.file import read_tensors
@@ -35,6 +36,7 @@ class PublishedNetwork:
         Raises:
             FileFormatError: the file is broken, or describes layers that we do not have.
         """
+        files.check_regular(path)
         try:
             network = _network(json.loads(path.read_text()), resolution)
             _check(network.blocks)

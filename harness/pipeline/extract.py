@@ -90,7 +90,10 @@ def _from_supernet(job: Run, arch: Arch, asked: Asked, output: Path) -> str:
     from harness.supernet.either import load_supernet
 
     assert asked.supernet is not None
-    network = load_supernet(asked.supernet, job.space)
+    space = job.space.including(arch.resolution)
+    if remark := space.about_resolutions:
+        job.console.say(remark)
+    network = load_supernet(asked.supernet, space)
     if asked.data is not None:
         return _on_images(network, arch, asked, output)
     static = network.extract(arch)

@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import FileFormatError, HarnessError, PredictorError
+from harness.files import check_regular
 from harness.own_code import imported
 from harness.predictors.accuracy import AccuracyPredictor, fit
 from harness.predictors.judges import Judges
 from harness.predictors.released_accuracy import load_released_accuracy
 from harness.spaces.arch import PARTS, Arch
 from harness.spaces.genome import Genomes, decode, encode
-from harness.spaces.space import Space
+from harness.spaces.space import Space, numbers
 
 Floats = npt.NDArray[np.float64]
 FEWEST = 50  # rows of a CSV
@@ -74,11 +75,12 @@ def accuracy_source(text: str, space: Space) -> AccuracySource:
         FileFormatError: the file is broken, or for another space.
     """
     path = Path(text)
-    if path.suffix == ".npz":
+    suffix = path.suffix.lower()
+    if suffix == ".npz":
         return AccuracyPredictor.load(path, space)
-    if path.suffix == ".pth":
+    if suffix == ".pth":
         return load_released_accuracy(path, space)
-    if path.suffix == ".csv":
+    if suffix == ".csv":
         return fit(space, *read_csv(path, space))
     if ":" not in text:
         raise PredictorError(
@@ -95,6 +97,7 @@ def read_csv(path: Path, space: Space) -> tuple[Genomes, Floats]:
         FileFormatError: a column or row is missing or wrong; the line is named.
     """
     archs, accuracies = [], []
+    check_regular(path)
     try:
         with path.open(newline="") as file:
             reader = csv.DictReader(file)
@@ -113,6 +116,12 @@ def read_csv(path: Path, space: Space) -> tuple[Genomes, Floats]:
         raise FileFormatError(f"cannot read {path}: {error}") from error
     if len(archs) < FEWEST:
         raise FileFormatError(f"{path} has {len(archs)} networks; at least {FEWEST} are needed")
+    seen = sorted({arch.resolution for arch in archs})
+    if unseen := [r for r in space.resolutions if r not in seen]:
+        raise FileFormatError(
+            f"{path} tells nothing at {numbers(unseen)} pixels: evaluate networks there, or leave "
+            f"them out by --resolutions {','.join(map(str, seen))}"
+        )
     return encode(space, archs), np.array(accuracies)
 
 

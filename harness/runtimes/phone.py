@@ -165,7 +165,8 @@ def read_conditions(transport: Transport, mask: str | None) -> Conditions:
 
 
 def describe_conditions(answers: Mapping[str, str], mask: str | None) -> Conditions:
-    battery = dict(re.findall(r"^\s*([\w ]+): (\S+)$", answers["battery"], re.MULTILINE))
+    said = re.findall(r"^\s*([\w ]+): (\S+)$", answers["battery"], re.MULTILINE)
+    battery = dict(reversed(said))  # some makers say more behind it, by the same words
     battery_c = _number(battery.get("temperature"))
     skin_c, cpu_c = _temperatures(answers["thermal"])
     if skin_c is None and battery_c is not None:

@@ -106,6 +106,7 @@ def _files(paths: Iterable[Path]) -> list[Path]:
 
 def _load(path: Path) -> dict[str, Any]:
     """The rows of one file, their values not yet looked at."""
+    files.check_regular(path)
     try:
         rows = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -8,6 +8,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -174,7 +175,7 @@ def _listing(folder: Path) -> Listing:
     """The images of each class, both sorted by name."""
     try:
         with os.scandir(folder) as entries:
-            classes = sorted(e.name for e in entries if e.is_dir() and e.name[0] != ".")
+            classes = sorted(e.name for e in entries if e.name[0] != "." and _is_folder(e))
         with ThreadPoolExecutor(8) as pool:  # network disks answer many at once
             images = pool.map(lambda name: _images(folder / name), classes)
             listing = dict(zip(classes, images, strict=True))
@@ -190,13 +191,25 @@ def _listing(folder: Path) -> Listing:
     return listing
 
 
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    with suppress(OSError):  # a link to itself
+        return entry.is_dir()
+    return False
+
+
 def _images(folder: Path) -> list[tuple[str, int]]:
     with os.scandir(folder) as entries:
-        return sorted(
-            (entry.name, entry.stat().st_size)
-            for entry in entries
-            if entry.name.lower().endswith(SUFFIXES) and entry.name[0] != "." and entry.is_file()
-        )
+        named = [e for e in entries if e.name.lower().endswith(SUFFIXES) and e.name[0] != "."]
+        sizes = [(entry.name, _size(entry)) for entry in named]
+    return sorted((name, size) for name, size in sizes if size is not None)
+
+
+def _size(entry: "os.DirEntry[str]") -> int | None:
+    """None of what is no file; a link to itself is an image that is damaged."""
+    try:
+        return entry.stat().st_size if entry.is_file() else None
+    except OSError:
+        return 0
 
 
 def _files(folder: Path, listing: Listing, classes: tuple[str, ...]) -> Files:

@@ -14,7 +14,8 @@ def test_one_measurement_at_a_time_on_one_machine(tmp_path: Path) -> None:
     torch, onnx = (Device.find(name, tmp_path) for name in ("cpu", "cpu-onnxruntime"))
     with torch.open() as session:
         assert session.environment["torch"]
-        with pytest.raises(DeviceBusy, match="cpu-onnxruntime is being measured"), onnx.open():
+        told = r"cannot use cpu-onnxruntime: .* which measures cpu since .*; --wait waits for it"
+        with pytest.raises(DeviceBusy, match=told), onnx.open():
             pass
     with onnx.open() as session:
         assert session.environment["onnxruntime"]

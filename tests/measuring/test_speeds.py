@@ -45,9 +45,12 @@ def test_few_simulated_campaigns_find_full_speed_missing_that_the_one_before_did
     rng = np.random.default_rng(7)
     missed = judged = 0
     for _ in range(400):
-        states, fast = [], bool(rng.random() < fast_s / (fast_s + slow_s))
+        states: list[str] = []
+        fast = bool(rng.random() < fast_s / (fast_s + slow_s))
         while len(states) < 200:
-            states += ["f" if fast else "s"] * max(1, round(rng.exponential((slow_s, fast_s)[fast])))
+            states += ["f" if fast else "s"] * max(
+                1, round(rng.exponential((slow_s, fast_s)[fast]))
+            )
             fast = not fast
         first, later = speeds("".join(states[:45])), speeds("".join(states[150:195]))
         if {"f", "s"} <= set(states[:45]):
@@ -59,9 +62,8 @@ def test_few_simulated_campaigns_find_full_speed_missing_that_the_one_before_did
 
 def test_a_moment_of_turbo_is_no_measure_and_a_slow_one_none_of_full_speed() -> None:
     found = speeds("f" + "s" * 39)  # 2.5 % of the time
-    among = lambda second: 20 * second + 11  # noqa: E731 - a visit between two of the sentinel's
     assert found.full == pytest.approx(SLOW_NS, rel=0.03)
-    assert [found.turbo(among(second)) for second in (0, 1, 20)] == [True, False, False]
+    assert [found.turbo(20 * second + 11) for second in (0, 1, 20)] == [True, False, False]
     often = speeds("f" * 10 + "s" * 30)
     assert often.full == pytest.approx(FAST_NS, rel=0.03)
-    assert [often.slow(among(second)) for second in (0, 9, 10, 20)] == [False, False, True, True]
+    assert [often.slow(20 * second + 11) for second in (0, 9, 10, 20)] == [False, False, True, True]

@@ -80,6 +80,15 @@ def test_too_few_rows_and_no_file_are_one_clear_error(tmp_path: Path) -> None:
         read_csv(tmp_path / "other.csv", DIGITS)
 
 
+def test_a_csv_tells_nothing_at_resolutions_that_it_has_no_network_of(tmp_path: Path) -> None:
+    path = write(tmp_path / "evaluated.csv", 300)
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(line for line in lines if not line.startswith("16,")))
+    with pytest.raises(FileFormatError, match=r"nothing at 16 pixels: .* --resolutions 12,20$"):
+        read_csv(path, DIGITS)
+    assert len(read_csv(path, DIGITS.at([12, 20]))[0]) > 100
+
+
 def test_a_users_own_function_is_asked_for_each_network() -> None:
     source = accuracy_source(f"{__name__}:accuracy_of", DIGITS)
     genomes = sample(DIGITS, 20, np.random.default_rng(1))

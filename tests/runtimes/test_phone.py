@@ -82,6 +82,12 @@ def test_battery_screen_load_and_memory_are_read() -> None:
     assert seen["memory_available_mb"] == 2000
 
 
+def test_what_makers_say_behind_the_battery_does_not_take_its_place() -> None:
+    seen = conditions(battery=f"{BATTERY}\nBackup battery:\n  level: 7\n  temperature: 999\n")
+    assert seen["battery_percent"] == 83
+    assert seen["temperature_c"] == pytest.approx(28.1)
+
+
 def test_current_temperatures_count_not_cached_ones() -> None:
     seen = conditions(battery=BATTERY, thermal=THERMAL)
     assert seen["temperature_c"] == 31.5

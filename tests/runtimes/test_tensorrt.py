@@ -18,10 +18,11 @@ from onnx import TensorProto, helper
 
 from harness.devices.conditions import Fastest, Limits, doubts_between
 from harness.devices.device import Device
-from harness.errors import DeviceError, DeviceFull, TargetFailed
+from harness.errors import DeviceError, DeviceFull, TargetFailed, UsageError
 from harness.pipeline.table import load_or_start
 from harness.runtimes import tensorrt
 from harness.runtimes.conversion.onnx import OnnxConverter
+from harness.runtimes.model_inputs.asked import Asked
 from harness.runtimes.session import RuntimeOptions, TensorrtOptions
 from harness.runtimes.tensorrt import TensorrtSession
 from harness.runtimes.trtexec_gpu import (
@@ -35,6 +36,7 @@ from harness.spaces.arch import Arch
 from harness.spaces.digits import DIGITS
 from harness.tables.table import Table
 from harness.transports.local import LocalTransport
+from tests.small_models import words
 
 STAND_IN = Path(__file__).parents[1] / "real" / "trtexec"
 ARCH = Arch(16, (2, 1, 2), (5, 7, 0, 3, 0, 0, 5, 3, 0), (4, 3, 0, 6, 0, 0, 4, 6, 0))
@@ -73,7 +75,7 @@ def engines(tmp_path: Path) -> list[Path]:
     return sorted(tmp_path.glob("cache*/engines/*"))
 
 
-def open_model(path: Path, **sizes: int) -> Path:
+def open_model(path: Path, **sizes: int | str) -> Path:
     """A model that adds its inputs up; an input whose batch is open, with `sizes` behind it."""
     shape: list[str | int | None] = ["batch", *sizes.values()]
     given = helper.make_tensor_value_info("images", TensorProto.FLOAT, shape)
@@ -212,9 +214,60 @@ def test_a_model_of_the_user_gets_the_batch(board: Path, tmp_path: Path) -> None
     assert f"--onnx={model}" in built
 
 
+def test_sizes_of_the_user_build_and_run(board: Path, tmp_path: Path) -> None:
+    model = open_model(tmp_path / "open.ONNX", channels=3, height="height")
+    asked = Asked(dims={"height": 6})
+    with closing(opened(replace(OPTIONS, asked=asked))) as session:
+        session.visit(model, 3)
+    (built,), (run,) = asked_for(board, "--onnx"), asked_for(board, "--loadEngine")
+    assert "--shapes=images:1x3x6" in built
+    assert "--shapes=images:1x3x6" in run
+
+
+@pytest.mark.parametrize("version", ["8601", "101300"])  # whole numbers have 32 bits, and 64
+def test_indices_are_loaded_from_files(
+    version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, board: Path
+) -> None:
+    """trtexec itself would draw them from -128 to 127."""
+    monkeypatch.setenv("BOARD_TENSORRT", version)
+    model = words(tmp_path / "words.onnx", rows=50)
+    asked = Asked(dims={"sequence": 9}, values={"mask": "1"})
+    with closing(opened(replace(OPTIONS, asked=asked))) as session:
+        assert len(session.visit(model, 12).values["device"]) == 12
+    (built,), (run,) = asked_for(board, "--onnx"), asked_for(board, "--loadEngine")
+    assert not [flag for flag in built if flag.startswith("--loadInputs")]
+    assert "--shapes=ids:1x9,segments:1x9,mask:1x9" in run
+    (loaded,) = [flag for flag in run if flag.startswith("--loadInputs=")]
+    names = [part.partition(":")[0] for part in loaded.partition("=")[2].split(",")]
+    assert names == ["ids", "segments", "mask"]
+
+
+def test_numbers_that_do_not_fit_into_32_bits_are_refused(tmp_path: Path) -> None:
+    asked = Asked(dims={"sequence": 9}, values={"mask": str(1 << 40)})
+    with (
+        closing(opened(replace(OPTIONS, asked=asked))) as session,
+        pytest.raises(TargetFailed, match=r"input .mask.: TensorRT .* has no numbers of 64 bits"),
+    ):
+        session.prepare([words(tmp_path / "words.onnx")])
+
+
+def test_sizes_that_trtexec_takes_by_itself_are_no_times(tmp_path: Path) -> None:
+    """It asks for those of inputs that become sizes inside TensorRT, which no file tells."""
+    script = (
+        f'"{STAND_IN}" "$@"; status=$?\n'
+        "echo '[01/02/2026-03:04:05] [W] Dynamic dimensions required for input: steps, but no "
+        "shapes were provided. Automatically overriding shape to: 1'; exit $status"
+    )
+    with (
+        closing(opened(wrapped(tmp_path, script))) as session,
+        pytest.raises(TargetFailed, match="input: steps, but no shapes"),
+    ):
+        session.prepare([FIRST])
+
+
 def test_models_that_cannot_run_are_named(session: TensorrtSession, tmp_path: Path) -> None:
-    open_height = open_model(tmp_path / "open.onnx", channels=3, height=0)
-    with pytest.raises(TargetFailed, match=r"open\.onnx: input 'images' has no fixed shape"):
+    open_height = open_model(tmp_path / "open.onnx", channels=3, height="height")
+    with pytest.raises(UsageError, match=r"images float32 \[batch, 3, height\].*--dim height="):
         session.prepare([open_height])
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"\x00not a model")
@@ -275,7 +328,7 @@ def test_one_that_dies_is_told_with_its_status(tmp_path: Path) -> None:
         session.prepare([FIRST])
 
 
-def test_an_engine_that_somebody_deleted_is_built_again(
+def test_an_engine_that_was_deleted_or_spoilt_is_built_again(
     session: TensorrtSession, tmp_path: Path
 ) -> None:
     session.visit(FIRST, 3)
@@ -283,8 +336,20 @@ def test_an_engine_that_somebody_deleted_is_built_again(
     engine.unlink()
     assert len(session.visit(FIRST, 12).values["device"]) == 12
     engine.write_bytes(b"damaged")
-    with pytest.raises(TargetFailed, match="trtexec could not run it: Engine deserialization"):
+    assert len(session.visit(FIRST, 12).values["device"]) == 12
+    engine.write_bytes(engine.read_bytes()[:3])
+    with closing(opened(OPTIONS)) as another:  # which did not build it
+        assert len(another.visit(FIRST, 12).values["device"]) == 12
+
+
+def test_an_engine_that_cannot_run_is_built_again_once(tmp_path: Path, board: Path) -> None:
+    script = f'case "$*" in *loadEngine*) echo broken >&2; exit 9;; esac; exec "{STAND_IN}" "$@"'
+    with (
+        closing(opened(wrapped(tmp_path, script))) as session,
+        pytest.raises(TargetFailed, match="trtexec could not run it: it ended with status 9"),
+    ):
         session.visit(FIRST, 3)
+    assert len(asked_for(board, "--onnx")) == 2
 
 
 def test_doubtful_times_are_told_once_and_stay_in_the_conditions(

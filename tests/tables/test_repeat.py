@@ -86,7 +86,7 @@ def test_a_device_with_several_campaigns_tells_how_far_its_own_lie_apart(
 def test_a_workload_that_met_full_speed_but_seldom_has_a_wider_interval() -> None:
     repeat = Repeat("full")
     usual, seldom = (repeat.far(statistics(1e6, spread=s)) for s in (0.001, 0.1))
-    assert seldom > 0.1 > 2 * usual
+    assert seldom > 0.1 > usual
     older = replace(statistics(1e6, spread=0.1), low=1_000_000)  # as older versions wrote it
     low, high = repeat.interval(older) or (0, 0)
     assert low * high == pytest.approx(1e12)
@@ -106,12 +106,10 @@ def test_beside_workloads_that_moved_alike_only_its_own_part_counts() -> None:
 
 def test_where_a_campaign_may_have_missed_full_speed_the_interval_reaches_the_slower_one() -> None:
     """Only that of full speed: what users see is of all moments."""
-    values = 1e6 * (1 + np.arange(len(NETWORKS)))
-    often = table(values)
+    often = table(1e6 * (1 + np.arange(len(NETWORKS))))
     seldom = replace(often, campaigns={"c0": often.campaigns["c0"] | {"missed": 0.37}})
-    slower = float(np.exp(0.37)) * 1e6
-    for each, at, reaches in ((often, "full", False), (seldom, "full", True), (seldom, "p90", False)):
-        ends = Repeat.of(each, at).interval(statistics(1e6, 1.2e6))
-        assert ends is not None
-        assert (ends[1] > slower) is reaches
-    assert Repeat.of(seldom).level([statistics(1e6)]) > 0.37
+    one = statistics(1e6, 1.2e6)
+    assert Repeat.of(often).far(one) < 0.1
+    assert 0.37 < Repeat.of(seldom).far(one) < 0.4
+    assert 0.37 < Repeat.of(seldom).level([one]) < 0.4
+    assert Repeat.of(seldom, "p90").far(one) == Repeat.of(often, "p90").far(one)

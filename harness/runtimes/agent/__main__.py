@@ -7,7 +7,8 @@ import nothing else of the project, need only the standard library and the runti
 for, and run on Python 3.6. Operations:
 
 open    {runtime, threads, cpus, torch}      -> {environment, meter, no_meter}
-load    {id, blocks | model, weights, batch, seed}           -> {run_ns}
+load    {id, blocks | model, weights, batch, seed, feeds [{name, dtype, shape, file}], signature}
+                                             -> {run_ns}
 visit   {id, warmup, runs}                   -> {at_ns, values: {clock: [ns of each run]}}
 infer   {id, images (base64 float32), batches, shape of a batch} -> {logits (base64 float32)}
 energy  {id (null: idle), window_s}          -> {energy_mj, seconds, runs}

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import FileFormatError
+from harness.files import check_regular
 from harness.spaces.block import Block
 from harness.spaces.space import make_divisible
 
@@ -39,6 +40,7 @@ def read(path: Path) -> list[Measured]:
     Raises:
         FileFormatError: the file is broken (the line is named), or empty.
     """
+    check_regular(path)
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
         reader = csv.DictReader(lines, skipinitialspace=True)
