@@ -56,12 +56,22 @@ def read_json(path: Path) -> Any:
     """The JSON value in `path`.
 
     Raises:
-        FileFormatError: the file is missing or is not JSON.
+        FileFormatError: the file is missing or is not JSON, or an object has a key twice.
     """
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(), object_pairs_hook=_once_only)
     except (OSError, ValueError) as error:
         raise FileFormatError(f"cannot read {path}: {error}") from error
+
+
+def _once_only(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; of a key that is there twice, Python takes the last silently."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        doubled = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"the key {doubled!r} is there twice")
+    return found
 
 
 class LineLog:

@@ -52,3 +52,10 @@ def test_broken_json_names_the_file(tmp_path: Path, text: str) -> None:
     (tmp_path / "x.json").write_text(text)
     with pytest.raises(FileFormatError, match=r"x\.json"):
         files.read_json(tmp_path / "x.json")
+
+
+@pytest.mark.parametrize("text", ['{"a": 1, "a": 2}', '[{"b": {"c": 1, "a": 0, "d": 2, "a": 0}}]'])
+def test_a_key_that_is_there_twice_is_refused_and_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(FileFormatError, match=r"x\.json: the key 'a' is there twice"):
+        files.read_json(tmp_path / "x.json")
