@@ -148,8 +148,8 @@ def _published(asked: Asked, path: Path, own: Any, output: Path) -> str:
     stated = "" if asked.resolution else ", which the file states"
     random = "" if asked.weights else "; weights are random (--weights): good for timing only"
     return (
-        f"network file: {output}, {resolution} pixels{stated}, {macs_m:.1f}M MACs, "
-        f"{params_m:.2f}M parameters{random}"
+        f"network file: {output}, {resolution} pixels{stated}, {macs_m:.4g}M MACs, "
+        f"{params_m:.3g}M parameters{random}"
     )
 
 

@@ -89,8 +89,15 @@ def _yaml(path: Path) -> Any:
         raise TableError(f"cannot read {path}: {error.strerror}") from error
     except TableError as error:
         raise TableError(f"{path}:{error}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
+    except (
+        yaml.YAMLError,
+        ValueError,
+        LookupError,
+        AttributeError,
+        TypeError,
+        RecursionError,
+    ) as error:
+        reason = " ".join(str(error).split())  # some scalars, such as !!int '', raise whatever
         raise TableError(f"{path}: not a YAML file of plain values: {reason}") from error
 
 

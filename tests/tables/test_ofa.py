@@ -124,6 +124,8 @@ GOOD = "{mean: 1.0, std: 0.1, count: 5}"
         (b"a: [1, 2", "not a YAML file"),
         (b"[" * 5000, "not a YAML file"),
         (b"a: 2020-99-99", "not a YAML file"),
+        (b"a: !!int ''", "not a YAML file"),
+        (b"a: !!timestamp x", "not a YAML file"),
         (b"a: !!python/object/apply:os.system ['exit 1']", "not a YAML file"),
         (b"other: {mean: 1.0, std: 0.1, count: 5}", "no row is a first layer of ofa-mbv3-w1.2"),
         (f"{STEM}:".encode(), STEM),
