@@ -152,3 +152,10 @@ def test_a_command_that_is_given_a_pipe_is_one_line(words: tuple[str, ...], tmp_
     (line,) = ended.stderr.strip().splitlines()
     assert "pipe" in line
     assert "it is a folder, a pipe or a device" in line
+
+
+@pytest.mark.parametrize("text", ['{"a": 1, "a": 2}', '[{"b": {"c": 1, "a": 0, "d": 2, "a": 0}}]'])
+def test_a_key_that_is_there_twice_is_refused_and_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(FileFormatError, match=r"x\.json: the key 'a' is there twice"):
+        files.read_json(tmp_path / "x.json")

@@ -116,18 +116,24 @@ def tables_show(
 
 @tables_app.command("import")
 def tables_import(
-    paths: Annotated[list[Path], typer.Argument(help="Published .yaml files, or their folder.")],
+    paths: Annotated[
+        list[Path], typer.Argument(help="Published .yaml or .json files, or their folder.")
+    ],
     device: Annotated[
         str, typer.Option("--device", help="Name to give, such as note10-published.")
     ],
     source: Annotated[str, typer.Option(help="Where the files come from.")],
+    unit: Annotated[
+        str | None,
+        typer.Option(help="Of their times: ms (as published, where it can be), s, us or ns."),
+    ] = None,
     space: SpaceName = "ofa-mbv3-w1.2",
     root: Root = HERE,
 ) -> None:
     """Read a latency table that the OFA authors (or others, in their format) published."""
     from harness import pipeline
 
-    terminal().say(pipeline.import_published(job_for(space, root), paths, device, source))
+    terminal().say(pipeline.import_published(job_for(space, root), paths, device, source, unit))
 
 
 @tables_app.command("export")

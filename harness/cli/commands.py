@@ -298,7 +298,9 @@ def extract(
         Path | None, typer.Option(help="A supernet of ours, or as the OFA authors release them.")
     ] = None,
     weights: Annotated[Path | None, typer.Option(help="Of a net.config: its `init`.")] = None,
-    resolution: Annotated[int | None, typer.Option(min=1, help="Of a net.config, pixels.")] = None,
+    resolution: Annotated[
+        int | None, typer.Option(min=1, help="Of a net.config, pixels (default: what it states).")
+    ] = None,
     data: Data = None,
     root: Root = HERE,
 ) -> None:

@@ -24,11 +24,13 @@ from harness.tables.versions import uses, versions_apart
 _FEW = 12  # blocks that are named
 
 
-def import_published(job: Run, paths: Sequence[Path], device: str, source: str) -> str:
+def import_published(
+    job: Run, paths: Sequence[Path], device: str, source: str, unit: str | None = None
+) -> str:
     """Make a published table ours; what fitted, in a line.
 
     Raises:
-        UsageError: the name does not say that the table is imported.
+        UsageError: the name does not say that the table is imported, or there is no such unit.
         TableError: a file is broken, or a measured table has that name.
     """
     if not device.endswith("-published"):
@@ -36,7 +38,7 @@ def import_published(job: Run, paths: Sequence[Path], device: str, source: str) 
             f"--device {device}: imported tables end in -published, as note10-published"
         )
     path = job.workspace.table(device, job.space.name)
-    imported = read_published(paths, job.space, device, source)
+    imported = read_published(paths, job.space, device, source, unit)
     with files.changing(path):
         if path.exists() and Table.load(path).source is None:
             raise TableError(f"{path} was measured, not imported; move it away first")

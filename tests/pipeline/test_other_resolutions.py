@@ -70,7 +70,7 @@ def test_extract_takes_an_arch_at_another_resolution_and_says_so(tmp_path: Path)
     space = find_space(FAMILY)
     weights = Supernet(space).state_dict()
     Checkpoint(FAMILY, {}, 1, weights, {}, None).save(tmp_path / "supernet.pt")
-    arch = uniform_arch(space, 96, 2, 3, 3)
+    arch = uniform_arch(ofa_mbv3(0.35), 96, 2, 3, 3)
     (tmp_path / "arch.json").write_text(json.dumps(arch.to_json()))
     files = [str(tmp_path / name) for name in ("arch.json", "network.pt", "supernet.pt")]
     ended = run(tmp_path, "extract", *files[:2], "--supernet", files[2], "--space", FAMILY)

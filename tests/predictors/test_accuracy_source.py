@@ -80,6 +80,35 @@ def test_too_few_rows_and_no_file_are_one_clear_error(tmp_path: Path) -> None:
         read_csv(tmp_path / "other.csv", DIGITS)
 
 
+@pytest.mark.parametrize(
+    ("accuracy", "left_out"), [("", "0"), ("9", "0"), ("9", "7")], ids=["copy", "other", "same"]
+)
+def test_a_network_that_is_there_twice_is_named_by_both_lines(
+    tmp_path: Path, accuracy: str, left_out: str
+) -> None:
+    """One would be fitted to, and the other judge. Layers that are left out have no kernel."""
+    path = write(tmp_path / "evaluated.csv", 60)
+    lines = path.read_text().splitlines()
+    r, d, ks, e, was = lines[4].split(",")
+    kernels = ks.split()
+    assert "0" in kernels
+    kernels[kernels.index("0")] = left_out
+    lines.append(",".join((r, d, " ".join(kernels), e, accuracy or was)))
+    path.write_text("\n".join(lines))
+    with pytest.raises(FileFormatError, match=r"evaluated\.csv:62: the network of line 5 again"):
+        read_csv(path, DIGITS)
+
+
+def test_a_column_that_is_there_twice_is_refused_and_a_mark_in_front_is_not(tmp_path: Path) -> None:
+    path = write(tmp_path / "evaluated.csv", 60)
+    content = path.read_text()
+    path.write_text("\ufeff" + content)  # as Excel writes it
+    assert len(read_csv(path, DIGITS)[0]) == 60
+    path.write_text(content.replace("accuracy", "accuracy,accuracy", 1))
+    with pytest.raises(FileFormatError, match=r"evaluated\.csv: two columns are called 'accuracy'"):
+        read_csv(path, DIGITS)
+
+
 def test_a_csv_tells_nothing_at_resolutions_that_it_has_no_network_of(tmp_path: Path) -> None:
     path = write(tmp_path / "evaluated.csv", 300)
     lines = path.read_text().splitlines()
