@@ -319,8 +319,7 @@ def test_a_campaign_tells_a_percentile_of_all_its_workloads_or_of_none(
             if number < visits:
                 journal.append(Visit(entry, number, number, {"wall": (1000, 1010, 1020)}))
     journal.close()
-    visits = Visits(entries[:3], PLAN, Limits(), "wall", journal)
-    records = records_of(visits, "c")
+    records = records_of(Visits(entries[:3], PLAN, Limits(), "wall", journal), "c")
     assert {record.statistics.p90 is not None for record in records} == {told}
     assert {record.statistics.p50 for record in records} == {1010}
     assert {record.statistics.p99 for record in records} == {None}
