@@ -6,7 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from importlib import import_module
 from pathlib import Path
@@ -52,7 +52,7 @@ class Device:
     range_images: Path | None = None  # from which int8 ranges are collected
     serial: str | None = None  # of several phones of one model
     waits: bool = False  # until nobody else uses it
-    asked: Asked = NOTHING_ASKED  # what a model file of the user's is fed with
+    asked: Asked = field(default=NOTHING_ASKED, hash=False)  # what a user's model file is fed with
 
     def __str__(self) -> str:
         return self.name if self.serial is None else f"{self.name} ({self.serial})"

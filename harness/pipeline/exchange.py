@@ -116,7 +116,7 @@ def _lines(found: Comparison, table: Table) -> list[str]:
         f"{found.compared} blocks compared on the {table.clock} clock"
         + (f", {found.only_old} only in the old table" if found.only_old else "")
         + (f", {found.only_new} only in the new one" if found.only_new else ""),
-        f"everything takes {found.shift:.3f} times as long: {found.why_shifted()}",
+        f"everything takes {found.shift:.3f} times {found.as_before}: {found.why_shifted()}",
         f"  (its blocks agree on {low:.3f} to {high:.3f}; another campaign may give another)",
         f"{len(found.moved)} blocks did something else, beyond noise"
         + (":" if found.moved else ""),

@@ -1,6 +1,6 @@
 """How far a front can be trusted: what a reader must know before anything else, and the facts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -10,7 +10,7 @@ from harness.devices.conditions import CHANGED, UNKNOWN, describe_changes
 from harness.errors import TableError
 from harness.spaces.space import Space
 from harness.tables.table import Table
-from harness.tables.versions import Uses, uses, versions_apart
+from harness.tables.versions import Environment, Uses, uses, versions_apart
 
 LARGE_ERROR = 0.10  # mean end-to-end error above which a banner is shown
 
@@ -88,11 +88,15 @@ def _measured_with(front: Front, table: Table | None) -> Uses:
     if not told and table is not None:
         told = uses(table)
     elif not told:
-        told = [("blocks", front.table.get("campaign", {}).get("environment", {}))]
+        told = [("blocks", _environment(front.table))]
     if front.verification is not None:
-        environment = front.verification.get("campaign", {}).get("environment", {})
-        told.append(("verification", environment))
+        told.append(("verification", _environment(front.verification)))
     return told
+
+
+def _environment(part: Mapping[str, Any]) -> Environment:
+    """Of the campaign behind a part of a front; empty where none is told."""
+    return (part.get("campaign") or {}).get("environment") or {}
 
 
 def _of_accuracy(front: Front) -> Iterator[Doubt]:

@@ -21,11 +21,11 @@ from harness.spaces.space import Space
 from harness.tables.ofa_keys import block_key, layout
 from harness.tables.ofa_reading import Row, check_plausible, load_rows, row_of, table_files, unit_ms
 from harness.tables.record import Record, Statistics
+from harness.tables.repeat import NORMAL95
 from harness.tables.table import Table
 
 CAMPAIGN = "published"
 _FACTS = {"started_at": "unknown", "rounds": 1, "environment": {}}
-_Z95 = 1.96
 _NS_PER_MS = 1e6
 
 
@@ -134,7 +134,7 @@ def _statistics(rows: Iterable[Row]) -> Statistics:
     mean = sum(row.count * row.mean_ms for row in distinct) / runs
     squares = sum(row.count * (row.std_ms**2 + (row.mean_ms - mean) ** 2) for row in distinct)
     apart = max(abs(row.mean_ms - mean) for row in distinct)
-    half = max(_Z95 * math.sqrt(squares) / runs, apart)
+    half = max(NORMAL95 * math.sqrt(squares) / runs, apart)
     value, low, high = (max(1, round(ms * _NS_PER_MS)) for ms in (mean, mean - half, mean + half))
     return Statistics(value, low, high, None, None, None, None, None, len(distinct), runs)
 
@@ -148,7 +148,7 @@ def rows_of(table: Table, clock: str) -> dict[Block, Row]:
     for block, record in table.blocks(clock).items():
         numbers = record.statistics
         half_ns = (numbers.high - numbers.low) / 2
-        std_ms = half_ns / _Z95 * math.sqrt(numbers.runs) / _NS_PER_MS
+        std_ms = half_ns / NORMAL95 * math.sqrt(numbers.runs) / _NS_PER_MS
         rows[block] = Row(numbers.value / _NS_PER_MS, std_ms, numbers.runs)
     return rows
 

@@ -5,9 +5,12 @@ import pytest
 
 from harness.console import Terminal
 from harness.deploy.front import Front
+from harness.reports.content import content
+from harness.reports.cost import cost
 from harness.reports.trust import conditions, coverage, doubts
 from harness.spaces.digits import DIGITS
 from harness.tables.table import Table
+from tests.reports.conftest import shown
 from tests.tables.test_calibration import made_table
 
 
@@ -32,6 +35,20 @@ def test_what_stands_behind_latencies_is_told(
     front: Front, facts: dict[str, object], what: str
 ) -> None:
     assert told(replace(front, table=front.table | facts)) == {what}
+
+
+def test_a_front_that_tells_nothing_of_its_campaigns_is_read(front: Front) -> None:
+    assert front.verification is not None
+    silent = replace(
+        front,
+        table=front.table | {"campaign": None},
+        verification=front.verification | {"campaign": None},
+        settings={name: told for name, told in front.settings.items() if name != "device"},
+    )
+    assert told(silent) == set()
+    assert (silent.identity, silent.images_per_run) == ({}, 1)
+    assert [what for what, _ in cost([silent], None)][1:] == ["the search"]
+    assert content([shown(silent)])["fronts"][0]["runtime"] == "unknown"
 
 
 def test_an_error_above_ten_percent_is_told(front: Front) -> None:

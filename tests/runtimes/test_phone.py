@@ -2,7 +2,6 @@
 BatteryService, not recorded; that of Samsung's sensors as quoted by others."""
 
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -145,9 +144,8 @@ def test_cores_that_are_read_have_worked_just_before(
     told = asked.read_text()
     assert told.startswith(f"c sh -c {WORK}; ")
     assert "scaling_cur_freq" in told
-    started = time.perf_counter()
-    subprocess.run(["sh", "-c", WORK], check=True)
-    assert 0.01 < time.perf_counter() - started < 5
+    counted = subprocess.run(["sh", "-c", f"{WORK}; echo $i"], check=True, capture_output=True)
+    assert int(counted.stdout) == 100_000, "some tenths of a second, on a phone"
 
 
 CURRENTS = """

@@ -113,3 +113,23 @@ def test_where_a_campaign_may_have_missed_full_speed_the_interval_reaches_the_sl
     assert 0.37 < Repeat.of(seldom).far(one) < 0.4
     assert 0.37 < Repeat.of(seldom).level([one]) < 0.4
     assert Repeat.of(seldom, "p90").far(one) == Repeat.of(often, "p90").far(one)
+
+
+@pytest.mark.parametrize(
+    ("later", "shifts"),
+    [
+        ({"os": "6.1", "gpu_uuid": "a"}, 1),
+        ({"os": "6.1", "gpu_uuid": "b"}, 1),  # another unit of the same kind
+        ({"os": "6.2", "gpu_uuid": "a"}, 0),
+        ({}, 0),  # nobody knows
+    ],
+)
+def test_what_an_update_did_is_no_difference_between_campaigns(
+    later: dict[str, str], shifts: int
+) -> None:
+    found = table(*(factor * 1e6 * (1 + np.arange(len(NETWORKS))) for factor in (1.0, 1.3)))
+    told = {"c0": {"os": "6.1", "gpu_uuid": "a"}, "c1": later}
+    facts = {name: found.campaigns[name] | {"environment": each} for name, each in told.items()}
+    repeat = Repeat.of(replace(found, campaigns=facts))
+    assert repeat.shifts == pytest.approx([np.log(1.3)] * shifts, rel=1e-4)
+    assert repeat.workloads == shifts * (len(NETWORKS) - 1)
