@@ -1,5 +1,6 @@
 """How files are written so that nothing is lost: replaced atomically, or appended and flushed."""
 
+import csv
 import fcntl
 import gzip
 import json
@@ -133,13 +134,44 @@ def read_json(path: Path) -> Any:
     """The JSON value in `path`.
 
     Raises:
-        FileFormatError: the file is missing or is not JSON.
+        FileFormatError: the file is missing or is not JSON, or an object has a key twice.
     """
     check_regular(path)
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(), object_pairs_hook=_once_only)
     except (OSError, ValueError) as error:
         raise FileFormatError(f"cannot read {path}: {error}") from error
+
+
+def _once_only(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; of a key that is there twice, Python takes the last silently."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        doubled = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"the key {doubled!r} is there twice")
+    return found
+
+
+def read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """The columns of a CSV file, and its rows, each with its line; a row may lack its last ones.
+
+    Raises:
+        FileFormatError: it cannot be read, or two columns have one name.
+    """
+    check_regular(path)
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        reader = csv.DictReader(lines, skipinitialspace=True)
+        rows = [(reader.line_num, row) for row in reader]
+    except OSError as error:
+        raise FileFormatError(f"cannot read {path}: {error.strerror or error}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise FileFormatError(f"cannot read {path}: {error}") from error
+    columns = list(reader.fieldnames or ())
+    if doubled := [name for name in columns if columns.count(name) > 1]:
+        raise FileFormatError(f"{path}: two columns are called {doubled[0]!r}")
+    return columns, rows
 
 
 class LineLog:
@@ -202,5 +234,5 @@ def read_lines(path: Path) -> Iterator[tuple[int, Any]]:
             yield number, json.loads(line)
         except ValueError as error:
             raise FileFormatError(
-                f"{path}:{number}: not a JSON line; restore the file or delete it"
+                f"{path}:{number}: not a JSON line; restore the file, or move it away"
             ) from error

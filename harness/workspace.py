@@ -29,6 +29,10 @@ class Workspace:
         """All tables of latencies of a space."""
         return sorted((self.root / "tables").glob(f"*.{space}.jsonl"))
 
+    def devices(self, space: str) -> list[str]:
+        """Those with a table of latencies of a space."""
+        return [path.name.removesuffix(f".{space}.jsonl") for path in self.tables(space)]
+
     def report(self, device: str, space: str) -> Path:
         return self.root / "reports" / f"{device}.{space}"
 

@@ -6,10 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 from harness.spaces.digits import DIGITS
 from harness.spaces.space import Space
 from harness.supernet.supernet import Supernet
+
+settings.register_profile("harness", deadline=None)  # other programs may make an example slow
+settings.load_profile("harness")
 
 ALONE = (
     "tests/measuring/",

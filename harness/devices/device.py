@@ -6,7 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from importlib import import_module
 from pathlib import Path
@@ -20,6 +20,7 @@ from harness.devices.energy import EnergySession
 from harness.devices.profile import Profile, full_name, load_profile
 from harness.devices.sections import TorchSection
 from harness.errors import DeviceBusy, DeviceError, DeviceNotFound
+from harness.runtimes.model_inputs.asked import NOTHING_ASKED, Asked
 from harness.runtimes.resident import ResidentSession
 from harness.runtimes.session import (
     BenchmarkModelOptions,
@@ -51,6 +52,7 @@ class Device:
     range_images: Path | None = None  # from which int8 ranges are collected
     serial: str | None = None  # of several phones of one model
     waits: bool = False  # until nobody else uses it
+    asked: Asked = field(default=NOTHING_ASKED, hash=False)  # what a user's model file is fed with
 
     def __str__(self) -> str:
         return self.name if self.serial is None else f"{self.name} ({self.serial})"
@@ -71,6 +73,7 @@ class Device:
         return RuntimeOptions(
             **self.profile.runtime_options.model_dump(),
             range_images=self.range_images,
+            asked=self.asked,
             benchmark_model=replace(runner, path=self.benchmark_model or runner.path),
             torch=TorchOptions(**self.profile.torch.model_dump()),
             tensorrt=TensorrtOptions(**self.profile.tensorrt.model_dump()),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from harness import files
 from harness.errors import FileFormatError, UsageError, WorkspaceError
+from harness.hints import nearest
 from harness.pipeline.job import Console
 from harness.progress import Progress
 
@@ -67,8 +68,8 @@ def addresses(name: str) -> tuple[str, ...]:
         return tuple(f"{SPECIALIZED}/{network}/{part}" for part in parts)
     if name not in PUBLISHED:
         raise UsageError(
-            f"nothing published is called {name!r}; there are {', '.join(PUBLISHED)} and "
-            "specialized:NAME (OFA-ResNet50 is on Google Drive: see the authors' README)"
+            f"nothing published is called {name!r} (networks are specialized:NAME; OFA-ResNet50 is "
+            f"on Google Drive: see the authors' README); {nearest(name, PUBLISHED)}"
         )
     return PUBLISHED[name]
 

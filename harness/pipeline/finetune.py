@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import MissingExtra, UsageError
 from harness.files import changing
+from harness.hints import install
 from harness.pipeline.job import Console
 from harness.progress import silent
 from harness.spaces.catalogue import find_space
@@ -44,7 +45,7 @@ def finetune(console: Console, asked: FineTuning) -> str | None:
         TrainingDiverged: the loss is no number.
     """
     if find_spec("torch") is None:
-        raise MissingExtra("training needs torch: pip install '.[train]'")
+        raise MissingExtra(f"training needs torch: {install('train')}")
     import torch
 
     from harness.networks.file import NetworkFile

@@ -96,8 +96,8 @@ def _alike(found: Comparison, sample: list[Block], space: Space) -> list[Block]:
 
 def _in_words(found: Comparison, changed: list[Block], space: Space) -> str:
     everything = f"everything takes {found.shift:.3f} times as long as when it was measured"
-    if found.environment:
-        everything += f", now with another {', '.join(found.environment)}"
+    if found.updated:
+        everything += f", and {' and '.join(found.updated)} changed since then"
     if not changed:
         return f"{everything}; none of {found.compared} blocks moved beyond that"
     return (

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from harness import __version__, files
 from harness.errors import FileFormatError, MissingExtra
 from harness.files import LineLog, read_lines
+from harness.hints import install
 from harness.pipeline.emissions import Account
 from harness.pipeline.job import Run
 from harness.predictors import accuracy
@@ -49,7 +50,7 @@ def train(job: Run, ranks: "Ranks | None" = None) -> "SubnetEvaluator":
     """
     recipe = job.recipe()
     if find_spec("torch") is None:
-        raise MissingExtra("training needs torch: pip install '.[train]'")
+        raise MissingExtra(f"training needs torch: {install('train')}")
     import torch
 
     from harness.training.distributed import ALONE
@@ -250,7 +251,9 @@ def _read(job: Run, path: Path) -> tuple[Genomes, npt.NDArray[np.float64]]:
         accuracies = np.array([line["accuracy"] for line in lines], dtype=float)
         return rows.reshape(len(lines), len(job.space.genes)), accuracies
     except (KeyError, TypeError, ValueError) as error:
-        raise FileFormatError(f"{path} is broken: {error!r}; delete it") from error
+        raise FileFormatError(
+            f"{path} is broken: {error!r}; restore it, or move it away"
+        ) from error
 
 
 def fit_accuracy(
@@ -292,15 +295,21 @@ def _fit_accuracy(job: Run, evaluator: "SubnetEvaluator", ranks: "Ranks") -> Acc
 
 
 def find_judges(job: Run, predictor: AccuracyPredictor) -> Genomes:
-    """Networks of two fronts that differ much, as those of devices do: by MACs, by parameters."""
+    """Networks of two fronts that differ much, as those of devices do: by MACs, by parameters.
+
+    None of them was evaluated before: in a small space a search finds some that were fitted to.
+    """
     space, found = job.space, []
+    known = set(_by_genome(job, job.evaluated))
     tables = [CostTable.of(space, of) for of in (lambda b: b.macs, lambda b: b.params)]
     with job.console.step("find networks to judge the predictor") as progress:
         for number, table in enumerate(tables, start=1):
             cost = Cost("cost", "", table.total, *table.cheapest())
             objectives = Objectives(space, predictor.accuracy, cost)
             front = search_front(objectives, FOUND_EVALUATIONS, [job.seed, number])
-            found.append(front.genomes[spread(front.cost[:, None], JUDGES)])
+            new = np.array([tuple(genome) not in known for genome in front.genomes])
+            chosen = spread(front.cost[new, None], JUDGES)
+            found.append(front.genomes[new][chosen])
             progress(number, len(tables))
     return np.unique(np.concatenate(found), axis=0)
 

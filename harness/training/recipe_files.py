@@ -6,7 +6,6 @@ counts in steps and has the rates of the run's batch.
 
 import re
 import tomllib
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -21,6 +20,7 @@ from pydantic import (
 
 from harness.errors import RecipeError, UsageError
 from harness.files import check_regular
+from harness.hints import nearest
 from harness.spaces.space import Space
 from harness.training.stages import Initialisation, Recipe, Stage
 
@@ -109,8 +109,7 @@ def load_recipe(name_or_path: str) -> RecipeFile:
     if not name_or_path.endswith(".toml"):
         known = shipped_recipes()
         if name_or_path not in known:
-            near = get_close_matches(name_or_path, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+            hint = nearest(name_or_path, known)
             raise RecipeError(f"no recipe called {name_or_path!r}, nor a .toml file; {hint}")
         path = known[name_or_path]
     check_regular(path)
@@ -217,6 +216,4 @@ def _explain(error: ValidationError) -> str:
     *above, key = (part for part in first["loc"] if isinstance(part, str))
     sections: dict[str, type[Strict]] = {"stages": StageSection, "open": OpenSection}
     fields: dict[str, Any] = (sections[above[-1]] if above else RecipeFile).model_fields
-    near = get_close_matches(key, fields, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(fields)}"
-    return f"unknown key {where!r}; {hint}"
+    return f"unknown key {where!r}; {nearest(key, fields)}"

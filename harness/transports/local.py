@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from subprocess import PIPE
@@ -109,6 +109,9 @@ class LocalTransport:
 
     def push(self, local: Path) -> PurePosixPath:
         return PurePosixPath(local.resolve())
+
+    def push_with(self, local: Path, beside: Mapping[str, Path]) -> PurePosixPath:  # noqa: ARG002
+        return PurePosixPath(local.absolute())  # where they are beside it already
 
     def pull(self, remote: PurePosixPath, local: Path) -> None:
         try:

@@ -1,7 +1,7 @@
 """What every transport offers; a new one is one file, or one folder, with these methods."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -171,6 +171,13 @@ class ResidentTransport(Transport, Protocol):
 
     python: Sequence[str]
     """The command of the Python interpreter there."""
+
+    def push_with(self, local: Path, beside: Mapping[str, Path]) -> PurePosixPath:
+        """As `push`, with other files beside it there: by their paths from its folder.
+
+        Raises:
+            DeviceFull: there is no room for them.
+        """
 
     def start(self, argv: Sequence[str]) -> Process:
         """Start a program and keep it; no shell sees `argv`.

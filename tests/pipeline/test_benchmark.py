@@ -1,9 +1,12 @@
 """A user's own model file, timed and watched."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from harness import cli
@@ -19,6 +22,7 @@ from harness.runtimes.conversion.cache import converted
 from harness.runtimes.conversion.onnx import OnnxConverter
 from harness.spaces.digits import DIGITS
 from harness.workspace import Workspace
+from tests.weights_beside import save_beside
 
 DEVICE = "cpu-onnxruntime"
 
@@ -128,3 +132,50 @@ def test_files_that_the_device_does_not_run_are_refused(
     job = Run(Workspace(tmp_path), DIGITS, QUICK, 0, 0.0, False, Terminal())
     with pytest.raises(error):
         step.benchmark(job, Device.find(DEVICE, tmp_path), tmp_path / name)
+
+
+def checkpoint_of_others(path: Path) -> None:
+    """As those of YOLO: the module itself, pickled."""
+    torch.save({"model": torch.nn.Linear(2, 2)}, path)
+
+
+def torchscript(path: Path) -> None:
+    torch.jit.script(torch.nn.Linear(2, 2)).save(str(path))
+
+
+def weights_of_others(path: Path) -> None:
+    torch.save(torch.nn.Linear(2, 2).state_dict(), path)
+
+
+def text(path: Path) -> None:
+    path.write_text("not even torch's")
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit")
+@pytest.mark.parametrize("write", [checkpoint_of_others, torchscript, weights_of_others, text])
+@pytest.mark.parametrize("device", [DEVICE, "cpu", "cpu-litert", "zu3eg"])
+def test_whoever_brings_a_pt_file_of_others_is_told_to_export_it_and_never_to_delete_it(
+    write: Callable[[Path], None], device: str, tmp_path: Path
+) -> None:
+    write(tmp_path / "yolo.pt")
+    arguments = [str(tmp_path / "yolo.pt"), "--device", device, "--root", str(tmp_path)]
+    error = CliRunner().invoke(cli.app, ["benchmark", *arguments]).exception
+    assert isinstance(error, FileFormatError)
+    assert error.exit_code == 3
+    assert "not a network file of harness" in str(error)
+    assert "export it" in str(error)
+    assert "delete" not in str(error)
+
+
+def test_other_weights_beside_a_model_are_another_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(step, "PLAN", Plan(3, 3, 2, 0.1, 0.0, 0))
+    found = []
+    for more in (0, 1):
+        weights = np.eye(8, dtype=np.float32) + more
+        model = save_beside(weights, tmp_path / "model.onnx", "weights.bin")
+        job = Run(Workspace(tmp_path), DIGITS, QUICK, 0, 0.0, False, Terminal())
+        found.append(step.benchmark(job, Device.find(DEVICE, tmp_path), model)["model"])
+    assert found[0]["name"] == found[1]["name"]
+    assert found[0]["sha256"] != found[1]["sha256"]

@@ -270,8 +270,9 @@ def test_a_hot_phone_is_given_time_to_cool_down(tmp_path: Path, phone: RealAdbd)
 def test_a_runner_that_hangs_is_killed_and_tried_once_more(
     tmp_path: Path, phone: RealAdbd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(benchmark_model, "DEADLINE_S", 2.0)
-    monkeypatch.setattr(benchmark_model, "LONGEST_S", 1.0)
+    monkeypatch.setattr(benchmark_model, "START_S", 2.0)
+    monkeypatch.setattr(benchmark_model, "LONGEST_S", 0.2)
+    monkeypatch.setattr(benchmark_model, "FIRST_RUN_S", 0.6)
     runner = tmp_path / "runner"
     hung = phone.files / "hung"
     runner.write_text(
@@ -287,6 +288,26 @@ def test_a_runner_that_hangs_is_killed_and_tried_once_more(
         started = time.monotonic()
         assert opened.load((BLOCKS[0],)) > 0
     assert 2.5 < time.monotonic() - started < 20
+
+
+def test_a_network_that_takes_long_a_run_is_timed(
+    tmp_path: Path, phone: RealAdbd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Longer than starting, warming up and timing may take without it."""
+    monkeypatch.setattr(benchmark_model, "START_S", 2.0)
+    monkeypatch.setattr(benchmark_model, "LONGEST_S", 0.2)
+    text = Path(__file__).with_name("benchmark_model").read_text()
+    runner = tmp_path / "runner"
+    runner.write_text(text.replace("model.invoke()", "time.sleep(1.5), model.invoke()"))
+    assert runner.read_text() != text
+    write_profile(tmp_path, phone, "direct")
+    device = Device.find("loopback-phone", tmp_path)
+    with Device(device.name, device.profile, runner).open() as opened:
+        opened.prepare([(BLOCKS[0],)])
+        for _ in range(2):  # when nobody knows how long a run takes, and then
+            samples = opened.visit((BLOCKS[0],), runs=5)
+            assert samples.runs == 1
+            assert 1.5e9 < samples.values["wall"][0] < 4e9
 
 
 def test_a_delegate_that_falls_back_is_a_failure(tmp_path: Path, phone: RealAdbd) -> None:

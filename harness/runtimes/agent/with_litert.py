@@ -5,7 +5,7 @@ import importlib.util
 
 import numpy
 
-from inputs import fixed_shape, random_input
+from inputs import array_of, random_input
 from timing import CpuRuntime
 
 
@@ -26,17 +26,35 @@ class LitertRuntime(CpuRuntime):
 
     def load(self, request):
         model = self.make(model_path=request["model"], num_threads=self.threads)
-        for given in model.get_input_details():
-            shape = [int(size) for size in given["shape_signature"]]
-            shape = fixed_shape(given["name"], shape, request["batch"])
-            if shape != list(given["shape"]):
-                model.resize_tensor_input(given["index"], shape)
-        model.allocate_tensors()
-        for given in model.get_input_details():
-            dtype = numpy.dtype(given["dtype"]).name
-            values = random_input(list(given["shape"]), dtype, request["seed"])
-            model.set_tensor(given["index"], values)
-        return model, model.invoke
+        details, graph = self.graph(model, request.get("signature"))
+        arrays = self.arrays(details, request)
+        for index, values in arrays.items():
+            sizes = numpy.array(values.shape, numpy.int32)
+            model._interpreter.ResizeInputTensor(index, sizes, False, *graph)
+        model.allocate_tensors()  # after which all graphs have their delegates
+        inner = model._interpreter  # in public no graph but the first is run without copies
+        inner.AllocateTensors(*graph)
+        for index, values in arrays.items():
+            inner.SetTensor(index, values, *graph)
+        return model, (lambda: inner.Invoke(*graph)) if graph else model.invoke
+
+    def graph(self, model, signature):
+        """Its inputs, and how the interpreter's methods name it, which is nothing for the first."""
+        if signature is None:
+            return model.get_input_details(), ()
+        runner = model.get_signature_runner(signature)
+        return runner.get_input_details().values(), (runner._subgraph_index,)
+
+    def arrays(self, details, request):
+        """By the number of the input; as the request tells, or images for a file of ours."""
+        seed = request["seed"]
+        if "feeds" in request:
+            told = {feed["name"]: feed for feed in request["feeds"]}
+            return {given["index"]: array_of(told[given["name"]], seed) for given in details}
+        return {
+            given["index"]: random_input(given["shape"], numpy.dtype(given["dtype"]).name, seed)
+            for given in details
+        }
 
     def infer(self, model, images, shape):
         given, wanted = model.get_input_details()[0], model.get_output_details()[0]

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from harness import files
 from harness.errors import MissingExtra
+from harness.hints import install
 from harness.runtimes.conversion.cache import content_path
 from harness.runtimes.session import Workload
 
@@ -41,7 +42,7 @@ def exporter_versions() -> dict[str, str | int]:
         import onnx
         import torch
     except ImportError as error:
-        raise MissingExtra(f"making ONNX files: {error}; pip install '.[onnx]'") from error
+        raise MissingExtra(f"making ONNX files: {error}; {install('onnx')}") from error
     return {"onnx": onnx.__version__, "torch": torch.__version__}
 
 

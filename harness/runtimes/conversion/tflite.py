@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from harness import files
 from harness.errors import ConversionFailed, MissingExtra
+from harness.hints import install
 from harness.runtimes.conversion import images
 from harness.runtimes.conversion.cache import content_path, converted, named
 from harness.runtimes.conversion.graph import complaints, read_graph
@@ -49,7 +50,7 @@ class TfliteConverter:
         try:
             versions = {name: version(name) for name in packages}
         except PackageNotFoundError as error:
-            raise MissingExtra(f"making TFLite files: {error}; pip install '.[litert]'") from error
+            raise MissingExtra(f"making TFLite files: {error}; {install('litert')}") from error
         settings: dict[str, Any] = {
             "route": ROUTE,
             "batch": self.batch,

@@ -29,6 +29,7 @@ SPARE_MB = 50  # that a phone should keep
 NOT_FOUND = 127  # the shell's status for a command that is not there
 ASK_TIMEOUT_S = 60.0
 FILE_IDLE_S, FILE_DEADLINE_S = 30.0, 1800.0
+SLOWEST_LINK, SLOWEST_DISK = 100e3, 10e6  # bytes a second, for what a large file takes besides
 
 
 class AdbTransport:
@@ -160,8 +161,11 @@ class AdbTransport:
     def _send(self, phone: Phone, local: Path, remote: PurePosixPath) -> None:
         temporary = f"{remote}.tmp"
         try:
-            push(phone.link, local, temporary, _file_patience(f"sending {local.name} to {phone}"))
-            arrived = self._ask(phone, f"sha256sum {temporary}").text.split()
+            size = local.stat().st_size
+            patience = _file_patience(f"sending {local.name} to {phone}", size)
+            push(phone.link, local, temporary, patience)
+            more_s = size / SLOWEST_DISK
+            arrived = self._ask(phone, f"sha256sum {temporary}", more_s).text.split()
         except DeviceFull:
             self._ask(phone, f"rm -f {temporary}")
             raise
@@ -178,8 +182,9 @@ class AdbTransport:
             raise TargetFailed(f"{phone} does not say how much room it has: {answer:.200}")
         return int(columns[1]) / 1024
 
-    def _ask(self, phone: Phone, script: str) -> Finished:
-        patience = Patience(f"a command on {phone}", ASK_TIMEOUT_S, ASK_TIMEOUT_S)
+    def _ask(self, phone: Phone, script: str, more_s: float = 0.0) -> Finished:
+        timeout_s = ASK_TIMEOUT_S + more_s
+        patience = Patience(f"a command on {phone}", timeout_s, timeout_s)
         finished = run_shell(phone.link, ["sh", "-c", script], b"", patience)
         if finished.status == NOT_FOUND:
             raise TargetFailed(
@@ -190,5 +195,5 @@ class AdbTransport:
         return finished
 
 
-def _file_patience(what: str) -> Patience:
-    return Patience(what, FILE_IDLE_S, FILE_DEADLINE_S)
+def _file_patience(what: str, size: int = 0) -> Patience:
+    return Patience(what, FILE_IDLE_S, FILE_DEADLINE_S + size / SLOWEST_LINK)

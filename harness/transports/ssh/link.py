@@ -14,7 +14,8 @@ from harness.transports.ssh.process import SshProcess
 from harness.transports.ssh.program import TAG, begin, finish
 from harness.transports.transport import Finished, Patience
 
-FILE_IDLE_S, FILE_DEADLINE_S = 30.0, 1800.0
+FILE_IDLE_S, FILE_DEADLINE_S = 30.0, 1800.0  # and what a large file takes besides:
+SLOWEST_LINK, SLOWEST_DISK = 100e3, 10e6  # bytes a second
 END_S = 30.0
 
 # Programs outlive their link. These end all that have one of the tags, and wait until they are
@@ -98,5 +99,6 @@ class Link:
 
     def _ask(self, script: str, *arguments: str, stdin: bytes = b"") -> Finished:
         what = f"reading or writing on {self._address}"
-        patience = Patience(what, FILE_IDLE_S, FILE_DEADLINE_S)
+        idle_s = FILE_IDLE_S + len(stdin) / SLOWEST_DISK  # it sums up all of a file in silence
+        patience = Patience(what, idle_s, FILE_DEADLINE_S + len(stdin) / SLOWEST_LINK)
         return self.run(["sh", "-c", script, "sh", *arguments], stdin, patience)

@@ -1,11 +1,12 @@
 """A Linux board as a device: commands, resident programs, and files that are sent only once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from harness.errors import MissingExtra
+from harness.hints import install
 from harness.transports.persistence import Persistence
 from harness.transports.ssh.address import Address
 from harness.transports.ssh.loop import EventLoop
@@ -25,7 +26,7 @@ class SshTransport:
     def __init__(self, address: Address) -> None:
         """Raises DeviceNotFound, DeviceOffline, DeviceUnauthorized, MissingExtra."""
         if find_spec("asyncssh") is None:
-            raise MissingExtra("boards over SSH: pip install '.[ssh]'")
+            raise MissingExtra(f"boards over SSH: {install('ssh')}")
         self._address = address
         self._link: Link | None = None
         self._owner: str | None = None  # what we told when we took its lock
@@ -59,6 +60,11 @@ class SshTransport:
 
     def push(self, local: Path) -> PurePosixPath:
         return self._persistence.do(lambda link: link.folder.send(local), stalls_are_losses=True)
+
+    def push_with(self, local: Path, beside: Mapping[str, Path]) -> PurePosixPath:
+        return self._persistence.do(
+            lambda link: link.folder.send_with(local, beside), stalls_are_losses=True
+        )
 
     def free_mb(self) -> float:
         """Room for our files."""
