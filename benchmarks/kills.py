@@ -18,6 +18,7 @@ Prints each finding, a table, and as its last line one JSON object.
 
 import argparse
 import csv
+import getpass
 import gzip
 import json
 import os
@@ -49,6 +50,7 @@ SMALL = replace(
 DEVICE, LITERT = "cpu-onnxruntime", "cpu-litert"
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 KILLS_A_ROUND = 5  # before the command is left to end
+GUESS_S = 10.0  # that a command takes, until it has been seen to take longer
 PATIENCE_S = 10.0  # for processes to end after their command
 MARK = "HARNESS_KILLS"
 TEMPORARY = (
@@ -60,6 +62,7 @@ TEMPORARY = (
     ".writable",
     "ranges.npy",
 )
+OTHERS = (".ses", f"torchinductor_{getpass.getuser()}")  # onnxruntime and torch keep these for good
 COUNTED = ("kills", "lost", "doubled", "orphaned", "left", "failed")
 
 
@@ -179,15 +182,23 @@ class Workplace:
             )
 
     def root(self, step: Step, known: dict[str, Step], name: str) -> Path:
-        """A new one, with all that the step needs; that is made once."""
-        source = self.folder / "made" / "+".join(step.needs)
-        if not source.exists():
-            for needed in step.needs:
-                process = self.start(known[needed], source, self.folder / "made.log")
-                if process.wait():
-                    raise SystemExit((self.folder / "made.log").read_text())
+        """A new one, with all that the step needs."""
         root = self.folder / name
-        shutil.copytree(source, root) if step.needs else root.mkdir()
+        shutil.copytree(self._made(step.needs, known), root)
+        return root
+
+    def _made(self, needed: tuple[str, ...], known: dict[str, Step]) -> Path:
+        """A root after these steps, which are done once."""
+        root = self.folder / "made" / "+".join(("nothing", *needed))
+        if root.exists():
+            return root
+        if not needed:
+            root.mkdir()
+            return root
+        shutil.copytree(self._made(needed[:-1], known), root)
+        said = root.with_suffix(".log")
+        if self.start(known[needed[-1]], root, said).wait():
+            raise SystemExit(said.read_text())
         return root
 
     def orphans(self) -> dict[int, str]:
@@ -260,7 +271,9 @@ def left(place: Workplace, root: Path) -> Iterator[str]:
     for folder in (root, place.cache):
         for pattern in TEMPORARY:
             yield from (str(path.relative_to(place.folder)) for path in folder.rglob(pattern))
-    yield from (str(path.relative_to(place.folder)) for path in place.temporary.iterdir())
+    for path in place.temporary.iterdir():
+        if path.name not in OTHERS:
+            yield str(path.relative_to(place.folder))
 
 
 def check_orphans(place: Workplace, step: Step, found: Found) -> None:
@@ -279,7 +292,7 @@ def one_round(
     """The step killed a few times, then left to end; how long that took."""
     said = root.with_suffix(".log")
     before = logs(root)
-    for _ in range(KILLS_A_ROUND if took_s else 0):
+    for _ in range(KILLS_A_ROUND):
         number = chance.choice(SIGNALS)
         process = place.start(step, root, said)
         with suppress(subprocess.TimeoutExpired):
@@ -336,7 +349,7 @@ def main() -> None:
     arguments = parser.parse_args()
     known = {step.name: step for step in steps()}
     chosen = [known[name] for name in (arguments.steps or ",".join(known)).split(",")]
-    chance, found, took_s = random.Random(arguments.seed), Found(), dict.fromkeys(known, 0.0)
+    chance, found, took_s = random.Random(arguments.seed), Found(), dict.fromkeys(known, GUESS_S)
     kills: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(prefix="kills-") as folder:
         place = Workplace(Path(folder))
@@ -349,8 +362,9 @@ def main() -> None:
                 place.cache.mkdir()
             had = found.kills
             ended_s = one_round(place, step, root, took_s[step.name], chance, found)
-            took_s[step.name] = took_s[step.name] or ended_s  # of the first, which is not killed
+            took_s[step.name] = max(took_s[step.name], ended_s)
             kills[step.name] += found.kills - had
+            print(f"{step.name}: {found.kills - had} kills, {found.kills} in all", flush=True)
             shutil.rmtree(root)
             number += 1
     printed = Printed(title=f"{found.kills} kills")

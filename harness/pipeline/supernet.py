@@ -189,7 +189,9 @@ def _evaluated(
         ranks.wait()  # the first one has cut off what a killed run left half written
         known = _by_genome(job, path) if path.exists() else {}
         ranks.wait()  # all have read before the first one writes
-        todo = np.array([g for g in genomes if tuple(g) not in known]).reshape(-1, genomes.shape[1])
+        # Those of a small space are drawn more than once.
+        missing = [g for g in dict.fromkeys(map(tuple, genomes)) if g not in known]
+        todo = np.array(missing, dtype=genomes.dtype).reshape(-1, genomes.shape[1])
         todo = todo[np.argsort(todo[:, 0], kind="stable")]
         if len(todo):
             with job.console.step("evaluate sub-networks") as progress:

@@ -20,7 +20,8 @@ if [ -z "$folder" ]; then
 fi
 file=$folder/harness.local.lock
 umask 0; mkdir -p "$folder"; [ -e "$file" ] || : >"$file"
-exec 9<"$file" || exit
+[ -r "$file" ] || {{ echo "it cannot make $file"; exit; }}
+exec 9<"$file"
 command -v timeout >/dev/null || set -- "$1" "$2" ""
 command -v flock >/dev/null || {{ echo "{NO_LOCK}"; exit; }}
 tries=0

@@ -11,7 +11,7 @@ import pytest
 
 from harness.devices import lock
 from harness.devices.device import Device
-from harness.errors import DeviceBusy
+from harness.errors import DeviceBusy, TargetFailed
 from harness.transports.adb.choice import Wanted
 from harness.transports.adb.transport import AdbTransport
 from harness.transports.holding import check_held, hold_command
@@ -132,6 +132,16 @@ def test_a_device_is_held_on_the_board_while_it_is_open(tmp_path: Path, board: R
         pytest.raises(DeviceBusy, match=told),
     ):
         other.hold("process 8 of bert")
+
+
+def test_a_device_that_cannot_keep_a_lock_says_where(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    command = hold_command("anna", str(tmp_path / "file"))
+    ended = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    with pytest.raises(TargetFailed, match=r"the board cannot keep a lock.*cannot make .*/file/"):
+        check_held(ended.stdout.strip(), "the board")
 
 
 def test_a_board_without_flock_is_used_and_said_to_be_unguarded(

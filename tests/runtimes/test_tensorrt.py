@@ -21,6 +21,7 @@ from harness.devices.device import Device
 from harness.errors import DeviceError, DeviceFull, TargetFailed, UsageError
 from harness.pipeline.table import load_or_start
 from harness.runtimes import tensorrt
+from harness.runtimes.conversion.cache import keep
 from harness.runtimes.conversion.onnx import OnnxConverter
 from harness.runtimes.model_inputs.asked import Asked
 from harness.runtimes.session import RuntimeOptions, TensorrtOptions
@@ -276,9 +277,10 @@ def test_models_that_cannot_run_are_named(session: TensorrtSession, tmp_path: Pa
 
 
 def test_a_network_that_is_not_built_is_named(session: TensorrtSession, tmp_path: Path) -> None:
-    path = OnnxConverter(1).path(FIRST)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(open_model(tmp_path / "small.onnx", channels=3).read_bytes()[:-9])
+    keep(
+        OnnxConverter(1).path(FIRST),
+        open_model(tmp_path / "small.onnx", channels=3).read_bytes()[:-9],
+    )
     with pytest.raises(
         TargetFailed, match=r"^\S+: trtexec could not build its engine: \[TRT\] Mod"
     ):
