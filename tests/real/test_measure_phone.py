@@ -27,7 +27,9 @@ from harness.measuring.plan import Entry, Plan, block_entries, calibration_entri
 from harness.pipeline import Run, measure
 from harness.progress import Progress, silent
 from harness.runtimes import benchmark_model
-from harness.runtimes.session import Session
+from harness.runtimes.conversion.cache import convert_all
+from harness.runtimes.conversion.tflite import TfliteConverter
+from harness.runtimes.session import Session, Workload
 from harness.spaces.digits import DIGITS
 from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_0
 from harness.tables.journal import Journal, Visit
@@ -318,11 +320,27 @@ def test_a_delegate_that_falls_back_is_a_failure(tmp_path: Path, phone: RealAdbd
             opened.load((BLOCKS[0],))
 
 
+def with_foreign_operators(converter: TfliteConverter, workload: Workload) -> bytes:
+    """A file whose operators no runtime has."""
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    convert_all(converter, [workload])
+    model = schema.ModelT.InitFromPackedBuf(converter.path(workload).read_bytes(), 0)
+    for code in model.operatorCodes:
+        code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.CUSTOM
+        code.customCode = b"Foreign"
+    builder = flatbuffers.Builder(1 << 16)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
 def test_a_model_that_the_phone_cannot_load_is_named(tmp_path: Path, phone: RealAdbd) -> None:
-    broken = tmp_path / "broken.tflite"
+    broken, foreign = tmp_path / "broken.tflite", tmp_path / "foreign.tflite"
     broken.write_bytes(b"not a model")
-    with (
-        session(tmp_path, phone, "direct") as opened,
-        pytest.raises(TargetFailed, match=r"broken\.tflite: .*Failed to load model"),
-    ):
-        opened.load(broken)
+    foreign.write_bytes(with_foreign_operators(TfliteConverter(1, "float32"), (BLOCKS[0],)))
+    with session(tmp_path, phone, "direct") as opened:
+        with pytest.raises(TargetFailed, match=r"broken\.tflite is no \.tflite file"):
+            opened.load(broken)
+        with pytest.raises(TargetFailed, match=r"foreign\.tflite: .*Failed to allocate"):
+            opened.load(foreign)

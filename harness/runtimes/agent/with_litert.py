@@ -26,24 +26,28 @@ class LitertRuntime(CpuRuntime):
 
     def load(self, request):
         model = self.make(model_path=request["model"], num_threads=self.threads)
-        details, graph = self.graph(model, request.get("signature"))
-        arrays = self.arrays(details, request)
+        if request.get("signature") is not None:
+            return model, self.graph(model, request)
+        arrays = self.arrays(model.get_input_details(), request)
         for index, values in arrays.items():
-            sizes = numpy.array(values.shape, numpy.int32)
-            model._interpreter.ResizeInputTensor(index, sizes, False, *graph)
-        model.allocate_tensors()  # after which all graphs have their delegates
-        inner = model._interpreter  # in public no graph but the first is run without copies
-        inner.AllocateTensors(*graph)
+            model.resize_tensor_input(index, values.shape)
+        model.allocate_tensors()
         for index, values in arrays.items():
-            inner.SetTensor(index, values, *graph)
-        return model, (lambda: inner.Invoke(*graph)) if graph else model.invoke
+            model.set_tensor(index, values)
+        return model, model.invoke
 
-    def graph(self, model, signature):
-        """Its inputs, and how the interpreter's methods name it, which is nothing for the first."""
-        if signature is None:
-            return model.get_input_details(), ()
-        runner = model.get_signature_runner(signature)
-        return runner.get_input_details().values(), (runner._subgraph_index,)
+    def graph(self, model, request):
+        """A run of one of several graphs; in public no other than the first runs without copies."""
+        model.allocate_tensors()  # which gives delegates to all graphs
+        runner = model.get_signature_runner(request["signature"])
+        arrays = self.arrays(runner.get_input_details().values(), request)
+        inner, number = model._interpreter, runner._subgraph_index
+        for index, values in arrays.items():
+            inner.ResizeInputTensor(index, numpy.array(values.shape, numpy.int32), False, number)
+        inner.AllocateTensors(number)
+        for index, values in arrays.items():
+            inner.SetTensor(index, values, number)
+        return lambda: inner.Invoke(number)
 
     def arrays(self, details, request):
         """By the number of the input; as the request tells, or images for a file of ours."""
