@@ -3,16 +3,19 @@ parts worth?
 
 Reads every `fpga/*.csv` below HARNESS_DATA (the columns of `harness devices fit`). The first table
 has the shipped constants of zu3eg, nothing fitted; what is fitted is judged on blocks left out.
-ZU9EG is set beside published frame rates. Prints tables and, as its last line, one JSON object.
+What lies on maps of one pixel (classifiers, what stands before them) is judged apart, with its
+share of whole networks. ZU9EG is set beside published frame rates. Prints tables and, as its last
+line, one JSON object.
 
-    python benchmarks/dpu_accuracy.py
+    python benchmarks/dpu_accuracy.py [--skip TYPE]
 """
 
+import argparse
 import json
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -25,24 +28,36 @@ from rich.table import Table
 from zcu102_networks import NETWORKS, PUBLISHED_FPS
 
 from harness.devices.device import Device
+from harness.errors import Infeasible
 from harness.runtimes.dpu import fit, model
 from harness.runtimes.dpu.architecture import WEIGHT_BYTES_PER_CYCLE, Dpu, Map
 from harness.runtimes.dpu.fit import Error, error, measured_ms, predicted_ms
-from harness.runtimes.dpu.measurements import Measured, read
+from harness.runtimes.dpu.measurements import Measured, left_aside, read
 from harness.runtimes.dpu.model import Cost, block_cost, network_cost
 from harness.runtimes.dpu.timeline import Timeline
 from harness.spaces.block import Block
+from harness.spaces.catalogue import find_space
+from harness.spaces.genome import decode, sample
 
 Floats = npt.NDArray[np.float64]
 Regression = Callable[[Floats, Floats, Floats], Floats]  # features, times; features -> times
 DATA = Path(os.environ.get("HARNESS_DATA", "../shared/data"))
+ONE = "maps of one pixel"
+DRAWN = 100  # networks of a space
 ANY_KERNEL = 5  # what all count as where the kernel must not matter
 WORST = 8  # blocks shown
 FOUND_ON = "the model was found on, its constants fitted to, ultra96_b2304_dev.csv"
 
 
 def main() -> None:
-    files = {path.name: read(path) for path in sorted(DATA.glob("fpga/*.csv"))}
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--skip", action="append", default=[], help="a block_type to leave aside")
+    skip = parser.parse_args().skip
+    paths = sorted(DATA.glob("fpga/*.csv"))
+    for path in paths:
+        for kind, count in left_aside(path, skip).items():
+            print(f"{path.name}: {count} rows of type {kind} left aside")
+    files = {path.name: read(path, skip) for path in paths}
     if not files:
         raise SystemExit(f"no fpga/*.csv below {DATA}: set HARNESS_DATA")
     measured = [each for of_file in files.values() for each in of_file]
@@ -56,12 +71,15 @@ def main() -> None:
         for name, group in {
             "all": measured,
             **{f"kernel {kernel}": group for kernel, group in by_kernel.items()},
+            ONE: [each for each in measured if on_one_pixel(each.block)],
             **(files if len(files) > 1 else {}),
         }.items()
+        if group
     }
     left_out = ablations(board, measured) | yardsticks(board, measured)
     stages = by_stage(board, measured)
     rates = frame_rates(larger)
+    shares = shares_of_one_pixel(board)
     console = Console()
     title = "Shipped constants of zu3eg, nothing fitted here"
     console.print(errors(title, shipped, FOUND_ON))
@@ -71,9 +89,12 @@ def main() -> None:
     if stages:
         console.print(errors("Each stage by a fit to all others", stages))
     console.print(traffic(board, measured))
+    console.print(one_pixel(shares, shipped.get(ONE)))
     console.print(published(rates))
     found = figures(shipped["all"]) | {
         "by_kernel": {kernel: figures(shipped[f"kernel {kernel}"]) for kernel in by_kernel},
+        "one_pixel": figures(shipped[ONE]) if ONE in shipped else None,
+        "one_pixel_shares": shares,
         "held_out": figures(left_out["full model"]),
         "by_stage": {stage: each.mape for stage, each in stages.items()},
         "ablations": {name: figures(each) for name, each in left_out.items()},
@@ -242,6 +263,39 @@ def traffic(dpu: Dpu, measured: Sequence[Measured]) -> Table:
         largest, block = max(off, key=lambda pair: abs(pair[0]), default=(0, ""))
         shown = f"{largest:+.1%} {block}" if largest else "-"
         table.add_row(name, f"{exact} of {len(off)}", shown)
+    return table
+
+
+def on_one_pixel(block: Block) -> bool:
+    """A layer with weights each of which is used once: nothing hides how long they take to load."""
+    return block.kind != "pool" and block.height == block.width == 1
+
+
+def shares_of_one_pixel(dpu: Dpu) -> dict[str, list[float]]:
+    """The least, median and largest share of a network's time, of random networks."""
+    found = {}
+    for name in ("ofa-mbv3-w1.0", "ofa-mbv3-w1.2", "ofa-proxyless-w1.3", "ofa-resnet50"):
+        space = find_space(name)
+        shares = []
+        for genome in sample(space, DRAWN, np.random.default_rng(0)):
+            blocks = space.blocks(decode(space, genome))
+            with suppress(Infeasible):
+                whole = network_cost(dpu, blocks).cycles
+                last = [block for block in blocks if on_one_pixel(block)]
+                shares.append(network_cost(dpu, last).cycles / whole)
+        found[name] = [float(share) for share in np.quantile(shares, (0, 0.5, 1))]
+    return found
+
+
+def one_pixel(shares: Mapping[str, Sequence[float]], off: Error | None) -> Table:
+    """How far what is wrong on one pixel moves whole networks."""
+    table = Table(title=f"Share of whole networks' time on maps of one pixel, {DRAWN} random ones")
+    for heading in ("", "least", "median", "largest", "off by that much at the median"):
+        table.add_column(heading, justify="right" if heading else "left")
+    for name, each in shares.items():
+        moved = "-" if off is None else f"{off.mape * each[1]:.1%}"
+        table.add_row(name, *(f"{share:.1%}" for share in each), moved)
+    table.caption = "no such layer was measured" if off is None else f"their error: {off.mape:.1%}"
     return table
 
 

@@ -39,6 +39,11 @@ def parse_share(text: str | None) -> float | None:
     return float(text.removesuffix("%")) / 100
 
 
+def quantity_of(name: str) -> str:
+    """`energy` of `pixel-1.energy`, `memory` of `memory.int8`; a device's own name is a latency."""
+    return "memory" if name.startswith("memory.") else name.rpartition(".")[2]
+
+
 def parse_limit(text: str) -> tuple[str, float, str | None]:
     """A device or cost and its limit: ms of `pixel-1:30ms`, millions of `macs:300M`, MB, mJ.
 
@@ -50,12 +55,12 @@ def parse_limit(text: str) -> tuple[str, float, str | None]:
     match = re.fullmatch(r"([\w.-]+):(\d+(?:\.\d+)?)(\w*)(?:@(\w+))?", text)
     if match:
         name, value, unit, at = match.groups()
-        factors = _FACTORS.get(name.rpartition(".")[2], {"ms": 1.0, "s": 1e3, "us": 1e-3})
+        factors = _FACTORS.get(quantity_of(name), {"ms": 1.0, "s": 1e3, "us": 1e-3})
         if unit in factors:
             return name, float(value) * factors[unit], at
     raise UsageError(
         f"--constraint {text!r} is no limit; write pixel-1:30ms, pixel-1:30ms@p50, "
-        "macs:300M, params:5M, memory:2MB or energy:9mJ"
+        "macs:300M, params:5M, memory:2MB, memory.int8:500kB or energy:9mJ"
     )
 
 

@@ -84,8 +84,18 @@ def lively_supernet(space: Space = DIGITS) -> Supernet:
 
 @torch.inference_mode()
 def predict(network: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
-    """Logits [n, classes], in batches as a session has them."""
-    return torch.cat([network(batch) for batch in images.split(64)])
+    """Logits [n, classes], in batches as a session has them.
+
+    They depend on the images: else whatever is compared with them would prove nothing.
+    """
+    logits = torch.cat([network(batch) for batch in images.split(64)])
+    assert len(images) == 1 or apart(logits) > 0.05
+    return logits
+
+
+def apart(logits: torch.Tensor) -> float:
+    """How far answers to different images are apart, relative to the largest."""
+    return float((logits - logits.roll(1, 0)).abs().max() / logits.abs().max())
 
 
 @pytest.fixture

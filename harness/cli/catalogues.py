@@ -22,6 +22,7 @@ from harness.errors import Regression, UsageError
 
 devices_app = typer.Typer(cls=Commands, help="The catalogue of devices.", no_args_is_help=True)
 tables_app = typer.Typer(cls=Commands, help="Measured latency tables.", no_args_is_help=True)
+NO_TYPES: list[str] = []
 
 
 @devices_app.command("list")
@@ -88,12 +89,15 @@ def devices_fit(
     like: Annotated[
         str, typer.Option(help="Whose architecture, clock and memory a new device has.")
     ] = "zu3eg",
+    skip: Annotated[
+        list[str], typer.Option(help="A block_type whose rows are left aside; repeatable.")
+    ] = NO_TYPES,
     root: Root = HERE,
 ) -> None:
     """Fit a simulated DPU's constants to blocks measured on a board, and write its profile."""
     from harness.pipeline.fit import fit_device
 
-    for line in fit_device(name, measurements, like, root):
+    for line in fit_device(name, measurements, like, root, skip):
         terminal().say(line)
 
 

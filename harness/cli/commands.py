@@ -209,7 +209,7 @@ def search(
         list[str],
         typer.Option(
             help="Such as pixel-1:30ms (a run of its batch), pixel-1:30ms@full, macs:300M, "
-            "params:5M, memory:2MB."
+            "params:5M, memory:2MB (activations in float32), memory.int8:500kB."
         ),
     ] = NO_LIMITS,
     max_latency_ms: Annotated[

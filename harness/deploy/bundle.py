@@ -1,30 +1,32 @@
 """A network as the files that runtimes take, each loaded again and compared before it counts."""
 
 import io
-from collections.abc import Callable
-from contextlib import closing
-from dataclasses import dataclass
-from importlib import import_module
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from harness import files
+from harness.deploy.eight_bits import in_eight_bits
+from harness.deploy.readers import MICRO, MICRO_HINT, has_micro, in_tflite_micro, opened
 from harness.errors import ConversionFailed
 from harness.networks.build import input_shape
 from harness.networks.file import NetworkFile
 from harness.runtimes.conversion.cache import convert_all
 from harness.runtimes.conversion.onnx import OnnxConverter
+from harness.runtimes.conversion.source import source_of
 from harness.runtimes.conversion.tflite import TfliteConverter
-from harness.runtimes.session import RuntimeOptions, Session
-from harness.transports.local import LocalTransport
 
 Floats = npt.NDArray[np.float32]
-Infer = Callable[[Floats], Floats]
 TOLERANCE = 1e-3  # of float logits, relative to the largest one
 CHECKED = 16  # images on which outputs are compared
+INT8 = "tflite-int8"
+SLACK = 1.5
+"""Of errors in 8 bits: a runtime's are typically 0.8 of those of rounding at random, sqrt(2/3), but
+both are known from few images, to some 10 % each."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +35,34 @@ class Format:
 
     name: str
     file: str
-    exact: bool  # computes in float32 what torch does
 
 
 FORMATS = (
-    Format("pt2", "network.pt2", exact=True),
-    Format("onnx", "network.onnx", exact=True),
-    Format("tflite", "network.tflite", exact=True),
-    Format("tflite-int8", "network-int8.tflite", exact=False),
+    Format("pt2", "network.pt2"),
+    Format("onnx", "network.onnx"),
+    Format("tflite", "network.tflite"),
+    Format(INT8, "network-int8.tflite"),
 )
+
+
+class Expected(Protocol):
+    """What a file must answer to the compared images."""
+
+    @property
+    def logits(self) -> Floats: ...
+
+    def agree(self, logits: Floats) -> bool:
+        """Whether they may be of the same network."""
+
+
+@dataclass(frozen=True)
+class InFloat32:
+    """What torch answers."""
+
+    logits: Floats
+
+    def agree(self, logits: Floats) -> bool:
+        return difference(logits, self.logits) <= TOLERANCE
 
 
 @dataclass(frozen=True)
@@ -54,6 +75,8 @@ class Written:
     largest_difference: float  # of logits, relative to torch's largest
     same_answers: float  # share of the compared images with the same class
     accuracy: float | None  # percent; None where there are no images to tell
+    compared: bool  # False: 8 bits leave too little of the network to tell it from another
+    second_reader: str  # what another runtime makes of it; "" where we know of none
 
 
 def write(
@@ -64,20 +87,27 @@ def write(
     ranges: Path | None,
     judges: tuple[Floats, npt.NDArray[np.int64]] | None,
 ) -> Written:
-    """Make the file, load it again with its own runtime, and compare.
+    """Make the file, load it again with its own runtime and a second one, and compare.
 
     `ranges`: images from which int8 ranges are collected. `judges`: prepared images and labels.
 
     Raises:
         MissingExtra: a converter or runtime is not installed.
-        ConversionFailed: what was written does not compute what the network does.
+        ConversionFailed: what was written does not compute what the network does, or the network
+            answers the same whatever it is shown, so that nothing can be compared with it.
     """
     path = folder / format_.file
-    files.replace_atomically(path, _content(format_, network, source, ranges))
     checked = _images(network) if judges is None else judges[0][:CHECKED]
     with torch.inference_mode():
-        expected = network.module().eval()(torch.from_numpy(checked)).numpy()
-    infer, close = _opened(format_, path)
+        exact = InFloat32(network.module().eval()(torch.from_numpy(checked)).numpy())
+    if len(checked) > 1 and not depends_on_input(exact):
+        raise ConversionFailed(
+            f"the network answers the same to all images that it was shown, within {TOLERANCE:g}: "
+            f"no file can be compared with it; train it, or give it statistics of images (--data)"
+        )
+    files.replace_atomically(path, _content(format_, network, source, ranges))
+    expected = _in_eight_bits(network, source, ranges, checked) if format_.name == INT8 else exact
+    infer, close = opened(path)
     try:
         got = infer(checked)
         accuracy = None
@@ -86,15 +116,66 @@ def write(
             accuracy = float(np.mean(answers == judges[1]) * 100)
     finally:
         close()
-    if got.shape != expected.shape or not np.isfinite(got).all():
-        raise ConversionFailed(f"{path} gives {got.shape}, not {expected.shape} finite numbers")
-    difference = float(np.abs(got - expected).max() / np.abs(expected).max())
-    if format_.exact and difference > TOLERANCE:
+    _check(path, "its own runtime", got, expected)
+    return Written(
+        format_.name,
+        path.name,
+        path.stat().st_size,
+        difference(got, exact.logits),
+        same_answers(got, exact.logits),
+        accuracy,
+        len(checked) == 1 or depends_on_input(expected),
+        _second(path, checked, expected) if path.suffix == ".tflite" else "",
+    )
+
+
+def difference(logits: Floats, expected: Floats) -> float:
+    """The largest, relative to the largest logit."""
+    return float(np.abs(logits - expected).max() / np.abs(expected).max())
+
+
+def same_answers(logits: Floats, expected: Floats) -> float:
+    return float(np.mean(logits.argmax(1) == expected.argmax(1)))
+
+
+def depends_on_input(expected: Expected) -> bool:
+    """Whether the comparison would notice answers to other images."""
+    return not expected.agree(np.roll(expected.logits, 1, axis=0))
+
+
+def _check(path: Path, reader: str, got: Floats, expected: Expected) -> None:
+    wanted = expected.logits
+    if got.shape != wanted.shape or not np.isfinite(got).all():
         raise ConversionFailed(
-            f"{path} does not compute what the network does: logits differ by {difference:.2%}"
+            f"{path} gives {got.shape} in {reader}, not {wanted.shape} finite numbers"
         )
-    same = float(np.mean(got.argmax(1) == expected.argmax(1)))
-    return Written(format_.name, path.name, path.stat().st_size, difference, same, accuracy)
+    if not expected.agree(got):
+        raise ConversionFailed(
+            f"{path} does not compute what the network does: logits in {reader} differ by "
+            f"{difference(got, wanted):.2%}"
+        )
+
+
+def _second(path: Path, checked: Floats, expected: Expected) -> str:
+    """Raises ConversionFailed where it computes something else there."""
+    if not has_micro():
+        return f"not loaded by a second reader, as {MICRO_HINT}"
+    try:
+        got = in_tflite_micro(path, checked)
+    except ConversionFailed as error:
+        return str(error)
+    _check(path, MICRO, got, expected)
+    return f"the same in {MICRO}"
+
+
+def _in_eight_bits(
+    network: NetworkFile, source: Path, ranges: Path | None, images: Floats
+) -> Expected:
+    """With the ranges that the file is made with."""
+    inputs = TfliteConverter(1, "int8", ranges).range_inputs(source, source_of(source))
+    seen = torch.from_numpy(inputs[:, 0]).permute(0, 3, 1, 2).contiguous()
+    found = in_eight_bits(network.module(), seen, torch.from_numpy(images))
+    return replace(found, apart=SLACK * found.apart)
 
 
 def _content(format_: Format, network: NetworkFile, source: Path, ranges: Path | None) -> bytes:
@@ -106,28 +187,10 @@ def _content(format_: Format, network: NetworkFile, source: Path, ranges: Path |
         return buffer.getvalue()
     if format_.name == "onnx":
         return OnnxConverter(1).make(source)
-    precision = "int8" if format_.name == "tflite-int8" else "float32"
+    precision = "int8" if format_.name == INT8 else "float32"
     converter = TfliteConverter(1, precision, ranges)
     convert_all(converter, [source])  # in a process of its own: it talks a lot
     return converter.path(source).read_bytes()
-
-
-def _opened(format_: Format, path: Path) -> tuple[Infer, Callable[[], None]]:
-    """What runs the file that was written, and how that ends."""
-    if format_.name == "pt2":
-        program = torch.export.load(path).module()
-
-        def infer(images: Floats) -> Floats:
-            with torch.inference_mode():
-                logits = [program(torch.from_numpy(image[None])) for image in images]
-            return torch.cat(logits).numpy()
-
-        return infer, lambda: None
-    runtime = import_module(
-        f"harness.runtimes.{'onnxruntime' if format_.name == 'onnx' else 'litert'}"
-    )
-    session: Session = runtime.open_session(LocalTransport(), RuntimeOptions())
-    return lambda images: session.infer(path, images), closing(session).__exit__
 
 
 def _images(network: NetworkFile) -> Floats:

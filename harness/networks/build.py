@@ -6,7 +6,7 @@ from dataclasses import asdict
 import torch
 from torch import nn
 
-from harness.networks.layers import make_network
+from harness.networks.layers import enliven, make_network
 from harness.spaces.block import Block
 
 BN_EPS = 1e-5  # of every network that is built from blocks
@@ -26,6 +26,15 @@ def build_random(blocks: Sequence[Block], seed: int) -> nn.Sequential:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return build(blocks)
+
+
+def build_lively(blocks: Sequence[Block], seed: int) -> nn.Sequential:
+    """A random network whose outputs depend on its input however deep it is, to time and compare;
+    the same for the same seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network: nn.Sequential = enliven(build(blocks), asdict(blocks[0]))
+    return network
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from harness.errors import CheckpointError, FileFormatError
 from harness.files import read_json
-from harness.networks.build import BN_EPS, build_random, fold_eps
+from harness.networks.build import BN_EPS, build_lively, build_random, fold_eps
 from harness.networks.file import read_tensors
 from harness.networks.released_names import our_name
 from harness.spaces.block import Block
@@ -52,10 +52,10 @@ class PublishedNetwork:
         Raises:
             CheckpointError: the file is broken, or of another network.
         """
+        if path is None:
+            return dict(build_lively(self.blocks, seed=0).state_dict())
         network = build_random(self.blocks, seed=0)
         wanted = network.state_dict()
-        if path is None:
-            return dict(wanted)
         lacking = {name for name in wanted if not name.endswith("num_batches_tracked")}
         for name, value in read_state(path).items():
             ours = self._our_name(name)

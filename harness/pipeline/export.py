@@ -15,6 +15,7 @@ from harness.pipeline.extract import Asked, extract_network
 from harness.pipeline.job import Run
 from harness.reports.card import card
 from harness.reports.pareto import shown_accuracy
+from harness.spaces.block import NUMBER_BYTES
 from harness.tables.statements import WORDS
 
 if TYPE_CHECKING:  # torch is imported where it is needed
@@ -22,6 +23,9 @@ if TYPE_CHECKING:  # torch is imported where it is needed
     from harness.networks.file import NetworkFile
 
 JUDGES = 1000  # images at most that accuracies are over
+NOT_COMPARED = (
+    "not judged: rounding to 8 bits changes what it answers as much as another image does"
+)
 RANGES = 64  # images from which int8 ranges are collected
 
 
@@ -188,7 +192,10 @@ def _facts(
     written: "list[Written]",
     judged: int,
 ) -> dict[str, Any]:
-    names = ("torch", "onnx", "onnxruntime", "ai-edge-litert", "litert-torch", "ai-edge-quantizer")
+    from harness.deploy.readers import MICRO, has_micro
+
+    names = ["torch", "onnx", "onnxruntime", "ai-edge-litert", "litert-torch", "ai-edge-quantizer"]
+    names += [MICRO] if has_micro() else []
     return {
         "kind": "bundle",
         "schema": 1,
@@ -198,6 +205,10 @@ def _facts(
         "arch": network.arch.to_json() if network.arch else None,
         "macs": sum(block.macs for block in network.blocks),
         "params": sum(block.params for block in network.blocks),
+        "peak_activations_bytes": {
+            precision: size * max(block.peak_activations for block in network.blocks)
+            for precision, size in NUMBER_BYTES.items()
+        },
         "preprocessing": vars(network.preprocessing),
         "classes": list(network.classes),
         "data": None if asked.data is None else str(asked.data),
@@ -216,4 +227,8 @@ def _lines(facts: dict[str, Any]) -> list[str]:
             f"{each['file']:<22} {each['size_bytes'] / 1e6:7.2f} MB  {right}, logits within "
             f"{each['largest_difference']:.1e} of torch's, same class on {each['same_answers']:.0%}"
         )
+        if not each["compared"]:
+            lines.append(f"{'':<22} {NOT_COMPARED}")
+        if each["second_reader"]:
+            lines.append(f"{'':<22} {each['second_reader']}")
     return lines

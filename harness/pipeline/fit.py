@@ -1,7 +1,7 @@
 """`harness devices fit`: a simulated DPU's constants from blocks measured on a board."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,14 +26,16 @@ from harness.runtimes.dpu.fit import (
     predicted_ms,
 )
 from harness.runtimes.dpu.limits import check
-from harness.runtimes.dpu.measurements import Measured, read
+from harness.runtimes.dpu.measurements import Measured, left_aside, read
 from harness.runtimes.session import DpuOptions
 
 
-def fit_device(name: str, paths: Sequence[Path], like: str, root: Path) -> Iterator[str]:
+def fit_device(
+    name: str, paths: Sequence[Path], like: str, root: Path, skip: Collection[str] = ()
+) -> Iterator[str]:
     """Write `root/devices/NAME.toml` with fitted constants; say how good they are, in lines.
 
-    `like`: whose architecture, clock and memory a new device has.
+    `like`: whose architecture, clock and memory a new device has. `skip`: types of rows.
 
     Raises:
         UsageError: the device is not simulated, measurements are too few, or no fit is of use.
@@ -46,7 +48,10 @@ def fit_device(name: str, paths: Sequence[Path], like: str, root: Path) -> Itera
     profile = load_profile(name if known else like, root)
     if not profile.simulated:
         raise UsageError(f"{name if known else like} is measured, not simulated: nothing is fitted")
-    measured = [each for path in paths for each in read(path)]
+    measured = [each for path in paths for each in read(path, skip)]
+    for path in paths:
+        for kind, count in left_aside(path, skip).items():
+            yield f"{path}: {count} rows of type {kind} left aside"
     check_enough(measured)
     start = Dpu.of(DpuOptions(**profile.dpu.model_dump()))
     check_feasible(start, measured)

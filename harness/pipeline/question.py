@@ -16,6 +16,7 @@ from harness.errors import UsageError
 from harness.pipeline.first_look import latency_of
 from harness.pipeline.job import Run
 from harness.predictors.accuracy_source import accuracy_source
+from harness.quantities import quantity_of
 from harness.spaces.genome import sample
 from harness.tables.statements import SHIPPED, WORDS, Statement, Statements
 from harness.tables.table import Table
@@ -72,7 +73,7 @@ def settings_of(job: Run, table: Table, campaign: str, question: Question) -> di
     units = {"macs": "M", "params": "M", "memory": "MB", "energy": "mJ"}
     for name, value, at in question.limits:
         asked = f"@{at}" if at else ""
-        words.append(f"--constraint {name}:{value!r}{units.get(name.split('.')[-1], 'ms')}{asked}")
+        words.append(f"--constraint {name}:{value!r}{units.get(quantity_of(name), 'ms')}{asked}")
     words += [f"--objective {question.second}"] if question.second else []
     words += [f"--distill {job.distill:g}"] if job.distill else []
     words += ["--quick"] if job.effort.name == "quick" else []

@@ -25,9 +25,11 @@ from harness.pipeline.supernet import read_evaluated
 from harness.predictors.accuracy import AccuracyPredictor
 from harness.predictors.accuracy_source import AccuracySource, accuracy_source
 from harness.predictors.latency import LatencyPredictor
+from harness.quantities import quantity_of
 from harness.search.archive import search_front
 from harness.search.objectives import Cost, Found, Limit, Objectives
 from harness.search.pareto import spread
+from harness.spaces.block import NUMBER_BYTES
 from harness.spaces.cost import CostTable
 from harness.spaces.genome import Genomes, decode, encode, sample
 from harness.spaces.space import Space
@@ -206,9 +208,8 @@ def _cost(job: Run, twins: _Twins, name: str) -> Cost:
         return _summed(CostTable.of(space, lambda block: block.macs / 1e6), "MAC count", "M")
     if name == "params":
         return _summed(CostTable.of(space, lambda block: block.params / 1e6), "size", "M")
-    if name == "memory":
-        peaks = CostTable.of(space, lambda b: 4 * b.peak_activations / 1e6, peak=True)
-        return _summed(peaks, "peak of activations", "MB")
+    if quantity_of(name) == "memory":
+        return _activations(space, name.partition(".")[2] or "float32")
     device, _, quantity = where = table_of(job, name, twins.table.device)
     if (device, quantity) == (twins.table.device, "latency"):
         predictor = twins.latency
@@ -220,7 +221,7 @@ def _cost(job: Run, twins: _Twins, name: str) -> Cost:
                 f"`harness measure --energy --device {device} --space {space.name}` measures them"
             )
         if not path.exists():
-            others = ("macs", "params", "memory", "energy", "DEVICE.energy")
+            others = ("macs", "params", "memory", "memory.int8", "energy", "DEVICE.energy")
             hint = nearest(name, (*others, *job.workspace.devices(space.name)))
             raise UsageError(
                 f"{name!r} is no device with a table of {space.name} (no {path}), nor another "
@@ -230,6 +231,16 @@ def _cost(job: Run, twins: _Twins, name: str) -> Cost:
     unit = "ms" if quantity == "latency" else "mJ"
     least = predictor.smallest()
     return Cost(f"{quantity} on {device}", unit, predictor.predict, *least, predictor.statements)
+
+
+def _activations(space: Space, precision: str) -> Cost:
+    """Raises UsageError where it is no precision."""
+    if precision not in NUMBER_BYTES:
+        known = ", ".join(f"memory.{each}" for each in NUMBER_BYTES)
+        raise UsageError(f"memory.{precision} is none of {known} (memory is memory.float32)")
+    size = NUMBER_BYTES[precision]
+    peaks = CostTable.of(space, lambda b: size * b.peak_activations / 1e6, peak=True)
+    return _summed(peaks, f"peak of activations in {precision}, without padding", "MB")
 
 
 def _summed(costs: CostTable, name: str, unit: str) -> Cost:

@@ -62,6 +62,7 @@ def test_a_card_claims_no_accuracy_without_images_and_shows_names_as_text() -> N
         "space": "<b>mine</b>",
         "macs": 1e6,
         "params": 1e6,
+        "peak_activations_bytes": {"float32": 4000, "float16": 2000, "int8": 1000},
         "classes": ["a", "b"],
         "preprocessing": {"resolution": 12, "mean": 0.3, "std": 0.35},
         "latency": None,
@@ -75,6 +76,8 @@ def test_a_card_claims_no_accuracy_without_images_and_shows_names_as_text() -> N
                 "accuracy": None,
                 "largest_difference": 1e-7,
                 "same_answers": 1.0,
+                "compared": True,
+                "second_reader": "",
             }
         ],
     }

@@ -13,13 +13,13 @@ import torch
 
 from harness.cli.options import job_for
 from harness.deploy.bundle import CHECKED
+from harness.deploy.eight_bits import in_eight_bits
 from harness.errors import InfeasibleConstraint, UsageError
 from harness.networks.file import NetworkFile
 from harness.pipeline.export import RANGES, Bundle, best_within, export
 from harness.training.evaluate import top1
 from harness.training.folder import ImageFolder
 from tests.conftest import predict
-from tests.eight_bits import in_eight_bits
 from tests.reports.conftest import some_front
 from tests.runtimes.test_conversion import answers
 from tests.training.test_finetune import COLOURS, make, network

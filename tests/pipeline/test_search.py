@@ -342,6 +342,19 @@ def test_limits_on_several_devices_hold_at_once(root: Path) -> None:
     assert small["accuracy"] < free["accuracy"]
 
 
+def test_memory_is_told_and_limited_by_precision(root: Path) -> None:
+    """An int8 number takes a quarter of a float's."""
+    whole, quarter = (
+        best(root, "--constraint", limit) for limit in ("memory:16kB", "memory.int8:4kB")
+    )
+    assert whole["arch"] == quarter["arch"]
+    assert whole["arch"] != best(root, "--constraint", "memory.int8:16kB")["arch"]
+    told = one_line(run(root, *WORDS, "--constraint", "memory.float16:1kB"), 5)
+    assert "peak of activations in float16, without padding" in told
+    refused = one_line(run(root, *WORDS, "--constraint", "memory.int4:1kB"), 2)
+    assert "memory.int4 is none of" in refused
+
+
 def test_a_complexity_weight_prefers_smaller_networks(root: Path) -> None:
     latencies = [
         best(root, "--complexity-weight", weight)["latency_ms"] for weight in ("0", "0.3", "10")
@@ -401,6 +414,8 @@ def test_a_space_without_data_asks_for_accuracies(root: Path) -> None:
         ("macs:1.2G", ("macs", 1200.0)),
         ("params:500k", ("params", 0.5)),
         ("memory:512kB", ("memory", 0.512)),
+        ("memory.int8:512kB", ("memory.int8", 0.512)),
+        ("a.b.energy:2mJ", ("a.b.energy", 2.0)),
         ("pixel-1:30ms@p90", ("pixel-1", 30.0, "p90")),
     ],
 )

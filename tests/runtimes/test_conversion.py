@@ -10,11 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from ai_edge_litert import schema_py_generated as schema
 from PIL import Image
 from torch import nn
 
+from harness.deploy.eight_bits import in_eight_bits
 from harness.errors import ConversionFailed, FileFormatError
-from harness.networks.build import build_random, input_shape
+from harness.networks.build import build_lively, input_shape
 from harness.networks.file import IMAGENET, NetworkFile, Preprocessing
 from harness.runtimes.conversion import tflite
 from harness.runtimes.conversion.cache import converted
@@ -29,13 +31,13 @@ from harness.spaces.digits import DIGITS
 from harness.training import bn
 from harness.training.data import prepare
 from tests.conftest import lively_supernet
-from tests.eight_bits import in_eight_bits
 
 ARCH = Arch(16, (1, 1, 1), (5, 0, 0, 3, 0, 0, 5, 0, 0), (4, 0, 0, 6, 0, 0, 4, 0, 0))
 H_SWISH = next(b for b in DIGITS.distinct_blocks() if b.act == "h_swish" and b.se_channels)
 LARGE = Block.parse("mbconv-5x5x160-m960-o160-k5-s1-h_swish-se240-res1")
 POOL = Block("pool", 6, 6, 32, 0, 32, 1, 1, "none", 0, False)
 MAXPOOL = Block("maxpool", 12, 12, 8, 0, 8, 3, 2, "none", 0, False)
+DATA_FIELD = 4  # of a buffer's table: its bytes
 GREY = Preprocessing(16, 0.5, 0.1)  # makes inputs that reach further than normal ones
 
 
@@ -120,6 +122,22 @@ def test_float16_halves_the_file_and_hardly_changes_the_answers(make: Make) -> N
     assert np.abs(found - expected).max() < 1e-3 * expected.std()
 
 
+@pytest.mark.parametrize("precision", ["float32", "float16", "int8"])
+def test_all_weights_lie_inside_the_file_where_kernels_can_read_them(
+    precision: str, make: Make
+) -> None:
+    """Behind the flatbuffer TFLite Micro would not see them."""
+    content = make(TfliteConverter(1, precision), (LARGE,)).read_bytes()
+    model = schema.Model.GetRootAs(content)
+    buffers = [model.Buffers(number) for number in range(model.BuffersLength())]
+    assert [buffer.Offset() for buffer in buffers] == [0] * len(buffers)
+    tables = [buffer._tab for buffer in buffers if not buffer.DataIsNone()]
+    starts = [table.Vector(table.Offset(DATA_FIELD)) for table in tables]
+    sizes = [buffer.DataLength() for buffer in buffers]
+    assert sum(sizes) > 0.9 * len(content)
+    assert [start % 16 for start in starts] == [0] * len(starts)
+
+
 def test_ranges_come_from_the_images_where_there_are_some(
     make: Make, network_path: Path, folder: Path
 ) -> None:
@@ -129,7 +147,7 @@ def test_ranges_come_from_the_images_where_there_are_some(
     images = network_inputs(folder, 1, GREY)
     assert input_range(seen) == pytest.approx((images.min(), images.max()), rel=0.01)
     assert input_range(random) != pytest.approx((images.min(), images.max()), rel=0.1)
-    normal = TfliteConverter(1, "int8")._inputs(network_path, source_of(network_path))
+    normal = TfliteConverter(1, "int8").range_inputs(network_path, source_of(network_path))
     drawn = torch.from_numpy(normal[:, 0]).permute(0, 3, 1, 2).contiguous()
     shown = torch.from_numpy(images)
     for path, inputs, others in ((random, drawn, shown), (seen, shown, drawn)):
@@ -164,7 +182,7 @@ def test_images_decide_nothing_of_blocks_and_of_other_precisions(
 
 def test_a_batch_is_filled_up_with_images(network_path: Path, folder: Path) -> None:
     converter = TfliteConverter(8, "int8", folder)
-    inputs = converter._inputs(network_path, source_of(network_path))
+    inputs = converter.range_inputs(network_path, source_of(network_path))
     assert inputs.shape == (3, 8, 16, 16, 1)
     assert np.array_equal(inputs[2, 4:], inputs[0, :4])
 
@@ -244,14 +262,14 @@ def test_pooling_alone_is_one_operator_as_inside_a_network(make: Make) -> None:
 
 def channels_first(blocks: Sequence[Block]) -> bytes:
     """The file that litert-torch makes where nobody asks for channels last."""
-    return exported(build_random(blocks, 0), input_shape(blocks, 1))
+    return exported(build_lively(blocks, 0), input_shape(blocks, 1))
 
 
 def in_groups_of_two(blocks: Sequence[Block]) -> bytes:
     """The block with a convolution that is nearly depthwise."""
     import litert_torch
 
-    network = build_random(blocks, 0)
+    network = build_lively(blocks, 0)
     for name, layer in network.named_modules():
         if isinstance(layer, nn.Conv2d) and layer.groups > 1:
             channels, kernel = layer.out_channels, layer.kernel_size[0]

@@ -6,13 +6,14 @@ import onnxruntime
 import pytest
 import torch
 
-from harness.networks.build import build_random, input_shape
+from harness.networks.build import build_lively, input_shape
 from harness.runtimes.conversion.onnx import OPSET, OnnxConverter
 from harness.runtimes.onnxruntime import OPSETS
 from harness.runtimes.session import seed_of
 from harness.runtimes.tensorrt import opset_of
 from harness.spaces.arch import Arch
 from harness.spaces.digits import DIGITS
+from tests.conftest import predict
 
 BLOCKS = DIGITS.blocks(
     Arch(16, (2, 1, 2), (5, 7, 0, 3, 0, 0, 5, 3, 0), (4, 3, 0, 6, 0, 0, 4, 6, 0))
@@ -28,8 +29,7 @@ def test_files_for_older_runtimes_give_the_same_outputs(opset: int) -> None:
     images = np.random.default_rng(3).normal(size=shape).astype(np.float32)
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     (given,) = session.run(None, {"images": images})
-    with torch.no_grad():
-        wanted = build_random(BLOCKS, seed_of(BLOCKS)).eval()(torch.from_numpy(images)).numpy()
+    wanted = predict(build_lively(BLOCKS, seed_of(BLOCKS)), torch.from_numpy(images)).numpy()
     assert given == pytest.approx(wanted, abs=1e-5)
 
 

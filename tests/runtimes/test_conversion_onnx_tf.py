@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from harness.errors import ConversionFailed, MissingExtra
-from harness.networks.build import build_random, input_shape
+from harness.networks.build import build_lively, input_shape
 from harness.runtimes.conversion.cache import converted
 from harness.runtimes.conversion.graph import read_graph
 from harness.runtimes.conversion.onnx_tf import VARIABLE, OnnxTfConverter, worker_python
 from harness.runtimes.session import seed_of
 from harness.spaces.digits import DIGITS
+from tests.conftest import predict
 
 BLOCK = next(b for b in DIGITS.distinct_blocks() if b.act == "h_swish" and b.residual)
 BLOCKS = (BLOCK,)
@@ -40,8 +41,7 @@ def test_the_file_computes_the_same_and_shows_what_the_way_costs() -> None:
     images = np.random.default_rng(0).standard_normal(input_shape(BLOCKS, 2), dtype=np.float32)
     model.set_tensor(given["index"], images)
     model.invoke()
-    with torch.no_grad():
-        expected = build_random(BLOCKS, seed_of(BLOCKS))(torch.from_numpy(images)).numpy()
+    expected = predict(build_lively(BLOCKS, seed_of(BLOCKS)), torch.from_numpy(images)).numpy()
     assert np.abs(expected - images).max() > 1e-3
     assert np.allclose(model.get_tensor(wanted["index"]), expected, rtol=1e-3, atol=1e-4)
 

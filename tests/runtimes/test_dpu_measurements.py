@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from harness.errors import FileFormatError
-from harness.runtimes.dpu.measurements import COLUMNS, Measured, read
+from harness.runtimes.dpu.measurements import COLUMNS, Measured, left_aside, read
 from harness.spaces.block import Block
 
 HEADER = "block_type,cin,h,w,cout,kernel,expand,stride,act,se,hw_ms,stage,load_bytes,save_bytes"
@@ -43,6 +43,47 @@ def test_rows_are_read_as_blocks(tmp_path: Path) -> None:
     assert second == Measured(image, 0.25, "", None, None)
     assert third.block == Block("mbconv", 7, 7, 8, 8, 16, 3, 2, "relu6", 0, False)
     assert (third.loaded_bytes, third.saved_bytes) == (None, 0)
+
+
+def test_fully_connected_layers_and_pooling_are_read_by_all_their_names(tmp_path: Path) -> None:
+    rows = [
+        "linear,1152,1,1,1536,1,0,1,h_swish,0,1.5,head,,",
+        *(f"{name},1536,,,1000,,,,,,1.25,,," for name in ("fc", "dense", "FC")),
+        "pool,1152,7,7,1152,,,,,,0.02,,,",
+    ]
+    found = read(written(tmp_path, HEADER, GOOD, *rows))
+    classifier = Block("linear", 1, 1, 1536, 0, 1000, 1, 1, "none", 0, False)
+    assert [each.block for each in found[1:]] == [
+        Block("linear", 1, 1, 1152, 0, 1536, 1, 1, "h_swish", 0, False),
+        *[classifier] * 3,
+        Block("pool", 7, 7, 1152, 0, 1152, 1, 1, "none", 0, False),
+    ]
+    assert [each.latency_ms for each in found] == [0.5, 1.5, 1.25, 1.25, 1.25, 0.02]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "linear,1152,7,7,1000,1,0,1,none,0,1.5,,,",  # of a map that is not one pixel
+        "fc,1152,1,1,,,,,,,1.5,,,",
+        "pool,64,14,14,64,3,0,2,none,0,0.5,,,",  # not over the whole map
+    ],
+)
+def test_what_is_no_such_layer_is_named(tmp_path: Path, row: str) -> None:
+    with pytest.raises(FileFormatError, match=r"board\.csv:3: "):
+        read(written(tmp_path, HEADER, GOOD, row))
+
+
+def test_rows_of_other_types_are_skipped_by_choice_only_and_counted(tmp_path: Path) -> None:
+    path = written(tmp_path, HEADER, GOOD, *["eltwise,,,,,,,,,,0.1,,,"] * 2, "Concat" + "," * 13)
+    with pytest.raises(FileFormatError, match=r"board\.csv:3: .*'eltwise' .*--skip eltwise"):
+        read(path)
+    with pytest.raises(FileFormatError, match=r"board\.csv:5: .*'Concat'"):
+        read(path, ["eltwise"])
+    assert len(read(path, ["eltwise", "Concat"])) == 1
+    assert left_aside(path, ["eltwise", "Concat", "conv"]) == {"eltwise": 2, "concat": 1}
+    with pytest.raises(FileFormatError, match="nothing but rows of types to skip"):
+        read(path, ["eltwise", "concat", "mbconv"])
 
 
 def test_a_file_from_a_spreadsheet_is_read_in_any_order_of_columns(tmp_path: Path) -> None:

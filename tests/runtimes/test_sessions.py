@@ -16,8 +16,9 @@ import pytest
 import torch
 from ai_edge_litert.interpreter import Interpreter
 
+from harness.deploy.eight_bits import EightBits, in_eight_bits
 from harness.errors import TargetFailed, TargetLost
-from harness.networks.build import build_random
+from harness.networks.build import build_lively
 from harness.networks.file import NetworkFile, Preprocessing
 from harness.networks.layers import SqueezeExcite
 from harness.runtimes.conversion.cache import cache_folder, convert_all
@@ -30,7 +31,6 @@ from harness.spaces.arch import Arch
 from harness.spaces.digits import DIGITS
 from harness.transports.local import LocalTransport
 from tests.conftest import lively_supernet, predict
-from tests.eight_bits import EightBits, in_eight_bits
 
 RUNTIMES = ("torch", "onnxruntime", "litert")
 ARCH = Arch(16, (2, 1, 2), (5, 7, 0, 3, 0, 0, 5, 3, 0), (4, 3, 0, 6, 0, 0, 4, 6, 0))
@@ -97,7 +97,7 @@ def test_every_block_of_a_space_can_be_visited(session: ResidentSession) -> None
 
 def test_blocks_are_timed_with_the_weights_of_their_seed(session: ResidentSession) -> None:
     blocks = DIGITS.blocks(ARCH)
-    expected = predict(build_random(blocks, seed_of(blocks)), images(2)).numpy()
+    expected = predict(build_lively(blocks, seed_of(blocks)), images(2)).numpy()
     logits = session.infer(blocks, images(2).numpy())
     assert np.allclose(logits, expected, rtol=1e-3, atol=1e-5)
 
@@ -238,7 +238,7 @@ def with_wrong_weights(content: bytes, factor: float) -> Iterator[tuple[str, byt
 @pytest.fixture(scope="module")
 def eight_bits(network_path: Path) -> EightBits:
     """What the network answers to `images(40)`; ranges are those that its file is made with."""
-    inputs = TfliteConverter(1, "int8")._inputs(network_path, source_of(network_path))
+    inputs = TfliteConverter(1, "int8").range_inputs(network_path, source_of(network_path))
     seen = torch.from_numpy(inputs[:, 0]).permute(0, 3, 1, 2).contiguous()
     return in_eight_bits(NetworkFile.load(network_path).module(), seen, images(40))
 

@@ -12,7 +12,7 @@ from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_0
 from harness.spaces.space import Space
 from harness.supernet.elastic import ElasticKernel, ElasticMBConv
 from harness.supernet.supernet import Supernet
-from tests.conftest import lively_supernet
+from tests.conftest import apart, lively_supernet
 
 
 @pytest.mark.parametrize("space", [DIGITS, OFA_MBV3_W1_0], ids=lambda space: space.name)
@@ -27,7 +27,7 @@ def test_an_extracted_network_computes_exactly_what_the_active_one_does(
         with torch.no_grad():
             elastic = supernet(images)
             static = supernet.extract(arch)(images)
-        assert elastic.std() > 1e-3  # depends on something
+        assert apart(elastic) > 0.05  # else it would prove nothing
         assert torch.allclose(elastic, static, rtol=1e-5, atol=1e-6)
 
 

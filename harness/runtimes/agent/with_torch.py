@@ -28,6 +28,7 @@ class TorchRuntime(CpuRuntime):
 
     def load(self, request):
         torch.manual_seed(request["seed"])
+        first = request["blocks"][0]
         network = layers.make_network(request["blocks"]).eval()
         if request.get("weights"):
             state = self._read_weights(request["weights"])
@@ -36,7 +37,8 @@ class TorchRuntime(CpuRuntime):
             missing = [name for name in missing if not name.endswith("num_batches_tracked")]
             if missing:
                 raise ValueError("weights lack " + ", ".join(missing))
-        first = request["blocks"][0]
+        else:
+            layers.enliven(network, first)
         shape = (request["batch"], first["in_channels"], first["height"], first["width"])
         network = self.placed(network)
         images = self.random_images(shape)

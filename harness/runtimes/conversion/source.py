@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import nn
 
-from harness.networks.build import build_random
+from harness.networks.build import build_lively
 from harness.networks.file import NetworkFile, Preprocessing
 from harness.runtimes.session import Workload, seed_of
 from harness.spaces.block import Block
@@ -24,4 +24,4 @@ def source_of(workload: Workload) -> Source:
     if isinstance(workload, Path):
         network_file = NetworkFile.load(workload)
         return Source(network_file.module(), network_file.blocks, network_file.preprocessing)
-    return Source(build_random(workload, seed_of(workload)), workload)
+    return Source(build_lively(workload, seed_of(workload)), workload)

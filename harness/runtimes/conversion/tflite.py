@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float32]
 
-ROUTE = 2  # one more whenever other files come out of the same packages
+ROUTE = 3  # one more whenever other files come out of the same packages
 RANGE_INPUTS = 8  # random inputs from which int8 ranges are collected where there are no images
 
 
@@ -67,6 +67,7 @@ class TfliteConverter:
             ConversionFailed: it has; timing it would not be timing the network.
             FileFormatError: the images cannot be used.
         """
+        from harness.runtimes.conversion.self_contained import self_contained
         from harness.runtimes.conversion.source import source_of
 
         source = source_of(workload)
@@ -77,7 +78,8 @@ class TfliteConverter:
             if self.precision == "float16":
                 content = _to_float16(path)
             else:
-                content = _to_int8(path, self._inputs(workload, source))
+                content = _to_int8(path, self.range_inputs(workload, source))
+        content = self_contained(content)
         if found := complaints(read_graph(content), source.blocks, self.precision):
             raise ConversionFailed(
                 f"{named(workload)} in {self.precision} became a .tflite file with "
@@ -89,7 +91,7 @@ class TfliteConverter:
         """The images that decide the content of the file, where some do."""
         return self.images if self.precision == "int8" and isinstance(workload, Path) else None
 
-    def _inputs(self, workload: Workload, source: "Source") -> Floats:
+    def range_inputs(self, workload: Workload, source: "Source") -> Floats:
         """Batches on which int8 ranges are collected, [n, batch, height, width, channels]."""
         from harness.networks.build import input_shape
 
