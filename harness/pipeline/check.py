@@ -68,7 +68,10 @@ def _check_unit(device: Device) -> Iterator[tuple[str, str]]:
             limit_c = device.limits.max_temperature_c
             if conditions and limit_c is not None:
                 unheld = device.limits.unheld(conditions)
-                yield "max_temperature_c", unheld or f"{limit_c:g}, checked"
+                yield (
+                    "max_temperature_c",
+                    f"{UNKNOWN}: {unheld}" if unheld else f"{limit_c:g}, checked",
+                )
 
 
 def _free_mb(transport: KeepingTransport) -> float:

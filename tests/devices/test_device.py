@@ -38,7 +38,7 @@ def test_thread_time_counts_only_where_one_thread_does_the_work(threads: int, cl
 
 @pytest.mark.parametrize(
     ("temperature_c", "told"),
-    [(41.5, "75, checked"), (None, "no sensor of the device tells its temperature_c")],
+    [(41.5, "75, checked"), (None, "unknown: no sensor of the device tells its temperature_c")],
 )
 def test_a_check_has_a_row_for_every_sensor_and_for_the_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, temperature_c: float | None, told: str
