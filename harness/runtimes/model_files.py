@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from harness.errors import FileFormatError, MissingExtra
+from harness.hints import install
 from harness.transports import content
 from harness.transports.transport import ResidentTransport
 
@@ -55,7 +56,7 @@ def _names(model: Path, _mtime_ns: int, _size: int) -> tuple[str, ...]:
         import onnx
         from google.protobuf.message import DecodeError
     except ImportError as error:
-        raise MissingExtra("reading .onnx files: pip install '.[onnx]'") from error
+        raise MissingExtra(f"reading .onnx files: {install('onnx')}") from error
     try:
         read = onnx.load(model, load_external_data=False)
     except DecodeError:  # the runtime will say that it is none

@@ -83,13 +83,15 @@ def _json(path: Path) -> Any:
 
 
 def _yaml(path: Path) -> Any:
-    files.check_regular(path)
     try:
+        files.check_regular(path)
         return yaml.load(path.read_text(encoding="utf-8"), _OnceOnly)  # noqa: S506  a safe one
     except OSError as error:
         raise TableError(f"cannot read {path}: {error.strerror}") from error
     except TableError as error:
         raise TableError(f"{path}:{error}") from error
+    except FileFormatError as error:
+        raise TableError(str(error)) from error
     except (
         yaml.YAMLError,
         ValueError,

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import MissingExtra, TargetFailed
+from harness.hints import install
 from harness.runtimes.model_inputs.model_input import DTYPES, ModelInput, not_fed
 from harness.runtimes.model_inputs.uses import Graph, Operation, Rules
 
@@ -72,7 +73,7 @@ def read_inputs(model: Path) -> tuple[ModelInput, ...]:
     except ImportError as error:
         raise MissingExtra(
             "what an .onnx file takes is read by the package onnx, which is not installed: "
-            "pip install -c constraints.txt '.[onnx]'"
+            f"{install('onnx')}"
         ) from error
     try:
         loaded = onnx.load(model, load_external_data=False)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import MissingExtra, TargetFailed, UsageError
+from harness.hints import install
 from harness.runtimes.model_inputs.model_input import DTYPES, ModelInput, not_fed
 from harness.runtimes.model_inputs.uses import Graph, Operation, Rules, Use
 
@@ -96,7 +97,7 @@ def _load(model: Path) -> Any:
     except ImportError as error:
         raise MissingExtra(
             "what a .tflite file takes is read by the package ai-edge-litert, which is not "
-            "installed: pip install -c constraints.txt '.[litert]'"
+            f"installed: {install('litert')}"
         ) from error
     content = model.read_bytes()
     if content[4:8] != IDENTIFIER:
