@@ -19,7 +19,7 @@ if [ -z "$folder" ]; then
     folder=/tmp; [ -k /run/lock ] && folder=/run/lock; folder=${{HARNESS_LOCKS:-$folder}}
 fi
 file=$folder/harness.local.lock
-umask 0; mkdir -p "$folder"; [ -e "$file" ] || : >"$file"
+umask 0; mkdir -p "$folder"; [ -e "$file" ] || ( : >"$file" )
 [ -r "$file" ] || {{ echo "it cannot make $file"; exit; }}
 exec 9<"$file"
 command -v timeout >/dev/null || set -- "$1" "$2" ""
