@@ -200,7 +200,8 @@ def describe(result: dict[str, Any]) -> str:
     clock = result["identity"]["clock"]
     what, images = f"{result['model']['name']} on {result['device']}", 1
     if (batch := images_per_run(result["identity"])) > 1:
-        ours = result["model"]["name"].endswith(".pt")  # other files may have a batch of their own
+        # Other files may have a batch of their own.
+        ours = result["model"]["name"].lower().endswith(".pt")
         images = batch if ours else 1
         what += f", runs{of_batch(batch)}{'' if ours else ', unless the file has its own'}"
     if simulated := result["campaign"].get("simulated"):
