@@ -345,10 +345,10 @@ def test_limits_on_several_devices_hold_at_once(root: Path) -> None:
 def test_memory_is_told_and_limited_by_precision(root: Path) -> None:
     """An int8 number takes a quarter of a float's."""
     whole, quarter = (
-        best(root, "--constraint", limit) for limit in ("memory:16kB", "memory.int8:4kB")
+        best(root, "--constraint", limit) for limit in ("memory:20kB", "memory.int8:5kB")
     )
     assert whole["arch"] == quarter["arch"]
-    assert whole["arch"] != best(root, "--constraint", "memory.int8:16kB")["arch"]
+    assert whole["arch"] != best(root, "--constraint", "memory.int8:20kB")["arch"]
     told = one_line(run(root, *WORDS, "--constraint", "memory.float16:1kB"), 5)
     assert "peak of activations in float16, without padding" in told
     refused = one_line(run(root, *WORDS, "--constraint", "memory.int4:1kB"), 2)
