@@ -33,9 +33,9 @@ MAY_IMPORT = {
     "reports": ("deploy",),
     "workspace": ("files",),
     "effort": ("measuring",),
-    "pipeline": ("reports", "workspace", "effort"),
+    "pipeline": ("reports", "workspace", "effort", "quantities"),
     "console": ("deploy",),
-    "cli": ("pipeline", "console", "quantities"),
+    "cli": ("pipeline", "console"),
     "__main__": ("cli",),
 }
 NO_TORCH = ("spaces", "tables", "search")

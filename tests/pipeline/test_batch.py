@@ -176,6 +176,7 @@ def test_a_card_has_both_latencies() -> None:
         "space": "digits",
         "macs": 1e6,
         "params": 1e6,
+        "peak_activations_bytes": {"float32": 4000, "int8": 1000},
         "classes": ["0", "1"],
         "preprocessing": {"resolution": 12, "mean": [0], "std": [1]},
         "files": [],
