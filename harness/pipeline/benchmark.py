@@ -102,12 +102,12 @@ def benchmark(job: Run, device: Device, model: Path) -> dict[str, Any]:
     except OSError as error:
         raise FileFormatError(f"cannot read {model}: {error.strerror}") from error
     if given == ".pt":
+        if device.asked != NOTHING_ASKED:
+            raise UsageError(f"{model.name} is a network file, which says itself what it takes")
         check_network(model)
     fed = None if given == ".pt" else feeding(model, device.asked, device.options.batch)
     if fed is not None:
         job.console.say(f"{model.name}: {fed.describe()}")
-    elif device.asked != NOTHING_ASKED:
-        raise UsageError(f"{model.name} is a network file of ours, which says itself what it takes")
     # A link is not followed: what it points to may have no suffix, or no weights beside it.
     entries = [sentinel(DIGITS), Entry("network", model.absolute(), ()), *references()]
     with device.open() as session, job.console.step(f"time {model.name}") as progress:

@@ -39,7 +39,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def result(model: Path) -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(step, "PLAN", Plan(6, 12, 3, 0.1, 0.0, 0, sustain_s=30.0))
+        patch.setattr(step, "PLAN", Plan(10, 12, 3, 0.1, 0.0, 0, sustain_s=30.0))
         job = Run(Workspace(model.parent), DIGITS, QUICK, 0, 0.0, False, Terminal())
         return step.benchmark(job, Device.find(DEVICE, model.parent), model)
 
