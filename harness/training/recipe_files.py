@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from harness.errors import RecipeError, UsageError
+from harness.errors import FileFormatError, RecipeError, UsageError
 from harness.files import check_regular
 from harness.hints import nearest
 from harness.spaces.space import Space
@@ -112,12 +112,14 @@ def load_recipe(name_or_path: str) -> RecipeFile:
             hint = nearest(name_or_path, known)
             raise RecipeError(f"no recipe called {name_or_path!r}, nor a .toml file; {hint}")
         path = known[name_or_path]
-    check_regular(path)
     try:
+        check_regular(path)
         written = tomllib.loads(path.read_text("utf-8"))
         return RecipeFile.model_validate({"name": path.stem} | written)
     except ValidationError as error:
         raise RecipeError(f"{path}: {_explain(error)}") from error
+    except FileFormatError as error:
+        raise RecipeError(f"cannot read {str(path)!r}: {error}") from error
     except (OSError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, no TOML
         raise RecipeError(f"cannot read {str(path)!r}: {error}") from error
 

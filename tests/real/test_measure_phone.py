@@ -300,7 +300,9 @@ def test_a_network_that_takes_long_a_run_is_timed(
     monkeypatch.setattr(benchmark_model, "LONGEST_S", 0.2)
     text = Path(__file__).with_name("benchmark_model").read_text()
     runner = tmp_path / "runner"
-    runner.write_text(text.replace("        invoke()\n", "        time.sleep(1.5)\n        invoke()\n"))
+    runner.write_text(
+        text.replace("        invoke()\n", "        time.sleep(1.5)\n        invoke()\n")
+    )
     assert runner.read_text() != text
     write_profile(tmp_path, phone, "direct")
     device = Device.find("loopback-phone", tmp_path)
