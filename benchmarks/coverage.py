@@ -61,7 +61,7 @@ class Held:
 
     @classmethod
     def of(cls, what: str, truth: Floats, ends: Sequence[Interval]) -> "Held":
-        low, high = np.array(ends).T
+        low, high = np.reshape(np.array(ends, dtype=float), (-1, 2)).T
         return cls(what, (low <= truth) & (truth <= high), np.sqrt(high / low) - 1)
 
     @property
@@ -166,7 +166,7 @@ def again_and_again(device: Device, space: Space, networks: int, folder: Path | 
         found.append(replace(each, what=f"  {where}, campaign {number}: {apart}"))
     others = (at for at in AT[1:] if Repeat.of(first, at).interval(_wall(first)[0]) is not None)
     quiet = (_later(first, table, names[2], at, f"  {where}, {at}, quiet again") for at in others)
-    return [*found, *quiet]
+    return [*found, *(each for each in quiet if len(each.inside))]
 
 
 def _three_campaigns(device: Device, space: Space, networks: int) -> Table:

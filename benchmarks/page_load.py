@@ -4,7 +4,7 @@ Opened from the disk in headless Chromium, again and again, alternating with the
 with the same plotting library and a single point. A page can be used when its plot is drawn and its
 budget is answered. Latencies and accuracies are made up; networks are real ones of the space.
 
-    pip install playwright; apt-get install chromium
+    pip install -c constraints.txt playwright; apt-get install chromium
     python benchmarks/page_load.py
 """
 

@@ -63,7 +63,7 @@ QUICK = Effort(
     evaluations=20_000,
     points=10,
     first_look=True,
-    table=Plan(min_visits=8, max_visits=20, runs=4, interval=0.05, duration_s=8.0, anchors=10),
+    table=Plan(min_visits=10, max_visits=20, runs=4, interval=0.05, duration_s=8.0, anchors=10),
     energy=Plan(min_visits=3, max_visits=4, runs=1, interval=0.05, duration_s=0.0, anchors=10),
     verification=Plan(
         min_visits=12,

@@ -1,15 +1,19 @@
 """How files are written so that nothing is lost: replaced atomically, or appended and flushed."""
 
+import csv
 import fcntl
 import gzip
 import json
 import os
+import shutil
 import tempfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from harness import locks
 from harness.errors import FileFormatError, WorkspaceError
 
 
@@ -17,25 +21,99 @@ def replace_atomically(path: Path, content: bytes) -> None:
     """Write a temporary file beside `path`, then put it in place in one step.
 
     A reader, or a run that is killed at any moment, sees the old file or the new one, never half.
+    What a killed run leaves has always the same name: the next one to write `path` takes it.
 
     Raises:
         WorkspaceError: the folder cannot be written or the disk is full.
     """
+    temporary = path.with_name(f".{path.name}.{os.getuid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
+        with locks.waited_for(temporary) as file:
+            try:
+                file.truncate(0)
+                _write(file.fileno(), content)
                 os.fsync(file.fileno())
-            Path(temporary).chmod(0o644)  # temporary files are private
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+                os.fchmod(file.fileno(), 0o644)
+                temporary.replace(path)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
     except OSError as error:
         raise unwritable(path, error) from error
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    left = memoryview(content)
+    while left:
+        left = left[os.write(descriptor, left) :]
+
+
+@contextmanager
+def changing(path: Path) -> Iterator[None]:
+    """Hold a file, or a folder, while it is loaded, changed and saved; other runs take turns.
+
+    So do other threads, and who holds it already would wait for ever. A file beside it is held,
+    which goes in the end; that of a killed run is free for the next.
+
+    Raises:
+        WorkspaceError: the folder cannot be written.
+    """
+    lock = path.with_name(f".{path.name}.lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        held = locks.waited_for(lock, str(path))
+    except OSError as error:
+        raise unwritable(path, error) from error
+    with held:
+        try:
+            locks.say(held)
+            yield
+        finally:
+            lock.unlink(missing_ok=True)  # while it is held: who waits for it looks again
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder until the end of the block; those that killed runs of ours left are deleted first.
+
+    Raises:
+        WorkspaceError: the system's temporary folder cannot be written.
+    """
+    parent, prefix = Path(tempfile.gettempdir()), f"harness-{os.getuid()}-"
+    try:
+        for left in parent.glob(f"{prefix}*"):
+            if (held := locks.folder_taken(left)) is not None:
+                shutil.rmtree(left, ignore_errors=True)
+                os.close(held)
+        held, folder = _new_folder(prefix)
+    except OSError as error:
+        raise unwritable(parent, error) from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(held)
+
+
+def _new_folder(prefix: str) -> tuple[int, Path]:
+    """Held and path; another run may take it for left over before it is held."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=prefix))
+        if (held := locks.folder_taken(folder)) is not None:
+            return held, folder
+
+
+def check_regular(path: Path) -> None:
+    """Raises FileFormatError where a path leads to a pipe, a device or a folder.
+
+    Reading a pipe waits for ever, and a device may have no end. What is not there passes.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            raise FileFormatError(f"cannot read {path}: it is a folder, a pipe or a device")
+    except OSError as error:
+        raise FileFormatError(f"cannot read {path}: {error.strerror}") from error
 
 
 def unwritable(path: Path, error: OSError) -> WorkspaceError:
@@ -56,12 +134,44 @@ def read_json(path: Path) -> Any:
     """The JSON value in `path`.
 
     Raises:
-        FileFormatError: the file is missing or is not JSON.
+        FileFormatError: the file is missing or is not JSON, or an object has a key twice.
     """
+    check_regular(path)
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(), object_pairs_hook=_once_only)
     except (OSError, ValueError) as error:
         raise FileFormatError(f"cannot read {path}: {error}") from error
+
+
+def _once_only(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; of a key that is there twice, Python takes the last silently."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        doubled = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"the key {doubled!r} is there twice")
+    return found
+
+
+def read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """The columns of a CSV file, and its rows, each with its line; a row may lack its last ones.
+
+    Raises:
+        FileFormatError: it cannot be read, or two columns have one name.
+    """
+    check_regular(path)
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        reader = csv.DictReader(lines, skipinitialspace=True)
+        rows = [(reader.line_num, row) for row in reader]
+    except OSError as error:
+        raise FileFormatError(f"cannot read {path}: {error.strerror or error}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise FileFormatError(f"cannot read {path}: {error}") from error
+    columns = list(reader.fieldnames or ())
+    if doubled := [name for name in columns if columns.count(name) > 1]:
+        raise FileFormatError(f"{path}: two columns are called {doubled[0]!r}")
+    return columns, rows
 
 
 class LineLog:
@@ -112,6 +222,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, Any]]:
     Raises:
         FileFormatError: the file is missing, or a line is not JSON.
     """
+    check_regular(path)
     try:
         content = path.read_bytes()
         lines = (gzip.decompress(content) if path.suffix == ".gz" else content).splitlines()
@@ -123,5 +234,5 @@ def read_lines(path: Path) -> Iterator[tuple[int, Any]]:
             yield number, json.loads(line)
         except ValueError as error:
             raise FileFormatError(
-                f"{path}:{number}: not a JSON line; restore the file or delete it"
+                f"{path}:{number}: not a JSON line; restore the file, or move it away"
             ) from error

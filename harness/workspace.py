@@ -19,7 +19,7 @@ class Workspace:
         """Raises WorkspaceError now rather than after a minute of work."""
         probe = self.root / "runs" / ".writable"
         files.write_text(probe, "")
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # another run may have been quicker
 
     def table(self, device: str, space: str, quantity: str = "latency") -> Path:
         name = space if quantity == "latency" else f"{space}.{quantity}"
@@ -28,6 +28,10 @@ class Workspace:
     def tables(self, space: str) -> list[Path]:
         """All tables of latencies of a space."""
         return sorted((self.root / "tables").glob(f"*.{space}.jsonl"))
+
+    def devices(self, space: str) -> list[str]:
+        """Those with a table of latencies of a space."""
+        return [path.name.removesuffix(f".{space}.jsonl") for path in self.tables(space)]
 
     def report(self, device: str, space: str) -> Path:
         return self.root / "reports" / f"{device}.{space}"

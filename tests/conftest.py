@@ -6,10 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 from harness.spaces.digits import DIGITS
 from harness.spaces.space import Space
 from harness.supernet.supernet import Supernet
+
+settings.register_profile("harness", deadline=None)  # other programs may make an example slow
+settings.load_profile("harness")
 
 ALONE = (
     "tests/measuring/",
@@ -42,6 +46,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HARNESS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("HARNESS_LOCKS", str(tmp_path_factory.mktemp("locks")))
         torch.set_num_threads(1)
         yield
 

@@ -5,20 +5,23 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.group import Commands
 from harness.cli.options import (
     HERE,
     BenchmarkModel,
     FailAbove,
     Root,
     SpaceName,
+    Wait,
     devices_named,
     job_for,
+    known_device,
     terminal,
 )
 from harness.errors import Regression, UsageError
 
-devices_app = typer.Typer(help="The catalogue of devices.", no_args_is_help=True)
-tables_app = typer.Typer(help="Measured latency tables.", no_args_is_help=True)
+devices_app = typer.Typer(cls=Commands, help="The catalogue of devices.", no_args_is_help=True)
+tables_app = typer.Typer(cls=Commands, help="Measured latency tables.", no_args_is_help=True)
 NO_TYPES: list[str] = []
 
 
@@ -40,12 +43,13 @@ def devices_list(root: Root = HERE) -> None:
 def devices_check(
     device: Annotated[str, typer.Argument(help="Name of a device.")],
     benchmark_model: BenchmarkModel = None,
+    wait: Wait = False,
     root: Root = HERE,
 ) -> None:
     """Walk the whole way to a device, up to a model that runs there."""
     from harness.pipeline.check import check
 
-    (chosen,) = devices_named([device], root, benchmark_model)
+    (chosen,) = devices_named([device], root, benchmark_model, wait=wait)
     for step, found in check(chosen):
         terminal().say(f"{step:<22} {found}")
     terminal().say(f"ready: harness measure --device {device}")
@@ -109,24 +113,31 @@ def tables_show(
     from harness.tables.table import Table
 
     job = job_for(space, root, quantity="energy" if energy else "latency")
-    table = Table.load(job.workspace.table(device, job.space.name, job.quantity))
+    name = known_device(device, space, root)
+    table = Table.load(job.workspace.table(name, job.space.name, job.quantity))
     terminal().say(pipeline.describe_table(job, table))
 
 
 @tables_app.command("import")
 def tables_import(
-    paths: Annotated[list[Path], typer.Argument(help="Published .yaml files, or their folder.")],
+    paths: Annotated[
+        list[Path], typer.Argument(help="Published .yaml or .json files, or their folder.")
+    ],
     device: Annotated[
         str, typer.Option("--device", help="Name to give, such as note10-published.")
     ],
     source: Annotated[str, typer.Option(help="Where the files come from.")],
+    unit: Annotated[
+        str | None,
+        typer.Option(help="Of their times: ms (as published, where it can be), s, us or ns."),
+    ] = None,
     space: SpaceName = "ofa-mbv3-w1.2",
     root: Root = HERE,
 ) -> None:
     """Read a latency table that the OFA authors (or others, in their format) published."""
     from harness import pipeline
 
-    terminal().say(pipeline.import_published(job_for(space, root), paths, device, source))
+    terminal().say(pipeline.import_published(job_for(space, root), paths, device, source, unit))
 
 
 @tables_app.command("export")
@@ -139,7 +150,8 @@ def tables_export(
     """Write a table in the OFA authors' format, one file a resolution."""
     from harness import pipeline
 
-    for path in pipeline.export_published(job_for(space, root), device, folder):
+    job = job_for(space, root)
+    for path in pipeline.export_published(job, known_device(device, space, root), folder):
         terminal().say(str(path))
 
 

@@ -5,10 +5,12 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.group import Commands
 from harness.cli.options import (
     CPU,
     HERE,
     NO_LIMITS,
+    NOTHING,
     Accuracy,
     At,
     BenchmarkModel,
@@ -24,15 +26,17 @@ from harness.cli.options import (
     Root,
     Seed,
     SpaceName,
-    check_known,
+    Wait,
     devices_named,
     job_for,
     job_of_front,
+    known_device,
     terminal,
 )
 from harness.errors import Regression, UsageError
 
 app = typer.Typer(
+    cls=Commands,
     name="harness",
     help="Once-for-all networks on real devices: measure, search, verify, report.",
     epilog="Add --debug to any command for tracebacks. Exit codes: docs/errors.md.",
@@ -54,6 +58,7 @@ def run(
     fresh: Fresh = False,
     seed: Seed = 0,
     distill: Distill = 0.0,
+    wait: Wait = False,
     root: Root = HERE,
 ) -> None:
     """The main job: train, measure, search, verify on the device, report.
@@ -63,7 +68,7 @@ def run(
     from harness import pipeline
 
     job = job_for(space, root, quick, fresh, seed, distill, resolutions, accuracy=accuracy)
-    devices = devices_named(device, root, benchmark_model, images)
+    devices = devices_named(device, root, benchmark_model, images, wait)
     fronts = pipeline.run(job, devices)
     for front in fronts:
         terminal().show_front(front)
@@ -95,6 +100,7 @@ def measure(
     benchmark_model: BenchmarkModel = None,
     quick: Quick = False,
     fresh: Fresh = False,
+    wait: Wait = False,
     root: Root = HERE,
 ) -> None:
     """Measure a device's latency table; goes on where it was stopped."""
@@ -115,7 +121,7 @@ def measure(
         quantity="energy" if energy else "latency",
     )
     step = pipeline.refit if refit else pipeline.refresh if refresh else pipeline.measure
-    chosen = devices_named(device, root, benchmark_model)
+    chosen = devices_named(device, root, benchmark_model, wait=wait)
     if baselines:
         for table in pipeline.on_each(chosen, lambda one: pipeline.measure_baselines(job, one)):
             terminal().say(pipeline.describe_baselines(table))
@@ -143,24 +149,43 @@ def benchmark(
             "--ops", help="Where the time goes, by type of operator, if the runtime tells."
         ),
     ] = False,
+    shape: Annotated[
+        list[str], typer.Option(help="Sizes of an input: NAME=1,3,320,320. Repeat for several.")
+    ] = NOTHING,
+    dim: Annotated[
+        list[str], typer.Option(help="An open size of all inputs that have it: height=320.")
+    ] = NOTHING,
+    input_: Annotated[
+        list[str],
+        typer.Option("--input", help="Values of an input: NAME=ids.npy, or a number: steps=20."),
+    ] = NOTHING,
+    signature: Annotated[
+        str | None, typer.Option(help="Which network of a .tflite file that has several.")
+    ] = None,
     benchmark_model: BenchmarkModel = None,
     images: RangeImages = None,
+    wait: Wait = False,
     root: Root = HERE,
 ) -> None:
     """Time a model file of yours, and tell whether it became slower."""
+    from dataclasses import replace
+
     from harness.files import write_json
     from harness.pipeline import benchmark as step
     from harness.quantities import parse_share
+    from harness.runtimes.model_inputs.asked import parse_asked
     from harness.tables.statements import check_time
 
     check_time(at)
+    asked = parse_asked(shape, dim, input_, signature)
     if at is not None and baseline is None:
         raise UsageError("--at says what to compare with a --baseline")
     limit = parse_share(fail_above)
     if limit is not None and baseline is None:
         raise UsageError("--fail-above needs a --baseline to compare with")
     old = None if baseline is None else step.load(baseline)
-    (chosen,) = devices_named([device], root, benchmark_model, images)
+    (chosen,) = devices_named([device], root, benchmark_model, images, wait)
+    chosen = replace(chosen, asked=asked)
     if ops:
         step.check_profiles(chosen)
     result = step.benchmark(job_for("digits", root), chosen, model)
@@ -168,7 +193,7 @@ def benchmark(
     if output is not None:
         write_json(output, result)
     if ops:
-        for each in step.profile_ops(chosen, model.resolve()):
+        for each in step.profile_ops(chosen, model.absolute()):
             terminal().say(f"{each.op:<28} {each.count:>4}  {each.mean_ms:10.4f} ms")
     if old is not None:
         compared = step.compare(old, result, at or "full")
@@ -221,7 +246,7 @@ def search(
     from harness.tables.statements import check_time
 
     job = job_for(space, root, quick, fresh, seed, distill, resolutions, accuracy=accuracy)
-    check_known(device, job)
+    device = known_device(device, space, root)
     if at is not None and max_latency_ms is None:
         raise UsageError("--at is for --max-latency-ms; a --constraint says it as cpu:30ms@p90")
     limits = [parse_limit(text) for text in constraint]
@@ -248,12 +273,13 @@ def verify(
     benchmark_model: BenchmarkModel = None,
     images: RangeImages = None,
     fresh: Fresh = False,
+    wait: Wait = False,
     root: Root = HERE,
 ) -> None:
     """Extract the networks of a front, evaluate and time them on the device."""
     from harness import pipeline
 
-    (chosen,) = devices_named([device], root, benchmark_model, images)
+    (chosen,) = devices_named([device], root, benchmark_model, images, wait)
     job = job_of_front(chosen.name, space, root)
     evaluator = None if job.accuracy else pipeline.train(job)
     terminal().show_front(pipeline.verify(job, chosen, evaluator, again=fresh))
@@ -272,13 +298,16 @@ def extract(
         Path | None, typer.Option(help="A supernet of ours, or as the OFA authors release them.")
     ] = None,
     weights: Annotated[Path | None, typer.Option(help="Of a net.config: its `init`.")] = None,
-    resolution: Annotated[int | None, typer.Option(min=1, help="Of a net.config, pixels.")] = None,
+    resolution: Annotated[
+        int | None, typer.Option(min=1, help="Of a net.config, pixels (default: what it states).")
+    ] = None,
     data: Data = None,
     root: Root = HERE,
 ) -> None:
     """Take one network out of a front, a supernet or a published file, into a network file."""
     from harness import pipeline
 
+    device = known_device(device, space, root)
     asked = pipeline.Asked(network, device, supernet, weights, resolution, data)
     job = (
         job_of_front(device, space, root) if network.startswith("front:") else job_for(space, root)
@@ -315,6 +344,7 @@ def export(
     if at is not None and device is None:
         raise UsageError("--at is for --device: it says which time --max-latency-ms is about")
     check_time(at)
+    device = known_device(device, space, root) if device else None
     job = job_for(space, root) if device is None else job_of_front(device, space, root)
     bundle = Bundle(folder, network, device, max_latency_ms, at, supernet, data)
     terminal().say(step(job, bundle))

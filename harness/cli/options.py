@@ -24,7 +24,11 @@ SpaceName = Annotated[
     str, typer.Option("--space", help="Family of networks; your own as package.module:SPACE.")
 ]
 Resolutions = Annotated[
-    str | None, typer.Option(help="Image sizes, such as 160,192,224 (default: all of the space).")
+    str | None,
+    typer.Option(
+        help="Image sizes, such as 160,192,224 (default: all of the space); of released families "
+        "also others."
+    ),
 ]
 Quick = Annotated[bool, typer.Option("--quick", help="A first look in two minutes.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Start over instead of going on.")]
@@ -58,6 +62,9 @@ RangeImages = Annotated[
     Path | None,
     typer.Option("--images", help="Folder of images from which int8 ranges are collected."),
 ]
+Wait = Annotated[
+    bool, typer.Option("--wait", help="Where another run uses the device, wait for it to end.")
+]
 Data = Annotated[
     Path | None,
     typer.Option("--data", help="Folder of images: train/CLASS/*.jpg, val/CLASS/*.jpg."),
@@ -83,6 +90,7 @@ Subnets = Annotated[
 ]
 HERE, CPU = Path(), ["cpu"]
 NO_LIMITS: list[str] = []
+NOTHING: list[str] = []
 
 
 def job_for(
@@ -105,6 +113,8 @@ def job_for(
     from harness.workspace import Workspace
 
     chosen = part_of(find_space(space), resolutions)
+    if chosen.about_resolutions and training is None:  # who trains, trains at these
+        terminal().say(chosen.about_resolutions)
     effort = QUICK if quick else FULL
     return Run(
         Workspace(root),
@@ -144,10 +154,22 @@ def job_of_front(device: str, space: str, root: Path) -> "Run":
     )
 
 
-def check_known(device: str, job: "Run") -> None:
-    """Raises ProfileError, naming the nearest, for what is neither a device nor has a table."""
-    if not job.workspace.table(device, job.space.name).exists():
-        devices_named([device], job.workspace.root)
+def known_device(device: str, space: str, root: Path) -> str:
+    """The full name of a device of the catalogue, or of one that only has a table, as imported.
+
+    Raises ProfileError, naming the nearest, where it is neither.
+    """
+    from harness.devices.profile import device_names, full_name
+    from harness.errors import ProfileError
+    from harness.hints import nearest
+    from harness.spaces.catalogue import find_space
+    from harness.workspace import Workspace
+
+    name = full_name(device, root)
+    known = {*device_names(root), *Workspace(root).devices(find_space(space).name)}
+    if name not in known:
+        raise ProfileError(f"no device called {device!r}; {nearest(device, sorted(known))}")
+    return name
 
 
 def devices_named(
@@ -155,6 +177,7 @@ def devices_named(
     root: Path,
     benchmark_model: Path | None = None,
     range_images: Path | None = None,
+    wait: bool = False,
 ) -> "list[Device]":
     from harness.devices.device import Device
 
@@ -169,7 +192,7 @@ def devices_named(
         if path and not path.exists():
             raise UsageError(f"there is no {path}")
     return [
-        replace(device, benchmark_model=benchmark_model, range_images=range_images)
+        replace(device, benchmark_model=benchmark_model, range_images=range_images, waits=wait)
         for device in chosen.values()
     ]
 

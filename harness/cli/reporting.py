@@ -14,10 +14,11 @@ from harness.cli.options import (
     DeviceName,
     Root,
     SpaceName,
-    check_known,
+    Wait,
     devices_named,
     job_for,
     job_of_front,
+    known_device,
     terminal,
 )
 from harness.errors import UsageError
@@ -58,8 +59,8 @@ def report(
         raise UsageError("--arch says which network you ship: it is for --compare")
     family = space or "digits"
     jobs = {}
-    for name in device or CPU:
-        check_known(name, job_for(family, root))
+    for given in device or CPU:
+        name = known_device(given, family, root)
         jobs[name] = job_of_front(name, family, root)
     paths = [path for name, job in jobs.items() for path in pipeline.report(job, name)]
     if len(jobs) > 1:
@@ -87,8 +88,7 @@ def roofline(device: DeviceName, space: SpaceName = "digits", root: Root = HERE)
     from harness.pipeline import roofline as step
 
     job = job_for(space, root)
-    check_known(device, job)
-    shown = step.roofline(job, device)
+    shown = step.roofline(job, known_device(device, space, root))
     for line in step.describe(shown):
         terminal().say(line)
     for path in step.save(job, shown):
@@ -107,6 +107,7 @@ def breakdown(
         bool, typer.Option("--ops", help="By type of operator too, profiled on the device.")
     ] = False,
     benchmark_model: BenchmarkModel = None,
+    wait: Wait = False,
     root: Root = HERE,
 ) -> None:
     """Where the time and energy of a network, or of a request to several, go."""
@@ -114,9 +115,9 @@ def breakdown(
     from harness.pipeline.benchmark import check_profiles
 
     job = job_for(space, root)
-    check_known(device, job)
+    device = known_device(device, space, root)
     if ops:
-        (chosen,) = devices_named([device], root, benchmark_model)
+        (chosen,) = devices_named([device], root, benchmark_model, wait=wait)
         check_profiles(chosen)
     parts = step.breakdown(job, device, arch)
     for line in step.describe(parts):
@@ -152,8 +153,9 @@ def carbon(
         str | None,
         typer.Option(
             "--place",
-            help="Where own runs, --hours and the computer at hand are: data-centre (PUE 1.58), "
-            "office (1, also where nobody says) or edge (1, as phones and boards always).",
+            help="Where own runs, --hours, the computer at hand and servers are: data-centre "
+            "(PUE 1.58), office (1, also where nobody says) or edge (1, as phones and boards "
+            "always).",
         ),
     ] = None,
     pue: Annotated[
@@ -176,6 +178,7 @@ def carbon(
     table = replace(place, pue=pue_of(None, pue, DATA_CENTRE))
     ours = replace(place, pue=pue_of(kind, pue, hardware_pue(hardware)))
     job = job_for(space, root)
+    device = known_device(device, space, root) if device else None
     if hours is not None:
         if device is not None or price is not None or watts is not None:
             raise UsageError(

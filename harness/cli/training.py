@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from harness.cli.commands import app
+from harness.cli.group import Commands
 from harness.cli.options import (
     HERE,
     Accumulate,
@@ -28,7 +29,7 @@ from harness.cli.options import (
     training_on,
 )
 
-accuracy_app = typer.Typer(help="The accuracy predictor.", no_args_is_help=True)
+accuracy_app = typer.Typer(cls=Commands, help="The accuracy predictor.", no_args_is_help=True)
 
 
 @app.command()

@@ -160,16 +160,21 @@ class Front:
         return (self.table.get("campaign") or {}).get("simulated")
 
     @property
+    def identity(self) -> dict[str, Any]:
+        """What its device was; empty in a front of an older version, which does not tell."""
+        return (self.settings.get("device") or {}).get("identity") or {}
+
+    @property
     def images_per_run(self) -> int:
         """All its latencies are of runs of so many images."""
-        return images_per_run(self.settings.get("device", {}).get("identity", {}))
+        return images_per_run(self.identity)
 
     @property
     def float_accuracies(self) -> str | None:
         """What is to be known of accuracies of an int8 device that were not evaluated yet."""
         if all(point.accuracy_measured is not None for point in self.points):
             return None
-        return float_accuracies(self.settings.get("device", {}).get("identity", {}))
+        return float_accuracies(self.identity)
 
     def unverified(self) -> "Front":
         """The front as the search left it."""

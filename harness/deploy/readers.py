@@ -12,13 +12,14 @@ import numpy.typing as npt
 import torch
 
 from harness.errors import ConversionFailed
+from harness.hints import install
 from harness.runtimes.session import RuntimeOptions, Session
 from harness.transports.local import LocalTransport
 
 Floats = npt.NDArray[np.float32]
 Infer = Callable[[Floats], Floats]
 MICRO = "tflite-micro"
-MICRO_HINT = f"{MICRO} is not installed: pip install -c constraints.txt '.[micro]'"
+MICRO_HINT = f"{MICRO} is not installed: {install('micro')}"
 ARENA_BYTES = 2**30  # all maps of a network; what is not touched takes no memory
 
 

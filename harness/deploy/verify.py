@@ -70,7 +70,7 @@ def _known(log: Path, images: int) -> dict[str, Labels]:
             for _, line in read_lines(log)
         }
     except (KeyError, TypeError, ValueError) as error:
-        raise FileFormatError(f"{log} is broken: {error!r}; delete it") from error
+        raise FileFormatError(f"{log} is broken: {error!r}; restore it, or move it away") from error
 
 
 def classify(session: Session, path: Path, images: Images) -> Labels:

@@ -1,24 +1,26 @@
 """A device: its profile made usable."""
 
-import re
+import logging
+import platform
+import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from importlib import import_module
 from pathlib import Path
 from threading import RLock
-from typing import Any
+from typing import Any, TypeVar
 
-from filelock import FileLock, Timeout
-
+from harness import locks
+from harness.devices import lock
 from harness.devices.conditions import Limits
 from harness.devices.energy import EnergySession
 from harness.devices.profile import Profile, full_name, load_profile
 from harness.devices.sections import TorchSection
 from harness.errors import DeviceBusy, DeviceError, DeviceNotFound
-from harness.runtimes.conversion.cache import cache_folder
+from harness.runtimes.model_inputs.asked import NOTHING_ASKED, Asked
 from harness.runtimes.resident import ResidentSession
 from harness.runtimes.session import (
     BenchmarkModelOptions,
@@ -32,8 +34,11 @@ from harness.transports.adb.choice import Wanted
 from harness.transports.adb.transport import AdbTransport
 from harness.transports.local import LocalTransport
 from harness.transports.ssh import Address, SshTransport
-from harness.transports.transport import Transport
+from harness.transports.transport import KeepingTransport, Transport
 
+AGAIN_EVERY_S = 1.0
+
+Result = TypeVar("Result")
 _OURS: defaultdict[str, RLock] = defaultdict(RLock)
 
 
@@ -46,6 +51,8 @@ class Device:
     benchmark_model: Path | None = None  # the runner on a phone, instead of the profile's
     range_images: Path | None = None  # from which int8 ranges are collected
     serial: str | None = None  # of several phones of one model
+    waits: bool = False  # until nobody else uses it
+    asked: Asked = field(default=NOTHING_ASKED, hash=False)  # what a user's model file is fed with
 
     def __str__(self) -> str:
         return self.name if self.serial is None else f"{self.name} ({self.serial})"
@@ -66,6 +73,7 @@ class Device:
         return RuntimeOptions(
             **self.profile.runtime_options.model_dump(),
             range_images=self.range_images,
+            asked=self.asked,
             benchmark_model=replace(runner, path=self.benchmark_model or runner.path),
             torch=TorchOptions(**self.profile.torch.model_dump()),
             tensorrt=TensorrtOptions(**self.profile.tensorrt.model_dump()),
@@ -138,7 +146,7 @@ class Device:
             DeviceBusy: another measurement holds it.
             DeviceError, MissingExtra: it cannot be reached.
         """
-        with closing(self._transport()) as transport, self._lock(transport.hardware):
+        with closing(self._patiently(self._transport)) as transport, self._alone(transport):
             yield transport
 
     @contextmanager
@@ -187,18 +195,38 @@ class Device:
         return tuple(replace(self, serial=serial) for serial in serials) or (self,)
 
     @contextmanager
-    def _lock(self, hardware: str) -> Iterator[None]:
+    def _alone(self, transport: Transport) -> Iterator[None]:
         """One measurement at a time on each physical device; our own threads take turns."""
-        folder = cache_folder() / "locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        name = re.sub(r"[^\w.-]", "_", hardware)
-        try:
-            with _OURS[name], FileLock(folder / f"{name}.lock", timeout=0):
-                yield
-        except Timeout as error:
-            raise DeviceBusy(
-                f"{self.name} is being measured by another run of harness; wait for it to end"
-            ) from error
+        if self.profile.simulated:
+            yield
+            return
+        doing = f"measures {self}"
+        with _OURS[transport.hardware], ExitStack() as stack:
+            name = transport.hardware
+            self._patiently(lambda: stack.enter_context(lock.held(name, doing)))
+            if isinstance(transport, KeepingTransport):  # others may reach it, too
+                owner = f"{locks.ourselves(doing)}, on {platform.node()}"
+                self._patiently(lambda: transport.hold(owner))
+            yield
+
+    def _patiently(self, take: Callable[[], Result]) -> Result:
+        """Take what somebody else may have; `waits`: as soon as it is free.
+
+        Raises:
+            DeviceBusy: it is not, and we are not to wait.
+        """
+        told = ""
+        while True:
+            try:
+                return take()
+            except DeviceBusy as error:
+                if not self.waits:
+                    raise DeviceBusy(f"cannot use {self}: {error}; --wait waits for it") from error
+                if str(error) != told:
+                    told = str(error)
+                    logger = logging.getLogger(__name__)
+                    logger.warning("harness: waiting for %s: %s", self, told)
+                time.sleep(AGAIN_EVERY_S)
 
     def identity(self, session: Session) -> dict[str, Any]:
         """What must be equal for two measurements to be compared or merged."""

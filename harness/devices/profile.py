@@ -2,12 +2,12 @@
 
 import re
 import tomllib
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import ValidationError, model_validator
 
+from harness import files
 from harness.devices.sections import (
     AdbSection,
     BenchmarkModelSection,
@@ -20,7 +20,8 @@ from harness.devices.sections import (
     TensorrtSection,
     TorchSection,
 )
-from harness.errors import ProfileError
+from harness.errors import FileFormatError, ProfileError
+from harness.hints import nearest
 from harness.runtimes.session import DpuOptions
 
 _PACKAGE = Path(__file__).parent
@@ -112,8 +113,13 @@ class Profile(Strict):
 
     @property
     def is_edge(self) -> bool:
-        """Whether it is a phone, a board or an FPGA, and not the computer at hand."""
-        return self.transport != "local"
+        """Whether it is a phone, a board (whose profile says which model) or an FPGA.
+
+        Not the computer at hand, nor a server that is reached by SSH.
+        """
+        return self.transport in ("adb", "none") or (
+            self.transport == "ssh" and bool(self.match.model)
+        )
 
     @property
     def evidence(self) -> str | None:
@@ -145,9 +151,7 @@ def load_profile(name: str, root: Path) -> Profile:
     """
     known = profile_paths(root)
     if name not in known:
-        near = get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
-        raise ProfileError(f"no device called {name!r}; {hint}")
+        raise ProfileError(f"no device called {name!r}; {nearest(name, device_names(root))}")
     try:
         return Profile.model_validate(_settings(name, known, ()))
     except ValidationError as error:
@@ -157,21 +161,33 @@ def load_profile(name: str, root: Path) -> Profile:
 def full_name(name: str, root: Path) -> str:
     """The device that is called so, or has this alias; the name itself where none has."""
     known = profile_paths(root)
-    if name in known:
-        return name
-    for each, path in known.items():
+    return name if name in known else _aliases(known).get(name, name)
+
+
+def device_names(root: Path) -> list[str]:
+    """What devices of the catalogue may be called, aliases too."""
+    known = profile_paths(root)
+    return sorted({*known, *_aliases(known)})
+
+
+def _aliases(known: dict[str, Path]) -> dict[str, str]:
+    """The device of each alias; of several that have it, the first."""
+    found: dict[str, str] = {}
+    for name, path in known.items():
         try:
+            files.check_regular(path)
             aliases = tomllib.loads(path.read_text()).get("aliases", ())
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, FileFormatError):
             continue  # whoever asks for it is told
-        if isinstance(aliases, list) and name in aliases:
-            return each
-    return name
+        if isinstance(aliases, list):
+            found = {alias: name for alias in aliases if isinstance(alias, str)} | found
+    return found
 
 
 def _settings(name: str, known: dict[str, Path], heirs: tuple[str, ...]) -> dict[str, Any]:
     """The keys of a profile on top of those that it extends."""
     path = known[name]
+    files.check_regular(path)
     try:
         own = tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -214,6 +230,4 @@ def _explain(error: ValidationError) -> str:
     section: type[Strict] = Profile
     if len(first["loc"]) > 1:
         section = Profile.model_fields[str(first["loc"][0])].annotation or Profile
-    near = get_close_matches(str(first["loc"][-1]), section.model_fields, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(section.model_fields)}"
-    return f"unknown key {where!r}; {hint}"
+    return f"unknown key {where!r}; {nearest(str(first['loc'][-1]), section.model_fields)}"

@@ -9,15 +9,22 @@ from typing import Any
 
 import numpy as np
 
-from harness.devices.conditions import CHANGED, Conditions, Limits, changes_in
+from harness.devices.conditions import (
+    CHANGED,
+    NOT_TOLD,
+    Conditions,
+    Limits,
+    changes_in,
+    unknown_in,
+)
 from harness.measuring.plan import Entry, Plan, campaign_id
 from harness.measuring.rounds import Visits, go_round
-from harness.measuring.samples import Judge, choose, samples
+from harness.measuring.samples import Judge, choose, samples, speeds_of
 from harness.measuring.statistics import percentiles, summarise
 from harness.measuring.sustained import sustain
 from harness.progress import Progress, silent
 from harness.runtimes.session import Session
-from harness.tables.journal import Journal, Sustained, Visit
+from harness.tables.journal import Journal, Visit
 from harness.tables.record import CLOCKS, Record, Statistics, quantity_of
 
 
@@ -69,8 +76,7 @@ def run_campaign(
     try:
         visits = Visits(work.entries, plan, work.limits, work.clock, journal)
         go_round(session, visits, work.deadline_s, on_plan, on_visit)
-        if visits.finished:
-            sustain(session, visits, work.deadline_s, on_visit)
+        if visits.finished and sustain(session, visits, work.deadline_s, on_visit):
             journal.pack()
     finally:
         journal.close()
@@ -88,13 +94,15 @@ def _facts(
         "started_at": datetime.fromtimestamp(ends_s[0], UTC).isoformat(timespec="seconds"),
         "took_s": round(ends_s[1] - ends_s[0], 1),
         "rounds": visits.rounds_done,
-        "finished": visits.finished,
+        "finished": journal.is_packed,
         "environment": dict(session.environment),
         "conditions_before": _first_told(readings),
         "conditions_after": readings[-1],
         CHANGED: changes_in(readings),
+        NOT_TOLD: list(unknown_in(readings)),
         "wall_over_cpu": wall_over_cpu(journal.visits),
         "slowdown": _slowdown(records),
+        "missed": _missed(visits),
     }
 
 
@@ -140,8 +148,7 @@ def records_of(visits: Visits, campaign: str) -> list[Record]:
                 suspect = (*suspect, "takes no more than idling does")
             statistics = _statistics(chosen.visits, clock)
             if clock == "wall":
-                lasting = visits.journal.sustained.get(index)
-                statistics = _as_seen(statistics, visits.by_entry[index], lasting)
+                statistics = _as_seen(statistics, visits, index)
             records.append(
                 Record(
                     role=entry.role,
@@ -163,16 +170,16 @@ def _statistics(visits: Sequence[Visit], clock: str) -> Statistics:
     return summarise(samples(visits, clock), clock, sum(runs) or None, max(memory_mb, default=None))
 
 
-def _as_seen(
-    statistics: Statistics, visits: Sequence[Visit], lasting: Sustained | None
-) -> Statistics:
+def _as_seen(statistics: Statistics, visits: Visits, entry: int) -> Statistics:
     """With what users see, who meet good moments and bad: of all visits.
 
     Where a visit tells one time for many runs, nobody knows what share of them kept to which; runs
     back to back that did not become steady tell nothing that lasts.
     """
-    if all(visit.runs is None for visit in visits):
-        statistics = replace(statistics, **percentiles(samples(visits, "wall")))
+    made, lasting = visits.by_entry[entry], visits.journal.sustained.get(entry)
+    if all(visit.runs is None for visit in made):
+        told = percentiles(samples(made, "wall"), visits.rounds_done)
+        statistics = replace(statistics, **told)
     if lasting is None or not lasting.steady:
         return statistics
     return replace(statistics, sustained=lasting.latency_ns)
@@ -193,3 +200,9 @@ def _slowdown(records: Sequence[Record]) -> float:
     sentinel = next(record.statistics for record in records if record.role == "sentinel")
     assert sentinel.median is not None
     return sentinel.median / sentinel.value
+
+
+def _missed(visits: Visits) -> float:
+    """What another campaign may be slower by, as it misses full speed; logarithm."""
+    speeds = speeds_of(visits.journal.visits, visits.clock)
+    return 0.0 if speeds is None else round(speeds.missed(), 4)

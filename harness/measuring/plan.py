@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import UsageError
+from harness.runtimes import model_files
 from harness.runtimes.session import Workload
 from harness.spaces.arch import Arch
 from harness.spaces.block import Block
@@ -153,6 +154,5 @@ def campaign_id(
 
 def _names(entry: Entry) -> list[str]:
     if isinstance(entry.workload, Path):  # a file of the same name may hold other weights
-        content = entry.workload.read_bytes()
-        return [entry.workload.name, hashlib.sha256(content).hexdigest()]
+        return [entry.workload.name, model_files.digest(entry.workload)]
     return [block.key for block in entry.blocks]

@@ -1,5 +1,6 @@
 """Rounds of visits: every workload that still needs one, in a new random order each time."""
 
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from harness.tables.journal import Journal, Reading, Visit
 
 SENTINEL_EVERY_S = 0.05
 FEWEST_VISITS = 3  # no table is made from less
+LONGEST_VISIT_S = 10.0  # of networks that take seconds a run; at least one run
 READING_EVERY_S = 15.0  # of the conditions, in rounds that take longer
 SENTINEL_SHARE = 0.05  # of the visits, at most
 PILOT_VISITS, PILOT_PAUSE_S = 40, 0.01  # of the sentinel, to see how steady the machine is
@@ -68,10 +70,16 @@ class Visits:
 
     def round_s(self) -> float:
         """How long a round over all entries takes, the sentinel's visits included."""
-        runs = self.plan.runs + 1  # one is not timed
-        visits_ns = sum(runs * ns + self.visit_cost_ns for ns in self.run_ns[1:])
+        others = range(1, len(self.run_ns))
+        runs_ns = sum((self.runs_of(entry) + 1) * self.run_ns[entry] for entry in others)
+        visits_ns = runs_ns + len(others) * self.visit_cost_ns  # a run of each is not timed
         sentinel_share = self.sentinel_visit_s() / self.sentinel_every_s()
         return visits_ns / 1e9 * (1 + sentinel_share) + self.limits.pause_s
+
+    def runs_of(self, entry: int) -> int:
+        """Timed runs of a visit: what the plan says, fewer where they take seconds each."""
+        fitting = int(LONGEST_VISIT_S * 1e9 / max(1, self.run_ns[entry]))
+        return max(1, min(self.plan.runs, fitting))
 
     def sentinel_visit_s(self) -> float:
         return ((self.plan.runs + 1) * self.run_ns[0] + self.visit_cost_ns) / 1e9
@@ -118,7 +126,9 @@ def go_round(
     duration_s = visits.plan.duration_s
     if deadline_s is not None:
         duration_s = min(duration_s, deadline_s - time.monotonic())
-    session.conditions()  # from here on it tells what others do
+    unheld = visits.limits.unheld(session.conditions())  # from here on it tells what others do
+    if unheld:
+        logging.getLogger(__name__).warning("harness: %s", unheld)
     while todo := visits.todo():
         if deadline_s and visits.rounds_done >= FEWEST_VISITS and time.monotonic() > deadline_s:
             return
@@ -141,16 +151,16 @@ def _one_round(
     done = sum(len(found) for entry, found in visits.by_entry.items() if entry)
     wanted = max(visits.plan.min_visits * (len(visits.entries) - 1), done + len(entries))
     made = {visit.entry for visit in journal.visits if visit.round == number}
-    journal.append_reading(Reading(number, session.conditions()))
+    journal.append_reading(_reading(session, visits, number))
     reading_due = time.monotonic() + READING_EVERY_S
     for entry in entries:
         if entry in made:  # before the run was killed
             continue
         if time.monotonic() >= reading_due:
-            journal.append_reading(Reading(number, session.conditions()))
+            journal.append_reading(_reading(session, visits, number))
             if visits.limits.too_hot(journal.readings[-1].conditions):
                 _wait_until_cool(session, visits)
-                journal.append_reading(Reading(number, session.conditions()))
+                journal.append_reading(_reading(session, visits, number))
             reading_due = time.monotonic() + READING_EVERY_S
         if time.monotonic() >= sentinel_due:
             _visit(session, visits, 0, number)
@@ -159,7 +169,11 @@ def _one_round(
         done += 1
         on_visit(done, wanted)
     _visit(session, visits, 0, number)
-    journal.append_reading(Reading(number, session.conditions()))
+    journal.append_reading(_reading(session, visits, number))
+
+
+def _reading(session: Session, visits: Visits, number: int) -> Reading:
+    return Reading(number, visits.limits.checked(session.conditions()))
 
 
 def _run_times_ns(session: Session, visits: Visits) -> list[int]:
@@ -180,7 +194,7 @@ def _run_times_ns(session: Session, visits: Visits) -> list[int]:
 
 
 def _visit(session: Session, visits: Visits, entry: int, number: int) -> None:
-    samples = session.visit(visits.entries[entry].workload, visits.plan.runs)
+    samples = session.visit(visits.entries[entry].workload, visits.runs_of(entry))
     visit = Visit(
         entry,
         number,
@@ -189,8 +203,7 @@ def _visit(session: Session, visits: Visits, entry: int, number: int) -> None:
         samples.runs,
         samples.memory_mb,
     )
-    visits.journal.append(visit)
-    visits.by_entry[entry].append(visit)
+    visits.by_entry[entry].append(visits.journal.append(visit))
 
 
 def _check_time(visits: Visits, deadline_s: float | None) -> None:

@@ -1,6 +1,5 @@
 """The visits of a campaign as samples: which of them count, and when they suffice."""
 
-from bisect import bisect
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,14 +19,14 @@ from harness.devices.conditions import (
     waited,
 )
 from harness.measuring.plan import Plan
+from harness.measuring.speeds import Speeds
 from harness.measuring.statistics import Samples, half_width
 from harness.tables.journal import Journal, Reading, Visit
 from harness.tables.record import quantity_of
 
-FULL_SPEED = 0.05  # of the sentinel's visits are faster: a first moment of turbo is no measure
-SLOW = 1.15  # times that; on a steady machine 98 of 100 of a sentinel's visits are faster
 MET = 3  # visits
 NEVER_MET = "hardly visited while the machine was at full speed"
+TURBO = "the machine was faster for a moment than nearly always"
 LITTLE_DISTURBED = ("thread", "device")  # clocks that other programs lengthen by some percent
 
 
@@ -38,6 +37,7 @@ class Judge:
     doubts: tuple[tuple[str, ...], ...]  # of what lies between each reading and the one before
     clock: str
     slow: frozenset[tuple[int, int]] = frozenset()  # entry and round of visits at no full speed
+    turbo: frozenset[tuple[int, int]] = frozenset()  # and of those at more than that
 
     @classmethod
     def of(cls, journal: Journal, limits: Limits, clock: str) -> "Judge":
@@ -48,12 +48,14 @@ class Judge:
             (*doubts_between(pair, fastest, limits), *changed_between(pair, settings))
             for pair in pairs
         )
-        return cls(tuple(doubts), clock, _slow(journal.visits, clock))
+        return cls(tuple(doubts), clock, *_slow_and_turbo(journal.visits, clock))
 
     def reasons(self, visit: Visit) -> tuple[str, ...]:
         found = self.doubts[visit.readings_before]
         if self.clock == "thread" and waited(visit.values):
-            return (*found, "wall time well above CPU time: other load on the processor")
+            found = (*found, "wall time well above CPU time: other load on the processor")
+        if (visit.entry, visit.round) in self.turbo:
+            found = (*found, TURBO)
         return found
 
     def met_full_speed(self, visits: Sequence[Visit]) -> bool:
@@ -91,19 +93,28 @@ def as_judged(readings: Sequence[Reading], clock: str) -> list[Conditions]:
     ]
 
 
-def _slow(visits: Sequence[Visit], clock: str) -> frozenset[tuple[int, int]]:
-    """Visits between two of the sentinel's that were both slow; by entry and round."""
-    sentinels = [number for number, visit in enumerate(visits) if visit.entry == 0]
-    if not sentinels or quantity_of(clock) == "energy":  # energies have no fastest
-        return frozenset()
-    fastest = samples([visits[number] for number in sentinels], clock).min(axis=1)
-    is_slow = fastest > SLOW * np.quantile(fastest, FULL_SPEED)
-    found = []
-    for number, visit in enumerate(visits):
-        after = bisect(sentinels, number)
-        if visit.entry and is_slow[max(0, after - 1) : after + 1].all():
-            found.append((visit.entry, visit.round))
-    return frozenset(found)
+def speeds_of(visits: Sequence[Visit], clock: str) -> Speeds | None:
+    """By the sentinel's visits; None of energies, which have no fastest."""
+    numbers = [number for number, visit in enumerate(visits) if visit.entry == 0]
+    if not numbers or quantity_of(clock) == "energy":
+        return None
+    sentinels = [visits[number] for number in numbers]
+    at_s = np.array([visit.at_ns for visit in sentinels]) / 1e9
+    return Speeds(np.array(numbers), at_s, samples(sentinels, clock).min(axis=1))
+
+
+def _slow_and_turbo(
+    visits: Sequence[Visit], clock: str
+) -> tuple[frozenset[tuple[int, int]], frozenset[tuple[int, int]]]:
+    """Entry and round of visits that were not made at full speed."""
+    speeds = speeds_of(visits, clock)
+    if speeds is None:
+        return frozenset(), frozenset()
+    others = [(number, visit) for number, visit in enumerate(visits) if visit.entry]
+    return (
+        frozenset((visit.entry, visit.round) for number, visit in others if speeds.slow(number)),
+        frozenset((visit.entry, visit.round) for number, visit in others if speeds.turbo(number)),
+    )
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from harness.tables.record import Statistics, quantity_of
 
 SHARES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
+FEWEST = {"p50": 5, "p90": 10, "p99": 30}  # visits; runs of one visit are much alike
 Samples = npt.NDArray[np.int64]  # [visits, runs], ns or nJ
 
 
@@ -55,10 +56,18 @@ def estimate(samples: Samples, clock: str) -> tuple[float, float, float]:
     return interval(samples.min(axis=1))
 
 
-def percentiles(samples: Samples) -> dict[str, int]:
-    """What half, 90 and 99 % of all runs keep to; of 99 % only where there are a hundred runs."""
-    told = {name: share for name, share in SHARES.items() if samples.size * (1 - share) > 0.999}
-    return {name: max(1, round(np.quantile(samples, share))) for name, share in told.items()}
+def percentiles(samples: Samples, visits: int) -> dict[str, int]:
+    """What half, 90 and 99 % of all runs keep to, where the campaign has visits and runs to tell.
+
+    `visits`: that every workload has. A campaign tells a time of all of them or of none: those that
+    it visited more often were unsteadier, and ratios learned from them alone would be too large.
+    """
+    runs = visits * samples.shape[1]
+    return {
+        name: max(1, round(np.quantile(samples, share)))
+        for name, share in SHARES.items()
+        if visits >= FEWEST[name] and runs * (1 - share) > 0.999
+    }
 
 
 def middle(values: npt.NDArray[np.float64]) -> tuple[float, float, float]:

@@ -22,14 +22,17 @@ STEADY = 0.03  # relative difference
 
 def sustain(
     session: Session, visits: Visits, deadline_s: float | None, on_progress: Progress
-) -> None:
-    """Run what has no sustained latency yet for long; each is journalled as it is known."""
+) -> bool:
+    """Run what has no sustained latency yet for long; each is journalled as it is known.
+
+    False where the deadline left some of it for another time.
+    """
     journal, longest_s = visits.journal, visits.plan.sustain_s
     roles = [entry.role for entry in visits.entries]
     wanted = ROLES if any(role in ROLES for role in roles) else ("anchor",)
     todo = [number for number, role in enumerate(roles) if role in wanted]
     if journal.is_packed or not longest_s:
-        return
+        return True
     # What a visit costs besides is known from the visits; long runs would tell another cost.
     window_s = max(WINDOW_S, WINDOW_COSTS * session.visit_cost_ns / 1e9)
     window_s = min(window_s, longest_s / (2 * COMPARED))
@@ -37,10 +40,11 @@ def sustain(
         if number in journal.sustained:
             continue
         if deadline_s is not None and time.monotonic() > deadline_s:
-            return
+            return False
         workload = visits.entries[number].workload
         journal.append_sustained(_sustained(session, workload, number, window_s, longest_s))
         on_progress(done + 1, len(todo))
+    return True
 
 
 def _sustained(

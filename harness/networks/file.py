@@ -19,6 +19,7 @@ from harness.spaces.block import Block
 SCHEMA = 1
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """Mean and standard deviation of its channels, as everybody uses them."""
+NO_NETWORK = "; models of other tools are timed as .onnx or .tflite files: export it to one"
 _UNREADABLE = (
     RuntimeError,
     pickle.UnpicklingError,
@@ -111,9 +112,11 @@ def load_tensors(path: Path, kind: str) -> dict[str, Any]:
     Raises:
         CheckpointError: the file is missing, broken, of another kind, or of a newer schema.
     """
-    content = read_tensors(path, "; delete it to have it made again")
+    # It may be anybody's, who would lose it by obeying what we say.
+    what_to_do = NO_NETWORK if kind == "network" else "; restore it, or move it away"
+    content = read_tensors(path, f", so that it is not a {kind} file of harness{what_to_do}")
     if not isinstance(content, dict) or content.get("kind") != kind:
-        raise CheckpointError(f"{path} is not a {kind} file of harness")
+        raise CheckpointError(f"{path} is not a {kind} file of harness{what_to_do}")
     if content.get("schema") != SCHEMA:
         raise CheckpointError(
             f"{path} has schema {content.get('schema')}, this version reads {SCHEMA}; "
@@ -128,6 +131,7 @@ def read_tensors(path: Path, what_to_do: str = "") -> Any:
     Raises:
         CheckpointError: the file is missing, broken, or holds more than tensors and plain values.
     """
+    files.check_regular(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about foreign pickles, which are refused anyway

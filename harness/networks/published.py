@@ -1,6 +1,5 @@
 """Specialised networks as the OFA authors published them: `net.config`, and `init` with weights."""
 
-import json
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor
 
 from harness.errors import CheckpointError, FileFormatError
+from harness.files import read_json
 from harness.networks.build import BN_EPS, build_lively, build_random, fold_eps
 from harness.networks.file import read_tensors
 from harness.networks.released_names import our_name
@@ -30,17 +30,17 @@ class PublishedNetwork:
 
     @classmethod
     def load(cls, path: Path, resolution: int) -> "PublishedNetwork":
-        """Read a `net.config` for images of `resolution` pixels (their `run.config` has it).
+        """Read a `net.config` for images of `resolution` pixels (their `run.config` has it, or,
+        in MCUNet's, the file itself).
 
         Raises:
             FileFormatError: the file is broken, or describes layers that we do not have.
         """
+        content = read_json(path)
         try:
-            network = _network(json.loads(path.read_text()), resolution)
+            network = _network(content, resolution)
             _check(network.blocks)
             return network
-        except OSError as error:
-            raise FileFormatError(f"cannot read {path}: {error.strerror or error}") from error
         except FileFormatError as error:
             raise FileFormatError(f"{path}: {error}") from error
         except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError) as error:
@@ -100,15 +100,15 @@ def _network(config: Any, resolution: int) -> PublishedNetwork:
     blocks = [_conv(config["first_conv"], resolution)]
     prefixes = ["first_conv."]
     for index, part in enumerate(config["blocks"]):
-        layer = part.get("conv", part.get("mobile_inverted_conv"))
-        if layer is None or layer["name"] == "ZeroLayer":
+        layer = _there(part.get("conv") or part.get("mobile_inverted_conv"))
+        if layer is None:
             continue
-        blocks.append(_mbconv(layer, part["shortcut"], blocks[-1]))
+        blocks.append(_mbconv(layer, _there(part.get("shortcut")), blocks[-1]))
         prefixes.append(f"blocks.{index}.")
     for name in ("final_expand_layer", "feature_mix_layer"):
-        if name not in config:
+        if config.get(name) is None:
             continue
-        if name == "feature_mix_layer" and "final_expand_layer" in config:
+        if name == "feature_mix_layer" and config.get("final_expand_layer"):
             _pool(blocks, prefixes)
         blocks.append(_head(config[name], blocks[-1]))
         prefixes.append(f"{name}.")
@@ -118,8 +118,13 @@ def _network(config: Any, resolution: int) -> PublishedNetwork:
     blocks.append(plain("linear", 1, classifier["in_features"], classifier["out_features"], "none"))
     prefixes.append("classifier.")
     return PublishedNetwork(
-        tuple(blocks), tuple(prefixes), float(config.get("bn", {}).get("eps", BN_EPS))
+        tuple(blocks), tuple(prefixes), float((config.get("bn") or {}).get("eps", BN_EPS))
     )
+
+
+def _there(layer: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A layer; None of what only holds the place of one."""
+    return None if layer is None or layer.get("name") == "ZeroLayer" else layer
 
 
 def _check(blocks: tuple[Block, ...]) -> None:
@@ -141,6 +146,9 @@ def _pool(blocks: list[Block], prefixes: list[str]) -> None:
 
 
 def _conv(layer: dict[str, Any], size: int) -> Block:
+    for name in ("groups", "dilation"):
+        if layer.get(name, 1) != 1:
+            raise ValueError(f"a convolution with {name} {layer[name]}")
     return conv(
         size,
         layer["in_channels"],
@@ -161,6 +169,8 @@ def _head(layer: dict[str, Any], before: Block) -> Block:
 def _mbconv(layer: dict[str, Any], shortcut: dict[str, Any] | None, before: Block) -> Block:
     channels, out, stride = layer["in_channels"], layer["out_channels"], layer["stride"]
     mid = layer.get("mid_channels") or round(channels * layer["expand_ratio"])
+    if (mid == channels) != (layer["expand_ratio"] == 1):
+        raise ValueError(f"an expansion of {channels} to {mid} by {layer['expand_ratio']}")
     plain_block = conv(before.out_height, channels, out, layer["kernel_size"], stride, "none")
     return replace(
         plain_block,

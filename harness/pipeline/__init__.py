@@ -15,9 +15,10 @@ from harness.pipeline.first_look import first_look, has_blocks
 from harness.pipeline.front import verify
 from harness.pipeline.job import Run
 from harness.pipeline.over_time import report_over_time
+from harness.pipeline.question import Question
 from harness.pipeline.refresh import refresh
 from harness.pipeline.report import report, report_devices
-from harness.pipeline.search import Question, search, search_best
+from harness.pipeline.search import search, search_best
 from harness.pipeline.side_by_side import on_each
 from harness.pipeline.supernet import fit_accuracy, train
 from harness.pipeline.table import measure, refit

@@ -45,7 +45,7 @@ def add_phone(name: str, serial: str | None, root: Path) -> Path:
         UsageError: that is no name, or the file is there.
         DeviceError: no phone can be reached, or several.
     """
-    path = _new_profile(name, root)
+    _check_new(name, root)
     with closing(AdbTransport(Wanted(serial=serial))) as transport:
         facts = read_facts(transport)
         try:
@@ -65,8 +65,7 @@ def add_phone(name: str, serial: str | None, root: Path) -> Path:
     }
     if serial is not None:
         profile["adb"] = {"serial": serial}
-    files.write_text(path, tomli_w.dumps(profile))
-    return path
+    return _saved(profile, name, root)
 
 
 def add_board(name: str, host: str, python: str | None, root: Path) -> Path:
@@ -78,7 +77,7 @@ def add_board(name: str, host: str, python: str | None, root: Path) -> Path:
         UsageError: that is no name, or the file is there.
         DeviceError: the board cannot be reached, or has no runtime.
     """
-    path = _new_profile(name, root)
+    _check_new(name, root)
     address = Address(host)
     if python is not None:
         address = Address(host, python=tuple(shlex.split(python)))
@@ -102,8 +101,7 @@ def add_board(name: str, host: str, python: str | None, root: Path) -> Path:
         profile["torch"] = {"device": "cuda"}
     else:
         profile["runtime_options"]["cpus"] = "one"
-    files.write_text(path, tomli_w.dumps(profile))
-    return path
+    return _saved(profile, name, root)
 
 
 def _probe(transport: SshTransport) -> dict[str, Any]:
@@ -129,11 +127,22 @@ def _probe(transport: SshTransport) -> dict[str, Any]:
     return found
 
 
-def _new_profile(name: str, root: Path) -> Path:
-    """Raises UsageError where it cannot be made."""
-    path = root / "devices" / f"{name}.toml"
+def _saved(profile: dict[str, Any], name: str, root: Path) -> Path:
+    """Raises UsageError where another run was quicker."""
+    path = _path(name, root)
+    with files.changing(path):
+        _check_new(name, root)
+        files.write_text(path, tomli_w.dumps(profile))
+    return path
+
+
+def _check_new(name: str, root: Path) -> None:
+    """Raises UsageError where the profile cannot be made."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
         raise UsageError(f"{name!r} is no name of a device: small letters, digits, - and _")
-    if path.exists():
-        raise UsageError(f"{path} is there already; change it, or choose another name")
-    return path
+    if _path(name, root).exists():
+        raise UsageError(f"{_path(name, root)} is there already; change it, or choose another name")
+
+
+def _path(name: str, root: Path) -> Path:
+    return root / "devices" / f"{name}.toml"

@@ -4,7 +4,7 @@ from harness.devices.device import Device
 from harness.measuring.plan import Entry
 from harness.networks.baselines import BASELINES
 from harness.pipeline.job import Run
-from harness.pipeline.table import is_begun, load_or_start, run_on_terminal, work
+from harness.pipeline.table import add_campaigns, is_begun, load_or_start, run_on_terminal, work
 from harness.tables.batch import an_image, of_batch
 from harness.tables.table import Table
 
@@ -22,9 +22,7 @@ def measure_baselines(job: Run, device: Device) -> Table:
         todo = work(job, device, session, entries, job.effort.verification, NAME)
         fresh = job.fresh and not is_begun(table, session, todo)
         campaign = run_on_terminal(job, device, session, todo, "time baselines", fresh)
-    table = table.with_campaign(campaign.id, campaign.facts, campaign.records)
-    table.save(path)
-    return table
+        return add_campaigns(path, table, [campaign])
 
 
 def describe_baselines(table: Table) -> str:

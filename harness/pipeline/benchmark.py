@@ -1,6 +1,5 @@
 """`harness benchmark`: one model file of the user's, timed with the same care as a table."""
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +17,10 @@ from harness.measuring.campaign import Campaign, Work, run_campaign
 from harness.measuring.plan import Entry, Plan, sentinel
 from harness.measuring.simulation import simulate
 from harness.pipeline.job import Run
+from harness.runtimes import model_files
 from harness.runtimes.dpu.session import SimulatedSession
+from harness.runtimes.model_inputs.asked import NOTHING_ASKED
+from harness.runtimes.model_inputs.feeding import feeding, is_free
 from harness.runtimes.session import OpTime, ProfilingSession, Workload
 from harness.spaces.digits import DIGITS
 from harness.tables.batch import an_image, images_per_run, of_batch
@@ -90,16 +92,24 @@ def benchmark(job: Run, device: Device, model: Path) -> dict[str, Any]:
         UsageError: the device's runtime takes no such file.
         FileFormatError: there is no such file.
     """
-    wanted = SUFFIXES[device.profile.runtime]
-    if model.suffix not in (wanted, ".pt"):
+    wanted, given = SUFFIXES[device.profile.runtime], model.suffix.lower()
+    if given not in (wanted, ".pt"):
         theirs = "" if wanted == ".pt" else f"{wanted} and "
         raise UsageError(f"{device.name} runs {theirs}network files (.pt), not {model.name}")
+    files.check_regular(model)
     try:
-        content = model.read_bytes()
+        digest = model_files.digest(model)
     except OSError as error:
         raise FileFormatError(f"cannot read {model}: {error.strerror}") from error
-    digest = hashlib.sha256(content).hexdigest()
-    entries = [sentinel(DIGITS), Entry("network", model.resolve(), ()), *references()]
+    if given == ".pt":
+        if device.asked != NOTHING_ASKED:
+            raise UsageError(f"{model.name} is a network file, which says itself what it takes")
+        check_network(model)
+    fed = None if given == ".pt" else feeding(model, device.asked, device.options.batch)
+    if fed is not None:
+        job.console.say(f"{model.name}: {fed.describe()}")
+    # A link is not followed: what it points to may have no suffix, or no weights beside it.
+    entries = [sentinel(DIGITS), Entry("network", model.absolute(), ()), *references()]
     with device.open() as session, job.console.step(f"time {model.name}") as progress:
         identity = device.identity(session)
         todo = Work(
@@ -116,7 +126,20 @@ def benchmark(job: Run, device: Device, model: Path) -> dict[str, Any]:
         else:
             campaign = run_campaign(session, todo, fresh=True, on_visit=progress)
     timed = [record for record in campaign.records if record.role == "network"]
-    return result_of({"name": model.name, "sha256": digest}, device.name, identity, campaign, timed)
+    what = {"name": model.name, "sha256": digest}
+    result = result_of(what, device.name, identity, campaign, timed)
+    return result if fed is None else result | {"fed": fed.to_json()}
+
+
+def check_network(path: Path) -> None:
+    """Whether it is a network file, before anything is converted.
+
+    Raises:
+        CheckpointError: it is none, perhaps another tool's.
+    """
+    from harness.networks.file import NetworkFile
+
+    NetworkFile.load(path)
 
 
 def result_of(
@@ -177,7 +200,8 @@ def describe(result: dict[str, Any]) -> str:
     clock = result["identity"]["clock"]
     what, images = f"{result['model']['name']} on {result['device']}", 1
     if (batch := images_per_run(result["identity"])) > 1:
-        ours = result["model"]["name"].endswith(".pt")  # other files may have a batch of their own
+        # Other files may have a batch of their own.
+        ours = result["model"]["name"].lower().endswith(".pt")
         images = batch if ours else 1
         what += f", runs{of_batch(batch)}{'' if ours else ', unless the file has its own'}"
     if simulated := result["campaign"].get("simulated"):
@@ -232,6 +256,7 @@ def compare(old: dict[str, Any], new: dict[str, Any], at: str = "full") -> Compa
                 f"the baseline has another {name}: {json.dumps(old.get(name))}, "
                 f"not {json.dumps(new[name])}; only equal settings can be compared"
             )
+    _check_fed_alike(old, new)
     clock = new["identity"]["clock"]
     try:
         read = clock if at == "full" else "wall"
@@ -265,6 +290,22 @@ def compare(old: dict[str, Any], new: dict[str, Any], at: str = "full") -> Compa
         exp(beyond),
         (exp(beyond - far), exp(beyond + far)),
     )
+
+
+def _check_fed_alike(old: dict[str, Any], new: dict[str, Any]) -> None:
+    """Raises FileFormatError where not both models took the same; older results do not tell."""
+    theirs, ours = (each.get("fed") for each in (old, new))
+    if theirs is None and ours is not None:
+        if "signature" in ours or not all(map(is_free, ours["inputs"])):
+            raise FileFormatError(
+                "the baseline does not tell what the model was fed with, as it is of an older "
+                f"version: measure it again; now it was {json.dumps(ours)}"
+            )
+    elif theirs != ours:
+        raise FileFormatError(
+            f"the model of the baseline was fed with {json.dumps(theirs)}, not {json.dumps(ours)}; "
+            "only times of equal inputs can be compared"
+        )
 
 
 def _machine(old: dict[str, Any], new: dict[str, Any], clock: str) -> Floats:

@@ -66,7 +66,7 @@ def _blocks(job: Run, device: str, name: str) -> tuple[Block, ...]:
     path = Path(name)
     if not path.exists():
         raise UsageError(f"--arch {name!r} is neither a point (front:7) nor a file")
-    if path.suffix == ".pt":
+    if path.suffix.lower() == ".pt":
         from harness.networks.file import NetworkFile
 
         return NetworkFile.load(path).blocks

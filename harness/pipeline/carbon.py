@@ -101,7 +101,7 @@ def _accounts(root: Path, runs: str, assumed_w: float | None, place: Place) -> d
     for path in sorted((root / "runs").glob(f"{runs}/emissions.rank-*.json")):
         found = files.read_json(path)
         if not isinstance(found, list):
-            raise FileFormatError(f"{path} is no record of emissions; delete it")
+            raise FileFormatError(f"{path} is no record of emissions; move it away")
         sessions.setdefault(path.parent.name, []).extend(found)
     try:
         return {name: account(found, assumed_w, place) for name, found in sessions.items()}
@@ -118,7 +118,7 @@ def describe_runs(found: dict[str, Account]) -> Iterator[str]:
 
 
 def is_edge(job: Run, device: str) -> bool:
-    """Whether it is a phone, a board or an FPGA, by its profile where that is still there."""
+    """Whether nothing around it is run for it, by its profile where that is still there."""
     root = job.workspace.root
     return device in profile_paths(root) and load_profile(device, root).is_edge
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from harness.devices.conditions import UNKNOWN
 from harness.devices.device import Device
 from harness.errors import DeviceFull, HarnessError
 from harness.measuring.plan import sentinel
@@ -61,9 +62,16 @@ def _check_unit(device: Device) -> Iterator[tuple[str, str]]:
             if isinstance(session, ResidentSession):
                 told = session.meter.name if session.meter else f"none: {session.no_meter}"
                 yield "energy counter", told
-            for name, value in session.conditions().items():
-                if value is not None:
-                    yield name, str(value)
+            conditions = session.conditions()
+            for name, value in conditions.items():
+                yield name, UNKNOWN if value is None else str(value)
+            limit_c = device.limits.max_temperature_c
+            if conditions and limit_c is not None:
+                unheld = device.limits.unheld(conditions)
+                yield (
+                    "max_temperature_c",
+                    f"{UNKNOWN}: {unheld}" if unheld else f"{limit_c:g}, checked",
+                )
 
 
 def _free_mb(transport: KeepingTransport) -> float:

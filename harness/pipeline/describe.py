@@ -1,6 +1,6 @@
 """What a table holds and what it is worth, in a line."""
 
-from harness.devices.conditions import CHANGED, describe_changes
+from harness.devices.conditions import CHANGED, describe_changes, describe_unknown
 from harness.pipeline.first_look import latency_of
 from harness.pipeline.job import Run
 from harness.tables.batch import of_batch
@@ -38,6 +38,8 @@ def describe_table(job: Run, table: Table) -> str:
     doubts = f"; {suspect} of them suspect: repeat with --fresh" if suspect else ""
     changed = describe_changes(campaign.get(CHANGED) or {})
     doubts += f"; conditions changed meanwhile: {changed}" if changed else ""
+    unknown = describe_unknown(campaign)
+    doubts += f"; unknown, so that no visit was doubted for it: {unknown}" if unknown else ""
     calibrating = table.calibrating_campaign()
     since = table.campaigns[calibrating]["started_at"]
     calibrated = f"; calibrated anew {since}" if calibrating != name else ""

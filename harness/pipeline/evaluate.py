@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
 from harness.pipeline.job import Console
+from harness.tables.repeat import NORMAL95
 
 if TYPE_CHECKING:  # torch is imported where it is needed
     import torch
@@ -94,7 +95,7 @@ def renormalised(
 
 def wilson(right: int, total: int) -> tuple[float, float]:
     """The 95 % interval of a share (Wilson, 1927)."""
-    z = 1.96
+    z = NORMAL95
     middle = (right + z * z / 2) / (total + z * z)
     half = z * sqrt(right * (total - right) / total + z * z / 4) / (total + z * z)
     return middle - half, middle + half

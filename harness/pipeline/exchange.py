@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from harness import files
 from harness.errors import TableError, UsageError
 from harness.pipeline.job import Run
-from harness.predictors.block_table import BlockTablePredictor
+from harness.predictors.block_table import BlockTablePredictor, resolutions_in
 from harness.spaces.block import Block
 from harness.spaces.cost import CostTable
 from harness.spaces.mobile import MobileSpace
@@ -23,11 +24,13 @@ from harness.tables.versions import uses, versions_apart
 _FEW = 12  # blocks that are named
 
 
-def import_published(job: Run, paths: Sequence[Path], device: str, source: str) -> str:
+def import_published(
+    job: Run, paths: Sequence[Path], device: str, source: str, unit: str | None = None
+) -> str:
     """Make a published table ours; what fitted, in a line.
 
     Raises:
-        UsageError: the name does not say that the table is imported.
+        UsageError: the name does not say that the table is imported, or there is no such unit.
         TableError: a file is broken, or a measured table has that name.
     """
     if not device.endswith("-published"):
@@ -35,10 +38,11 @@ def import_published(job: Run, paths: Sequence[Path], device: str, source: str) 
             f"--device {device}: imported tables end in -published, as note10-published"
         )
     path = job.workspace.table(device, job.space.name)
-    if path.exists() and Table.load(path).source is None:
-        raise TableError(f"{path} was measured, not imported; move it away first")
-    imported = read_published(paths, job.space, device, source)
-    imported.table.save(path)
+    imported = read_published(paths, job.space, device, source, unit)
+    with files.changing(path):
+        if path.exists() and Table.load(path).source is None:
+            raise TableError(f"{path} was measured, not imported; move it away first")
+        imported.table.save(path)
     return f"{path}: {imported.describe()}"
 
 
@@ -54,8 +58,9 @@ def export_published(job: Run, device: str, folder: Path) -> list[Path]:
     clock = table.clock
     calibration = calibrate(table, clock)
     times = table.block_values(clock)
-    covered = BlockTablePredictor.from_table(table, job.space, clock).resolutions
-    predictor = BlockTablePredictor.from_table(table, job.space.at(covered), clock)
+    covered = resolutions_in(times.keys(), job.space)
+    whole = job.space.at(covered) if covered else job.space  # which says what is missing
+    predictor = BlockTablePredictor.from_table(table, whole, clock)
     space = predictor.costs.space
     parts = {block: calibration.block_part(block, times[block]) for block in times}
     means = above_zero(space, parts, calibration.offset)
@@ -111,7 +116,7 @@ def _lines(found: Comparison, table: Table) -> list[str]:
         f"{found.compared} blocks compared on the {table.clock} clock"
         + (f", {found.only_old} only in the old table" if found.only_old else "")
         + (f", {found.only_new} only in the new one" if found.only_new else ""),
-        f"everything takes {found.shift:.3f} times as long: {found.why_shifted()}",
+        f"everything takes {found.shift:.3f} times {found.as_before}: {found.why_shifted()}",
         f"  (its blocks agree on {low:.3f} to {high:.3f}; another campaign may give another)",
         f"{len(found.moved)} blocks did something else, beyond noise"
         + (":" if found.moved else ""),

@@ -50,6 +50,11 @@ def export(job: Run, asked: Bundle) -> str:
         InfeasibleConstraint: no verified network of the front is fast enough by its upper end.
         ConversionFailed: a file does not compute what the network does.
     """
+    with files.changing(asked.folder.absolute()):
+        return _export(job, asked)
+
+
+def _export(job: Run, asked: Bundle) -> str:
     from harness.deploy.bundle import FORMATS, write
     from harness.networks.file import NetworkFile
 

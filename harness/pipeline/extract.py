@@ -56,7 +56,7 @@ def extract_network(job: Run, asked: Asked, output: Path) -> str:
         )
     content = files.read_json(path)
     if isinstance(content, dict) and "blocks" in content:
-        return _published(asked, path, output)
+        return _published(asked, path, content.get("resolution"), output)
     _only_of_a_config(asked)
     if asked.supernet is None:
         raise UsageError(f"{path} is an arch: --supernet says where its weights are")
@@ -90,7 +90,10 @@ def _from_supernet(job: Run, arch: Arch, asked: Asked, output: Path) -> str:
     from harness.supernet.either import load_supernet
 
     assert asked.supernet is not None
-    network = load_supernet(asked.supernet, job.space)
+    space = job.space.including(arch.resolution)
+    if remark := space.about_resolutions:
+        job.console.say(remark)
+    network = load_supernet(asked.supernet, space)
     if asked.data is not None:
         return _on_images(network, arch, asked, output)
     static = network.extract(arch)
@@ -129,18 +132,25 @@ def _on_images(network: "Supernet", arch: Arch, asked: Asked, output: Path) -> s
     )
 
 
-def _published(asked: Asked, path: Path, output: Path) -> str:
+def _published(asked: Asked, path: Path, own: Any, output: Path) -> str:
+    """`own`: the resolution that the file states, if it does."""
     from harness.networks.published import PublishedNetwork
 
-    if asked.resolution is None:
+    resolution = asked.resolution or own
+    if type(resolution) is not int or resolution < 1:
         raise UsageError(f"{path} does not say for which images: --resolution (see its run.config)")
-    network = PublishedNetwork.load(path, asked.resolution)
+    network = PublishedNetwork.load(path, resolution)
     weights = network.weights(asked.weights)
     origin = {"net.config": str(path), "weights": str(asked.weights or "random")}
     _save(output, "published", None, network.blocks, weights, origin)
     macs_m = sum(block.macs for block in network.blocks) / 1e6
+    params_m = sum(block.params for block in network.blocks) / 1e6
+    stated = "" if asked.resolution else ", which the file states"
     random = "" if asked.weights else "; weights are random (--weights): good for timing only"
-    return f"network file: {output}, {macs_m:.0f}M MACs{random}"
+    return (
+        f"network file: {output}, {resolution} pixels{stated}, {macs_m:.4g}M MACs, "
+        f"{params_m:.3g}M parameters{random}"
+    )
 
 
 def _save(

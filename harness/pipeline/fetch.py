@@ -9,6 +9,7 @@ from pathlib import Path
 
 from harness import files
 from harness.errors import FileFormatError, UsageError, WorkspaceError
+from harness.hints import nearest
 from harness.pipeline.job import Console
 from harness.progress import Progress
 
@@ -44,9 +45,12 @@ def fetch(console: Console, name: str, folder: Path, urls: tuple[str, ...] | Non
         path = folder / url.rsplit("/", 1)[-1]
         if name.startswith("specialized:"):
             path = folder / name.removeprefix("specialized:") / path.name
-        with console.step(f"fetch {path.name}") as progress:
-            part = _download(url, path, progress)
-        console.say(_kept(part, path, folder / CHECKSUMS, url))
+        with files.changing(path):
+            with console.step(f"fetch {path.name}") as progress:
+                part = _download(url, path, progress)
+            with files.changing(folder / CHECKSUMS):
+                said = _kept(part, path, folder / CHECKSUMS, url)
+        console.say(said)
     return f"in {folder}"
 
 
@@ -64,8 +68,8 @@ def addresses(name: str) -> tuple[str, ...]:
         return tuple(f"{SPECIALIZED}/{network}/{part}" for part in parts)
     if name not in PUBLISHED:
         raise UsageError(
-            f"nothing published is called {name!r}; there are {', '.join(PUBLISHED)} and "
-            "specialized:NAME (OFA-ResNet50 is on Google Drive: see the authors' README)"
+            f"nothing published is called {name!r} (networks are specialized:NAME; OFA-ResNet50 is "
+            f"on Google Drive: see the authors' README); {nearest(name, PUBLISHED)}"
         )
     return PUBLISHED[name]
 

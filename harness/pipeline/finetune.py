@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import MissingExtra, UsageError
+from harness.files import changing
+from harness.hints import install
 from harness.pipeline.job import Console
 from harness.progress import silent
 from harness.spaces.catalogue import find_space
@@ -43,7 +45,7 @@ def finetune(console: Console, asked: FineTuning) -> str | None:
         TrainingDiverged: the loss is no number.
     """
     if find_spec("torch") is None:
-        raise MissingExtra("training needs torch: pip install '.[train]'")
+        raise MissingExtra(f"training needs torch: {install('train')}")
     import torch
 
     from harness.networks.file import NetworkFile
@@ -61,7 +63,8 @@ def finetune(console: Console, asked: FineTuning) -> str | None:
         name: {"name": path.name, "sha256": digest(path)} if path else None
         for name, path in (("file", asked.network), ("supernet", _existing(asked.supernet)))
     }
-    with joined() as ranks:
+    with joined() as ranks, changing(asked.output) if ranks.first else nullcontext():
+        ranks.wait()  # another run may have been at work on the same file
         others = training.has_other_classes(network, data)
         if others and ranks.first:
             console.say(

@@ -4,7 +4,7 @@ from harness.devices.device import Device
 from harness.measuring.plan import first_look_entries
 from harness.pipeline.current import check_current
 from harness.pipeline.job import Run
-from harness.pipeline.table import is_begun, load_or_start, run_on_terminal, saved, work
+from harness.pipeline.table import add_campaigns, is_begun, load_or_start, run_on_terminal, work
 from harness.predictors.choice import alike, latency_predictor
 from harness.predictors.few_shot import FEWEST
 from harness.predictors.latency import LatencyPredictor
@@ -31,7 +31,7 @@ def first_look(job: Run, device: Device) -> Table:
         todo = work(job, device, session, first_look_entries(job.space, networks), plan)
         fresh = job.fresh and not is_begun(table, session, todo)
         campaign = run_on_terminal(job, device, session, todo, "first look", fresh)
-    return saved(job, device, table, campaign)
+        return add_campaigns(path, table, [campaign])
 
 
 def latency_of(job: Run, table: Table, campaign: str | None = None) -> LatencyPredictor:

@@ -11,10 +11,10 @@ from harness.deploy.front import Front, gaps, verification_entries
 from harness.devices.device import Device
 from harness.effort import SIMULATED
 from harness.errors import FileFormatError
-from harness.files import replace_atomically
+from harness.files import changing, replace_atomically
 from harness.pipeline.first_look import latency_of
 from harness.pipeline.job import Run
-from harness.pipeline.table import load_or_start, run_on_terminal, work
+from harness.pipeline.table import add_campaigns, load_or_start, run_on_terminal, work
 from harness.runtimes.session import Workload
 from harness.spaces.genome import encode
 from harness.tables.repeat import Repeat
@@ -35,6 +35,11 @@ def verify(
     Without a supernet they are timed with random weights, and not evaluated. `again` measures anew
     what was verified already.
     """
+    with changing(job.workspace.front(device.name, job.space.name)):
+        return _verify(job, device, evaluator, again)
+
+
+def _verify(job: Run, device: Device, evaluator: "SubnetEvaluator | None", again: bool) -> Front:
     from harness.deploy.verify import Judged, judge, verified
 
     path = job.workspace.front(device.name, job.space.name)
@@ -63,8 +68,7 @@ def verify(
             with job.console.step(f"evaluate the front on {here.partition(':')[0]}") as progress:
                 judged = judge(session, files, digits_of(evaluator).test, log, progress)
         infers_on = session.infers_on
-        table = table.with_campaign(campaign.id, campaign.facts, campaign.records)
-        table.save(table_path)
+        table = add_campaigns(table_path, table, [campaign])
     restated = latency_of(job, table, campaign.id)
     repeats = {} if device.profile.simulated else {at: Repeat.of(table, at) for at in AT}
     points = verified(front, job.space, restated, device.clock, campaign.records, repeats, judged)
@@ -96,12 +100,10 @@ def training_images(job: Run, evaluator: "SubnetEvaluator") -> Path:
     import torch
 
     path = job.folder() / "range_images.npy"
-    if not path.exists():
-        pixels, _ = digits_of(evaluator).batch(
-            RANGE_IMAGES, torch.Generator().manual_seed(job.seed)
-        )
-        content = BytesIO()
-        np.save(content, pixels.numpy())
+    pixels, _ = digits_of(evaluator).batch(RANGE_IMAGES, torch.Generator().manual_seed(job.seed))
+    content = BytesIO()
+    np.save(content, pixels.numpy())
+    if not path.exists() or path.read_bytes() != content.getvalue():  # or cut off
         replace_atomically(path, content.getvalue())
     return path
 
@@ -133,8 +135,19 @@ def extract_front(job: Run, evaluator: "SubnetEvaluator", front: Front) -> list[
         for done, (point, genome) in enumerate(zip(front.points, genomes, strict=True), start=1):
             name = genome.astype(np.uint8).tobytes().hex()
             path = job.folder() / "networks" / f"{job.folder().name}-{name}.pt"
-            if not path.exists():
+            if not _is_network(path):
                 extract(evaluator, point.arch, origin).save(path)
             paths.append(path)
             progress(done, len(front.points))
     return paths
+
+
+def _is_network(path: Path) -> bool:
+    """Whether it was extracted, and has not been cut off since."""
+    from harness.networks.file import NetworkFile
+
+    try:
+        NetworkFile.load(path)
+    except FileFormatError:
+        return False
+    return True

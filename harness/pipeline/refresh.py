@@ -9,11 +9,13 @@ from harness.measuring.campaign import Campaign
 from harness.measuring.plan import Entry, block_entries, refit_entries
 from harness.pipeline.job import Run
 from harness.pipeline.table import (
+    add_campaigns,
     check_measured,
     covered,
     is_begun,
     load_or_start,
     run_on_terminal,
+    table_path,
     work,
 )
 from harness.runtimes.session import Session
@@ -33,26 +35,25 @@ def refresh(job: Run, device: Device) -> Table:
     Raises:
         TableError: there is no table yet.
     """
-    path = job.workspace.table(device.name, job.space.name)
-    table = Table.load(path)
-    space = covered(table, job.space)
+    path = table_path(job, device)
+    space = covered(Table.load(path), job.space)
     check_measured(device)
     with device.open() as session:
-        load_or_start(path, device, space.name, device.identity(session))
+        table = load_or_start(path, device, space.name, device.identity(session))
         visitor = _Visitor(job, device, session, space)
         sample = _sample(table, space)
         look = visitor.campaign(table, "look at a sample", sample)
         found = _against(table, look)
         changed = _alike(found, sample, space)
-        table = table.with_campaign(look.id, look.facts, look.records)
         job.console.say(_in_words(found, changed, space))
+        campaigns = [look]
         if changed:
+            seen = table.with_campaign(look.id, look.facts, look.records)
             wanted = sorted({*sample, *changed})
-            again = visitor.campaign(table, "measure what changed", wanted)
+            again = visitor.campaign(seen, "measure what changed", wanted)
             facts = again.facts | {"moved": [block.key for block in changed]}
-            table = table.with_campaign(again.id, facts, again.records)
-        table.save(path)
-    return table
+            campaigns.append(replace(again, facts=facts))
+        return add_campaigns(path, table, campaigns)
 
 
 @dataclass(frozen=True)
@@ -95,8 +96,8 @@ def _alike(found: Comparison, sample: list[Block], space: Space) -> list[Block]:
 
 def _in_words(found: Comparison, changed: list[Block], space: Space) -> str:
     everything = f"everything takes {found.shift:.3f} times as long as when it was measured"
-    if found.environment:
-        everything += f", now with another {', '.join(found.environment)}"
+    if found.updated:
+        everything += f", and {' and '.join(found.updated)} changed since then"
     if not changed:
         return f"{everything}; none of {found.compared} blocks moved beyond that"
     return (

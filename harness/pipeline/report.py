@@ -118,7 +118,7 @@ def _others(job: Run, front: Front) -> tuple[Reference, ...]:
         return ()
     path = job.workspace.table(front.device, BASELINES)
     baselines = Table.load(path) if path.exists() else None
-    if baselines and baselines.identity != front.settings["device"].get("identity"):
+    if baselines and baselines.identity != front.identity:
         baselines = None
     return references(front.device, baselines)
 

@@ -1,22 +1,26 @@
 """Searching: the front of a table, or the best network within limits."""
 
-import hashlib
 import json
-import platform
 import time
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from harness import __version__
+from harness import files
 from harness.deploy.front import Front, Point, float_accuracies, seen_ms
-from harness.devices.profile import load_profile, profile_paths
 from harness.errors import UsageError
+from harness.hints import nearest
 from harness.pipeline.first_look import latency_of
 from harness.pipeline.job import Run
+from harness.pipeline.question import (
+    Limits,
+    Question,
+    held_by,
+    latencies,
+    settings_of,
+    table_of,
+)
 from harness.pipeline.supernet import read_evaluated
 from harness.predictors.accuracy import AccuracyPredictor
 from harness.predictors.accuracy_source import AccuracySource, accuracy_source
@@ -29,26 +33,13 @@ from harness.spaces.block import NUMBER_BYTES
 from harness.spaces.cost import CostTable
 from harness.spaces.genome import Genomes, decode, encode, sample
 from harness.spaces.space import Space
-from harness.tables.statements import SHIPPED, WORDS
+from harness.tables.statements import WORDS
 from harness.tables.table import Table
 from harness.tables.versions import uses
 
 _CLOUD = 400  # random networks to show, where none were evaluated
 _CLOUD_SEED = 505
 _OUTCOME = ("rounds", "search_s")  # what a front's settings say of its search, not for it
-_TELLING = 1000  # networks: enough to meet every block
-
-
-Limits = tuple[tuple[str, float, str | None], ...]
-"""A device or cost, at most how much, and which time of a device: None for the one that ships."""
-
-
-@dataclass(frozen=True)
-class Question:
-    """What is asked besides the latency of one device."""
-
-    limits: Limits = ()
-    second: str | None = None  # a device or cost, for a front over three objectives
 
 
 @dataclass(frozen=True)
@@ -74,15 +65,20 @@ def search(job: Run, device: str, question: Question | None = None, further: boo
         InfeasibleConstraint: no network meets the limits.
         PredictorError: the source of accuracies gives what is no number.
     """
-    question = question or Question()
+    with files.changing(job.workspace.front(device, job.space.name)):
+        return _search(job, device, question or Question(), further)
+
+
+def _search(job: Run, device: str, question: Question, further: bool) -> Front:
     path = job.workspace.front(device, job.space.name)
     table = Table.load(job.workspace.table(device, job.space.name))
     campaign = table.block_campaign() if table.has_blocks else table.first_look()
-    settings = _settings(job, table, campaign, question)
+    settings = settings_of(job, table, campaign, question)
     known, rounds, searched_s = None, 1, 0.0
     if path.exists() and not job.fresh:
         front = Front.load(path)
         outcome = {name: front.settings[name] for name in _OUTCOME if name in front.settings}
+        outcome["latencies"] = latencies(job, table, question, front.points)
         same = settings | outcome == front.settings
         if same and not further:
             return front
@@ -97,16 +93,17 @@ def search(job: Run, device: str, question: Question | None = None, further: boo
         started = time.monotonic()
         found = search_front(objectives, job.effort.evaluations, seed, progress, known)
         took = {"rounds": rounds, "search_s": round(searched_s + time.monotonic() - started, 1)}
+    points = _points(job.space, _spread(found, objectives, job.effort.points), twins)
     front = Front(
         device=device,
         space=job.space.name,
-        settings=settings | took,
+        settings=settings | took | {"latencies": latencies(job, table, question, points)},
         table=twins.latency.facts()
         | {"campaign": table.campaigns[campaign], "clock": table.clock, "source": table.source}
         | {"environments": uses(table)},
         accuracy_predictor=twins.accuracy.facts()
         | {"describe": twins.accuracy.describe(), "int8": float_accuracies(table.identity)},
-        points=_points(job.space, _spread(found, objectives, job.effort.points), twins),
+        points=points,
         cloud=_cloud(job, twins),
     )
     front.save(path)
@@ -189,14 +186,8 @@ def _limited(job: Run, twins: _Twins, name: str, at: str | None) -> Cost:
         if at is not None:
             raise UsageError(f"{name} has no times: write {name} without @{at}")
         return cost
-    wanted = at or (SHIPPED if SHIPPED in cost.statements else "full")
-    if wanted not in cost.statements:
-        raise UsageError(
-            f"{cost.name} is not known {WORDS[wanted]}, only by {', '.join(cost.statements)}; "
-            "`harness measure --refit` measures what the device's runtime tells"
-        )
-    told = cost.statements[wanted]
-    words = [WORDS[wanted]] if cost.unit == "ms" else []
+    told = held_by(cost.name, cost.statements, at)
+    words = [WORDS[told.at]] if cost.unit == "ms" else []
     words += [] if told.log_error is None else ["upper end"]
     return replace(
         cost,
@@ -219,7 +210,7 @@ def _cost(job: Run, twins: _Twins, name: str) -> Cost:
         return _summed(CostTable.of(space, lambda block: block.params / 1e6), "size", "M")
     if quantity_of(name) == "memory":
         return _activations(space, name.partition(".")[2] or "float32")
-    device, _, quantity = where = _table_of(name, twins.table.device, space.name)
+    device, _, quantity = where = table_of(job, name, twins.table.device)
     if (device, quantity) == (twins.table.device, "latency"):
         predictor = twins.latency
     else:
@@ -230,9 +221,11 @@ def _cost(job: Run, twins: _Twins, name: str) -> Cost:
                 f"`harness measure --energy --device {device} --space {space.name}` measures them"
             )
         if not path.exists():
+            others = ("macs", "params", "memory", "memory.int8", "energy", "DEVICE.energy")
+            hint = nearest(name, (*others, *job.workspace.devices(space.name)))
             raise UsageError(
-                f"{name!r} is no device with a table of {space.name} (no {path}), and none of "
-                "macs, params, memory, memory.int8, energy, DEVICE.energy"
+                f"{name!r} is no device with a table of {space.name} (no {path}), nor another "
+                f"cost; {hint}"
             )
         predictor = latency_of(job, Table.load(path))
     unit = "ms" if quantity == "latency" else "mJ"
@@ -250,14 +243,6 @@ def _activations(space: Space, precision: str) -> Cost:
     return _summed(peaks, f"peak of activations in {precision}, without padding", "MB")
 
 
-def _table_of(name: str, searched: str, space: str) -> tuple[str, str, str]:
-    """The table of `pixel-1`, of `jetson-tx2.energy`, or of the searched device's `energy`."""
-    if name == "energy":
-        return searched, space, "energy"
-    device, _, quantity = name.partition(".")
-    return device, space, quantity or "latency"
-
-
 def _summed(costs: CostTable, name: str, unit: str) -> Cost:
     return Cost(name, unit, costs.total, *costs.cheapest())
 
@@ -269,89 +254,6 @@ def _spread(found: Found, objectives: Objectives, count: int) -> Found:
         costs.append(objectives.second.of(found.genomes))
     chosen = spread(np.stack(costs, axis=1), count)
     return Found(found.genomes[chosen], found.cost[chosen], found.accuracy[chosen])
-
-
-def _settings(job: Run, table: Table, campaign: str, question: Question) -> dict[str, Any]:
-    """All that is needed to repeat the front."""
-    words = [f"--device {table.device}", f"--seed {job.seed}"]
-    if job.space.name != "digits":
-        words.append(f"--space {job.space_text or job.space.name}")
-    if job.resolutions_text:
-        words.append(f"--resolutions {job.resolutions_text}")
-    if job.accuracy:
-        words.append(f"--accuracy {job.accuracy}")
-    units = {"macs": "M", "params": "M", "memory": "MB", "energy": "mJ"}
-    for name, value, at in question.limits:
-        asked = f"@{at}" if at else ""
-        words.append(f"--constraint {name}:{value!r}{units.get(quantity_of(name), 'ms')}{asked}")
-    words += [f"--objective {question.second}"] if question.second else []
-    words += [f"--distill {job.distill:g}"] if job.distill else []
-    words += ["--quick"] if job.effort.name == "quick" else []
-    known = table.device in profile_paths(job.workspace.root)
-    alone = question != Question() or not known
-    command = "search --front" if alone else "run"
-    return {
-        "command": f"harness {command} {' '.join(words)}",
-        "harness": __version__,
-        "python": platform.python_version(),
-        "seed": job.seed,
-        "distill": job.distill,
-        "effort": asdict(job.effort),
-        "supernet": job.trained,
-        "accuracy": _named(job),
-        "accuracy_predictor": _digest(job.predictor) if job.accuracy is None else None,
-        "recipe": job.recipe().settings if job.accuracy is None else None,
-        "device": {"title": _title(job, table), "identity": table.identity},
-        "table_campaign": campaign,
-        "latencies": _latencies(job, table, question),
-        "resolutions": list(job.space.resolutions),
-        "limits": [[part for part in limit if part is not None] for limit in question.limits],
-        "second": question.second,
-    }
-
-
-def _latencies(job: Run, table: Table, question: Question) -> dict[str, str]:
-    """What the tables that the search looks at say, by device: told by many random networks.
-
-    Not by their files: verifying a front adds to them, and changes nothing that was searched.
-    """
-    names = {table.device, *(name for name, *_ in question.limits), question.second or table.device}
-    genomes = sample(job.space, _TELLING, np.random.default_rng(_CLOUD_SEED))
-    told = {}
-    for name in sorted(names):
-        path = job.workspace.table(*_table_of(name, table.device, job.space.name))
-        if path.exists():
-            latency_ms = latency_of(job, Table.load(path)).predict(genomes)
-            told[name] = hashlib.sha256(latency_ms.tobytes()).hexdigest()
-    return told
-
-
-def _digest(path: Path) -> str | None:
-    if not path.is_file():
-        return None  # who needs it says so
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _title(job: Run, table: Table) -> str:
-    """The device in its profile's words; imported tables have none."""
-    if table.device not in profile_paths(job.workspace.root):
-        return f"imported from {table.source}" if table.source else table.device
-    return load_profile(table.device, job.workspace.root).title
-
-
-def _named(job: Run) -> dict[str, str | None] | None:
-    """The source of accuracies, and what is in its file, or what a function says.
-
-    Not what is in a function's file: it may import or read others.
-    """
-    if job.accuracy is None:
-        return None
-    path = Path(job.accuracy)
-    if path.is_file():
-        return {"source": job.accuracy, "sha256": _digest(path)}
-    genomes = sample(job.space, _TELLING, np.random.default_rng(_CLOUD_SEED))
-    said = accuracy_source(job.accuracy, job.space).accuracy(genomes)
-    return {"source": job.accuracy, "sha256": hashlib.sha256(said.tobytes()).hexdigest()}
 
 
 def _points(space: Space, found: Found, twins: _Twins) -> tuple[Point, ...]:

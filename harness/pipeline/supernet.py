@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from harness import __version__, files
 from harness.errors import FileFormatError, MissingExtra
 from harness.files import LineLog, read_lines
+from harness.hints import install
 from harness.pipeline.emissions import Account
 from harness.pipeline.job import Run
 from harness.predictors import accuracy
@@ -23,6 +25,7 @@ from harness.search.objectives import Cost, Objectives
 from harness.search.pareto import spread
 from harness.spaces.cost import CostTable
 from harness.spaces.genome import Genomes, decode, sample
+from harness.training.stages import Recipe
 
 if TYPE_CHECKING:  # torch is imported where it is needed
     from harness.training.distributed import Ranks
@@ -47,24 +50,49 @@ def train(job: Run, ranks: "Ranks | None" = None) -> "SubnetEvaluator":
     """
     recipe = job.recipe()
     if find_spec("torch") is None:
-        raise MissingExtra("training needs torch: pip install '.[train]'")
+        raise MissingExtra(f"training needs torch: {install('train')}")
     import torch
 
-    from harness.training import loop
     from harness.training.distributed import ALONE
-    from harness.training.evaluate import SubnetEvaluator
 
     ranks = ranks or ALONE
     data = _data(job)
     if job.training.data is None:
         torch.set_num_threads(1)  # a second thread brings nothing to networks this small
-    if job.fresh and ranks.first and os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0":
-        _start_over(job.folder())
-    ranks.wait()
+    if not job.fresh and (there := _trained(job, recipe, data, ranks)):
+        return there
+    with _turn(job, ranks):
+        if job.fresh and ranks.first and os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0":
+            _start_over(job.folder())
+        ranks.wait()
+        return _trained(job, recipe, data, ranks) or _train(job, recipe, data, ranks)
+
+
+@contextmanager
+def _turn(job: Run, ranks: "Ranks") -> Iterator[None]:
+    """The supernet's folder, in which one run at a time makes something; the others wait."""
+    with files.changing(job.folder()) if ranks.first else nullcontext():
+        ranks.wait()  # all look at what is there once nobody else changes it
+        yield
+
+
+def _trained(
+    job: Run, recipe: Recipe, data: "ImageData", ranks: "Ranks"
+) -> "SubnetEvaluator | None":
+    from harness.training import loop
+    from harness.training.evaluate import SubnetEvaluator
+
     path = job.supernet
     checkpoint = loop.finished(path, recipe, data)
-    if checkpoint:
-        return SubnetEvaluator(checkpoint.supernet(job.space, path), data, ranks.device)
+    if checkpoint is None:
+        return None
+    return SubnetEvaluator(checkpoint.supernet(job.space, path), data, ranks.device)
+
+
+def _train(job: Run, recipe: Recipe, data: "ImageData", ranks: "Ranks") -> "SubnetEvaluator":
+    from harness.training import loop
+    from harness.training.evaluate import SubnetEvaluator
+
     if ranks.first:
         files.write_json(job.folder() / "config.json", _config(job, ranks))
     often = CHECKPOINT_EVERY_S if job.training.data else SMALL_CHECKPOINT_EVERY_S
@@ -78,7 +106,9 @@ def train(job: Run, ranks: "Ranks | None" = None) -> "SubnetEvaluator":
             progress(done, of)
 
         try:
-            supernet = loop.train(job.space, data, recipe, path, on_step, engine, job.console.say)
+            supernet = loop.train(
+                job.space, data, recipe, job.supernet, on_step, engine, job.console.say
+            )
         finally:
             account.write()
     if training.data is not None:
@@ -159,7 +189,9 @@ def _evaluated(
         ranks.wait()  # the first one has cut off what a killed run left half written
         known = _by_genome(job, path) if path.exists() else {}
         ranks.wait()  # all have read before the first one writes
-        todo = np.array([g for g in genomes if tuple(g) not in known]).reshape(-1, genomes.shape[1])
+        # Those of a small space are drawn more than once.
+        missing = [g for g in dict.fromkeys(map(tuple, genomes)) if g not in known]
+        todo = np.array(missing, dtype=genomes.dtype).reshape(-1, genomes.shape[1])
         todo = todo[np.argsort(todo[:, 0], kind="stable")]
         if len(todo):
             with job.console.step("evaluate sub-networks") as progress:
@@ -219,7 +251,9 @@ def _read(job: Run, path: Path) -> tuple[Genomes, npt.NDArray[np.float64]]:
         accuracies = np.array([line["accuracy"] for line in lines], dtype=float)
         return rows.reshape(len(lines), len(job.space.genes)), accuracies
     except (KeyError, TypeError, ValueError) as error:
-        raise FileFormatError(f"{path} is broken: {error!r}; delete it") from error
+        raise FileFormatError(
+            f"{path} is broken: {error!r}; restore it, or move it away"
+        ) from error
 
 
 def fit_accuracy(
@@ -232,6 +266,11 @@ def fit_accuracy(
     from harness.training.distributed import ALONE
 
     ranks = ranks or ALONE
+    with _turn(job, ranks):
+        return _fit_accuracy(job, evaluator, ranks)
+
+
+def _fit_accuracy(job: Run, evaluator: "SubnetEvaluator", ranks: "Ranks") -> AccuracyPredictor:
     path = job.predictor
     fitted = AccuracyPredictor.load(path, job.space) if path.exists() else None
     older = fitted is not None and fitted.judges is None  # its held-out errors are not kept
@@ -256,15 +295,21 @@ def fit_accuracy(
 
 
 def find_judges(job: Run, predictor: AccuracyPredictor) -> Genomes:
-    """Networks of two fronts that differ much, as those of devices do: by MACs, by parameters."""
+    """Networks of two fronts that differ much, as those of devices do: by MACs, by parameters.
+
+    None of them was evaluated before: in a small space a search finds some that were fitted to.
+    """
     space, found = job.space, []
+    known = set(_by_genome(job, job.evaluated))
     tables = [CostTable.of(space, of) for of in (lambda b: b.macs, lambda b: b.params)]
     with job.console.step("find networks to judge the predictor") as progress:
         for number, table in enumerate(tables, start=1):
             cost = Cost("cost", "", table.total, *table.cheapest())
             objectives = Objectives(space, predictor.accuracy, cost)
             front = search_front(objectives, FOUND_EVALUATIONS, [job.seed, number])
-            found.append(front.genomes[spread(front.cost[:, None], JUDGES)])
+            new = np.array([tuple(genome) not in known for genome in front.genomes])
+            chosen = spread(front.cost[new, None], JUDGES)
+            found.append(front.genomes[new][chosen])
             progress(number, len(tables))
     return np.unique(np.concatenate(found), axis=0)
 

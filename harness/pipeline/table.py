@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from harness import files
 from harness.devices.device import Device
 from harness.errors import DeviceError, InfeasibleConstraint, TableError, UsageError
 from harness.measuring.campaign import Campaign, Work, latest_campaign, run_campaign
@@ -40,12 +41,11 @@ def measure(job: Run, device: Device) -> Table:
     check_alike(units)
     shares = {unit: (number, len(units)) for number, unit in enumerate(units)}
     measured = on_each(units, lambda unit: _measure_share(job, unit, shares[unit]))
-    table = measured[0][0]
-    for _, campaign in measured:
-        if campaign is not None:
-            _check_runs(device, job.space, campaign)
-            table = saved(job, device, table, campaign)
-    return table
+    table, _ = measured[0]
+    campaigns = [campaign for _, campaign in measured if campaign is not None]
+    for campaign in campaigns:
+        _check_runs(device, job.space, campaign)
+    return add_campaigns(table_path(job, device), table, campaigns) if campaigns else table
 
 
 def _check_runs(device: Device, space: Space, campaign: Campaign) -> None:
@@ -89,7 +89,7 @@ def _measure_share(job: Run, unit: Device, share: tuple[int, int]) -> tuple[Tabl
     with unit.open(job.quantity) as session:
         identity = unit.identity(session)
         table = load_or_start(
-            _path(job, unit), unit, job.space.name, identity, job.quantity, anew=True
+            table_path(job, unit), unit, job.space.name, identity, job.quantity, anew=True
         )
         todo = work(job, unit, session, entries, plan)
         begun = is_begun(table, session, todo)
@@ -110,17 +110,17 @@ def refit(job: Run, device: Device) -> Table:
     Raises:
         TableError: there is no table yet.
     """
-    table = Table.load(_path(job, device))
-    space = covered(table, job.space)
+    path = table_path(job, device)
+    space = covered(Table.load(path), job.space)
     check_measured(device)
     plan = job.effort.plan(job.quantity)
     with device.open(job.quantity) as session:
         identity = device.identity(session)
-        load_or_start(_path(job, device), device, space.name, identity, job.quantity)
+        table = load_or_start(path, device, space.name, identity, job.quantity)
         todo = work(job, device, session, refit_entries(space, plan.anchors), plan)
         fresh = not is_begun(table, session, todo)
         campaign = run_on_terminal(job, device, session, todo, "calibrate anew", fresh)
-    return saved(job, device, table, campaign)
+        return add_campaigns(path, table, [campaign])
 
 
 def check_measured(device: Device) -> None:
@@ -171,27 +171,53 @@ def load_or_start(
     if not path.exists():
         return Table(device.name, space, identity, {}, (), quantity=quantity)
     table = Table.load(path)
-    known = {name: value for name, value in table.identity.items() if name != _FORGOTTEN}
-    for name, (theirs, ours) in differences(known, identity).items():
-        if table.simulated and device.profile.simulated:
-            if anew:
-                return Table(device.name, space, identity, {}, ())
+    if anew and table.simulated and device.profile.simulated and _apart(table, identity):
+        return Table(device.name, space, identity, {}, ())
+    _check_alike(path, table, identity)
+    return table
+
+
+def add_campaigns(path: Path, table: Table, campaigns: Sequence[Campaign]) -> Table:
+    """The only way that campaigns get into a file: on top of what is in it by then.
+
+    `table`: as `load_or_start` found it, before measuring. Others may have added theirs since.
+
+    Raises:
+        TableError: the file is broken, or is meanwhile of something else.
+    """
+    with files.changing(path):
+        there = Table.load(path) if path.exists() else table
+        if there.simulated and not table.campaigns and _apart(there, table.identity):
+            there = table  # begun anew
+        _check_alike(path, there, table.identity)
+        for campaign in campaigns:
+            there = there.with_campaign(campaign.id, campaign.facts, campaign.records)
+        there.save(path)
+    return there
+
+
+def _apart(table: Table, identity: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """What a table and a device are not alike in."""
+    known, wanted = (
+        {name: value for name, value in each.items() if name != _FORGOTTEN}
+        for each in (table.identity, identity)
+    )
+    return differences(known, wanted)
+
+
+def _check_alike(path: Path, table: Table, identity: dict[str, Any]) -> None:
+    """Raises TableError where the table was measured on something else."""
+    for name, (theirs, ours) in _apart(table, identity).items():
+        if table.simulated and "dpu" in identity:
             raise TableError(simulated_otherwise(table))
         raise TableError(
             f"{path} was measured with {name} = {theirs!r}, this is {ours!r}: another device. Move "
             "the file away, or give this device its own name"
         )
-    return table
 
 
-def _path(job: Run, device: Device) -> Path:
+def table_path(job: Run, device: Device) -> Path:
     return job.workspace.table(device.name, job.space.name, job.quantity)
-
-
-def saved(job: Run, device: Device, table: Table, campaign: Campaign) -> Table:
-    table = table.with_campaign(campaign.id, campaign.facts, campaign.records)
-    table.save(_path(job, device))
-    return table
 
 
 def is_begun(table: Table, session: Session, todo: Work) -> bool:

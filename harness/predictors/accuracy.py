@@ -6,6 +6,7 @@ Trained with torch; predicting takes numpy alone, so that the search needs no to
 
 import io
 import zipfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -18,7 +19,7 @@ from harness import files
 from harness.errors import CheckpointError
 from harness.predictors.judges import Judges, described
 from harness.spaces.genome import Genomes, one_hot
-from harness.spaces.space import Space
+from harness.spaces.space import Space, numbers
 from harness.tables.end_to_end import spearman
 
 HIDDEN = (400, 400, 400)
@@ -75,6 +76,7 @@ class AccuracyPredictor:
         arrays = {f"weight{i}": weight for i, weight in enumerate(self.weights)}
         arrays |= {f"bias{i}": bias for i, bias in enumerate(self.biases)}
         arrays |= {name: np.array(value) for name, value in asdict(self.quality).items()}
+        arrays["resolutions"] = np.array(self.space.resolutions)
         if self.judges:
             shares, found = np.array(self.judges.shares), np.array(self.judges.found)
             arrays |= {"shares": shares, "found": found}
@@ -94,6 +96,7 @@ class AccuracyPredictor:
                 f"there is no accuracy predictor {path}; make it with `harness accuracy fit` "
                 "and the same --quick, --seed and --distill"
             )
+        files.check_regular(path)
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
                 if str(content["space"]) != space.name:
@@ -103,6 +106,12 @@ class AccuracyPredictor:
                 if content["weight0"].shape[0] != features:
                     raise CheckpointError(
                         f"{path} predicts for {space.name} as it was, with other choices"
+                    )
+                trained_at = _resolutions(content, space)
+                if trained_at != space.resolutions:
+                    raise CheckpointError(
+                        f"{path} predicts at {numbers(trained_at)} pixels, not at "
+                        f"{numbers(space.resolutions)}"
                     )
                 return cls(
                     space,
@@ -121,8 +130,17 @@ class AccuracyPredictor:
                 )
         except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise CheckpointError(
-                f"cannot read {path}: {error}; delete it to have it made again"
+                f"cannot read {path}: {error}; restore it, or move it away"
             ) from error
+
+
+def _resolutions(content: Mapping[str, Any], space: Space) -> tuple[int, ...]:
+    """Those of the networks that it was trained on; an older file, which does not tell, had none
+    that the space was not released at.
+    """
+    if "resolutions" in content:
+        return tuple(content["resolutions"].tolist())
+    return tuple(r for r in space.resolutions if r not in space.never_released_at)
 
 
 def fit(
@@ -142,7 +160,8 @@ def fit(
     import torch
     from torch import nn
 
-    judges, trained = _split(len(genomes), seed)
+    judges = held_out(genomes, seed)
+    trained = np.flatnonzero(~judges)
     features = torch.from_numpy(one_hot(space, genomes))
     targets = torch.tensor(accuracies / 100, dtype=torch.float32)[:, None]
     sizes = (features.shape[1], *HIDDEN, 1)
@@ -173,20 +192,20 @@ def fit(
         median_error=float(np.median(np.abs(errors))),
         spearman=spearman(predicted, accuracies[judges]),
         trained_on=len(trained),
-        held_out=len(judges),
+        held_out=int(judges.sum()),
     )
     judged = Judges.random(predicted, accuracies[judges])
     return AccuracyPredictor(space, weights, biases, quality, judged)
 
 
-def held_out(count: int, seed: int) -> npt.NDArray[np.int64]:
-    """Which of `count` evaluated sub-networks judge a predictor, and were not fitted to."""
-    return _split(count, seed)[0]
+def held_out(genomes: Genomes, seed: int) -> npt.NDArray[np.bool_]:
+    """Which of the evaluated sub-networks judge a predictor, and were not fitted to, [n].
 
-
-def _split(count: int, seed: int) -> list[npt.NDArray[np.int64]]:
-    order = np.random.default_rng(seed).permutation(count)
-    return np.split(order, [round(count * HELD_OUT)])
+    Whatever their order; a network that is there twice, as in small spaces, is on one side.
+    """
+    networks, network = np.unique(genomes, axis=0, return_inverse=True)
+    order = np.random.default_rng(seed).permutation(len(networks))
+    return np.isin(network.ravel(), order[: round(len(networks) * HELD_OUT)])
 
 
 def forward(

@@ -1,6 +1,5 @@
 """Where accuracies come from: a predictor, evaluated networks in a CSV, a user's own function."""
 
-import csv
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from harness import files
 from harness.errors import FileFormatError, HarnessError, PredictorError
 from harness.own_code import imported
 from harness.predictors.accuracy import AccuracyPredictor, fit
@@ -16,7 +16,7 @@ from harness.predictors.judges import Judges
 from harness.predictors.released_accuracy import load_released_accuracy
 from harness.spaces.arch import PARTS, Arch
 from harness.spaces.genome import Genomes, decode, encode
-from harness.spaces.space import Space
+from harness.spaces.space import Space, numbers
 
 Floats = npt.NDArray[np.float64]
 FEWEST = 50  # rows of a CSV
@@ -74,11 +74,12 @@ def accuracy_source(text: str, space: Space) -> AccuracySource:
         FileFormatError: the file is broken, or for another space.
     """
     path = Path(text)
-    if path.suffix == ".npz":
+    suffix = path.suffix.lower()
+    if suffix == ".npz":
         return AccuracyPredictor.load(path, space)
-    if path.suffix == ".pth":
+    if suffix == ".pth":
         return load_released_accuracy(path, space)
-    if path.suffix == ".csv":
+    if suffix == ".csv":
         return fit(space, *read_csv(path, space))
     if ":" not in text:
         raise PredictorError(
@@ -92,28 +93,37 @@ def read_csv(path: Path, space: Space) -> tuple[Genomes, Floats]:
     """Evaluated networks: columns as the arch's parts (lists separated by spaces) and `accuracy`.
 
     Raises:
-        FileFormatError: a column or row is missing or wrong; the line is named.
+        FileFormatError: a column or row is missing or wrong, or a network is there twice; the line
+            is named.
     """
     archs, accuracies = [], []
-    try:
-        with path.open(newline="") as file:
-            reader = csv.DictReader(file)
-            for row in reader:
-                where = f"{path}:{reader.line_num}"
-                try:
-                    archs.append(_arch(row))
-                    space.check(archs[-1])
-                    accuracies.append(float(row["accuracy"]))
-                except (KeyError, TypeError, ValueError, AttributeError, HarnessError) as error:
-                    what = f"no column {error}" if isinstance(error, KeyError) else error
-                    raise FileFormatError(f"{where}: {what}") from error
-                if not 0 <= accuracies[-1] <= 100:
-                    raise FileFormatError(f"{where}: an accuracy of {accuracies[-1]} percent")
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise FileFormatError(f"cannot read {path}: {error}") from error
+    _, rows = files.read_csv(path)
+    for number, row in rows:
+        where = f"{path}:{number}"
+        try:
+            archs.append(_arch(row))
+            space.check(archs[-1])
+            accuracies.append(float(row["accuracy"]))
+        except (KeyError, TypeError, ValueError, AttributeError, HarnessError) as error:
+            what = f"no column {error}" if isinstance(error, KeyError) else error
+            raise FileFormatError(f"{where}: {what}") from error
+        if not 0 <= accuracies[-1] <= 100:
+            raise FileFormatError(f"{where}: an accuracy of {accuracies[-1]} percent")
     if len(archs) < FEWEST:
         raise FileFormatError(f"{path} has {len(archs)} networks; at least {FEWEST} are needed")
-    return encode(space, archs), np.array(accuracies)
+    seen = sorted({arch.resolution for arch in archs})
+    if unseen := [r for r in space.resolutions if r not in seen]:
+        raise FileFormatError(
+            f"{path} tells nothing at {numbers(unseen)} pixels: evaluate networks there, or leave "
+            f"them out by --resolutions {','.join(map(str, seen))}"
+        )
+    genomes = encode(space, archs)
+    lines: dict[bytes, int] = {}
+    for (number, _), genome in zip(rows, genomes, strict=True):
+        first = lines.setdefault(genome.tobytes(), number)
+        if first != number:
+            raise FileFormatError(f"{path}:{number}: the network of line {first} again; delete one")
+    return genomes, np.array(accuracies)
 
 
 def _arch(row: dict[str, str]) -> Arch:

@@ -1,5 +1,6 @@
 """Latency or energy of any network of a space, from a table of its blocks and their calibration."""
 
+from collections.abc import Set
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import TableError
+from harness.spaces.block import Block
 from harness.spaces.cost import CostTable
 from harness.spaces.genome import Genomes
 from harness.spaces.space import Space
@@ -41,9 +43,11 @@ class BlockTablePredictor:
         known = [r for r in space.resolutions if set(space.distinct_blocks((r,))) <= times.keys()]
         if not known:
             missing = next(block for block in space.distinct_blocks() if block not in times)
+            others = ",".join(map(str, resolutions_in(times.keys(), space)))
+            to_do = f"it has --resolutions {others}" if others else "`harness measure` goes on"
             raise TableError(
                 f"the table of {table.device} covers no resolution of {space.name} whole; it lacks "
-                f"{missing.key} and others: start `harness measure` again to go on"
+                f"{missing.key} and others: {to_do}"
             )
         costs = CostTable.of(
             space, lambda block: calibration.block_part(block, block_value(times, block)), known
@@ -78,3 +82,11 @@ class BlockTablePredictor:
         """The least that any network of the space takes, ms or mJ, and that network's row."""
         cost, genome = self.costs.cheapest()
         return (cost + self.calibration.offset) / 1e6, genome
+
+
+def resolutions_in(blocks: Set[Block], space: Space) -> tuple[int, ...]:
+    """Those that the blocks cover whole, also where the space only runs at them."""
+    sizes = sorted({block.height for block in blocks if block.in_channels == space.image_channels})
+    return tuple(
+        r for r in sizes if space.runs_at(r) and blocks >= set(space.distinct_blocks((r,)))
+    )

@@ -1,6 +1,5 @@
 """Which predictor a table gives: its blocks where it has them, else what few networks tell."""
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -36,21 +35,19 @@ def latency_predictor(
         return BlockTablePredictor.from_table(table, space, table.clock, campaign)
     look = table.first_look()
     first_look = _first_look(table, space, known)
-    error = first_look.statements["full"].log_error
+    error = _log_error(first_look)
     if campaign is None:
         repeats = {at: Repeat.of(table, at) for at in AT}
         return replace(first_look, statements=_stated(table, look, error, repeats))
     restated = transfer(first_look, *_anchors(table, space, campaign), table.device)
-    anew = restated.statements["full"].log_error
+    anew = _log_error(restated)
     # A fitted model has seen most of these anchors: they cannot make it more certain.
-    if isinstance(first_look, FewShotPredictor) and error is not None and anew is not None:
+    if isinstance(first_look, FewShotPredictor):
         anew = max(error, anew)
     return replace(restated, statements=_stated(table, campaign, anew, {}))
 
 
-def _stated(
-    table: Table, campaign: str, error: float | None, repeats: Mapping[str, Repeat]
-) -> Statements:
+def _stated(table: Table, campaign: str, error: float, repeats: Mapping[str, Repeat]) -> Statements:
     """What is said of networks predicted with that error, in logarithms, at full speed.
 
     What users see is told by its ratio to full speed on the campaign's own networks.
@@ -62,7 +59,7 @@ def _stated(
     full = [record.statistics for record in records]
     measured = np.array([each.value for each in full], dtype=float)
     wall = [walls.get(record.blocks) for record in records]
-    return statements(measured, full, wall, repeats, error or 0.0)
+    return statements(measured, full, wall, repeats, error)
 
 
 def _first_look(
@@ -90,7 +87,8 @@ def _first_look(
 
 def _log_error(predictor: FewShotPredictor | Transferred) -> float:
     error = predictor.statements["full"].log_error
-    return math.inf if error is None else error
+    assert error is not None, "what was fitted to networks judges itself"
+    return error
 
 
 def _anchors(table: Table, space: Space, campaign: str) -> tuple[Genomes, Floats]:

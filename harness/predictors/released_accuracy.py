@@ -10,7 +10,7 @@ import numpy.typing as npt
 from harness.errors import CheckpointError
 from harness.predictors.accuracy import Floats32, forward
 from harness.spaces.genome import Genomes, one_hot
-from harness.spaces.space import Space
+from harness.spaces.space import Space, numbers
 
 FOR = "ofa-mbv3-w1.2"
 LAYERS, SLOTS = 120, 8  # features: kernels and expands of 20 layers; resolutions in steps of 16
@@ -47,14 +47,19 @@ def load_released_accuracy(path: Path, space: Space) -> ReleasedAccuracyPredicto
     """Read their file; nothing in it is executed.
 
     Raises:
-        CheckpointError: the file is broken, or is no predictor for this space.
+        CheckpointError: the file is broken, or is no predictor for this space or part of it.
     """
     from harness.networks.file import read_tensors
 
     layers = [gene for gene in space.genes if gene.part in ("ks", "e")]
-    fits = sum(len(gene.choices) for gene in layers) == LAYERS and space.name == FOR
-    if not fits or space.resolutions[0] < 112 or space.resolutions[-1] >= 240:
+    if sum(len(gene.choices) for gene in layers) != LAYERS or space.name != FOR:
         raise CheckpointError(f"{path} predicts for {FOR}, not for {space.name}")
+    if space.never_released_at:
+        raise CheckpointError(
+            f"{path} tells nothing at {numbers(space.never_released_at)} pixels, only at "
+            f"{space.released_at[0]} to {space.released_at[-1]}: leave them out of --resolutions, "
+            "or evaluate networks there (--accuracy with a CSV, or a function)"
+        )
     content = read_tensors(path)
     try:
         state = content.get("state_dict", content)

@@ -114,11 +114,12 @@ def judged_accuracies(
     predictor: AccuracyPredictor, genomes: Genomes, accuracies: Floats, seed: int
 ) -> list[Judged]:
     """Evaluated sub-networks; those that the predictor was not fitted to are `held out`."""
-    rows = set(held_out(len(genomes), seed).tolist())
-    predicted = predictor.accuracy(genomes)
+    rows = zip(
+        held_out(genomes, seed), accuracies.tolist(), predictor.accuracy(genomes), strict=True
+    )
     return [
-        Judged("held out" if row in rows else "fitted", top1, float(predicted[row]), top1, top1)
-        for row, top1 in enumerate(accuracies.tolist())
+        Judged("held out" if judges else "fitted", top1, float(predicted), top1, top1)
+        for judges, top1, predicted in rows
     ]
 
 

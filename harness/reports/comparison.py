@@ -14,10 +14,10 @@ from harness.search.objectives import Found
 from harness.spaces.block import Block
 from harness.tables.batch import an_image, of_batch
 from harness.tables.compare import Comparison, noise
+from harness.tables.repeat import NORMAL95
 from harness.tables.table import Table
 from harness.tables.versions import uses, versions_apart
 
-_Z95 = 1.96
 WORTHWHILE = 0.3  # points of accuracy that a new search has to gain
 UNLIKE = 0.2  # share of networks beyond their 95 % error that is no chance any more
 _ALONG = 50  # accuracies at which two fronts are compared
@@ -184,7 +184,7 @@ def _save_blocks(compared: Compared, folder: Path) -> list[Path]:
     moved = {each.block for each in compared.blocks.moved}
     blocks = sorted(old.keys() & new.keys())
     sides = [[table[block].statistics for block in blocks] for table in (old, new)]
-    spread = _Z95 * np.hypot(*(noise(statistics) for statistics in sides))
+    spread = NORMAL95 * np.hypot(*(noise(statistics) for statistics in sides))
     rows = [
         (block, before.value / 1e6, after.value / 1e6, float(log_ratio))
         for block, before, after, log_ratio in zip(blocks, *sides, spread, strict=True)

@@ -54,10 +54,9 @@ def content(shown: Sequence[Shown]) -> dict[str, Any]:
 
 def _front(shown: Shown, number: int) -> dict[str, Any]:
     front = shown.front
-    identity = front.settings["device"].get("identity", {})
     return {
         "device": front.device,
-        "runtime": str(identity.get("runtime", "unknown")),
+        "runtime": str(front.identity.get("runtime", "unknown")),
         "colour": COLOURS[number % len(COLOURS)],
         "origin": origin(front),
         "images_per_run": front.images_per_run,

@@ -53,7 +53,7 @@ def _device(front: Front) -> Iterator[Line]:
         took = "" if seconds is None else f" in {duration(seconds)}"
         rounds = front.settings.get("rounds", 1)
         yield "the search", f"{effort * rounds:,} networks looked at, all predicted{took}"
-    checked = (front.verification or {}).get("campaign", {})
+    checked = (front.verification or {}).get("campaign") or {}
     if "took_s" in checked:
         how = "simulating" if front.simulated else "timing"
         took = duration(checked["took_s"])

@@ -4,6 +4,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
+from harness.devices.conditions import sensor_of
 from harness.reports.style import COLOURS, GRID, INK, MEASURED, as_csv, drawing, plain, save
 from harness.tables.journal import Journal
 
@@ -63,5 +64,6 @@ def _temperature(journal: Journal, readings: int) -> float | None:
     """Of the newest reading before a visit."""
     if not readings:
         return None
-    value = journal.readings[readings - 1].conditions.get("temperature_c")
+    conditions = journal.readings[readings - 1].conditions
+    value = conditions.get(sensor_of(conditions))
     return value if isinstance(value, int | float) else None

@@ -6,6 +6,7 @@ As Lacoste et al. have it: Quantifying the Carbon Emissions of Machine Learning,
 from dataclasses import dataclass
 
 from harness.errors import UsageError
+from harness.hints import nearest
 from harness.reports.carbon import EDGE, KG_PER_LB, OFFICE, Place, Pue
 
 YEAR = 2023
@@ -80,8 +81,8 @@ def hardware_w(name: str) -> float:
     """Raises UsageError for hardware that is not in the list."""
     if name not in HARDWARE_W:
         raise UsageError(
-            f"--hardware {name!r} is not in the list: {', '.join(HARDWARE_W)}. --gpu-watts states "
-            "the watts of any other"
+            f"--hardware {name!r} is not in the list (--gpu-watts states the watts of any other); "
+            f"{nearest(name, HARDWARE_W)}"
         )
     return HARDWARE_W[name]
 
@@ -96,7 +97,7 @@ def grid_lb_per_kwh(region: str) -> float:
     code = region.upper()
     if code not in GRID_G_PER_KWH:
         raise UsageError(
-            f"--region {region!r} is not in the list: {', '.join(GRID_G_PER_KWH)}. --grid states "
-            "the lb CO2e a kWh of any other"
+            f"--region {region!r} is not in the list (--grid states the lb CO2e a kWh of any "
+            f"other); {nearest(region, GRID_G_PER_KWH)}"
         )
     return GRID_G_PER_KWH[code] / 1000 / KG_PER_LB

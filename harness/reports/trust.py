@@ -1,16 +1,16 @@
 """How far a front can be trusted: what a reader must know before anything else, and the facts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 from harness.deploy.front import Front
-from harness.devices.conditions import CHANGED, describe_changes
+from harness.devices.conditions import CHANGED, UNKNOWN, describe_changes
 from harness.errors import TableError
 from harness.spaces.space import Space
 from harness.tables.table import Table
-from harness.tables.versions import Uses, uses, versions_apart
+from harness.tables.versions import Environment, Uses, uses, versions_apart
 
 LARGE_ERROR = 0.10  # mean end-to-end error above which a banner is shown
 
@@ -75,9 +75,11 @@ def _of_latency(front: Front, table: Table | None) -> Iterator[Doubt]:
     if found:
         yield Doubt("suspect blocks", f"{found} blocks of the table were measured in doubt")
     if table is not None and table.has_blocks:
-        changed = describe_changes(table.campaigns[table.block_campaign()].get(CHANGED) or {})
-        if changed:
+        campaign = table.campaigns[table.block_campaign()]
+        if changed := describe_changes(campaign.get(CHANGED) or {}):
             yield Doubt("conditions changed", f"while the table was measured: {changed}")
+        if (campaign.get("conditions_after") or {}).get("max_temperature_c") == UNKNOWN:
+            yield Doubt("temperature unknown", "the device's limit could not be checked")
 
 
 def _measured_with(front: Front, table: Table | None) -> Uses:
@@ -86,11 +88,15 @@ def _measured_with(front: Front, table: Table | None) -> Uses:
     if not told and table is not None:
         told = uses(table)
     elif not told:
-        told = [("blocks", front.table.get("campaign", {}).get("environment", {}))]
+        told = [("blocks", _environment(front.table))]
     if front.verification is not None:
-        environment = front.verification.get("campaign", {}).get("environment", {})
-        told.append(("verification", environment))
+        told.append(("verification", _environment(front.verification)))
     return told
+
+
+def _environment(part: Mapping[str, Any]) -> Environment:
+    """Of the campaign behind a part of a front; empty where none is told."""
+    return (part.get("campaign") or {}).get("environment") or {}
 
 
 def _of_accuracy(front: Front) -> Iterator[Doubt]:

@@ -19,15 +19,29 @@ _STAT = re.compile(r"\bcount=(?P<count>\d+)(?P<rest>( \w+=\S+)*)(?P<same>\s*\(al
 _FIELD = re.compile(r" (\w+)=([^\s(]+)")
 _INIT = re.compile(r"\bInit: ([^\s,]+)")
 _MEMORY = re.compile(r"[Mm]emory footprint .*\(MB\): init=\S+ overall=(\S+)")
+_RUNS = "Running benchmark for "  # stands before those of the warming up, and before the timed ones
 _NOT_APPLIED = re.compile(r"Though (\w+) delegate is explicitly applied, the model graph will not")
 _APPLIED = re.compile(r"[Aa]pplied (\w+) delegate(?P<partly>.*\bpartially\b)?")
-_FAILED = re.compile(
-    r"Failed to \w+.*|Benchmarking failed.*|Disallowed CPU fallback.*|Unconsumed cmdline flags.*"
-    r"|.*unsupported on this platform.*|.*[Nn]ot executable.*|.*not found$"
+_ACCELERATORS = re.compile(r"NNAPI accelerators? (available|name): \[(.*)\]", re.IGNORECASE)
+CPU_REFERENCE = "nnapi-reference"  # NNAPI's own code for the CPU, which is always among them
+# An error of a generation that marks them, or one that others are known to print as it is.
+_ERROR = re.compile(
+    r"^(?:ERROR: |.*\bE[/ ]\w*tflite\w*\s*(?:\(\s*\d+\))?\s*: )(?P<marked>.*)"
+    r"|.*unresolved custom op.*|.*ops? (?:is|are) not supported.*|Didn't find op .*|Node number .*"
+    r"|(?:Failed to|Could not|Mmap of) .*|Benchmarking failed.*|Disallowed CPU fallback.*"
+    r"|Unconsumed cmdline flags.*|.*unsupported on this platform.*|.*[Nn]ot executable.*"
+    r"|CANNOT LINK EXECUTABLE.*|.*not found$"
 )
+MOST_ERRORS = 2  # are told: the first ones, as the later only say what came of them
+_TABLE = "Summary by node type"
 _OP_ROW = re.compile(
-    r"^\s*(?P<op>\S[^\t]*?)\s+(?P<count>\d+)\s+(?P<ms>[\d.]+)\s+[\d.]+%\s+[\d.]+%\s+[\d.]+\s+\d+\s*$"
+    r"^\s*(?P<op>\S[^\t]*?)\s+(?P<count>\d+)\s+(?P<ms>[\d.]+)\s+[\d.]+%\s+(?P<whole>[\d.]+)%"
+    r"\s+[\d.]+\s+\d+\s*$"
 )
+WHOLE_PERCENT = 99.9  # what the rows of a whole table sum up to, but for rounding
+_OF_LOADING, _OF_RUNS = "for Benchmark Initialization", "for Regular Benchmark Runs"
+_DROPPED = "Dropping ProfileBuffer event"
+_IN_A_DELEGATE = "DelegateOpInvoke"  # in TensorFlow 2.3; the delegate's row has its time, too
 
 
 @dataclass(frozen=True)
@@ -64,20 +78,35 @@ def parse_log(text: str, delegate: str | None = None) -> BenchmarkLog:
     Raises:
         TargetFailed: it failed, was cut off, fell back from the delegate, or is no such output.
     """
-    text = "\n".join(line for line in text.splitlines()[:MOST_LINES] if len(line) < LONGEST_LINE)
+    text = "\n".join(_lines(text))
     _check_delegate(text, delegate)
-    _, _, timed = text.partition("Running benchmark")
-    statistics = list(_STAT.finditer(timed))
-    init = _INIT.search(timed)
-    if len(statistics) < 2 or init is None:
-        failed = _FAILED.search(text)
-        reason = failed.group(0).strip() if failed else "it ended before its results"
-        raise TargetFailed(f"benchmark_model failed: {reason:.300}")
-    memory = _MEMORY.search(timed)
+    _, *parts = text.split(_RUNS)
+    if len(parts) > 2:
+        raise TargetFailed("this is the output of several invocations of benchmark_model")
+    timed = parts[1] if len(parts) == 2 else ""
+    statistic, init, memory = (each.search(timed) for each in (_STAT, _INIT, _MEMORY))
+    if statistic is None or init is None:
+        reason = reason_in(text) or "it ended before its results"
+        raise TargetFailed(f"benchmark_model failed: {reason}")
     try:
-        return _result(statistics[1], init.group(1), memory.group(1) if memory else "0")
+        return _result(statistic, init.group(1), memory.group(1) if memory else "0")
     except (KeyError, ValueError) as error:
         raise TargetFailed(f"benchmark_model printed no plausible result: {error}") from error
+
+
+def _lines(text: str) -> list[str]:
+    return [line for line in text.splitlines()[:MOST_LINES] if len(line) < LONGEST_LINE]
+
+
+def reason_in(text: str) -> str:
+    """Why it failed: the first errors in its output; nothing where there are none."""
+    errors: list[str] = []
+    for line in map(str.strip, _lines(text)):
+        if found := _ERROR.match(line):
+            errors.append((found["marked"] or found[0]).strip())
+        elif errors and errors[-1].endswith(":"):  # what a delegate does not take comes in a line
+            errors[-1] += f" {line}"
+    return f"{' | '.join(errors[:MOST_ERRORS]):.300}"
 
 
 def _result(statistic: re.Match[str], init: str, memory: str) -> BenchmarkLog:
@@ -102,9 +131,11 @@ def _number(text: str) -> float:
 
 
 def _check_delegate(text: str, delegate: str | None) -> None:
-    fallen = _NOT_APPLIED.search(text)
-    if fallen and fallen[1] == (delegate or fallen[1]):
-        raise TargetFailed(f"the {fallen[1]} delegate takes nothing of this network: it ran on CPU")
+    for name in _NOT_APPLIED.findall(text):
+        if name == (delegate or name):
+            raise TargetFailed(f"the {name} delegate takes nothing of this network: it ran on CPU")
+    if delegate in (None, "NNAPI"):
+        _check_accelerators(text)
     if delegate is None:
         return
     applied = [match for match in _APPLIED.finditer(text) if match[1] == delegate]
@@ -114,22 +145,45 @@ def _check_delegate(text: str, delegate: str | None) -> None:
         raise TargetFailed(f"the {delegate} delegate was not applied: the network ran on the CPU")
 
 
+def _check_accelerators(text: str) -> None:
+    """Whether anything but the CPU can be behind NNAPI; before Android 10 it does not say."""
+    said = dict(_ACCELERATORS.findall(text))
+    there = said.get("name") or said.get("available") or ""
+    if there.strip() == CPU_REFERENCE:
+        raise TargetFailed(
+            f"there is no accelerator behind NNAPI here, only {CPU_REFERENCE}, its own code for "
+            "the CPU: take another delegate"
+        )
+
+
 def parse_ops(text: str) -> Sequence[OpTime]:
     """Times by type of operator, from an invocation with `--enable_op_profiling=true`.
 
+    They are the primary graph's, in the runs that were timed: what its loops and branches are made
+    of stands in tables of its own behind it, and loading in one before it.
+
     Raises:
-        TargetFailed: the output has no profile.
+        TargetFailed: the output has no such profile, or not all of it.
     """
-    _, found, table = text.rpartition("Summary by node type")
-    rows = []
-    for line in table.splitlines()[1:MOST_LINES]:
-        if len(line) >= LONGEST_LINE:
-            continue
-        row = _OP_ROW.match(line.partition("INFO: ")[2] or line)
-        if row:
+    if _DROPPED in text:
+        raise TargetFailed(
+            "benchmark_model's profile of operators has no room for all of them: set extra_args = "
+            '["--max_profiling_buffer_entries=65536"] under [benchmark_model] in the profile'
+        )
+    _, told, of_runs = text.partition(_OF_RUNS)
+    if not told and _OF_LOADING in text:
+        raise TargetFailed("benchmark_model printed no profile of operators, only that of loading")
+    _, _, table = (of_runs if told else text).partition(_TABLE)
+    rows: list[OpTime] = []
+    whole = 0.0
+    for line in _lines(table)[1:]:
+        if row := _OP_ROW.match(line.partition("INFO: ")[2] or line):
             rows.append(OpTime(row["op"].strip(), int(row["count"]), float(row["ms"])))
-        elif rows:
+            whole = float(row["whole"])
+        elif rows or _TABLE in line:
             break
-    if not found or not rows:
+    if not rows:
         raise TargetFailed("benchmark_model printed no profile of operators")
-    return rows
+    if whole < WHOLE_PERCENT:
+        raise TargetFailed(f"benchmark_model's profile of operators is cut off at {whole:g} %")
+    return [row for row in rows if row.op != _IN_A_DELEGATE]

@@ -17,9 +17,11 @@ import platformdirs
 from harness.errors import DeviceError, MissingExtra, TargetFailed, TargetStalled
 from harness.progress import Progress, silent
 from harness.runtimes import litert
-from harness.runtimes.benchmark_log import BenchmarkLog, parse_log, parse_ops
+from harness.runtimes.benchmark_inputs import check_taken, input_flags
+from harness.runtimes.benchmark_log import BenchmarkLog, parse_log, parse_ops, reason_in
 from harness.runtimes.conversion.cache import convert_all, converted, named
 from harness.runtimes.conversion.choice import range_images_fact, tflite_converter
+from harness.runtimes.model_inputs.feeding import NOTHING_SAID, Feeding, feeding
 from harness.runtimes.phone import CHANGING, Conditions, core_mask, read_conditions, read_facts
 from harness.runtimes.session import OpTime, RuntimeOptions, Samples, Session, Workload
 from harness.transports.local import LocalTransport
@@ -38,8 +40,10 @@ DELEGATES = {
     "nnapi": ("--use_nnapi=true", "--require_full_delegation=true"),
 }
 STRICT = {"gpu": "GPU", "nnapi": "NNAPI"}  # running elsewhere is a failure
-LONGEST_S = 30.0  # of the timed runs
-DEADLINE_S = 60.0  # to start, load and warm up
+LONGEST_S = 30.0  # of warming up, and of the timed runs; what has begun is run to its end
+START_S = 60.0  # to start and load
+FIRST_RUN_S = 300.0  # of which nobody knows how long it takes
+PATIENCE = 5  # times as long as before may runs take
 
 
 def open_session(transport: KeepingTransport, options: RuntimeOptions) -> "BenchmarkModelSession":
@@ -82,6 +86,7 @@ class BenchmarkModelSession:
         _check_threads(options, self._mask)
         self._run_ns: dict[Workload, int] = {}
         self._models: dict[Workload, Path] = {}
+        self._fed: dict[Workload, Feeding] = {}  # with what, model files of the user's
         self._here: Session | None = None  # LiteRT on this computer, for accuracies
         self.visit_cost_ns = int((options.benchmark_model.warmup_s + 0.3) * 1e9)
         digest = hashlib.sha256(binary.read_bytes()).hexdigest()
@@ -102,12 +107,12 @@ class BenchmarkModelSession:
 
     def load(self, workload: Workload) -> int:
         if workload not in self._run_ns:
-            self._run_ns[workload] = round(self._invoke(workload, 1).typical_us * 1e3)
+            self._invoke(workload, 1)
         return self._run_ns[workload]
 
     def visit(self, workload: Workload, runs: int) -> Samples:
         at_ns = time.time_ns()
-        log = self._invoke(workload, runs)
+        log, _ = self._invoke(workload, runs)
         took_ns = time.time_ns() - at_ns
         typical_ns = max(1, round(log.typical_us * 1e3))
         self.visit_cost_ns = max(0, took_ns - runs * typical_ns)
@@ -115,12 +120,13 @@ class BenchmarkModelSession:
 
     def sustain(self, workload: Workload, seconds: float) -> Samples:
         at_ns = time.time_ns()
-        log = self._invoke(workload, 1, seconds)
+        log, _ = self._invoke(workload, 1, seconds)
         return Samples(at_ns, {"wall": (max(1, round(log.typical_us * 1e3)),)}, log.runs)
 
     def profile_ops(self, workload: Workload) -> Sequence[OpTime]:
         """Times by type of operator; profiling itself takes time, so that they sum up to more."""
-        return parse_ops(_output(self._run(workload, 1, ["--enable_op_profiling=true"])))
+        _, output = self._invoke(workload, 1, more=["--enable_op_profiling=true"])
+        return parse_ops(output)
 
     def infer(self, workload: Workload, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """By the same file in LiteRT on this computer: the runner does not give outputs."""
@@ -155,29 +161,46 @@ class BenchmarkModelSession:
             self._models[workload] = converted(self._converter, workload)
         return self._models[workload]
 
+    def _feeding(self, workload: Workload) -> Feeding:
+        if not (isinstance(workload, Path) and _is_model_file(workload)):
+            return NOTHING_SAID
+        if workload not in self._fed:
+            asked, batch = self._options.asked, self._options.batch
+            self._fed[workload] = feeding(workload, asked, batch)
+        return self._fed[workload]
+
     def _invoke(
-        self, workload: Workload, runs: int, sustained_s: float | None = None
-    ) -> BenchmarkLog:
+        self,
+        workload: Workload,
+        runs: int,
+        sustained_s: float | None = None,
+        more: Sequence[str] = (),
+    ) -> tuple[BenchmarkLog, str]:
+        """What one invocation says, and all of its output."""
         try:
-            return self._invoke_once(workload, runs, sustained_s)
+            return self._invoke_once(workload, runs, sustained_s, more)
         except TargetStalled:  # hung once is bad luck; adbd has killed it
-            return self._invoke_once(workload, runs, sustained_s)
+            return self._invoke_once(workload, runs, sustained_s, more)
         except TargetFailed:  # perhaps somebody has deleted our files
             self._transport.forget()
-            return self._invoke_once(workload, runs, sustained_s)
+            return self._invoke_once(workload, runs, sustained_s, more)
 
     def _invoke_once(
-        self, workload: Workload, runs: int, sustained_s: float | None
-    ) -> BenchmarkLog:
-        finished = self._run(workload, runs, sustained_s=sustained_s)
+        self, workload: Workload, runs: int, sustained_s: float | None, more: Sequence[str]
+    ) -> tuple[BenchmarkLog, str]:
         strict = STRICT.get(self._options.benchmark_model.delegate)
         try:
-            log = parse_log(_output(finished), strict)
+            finished = self._run(workload, runs, more, sustained_s)
+            output = _output(finished)
+            log = parse_log(output, strict)
             if finished.status:
-                raise TargetFailed(f"benchmark_model failed: {finished.complaint():.300}")
-        except TargetFailed as error:
-            raise TargetFailed(f"{named(workload)}: {error}") from error
-        return log
+                reason = reason_in(output) or f"it ended with status {finished.status}"
+                raise TargetFailed(f"benchmark_model failed: {reason}")
+            check_taken(self._feeding(workload), output)
+        except (TargetFailed, TargetStalled) as error:
+            raise type(error)(f"{named(workload)}: {error}") from error
+        self._run_ns[workload] = max(1, round(log.typical_us * 1e3))
+        return log, output
 
     def _run(
         self,
@@ -192,9 +215,16 @@ class BenchmarkModelSession:
         if sustained_s is not None:  # at once, and for so long
             chosen = replace(options.benchmark_model, warmup_s=0.0, seconds=sustained_s)
             options = replace(options, benchmark_model=chosen)
-        argv = [*command(options, str(binary), str(graph), runs, self._mask), *more]
-        deadline_s = DEADLINE_S + self._options.benchmark_model.warmup_s + LONGEST_S
+        inputs = input_flags(self._feeding(workload), self._transport.push)
+        argv = [*command(options, str(binary), str(graph), runs, self._mask), *inputs, *more]
+        deadline_s = self._deadline_s(workload)
         return self._transport.run(argv, idle_timeout_s=deadline_s, deadline_s=deadline_s)
+
+    def _deadline_s(self, workload: Workload) -> float:
+        """How long an invocation may take: the last runs of warming up and timing are run out."""
+        known_ns = self._run_ns.get(workload)
+        last_runs_s = FIRST_RUN_S if known_ns is None else PATIENCE * 2 * known_ns / 1e9
+        return START_S + 2 * LONGEST_S + last_runs_s
 
 
 def _check_threads(options: RuntimeOptions, mask: str | None) -> None:
@@ -234,4 +264,4 @@ def _output(finished: Finished) -> str:
 
 
 def _is_model_file(workload: Workload) -> bool:
-    return isinstance(workload, Path) and workload.suffix == ".tflite"
+    return isinstance(workload, Path) and workload.suffix.lower() == ".tflite"

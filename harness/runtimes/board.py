@@ -84,13 +84,19 @@ def _power_mode(answer: str) -> str | None:
 
 
 def _clocks_locked(answer: str) -> str | None:
-    """Whether processors (but those offline) and GPU may only run at their highest clock."""
-    lines = [line for line in answer.splitlines() if re.match(r"cpu|GPU", line)]
-    limits = [
-        re.search(r"MinFreq=(\d+) MaxFreq=(\d+)", line) for line in lines if "Online=0" not in line
-    ]
-    equal = [found[1] == found[2] for found in limits if found]
-    return ("on" if all(equal) else "off") if equal else None
+    """Whether processors (but those offline) and GPU may only run at their highest clock.
+
+    "unknown" where the answer tells only of some of them, which do: newer boards have other names.
+    """
+    limits = re.findall(
+        r"^(cpu|gpu)(?!.*Online=0).*?MinFreq=(\d+) MaxFreq=(\d+)",
+        answer,
+        re.MULTILINE | re.IGNORECASE,
+    )
+    if any(lowest != highest for _, lowest, highest in limits):
+        return "off"
+    told = {unit.lower() for unit, _, _ in limits}
+    return "on" if told == {"cpu", "gpu"} else "unknown" if told else None
 
 
 def is_board(facts: Mapping[str, str]) -> bool:

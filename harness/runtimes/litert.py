@@ -3,6 +3,7 @@
 from importlib.util import find_spec
 
 from harness.errors import MissingExtra
+from harness.hints import install
 from harness.runtimes.conversion.choice import range_images_fact, tflite_converter
 from harness.runtimes.resident import model_file_session
 from harness.runtimes.session import RuntimeOptions, Session
@@ -16,7 +17,7 @@ def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Sessi
         MissingExtra: LiteRT is not installed.
     """
     if transport.is_here and find_spec("ai_edge_litert") is None:
-        raise MissingExtra("the runtime litert is not installed: pip install '.[litert]'")
+        raise MissingExtra(f"the runtime litert is not installed: {install('litert')}")
     session = model_file_session(transport, "litert", options, tflite_converter(options))
     session.environment = {**session.environment, **range_images_fact(options)}
     return session

@@ -4,6 +4,7 @@ import re
 from importlib.util import find_spec
 
 from harness.errors import MissingExtra
+from harness.hints import install
 from harness.runtimes.conversion.onnx import OPSET, OnnxConverter
 from harness.runtimes.resident import model_file_session
 from harness.runtimes.session import RuntimeOptions, Session
@@ -21,7 +22,7 @@ def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Sessi
         MissingExtra: onnxruntime is not installed.
     """
     if transport.is_here and find_spec("onnxruntime") is None:
-        raise MissingExtra("the runtime onnxruntime is not installed: pip install '.[onnx]'")
+        raise MissingExtra(f"the runtime onnxruntime is not installed: {install('onnx')}")
     opset = OPSET if transport.is_here else opset_there(transport)
     return model_file_session(
         transport, "onnxruntime", options, OnnxConverter(options.batch, opset)

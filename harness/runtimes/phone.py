@@ -10,7 +10,7 @@ from harness.transports.transport import Transport
 
 IDLE_S, DEADLINE_S = 30.0, 60.0
 SECTION = "=== "
-COLDEST_C = -40.0
+COLDEST_C, HOTTEST_C = -40.0, 150.0  # absent sensors say less, those of other units more
 BATTERY_TEMPERATURE, SKIN, CPU = 10, "3", "0"  # tenths of a degree; types of the thermal HAL
 NO_DEGREES = ("6", "7", "8")  # of its types: battery voltage, current, and percentage
 
@@ -165,9 +165,12 @@ def read_conditions(transport: Transport, mask: str | None) -> Conditions:
 
 
 def describe_conditions(answers: Mapping[str, str], mask: str | None) -> Conditions:
-    battery = dict(re.findall(r"^\s*([\w ]+): (\S+)$", answers["battery"], re.MULTILINE))
+    said = re.findall(r"^\s*([\w ]+): (\S+)$", answers["battery"], re.MULTILINE)
+    battery = dict(reversed(said))  # some makers say more behind it, by the same words
     battery_c = _number(battery.get("temperature"))
     skin_c, cpu_c = _temperatures(answers["thermal"])
+    if skin_c is None and battery_c is not None:
+        skin_c = battery_c / BATTERY_TEMPERATURE
     status = re.search(r"Thermal Status: (\d+)", answers["thermal"])
     sources = [name for name in battery if name.endswith("powered")]
     plugged = [name.removesuffix(" powered") for name in sources if battery[name] == "true"]
@@ -175,13 +178,14 @@ def describe_conditions(answers: Mapping[str, str], mask: str | None) -> Conditi
     cores = [core for core in _cores(answers["frequencies"]) if _in_mask(core.number, mask)]
     wakefulness = re.search(r"mWakefulness=(\w+)", answers["screen"])
     return {
-        "temperature_c": skin_c or (battery_c and battery_c / BATTERY_TEMPERATURE),
+        "temperature_c": skin_c,
         "cpu_temperature_c": cpu_c,
         "thermal_status": float(status[1]) if status else None,
         "battery_percent": _number(battery.get("level")),
         "charging": ", ".join(plugged) or "no" if battery else None,
         "screen": wakefulness[1].lower() if wakefulness else None,
         "load_1m": _number(answers["load"].split()[:1]),
+        "other_cpus": None,
         "memory_available_mb": memory_kb and memory_kb / 1024,
         "frequency_share": min(
             (core.allowed_khz / core.top_khz for core in cores if core.allowed_khz), default=None
@@ -215,7 +219,7 @@ def _temperatures(thermal: str) -> tuple[float | None, float | None]:
             continue
         words = [word for word in ("skin", "cpu", "battery", "gpu", "usb") if word in name.lower()]
         place = words[0] if words else {SKIN: "skin", CPU: "cpu"}.get(kind)
-        if place in found and float(value) > COLDEST_C:
+        if place in found and COLDEST_C < float(value) < HOTTEST_C:
             found[place].append(float(value))
     return max(found["skin"], default=None), max(found["cpu"], default=None)
 

@@ -20,8 +20,11 @@ import numpy.typing as npt
 from harness.errors import DeviceError, TargetFailed, TargetLost, TargetStalled
 from harness.files import replace_atomically
 from harness.progress import Progress, silent
+from harness.runtimes import model_files
 from harness.runtimes.board import is_board, read_conditions, read_facts
-from harness.runtimes.conversion.cache import LAYERS, Converter, cache_folder, convert_all
+from harness.runtimes.conversion.cache import LAYERS, Converter, cache_folder, convert_all, named
+from harness.runtimes.model_inputs.feeding import Feed, feeding
+from harness.runtimes.model_inputs.values import values_file
 from harness.runtimes.session import (
     Energy,
     Meter,
@@ -34,12 +37,15 @@ from harness.runtimes.session import (
 from harness.transports.transport import ResidentTransport
 
 AGENT = Path(__file__).with_name("agent")
-VISIT_WARMUP = 1  # untimed runs
+VISIT_WARMUP, LONG_RUN_S = 1, 1.0  # untimed runs; none before runs that take so long
 INFER_IMAGES = 64  # in one request, about
-PROFILED_RUNS = 20
+PROFILED_RUNS, PROFILED_S = 20, 10.0  # at most, but one run at least
 MOST_CHATTER = 100  # lines before an answer
-OPEN_TIMEOUT_S, ANSWER_TIMEOUT_S = 120.0, 60.0
-MOST_LOSSES = 3  # of the agent on a board, without an answer between them
+ANSWER_TIMEOUT_S = 60.0  # and what there is to do besides:
+OPEN_S, LOAD_S = 60.0, 540.0  # the latter with a first run, of which nobody knows how long it takes
+ENERGY_RUNS = 5  # of a window that is shorter than one, and before it
+PATIENCE = 5  # times as long as a network took when it was loaded may its runs take
+MOST_LOSSES, MOST_STALLS = 3, 1  # of the agent on a board, without an answer between them
 
 Result = TypeVar("Result")
 
@@ -56,7 +62,7 @@ def agent_file() -> Path:
             archive.writestr(ZipInfo(path.name), path.read_bytes())  # no dates in it
     digest = hashlib.sha256(content.getvalue()).hexdigest()
     path = cache_folder() / "agent" / f"{digest[:16]}.pyz"
-    if not path.exists():
+    if not path.exists() or path.read_bytes() != content.getvalue():  # or cut off
         replace_atomically(path, content.getvalue())
     return path
 
@@ -111,24 +117,28 @@ class ResidentSession:
         return self._run_ns[workload]
 
     def visit(self, workload: Workload, runs: int) -> Samples:
-        return self._visit(workload, runs, VISIT_WARMUP)
+        is_long = self.load(workload) > LONG_RUN_S * 1e9
+        return self._visit(workload, runs, 0 if is_long else VISIT_WARMUP)
 
     def sustain(self, workload: Workload, seconds: float) -> Samples:
         return self._visit(workload, max(1, round(seconds * 1e9 / self.load(workload))), 0)
 
     def _visit(self, workload: Workload, runs: int, warmup: int) -> Samples:
         request = {"op": "visit", "warmup": warmup, "runs": runs}
-        answer = self._ask_about(workload, request)
+        answer = self._ask_about(workload, request, warmup + runs)
         values = {clock: tuple(each) for clock, each in answer["values"].items()}
         return Samples(answer["at_ns"], values)
 
     def energy(self, workload: Workload | None, window_s: float) -> Energy:
         request = {"op": "energy", "window_s": window_s}
-        return Energy(**self._ask_about(workload, request, ANSWER_TIMEOUT_S + window_s))
+        return Energy(**self._ask_about(workload, request, ENERGY_RUNS, window_s))
 
     def profile_ops(self, workload: Workload) -> Sequence[OpTime]:
-        request = {"op": "profile", "runs": PROFILED_RUNS}
-        return [OpTime(*op) for op in self._ask_about(workload, request)["ops"]]
+        fitting = int(PROFILED_S * 1e9 / self.load(workload))
+        runs = max(1, min(PROFILED_RUNS, fitting))
+        # Some runtimes load the network once more.
+        answer = self._ask_about(workload, {"op": "profile", "runs": runs}, runs, LOAD_S)
+        return [OpTime(*op) for op in answer["ops"]]
 
     def infer(self, workload: Workload, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         batch = self._options.batch
@@ -144,13 +154,14 @@ class ResidentSession:
     def _infer_part(
         self, workload: Workload, images: npt.NDArray[np.float32]
     ) -> npt.NDArray[np.float32]:
+        batches = len(images) // self._options.batch
         request = {
             "op": "infer",
             "images": base64.b64encode(np.ascontiguousarray(images).tobytes()).decode(),
-            "batches": len(images) // self._options.batch,
+            "batches": batches,
             "shape": [self._options.batch, *images.shape[1:]],
         }
-        logits = base64.b64decode(self._ask_about(workload, request)["logits"])
+        logits = base64.b64decode(self._ask_about(workload, request, batches)["logits"])
         return np.frombuffer(logits, dtype=np.float32).reshape(len(images), -1)
 
     def unload(self, workload: Workload) -> None:
@@ -165,6 +176,7 @@ class ResidentSession:
         found = self._persist(lambda: self._ask({"op": "conditions"}))
         if is_board(self.environment):
             found |= read_conditions(self._transport)
+            self._persist(lambda: self._ask({"op": "resume"}))  # that was no other program
         return found
 
     def close(self) -> None:
@@ -184,13 +196,15 @@ class ResidentSession:
         """Raises TargetFailed where Python, or the runtime, is not there."""
         hint = f"see python = {list(self._transport.python)} under [ssh] in the device's profile"
         try:
-            answer = self._ask(self._opening, OPEN_TIMEOUT_S)
+            answer = self._ask(self._opening, OPEN_S)
         except AgentEnded as error:
+            if self._transport.is_here:
+                raise
             raise TargetFailed(
                 f"no Python on the device that runs our agent (3.6 or newer): {error}; {hint}"
             ) from error
         except TargetFailed as error:
-            if not re.search("ModuleNotFoundError|ImportError", str(error)):
+            if self._transport.is_here or not re.search("ModuleNotFound|ImportError", str(error)):
                 raise
             raise TargetFailed(f"{error}; install it for the device's Python, or {hint}") from error
         if "environment" not in answer:
@@ -219,7 +233,8 @@ class ResidentSession:
                 result = once()
             except (TargetLost, TargetStalled) as error:
                 self._losses += 1
-                if self._transport.is_here or self._losses > MOST_LOSSES:
+                most = MOST_STALLS if isinstance(error, TargetStalled) else MOST_LOSSES
+                if self._transport.is_here or self._losses > most:
                     raise
                 logging.getLogger(__name__).warning("harness: %s; starting it again", error)
                 self._lost = True
@@ -238,26 +253,38 @@ class ResidentSession:
                 "batch": self._options.batch,
                 "seed": seed_of(workload),
             }
-            answer = self._ask(request | self._specify(workload))
+            answer = self._ask(request | self._specify(workload), LOAD_S, workload)
             self._ids[workload] = number
             self._run_ns[workload] = answer["run_ns"]
         return self._ids[workload]
 
     def _ask_about(
-        self,
-        workload: Workload | None,
-        request: dict[str, Any],
-        timeout_s: float = ANSWER_TIMEOUT_S,
+        self, workload: Workload | None, request: dict[str, Any], runs: int, more_s: float = 0.0
     ) -> dict[str, Any]:
+        """An answer for which it has to run a workload, and to do what takes `more_s`."""
+
         def once() -> dict[str, Any]:
-            number = None if workload is None else self._loaded(workload)
-            return self._ask(request | {"id": number}, timeout_s)
+            if workload is None:
+                return self._ask(request | {"id": None}, more_s)
+            number = self._loaded(workload)
+            runs_s = PATIENCE * runs * self._run_ns[workload] / 1e9
+            return self._ask(request | {"id": number}, more_s + runs_s, workload)
 
         return self._persist(once)
 
-    def _ask(self, request: dict[str, Any], timeout_s: float = ANSWER_TIMEOUT_S) -> dict[str, Any]:
+    def _ask(
+        self, request: dict[str, Any], more_s: float = 0.0, workload: Workload | None = None
+    ) -> dict[str, Any]:
+        timeout_s = ANSWER_TIMEOUT_S + more_s
         self._process.send(json.dumps(request))
-        answer = self._answer(timeout_s)
+        try:
+            answer = self._answer(timeout_s)
+        except TargetStalled as error:
+            what = "" if workload is None else f" {named(workload)}"
+            raise TargetStalled(
+                f"the device gave no answer ({request['op']}{what}) within {timeout_s:.0f} s: it "
+                f"hangs, or takes longer than we wait; {error}"
+            ) from error
         if "error" in answer:
             raise TargetFailed(f"the device could not {request['op']}: {answer['error']}")
         return answer
@@ -267,7 +294,7 @@ class ResidentSession:
         for _ in range(MOST_CHATTER):
             line = self._process.receive(timeout_s)
             if line is None:
-                raise AgentEnded(f"the agent ended: {self._process.stderr_tail()}")
+                raise AgentEnded(f"the agent {self._process.ending()}")
             with suppress(ValueError):
                 answer = json.loads(line)
                 if isinstance(answer, dict):
@@ -281,11 +308,20 @@ def model_file_session(
     """A session of a runtime that takes model files: converted ones, or the user's own."""
 
     def given(workload: Workload) -> bool:
-        return isinstance(workload, Path) and workload.suffix == converter.suffix
+        return isinstance(workload, Path) and workload.suffix.lower() == converter.suffix
+
+    def pushed(feed: Feed) -> str | None:
+        return None if feed.values is None else str(transport.push(values_file(feed.values)))
 
     def specify(workload: Workload) -> dict[str, Any]:
         if isinstance(workload, Path) and given(workload):
-            return {"model": str(transport.push(workload))}
+            fed = feeding(workload, options.asked, options.batch)
+            feeds = [
+                {"name": feed.name, "dtype": feed.dtype, "shape": feed.shape, "file": pushed(feed)}
+                for feed in fed.feeds
+            ]
+            model = str(model_files.push(transport, workload))
+            return {"model": model, "feeds": feeds, "signature": fed.signature}
         convert_all(converter, [workload])
         return {"model": str(transport.push(converter.path(workload)))}
 

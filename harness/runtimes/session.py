@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.progress import Progress, silent
+from harness.runtimes import model_files
+from harness.runtimes.model_inputs.asked import NOTHING_ASKED, Asked
 from harness.spaces.block import Block
 
 Workload = tuple[Block, ...] | Path
@@ -20,10 +22,10 @@ file that the runtime takes as it is."""
 def seed_of(workload: Workload) -> int:
     """The seed of a workload's random weights and input: always the same for the same content."""
     if isinstance(workload, Path):
-        content = workload.read_bytes()
+        content = model_files.digest(workload)
     else:
-        content = " ".join(block.key for block in workload).encode()
-    return int.from_bytes(hashlib.sha256(content).digest()[:4], "little")
+        content = hashlib.sha256(" ".join(block.key for block in workload).encode()).hexdigest()
+    return int.from_bytes(bytes.fromhex(content)[:4], "little")
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ class RuntimeOptions:
     batch: int = 1
     converter: str = "litert-torch"  # of .tflite files
     range_images: Path | None = None  # from which int8 ranges of network files are collected
+    asked: Asked = NOTHING_ASKED  # what a model file is fed with
     benchmark_model: BenchmarkModelOptions = BenchmarkModelOptions()
     torch: TorchOptions = TorchOptions()
     tensorrt: TensorrtOptions = TensorrtOptions()

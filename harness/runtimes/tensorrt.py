@@ -17,17 +17,27 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from harness.errors import DeviceFull, TargetFailed
+from harness.errors import DeviceFull, TargetFailed, TargetStalled
 from harness.progress import Progress, silent
-from harness.runtimes import onnxruntime
+from harness.runtimes import model_files, onnxruntime
+from harness.runtimes.agent.system import processor_name, processor_numbers
 from harness.runtimes.board import read_facts as board_facts
 from harness.runtimes.conversion.cache import convert_all, converted, named
 from harness.runtimes.conversion.onnx import OPSET, OnnxConverter
+from harness.runtimes.model_inputs.feeding import feeding
 from harness.runtimes.phone import ask
 from harness.runtimes.session import OpTime, RuntimeOptions, Samples, Session, Workload
-from harness.runtimes.trtexec_flags import WARM_UP_MS, build_flags, open_shapes, run_flags
+from harness.runtimes.trtexec_flags import (
+    WARM_UP_MS,
+    build_flags,
+    input_flags,
+    numbers_of,
+    run_flags,
+    shape_flags,
+)
 from harness.runtimes.trtexec_gpu import CONDITIONS as GPU_CONDITIONS
 from harness.runtimes.trtexec_gpu import (
+    NVIDIA_SMI,
     WATCH,
     Watched,
     gpu_conditions,
@@ -36,8 +46,10 @@ from harness.runtimes.trtexec_gpu import (
     usual,
 )
 from harness.runtimes.trtexec_log import (
+    AT_ONCE,
     NO_CUDA_GRAPH,
     NOT_SAVED,
+    TAKEN,
     TrtexecLog,
     parse_flags,
     parse_layers,
@@ -45,10 +57,13 @@ from harness.runtimes.trtexec_log import (
     parse_times,
 )
 from harness.transports.local import LocalTransport
-from harness.transports.transport import Finished, Transport
+from harness.transports.transport import Finished, ResidentTransport, Transport
 
-FEWEST_RUNS = 10  # to start takes a second or more, a run of a block next to nothing
+# To start takes a second or more, a run of a block next to nothing, one of a large network seconds.
+FEWEST_RUNS, LONGEST_S = 10, 30.0
+PROFILED_RUNS, PROFILED_S = 100, 10.0
 ASK_S, VISIT_S, BUILD_S = 60.0, 300.0, 3600.0  # a Nano builds for many minutes without a word
+PATIENCE = 5  # times as long as before may runs take, besides VISIT_S
 EXPORTED = "=== exported by trtexec ==="
 WATCHED = "=== its GPU meanwhile ==="
 NOT_THERE = (126, 127)  # the status where a program cannot be started
@@ -58,25 +73,29 @@ folder="${HARNESS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/harness}/engines"
 mkdir -p "$folder" && echo "$folder" && sha256sum "$(command -v "$1")"
 """
 BUILD = """
+export CUDA_DEVICE_ORDER=PCI_BUS_ID
 engine=$1; part=$1.$$.tmp; shift
 "$@" "--saveEngine=$part" && [ -s "$part" ] && mv "$part" "$engine" && exit
 status=$?; rm -f "$part"; exit $status
 """
 EXPORT = f"""
-flag=$1; file=$(mktemp) && clocks=$(mktemp) || exit; shift
-timeout {VISIT_S:.0f} sh -c {shlex.quote(WATCH)} >"$clocks" 2>/dev/null </dev/null & watch=$!
+export CUDA_DEVICE_ORDER=PCI_BUS_ID
+limit=$1; flag=$2; file=$(mktemp) && clocks=$(mktemp) || exit; shift 2
+timeout "$limit" sh -c {shlex.quote(WATCH)} >"$clocks" 2>/dev/null </dev/null & watch=$!
 "$@" "$flag=$file"; status=$?
 kill $watch 2>/dev/null
 echo; echo "{EXPORTED}"; cat "$file"; echo; echo "{WATCHED}"; cat "$clocks"
 rm -f "$file" "$clocks"; exit $status
 """
 FACTS = {
-    "cpu": "sed -n 's/^[Mm]odel name[^:]*: //p; s/^Model[^:]*: //p' /proc/cpuinfo | head -n 1",
+    "cpu": "cat /proc/cpuinfo",
     "machine": "uname -m",
     "processors": "nproc",
     "os": "uname -sr",
-    "gpu": "nvidia-smi --query-gpu=name --format=csv,noheader | head -n 1",
+    # Where it fails it may say so on standard output.
+    "gpu": f'gpu=$({NVIDIA_SMI} --query-gpu=name --format=csv,noheader) && echo "$gpu"',
 }
+NOT_READ = ("temperature_c", "frequency_mhz", "other_cpus")  # of processors; the first on Jetsons
 CONDITIONS = GPU_CONDITIONS | {
     "load": "cat /proc/loadavg",
     "memory": "grep MemAvailable /proc/meminfo",
@@ -88,10 +107,10 @@ class Engine:
     """A network that TensorRT has built for this board."""
 
     path: str  # on the board
-    shapes: tuple[str, ...]  # the flag that fixes open sizes, where there are any
+    inputs: tuple[str, ...]  # the flags that say what it is fed with
 
 
-def open_session(transport: Transport, options: RuntimeOptions) -> "TensorrtSession":
+def open_session(transport: ResidentTransport, options: RuntimeOptions) -> "TensorrtSession":
     """Find the board's trtexec.
 
     Raises:
@@ -110,7 +129,7 @@ class TensorrtSession:
     resident = False
     visit_cost_ns = 2_000_000_000  # until the first visit
 
-    def __init__(self, transport: Transport, options: RuntimeOptions) -> None:
+    def __init__(self, transport: ResidentTransport, options: RuntimeOptions) -> None:
         self._transport = transport
         self._options = options
         self._trtexec = options.tensorrt.trtexec
@@ -121,7 +140,7 @@ class TensorrtSession:
         self._watched: list[Watched] = []  # likewise, of each visit
         self._here: Session | None = None  # onnxruntime on this computer, for accuracies
         said = self._help()
-        version = parse_log(said).version
+        self._version = version = parse_log(said).version
         self._converter = OnnxConverter(options.batch, opset_of(version))
         self._flags = parse_flags(said)
         self._build_flags = build_flags(options, self._flags)
@@ -141,7 +160,7 @@ class TensorrtSession:
 
     def load(self, workload: Workload) -> int:
         if workload not in self._run_ns:
-            self.visit(workload, FEWEST_RUNS)
+            self.visit(workload, 1)
         return self._run_ns[workload]
 
     def visit(self, workload: Workload, runs: int) -> Samples:
@@ -150,10 +169,23 @@ class TensorrtSession:
         There are none, unless `extra_args` ask for them or trtexec is too old to leave them out.
         """
         self._engine(workload)
+        try:
+            return self._visit(workload, self._runs(workload, runs))
+        except TargetStalled:
+            if workload in self._run_ns:
+                raise
+        self._visit(workload, 1)  # tells how slow it is
+        return self._visit(workload, self._runs(workload, runs))
+
+    def _runs(self, workload: Workload, wanted: int) -> int:
+        """As many as starting is worth, where they do not take long."""
+        known_ns = self._run_ns.get(workload)
+        few = FEWEST_RUNS if known_ns is None else min(FEWEST_RUNS, LONGEST_S * 1e9 / known_ns)
+        return max(wanted, int(few))
+
+    def _visit(self, workload: Workload, runs: int) -> Samples:
         at_ns = time.time_ns()
-        runs = max(runs, FEWEST_RUNS)
-        asked = [f"--iterations={runs}"]
-        iterations = parse_times(self._export(workload, "--exportTimes", asked), WARM_UP_MS)
+        iterations = parse_times(self._export(workload, "--exportTimes", runs), WARM_UP_MS)
         took_ns = time.time_ns() - at_ns
         self.visit_cost_ns = max(0, took_ns - sum(iterations.latency_ns))
         self._run_ns[workload] = min(iterations.latency_ns)
@@ -162,7 +194,7 @@ class TensorrtSession:
         return Samples(at_ns, values)
 
     def sustain(self, workload: Workload, seconds: float) -> Samples:
-        return self.visit(workload, max(FEWEST_RUNS, round(seconds * 1e9 / self.load(workload))))
+        return self.visit(workload, max(1, round(seconds * 1e9 / self.load(workload))))
 
     def profile_ops(self, workload: Workload) -> Sequence[OpTime]:
         """Times by layer of the engine; profiling itself takes time, so that they sum up to more.
@@ -170,8 +202,9 @@ class TensorrtSession:
         Raises:
             TargetFailed: trtexec gives none.
         """
-        asked = ["--iterations=100", "--dumpProfile"]
-        return parse_layers(self._export(workload, "--exportProfile", asked))
+        fitting = int(PROFILED_S * 1e9 / self.load(workload))
+        runs = max(1, min(PROFILED_RUNS, fitting))
+        return parse_layers(self._export(workload, "--exportProfile", runs, ["--dumpProfile"]))
 
     def infer(self, workload: Workload, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         if self._here is None:
@@ -189,7 +222,8 @@ class TensorrtSession:
         watched, self._watched = self._watched, []
         load, memory = answers["load"].split(), answers["memory"].split()
         return (
-            gpu_conditions(answers["jetson"], answers["gpu"])
+            dict.fromkeys(NOT_READ)
+            | gpu_conditions(answers["jetson"], answers["gpu"])
             | usual(watched)
             | {
                 "gpu_other_processes": other_processes(answers["gpu_processes"]),
@@ -226,7 +260,7 @@ class TensorrtSession:
         return lines[0], lines[1].split()[0]
 
     def _model(self, workload: Workload) -> Path:
-        if isinstance(workload, Path) and workload.suffix == ".onnx":
+        if isinstance(workload, Path) and _is_onnx(workload):
             return workload
         return converted(self._converter, workload)
 
@@ -234,19 +268,25 @@ class TensorrtSession:
         """The workload's engine on the board, built if it is not there yet."""
         if workload not in self._engines:
             model = self._model(workload)
-            shapes = open_shapes(model, self._options.batch) if _is_onnx(workload) else ()
+            shapes, inputs = self._inputs(model) if _is_onnx(workload) else ((), ())
             flags = [*self._build_flags, *shapes]
-            engine = Engine(f"{self._folder}/{self._name(model, flags)}.engine", shapes)
+            path = f"{self._folder}/{self._name(model, flags)}.engine"
+            engine = Engine(path, (*shapes, *inputs))
             if not self._is_there(engine):
                 self._build(workload, model, flags, engine)
             self._engines[workload] = engine
         return self._engines[workload]
 
+    def _inputs(self, model: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Flags for building and running, and those for running alone."""
+        fed = feeding(model, self._options.asked, self._options.batch)
+        return shape_flags(fed), input_flags(fed, self._version, self._transport.push)
+
     def _name(self, model: Path, flags: Sequence[str]) -> str:
         """By all that decides an engine, which TensorRT chooses by timing parts of it there."""
         facts = ("tensorrt", "trtexec_sha256", "model", "gpu", "power_mode")
         decides = {
-            "onnx": hashlib.sha256(model.read_bytes()).hexdigest(),
+            "onnx": model_files.digest(model),
             "flags": list(flags),
             "target": [self.environment.get(fact, "") for fact in facts],
         }
@@ -256,7 +296,7 @@ class TensorrtSession:
         return self._run(["test", "-s", engine.path]).status == 0
 
     def _build(self, workload: Workload, model: Path, flags: Sequence[str], engine: Engine) -> None:
-        onnx = self._transport.push(model)
+        onnx = model_files.push(self._transport, model)
         argv = [self._trtexec, f"--onnx={onnx}", *flags]
         finished = self._run(["sh", "-c", BUILD, "sh", engine.path, *argv], BUILD_S)
         log = parse_log(_output(finished))
@@ -267,39 +307,48 @@ class TensorrtSession:
             )
         if finished.status or not log.passed:
             raise _failure(f"{named(workload)}: trtexec could not build its engine", finished, log)
+        _check_fed(workload, log)
 
     def _free_mb(self) -> float:
         rows = self._run(["df", "-Pk", self._folder]).text.splitlines()
         columns = rows[-1].split() if rows else []
         return int(columns[3]) / 1024 if len(columns) > 3 and columns[3].isdigit() else 0.0
 
-    def _export(self, workload: Workload, flag: str, asked: Sequence[str]) -> str:
+    def _export(self, workload: Workload, flag: str, runs: int, more: Sequence[str] = ()) -> str:
         """What trtexec exports by `flag` of one invocation."""
-        finished = self._call(self._engine(workload), flag, asked)
-        if finished.status and not self._is_there(self._engines[workload]):
-            del self._engines[workload]  # somebody has deleted it
-            finished = self._call(self._engine(workload), flag, asked)
+        asked = [f"--iterations={runs}", *more]
+        # One run more warms up; where layers are timed, too, it is in runs of their own.
+        runs_s = (2 * runs + 1) * self._run_ns.get(workload, 0) / 1e9
+        limit_s = VISIT_S + PATIENCE * runs_s
+        try:
+            finished = self._call(self._engine(workload), flag, asked, limit_s)
+            if finished.status:  # perhaps the engine was deleted, or cut off
+                self._run(["rm", "-f", self._engines.pop(workload).path])
+                finished = self._call(self._engine(workload), flag, asked, limit_s)
+        except TargetStalled as error:
+            raise TargetStalled(f"{named(workload)}, {runs} runs in trtexec: {error}") from error
         _, _, exported = finished.text.partition(f"\n{EXPORTED}\n")
         exported, _, watched = exported.partition(f"\n{WATCHED}\n")
         self._watched.append(parse_watched(watched))
         log = parse_log(_output(finished))
         if finished.status or not log.passed:
             raise _failure(f"{named(workload)}: trtexec could not run it", finished, log)
+        _check_fed(workload, log)
         if self._options.tensorrt.cuda_graphs and any(NO_CUDA_GRAPH in w for w in log.warnings):
             raise TargetFailed(f"{named(workload)}: it cannot run as a CUDA graph")
         self._note(log.warnings)
         return exported
 
-    def _call(self, engine: Engine, flag: str, asked: Sequence[str]) -> Finished:
-        loaded = [self._trtexec, f"--loadEngine={engine.path}", *engine.shapes]
+    def _call(self, engine: Engine, flag: str, asked: Sequence[str], limit_s: float) -> Finished:
+        loaded = [self._trtexec, f"--loadEngine={engine.path}", *engine.inputs]
         argv = [*loaded, *asked, *run_flags(self._options, self._flags)]
-        return self._run(["sh", "-c", EXPORT, "sh", flag, *argv], VISIT_S)
+        return self._run(["sh", "-c", EXPORT, "sh", f"{limit_s:.0f}", flag, *argv], limit_s)
 
     def _note(self, warnings: Sequence[str]) -> None:
         """What makes times doubtful; each is said once, as most visits to a busy GPU say it."""
         for warning in warnings:
             kind = warning.lstrip("* ").partition(",")[0]
-            if not warning.startswith("* "):
+            if not warning.startswith("* ") and AT_ONCE not in warning:
                 continue
             self._warnings.add(kind)
             if kind not in self._said:
@@ -314,7 +363,8 @@ def read_facts(transport: Transport) -> dict[str, str]:
     """What may change between campaigns, and `processor` and `gpu`, which may not."""
     board, answers = board_facts(transport), ask(transport, FACTS)
     model = board.get("model", "")
-    processor = answers["cpu"] or model or "unknown processor"
+    name = processor_name(answers["cpu"]) or model or processor_numbers(answers["cpu"])
+    processor = name or "unknown processor"
     return board | {
         "processor": f"{processor}, {answers['machine']}, {answers['processors']} processors",
         "os": answers["os"],
@@ -324,15 +374,23 @@ def read_facts(transport: Transport) -> dict[str, str]:
 
 def opset_of(version: str | None) -> int:
     """The newest ONNX operators that we and this TensorRT have (onnx-tensorrt, operators.md)."""
-    major, minor = (int(part) for part in ((version or "7") + ".0").split(".")[:2])
-    if (major, minor) >= (8, 6):
-        return OPSET
-    return 13 if major >= 8 else 11
+    number = numbers_of(version)
+    return OPSET if number >= (8, 6) else 13 if number >= (8, 0) else 11
 
 
 def _failure(what: str, finished: Finished, log: TrtexecLog) -> TargetFailed:
     reason = f"it ended with status {finished.status}: {finished.complaint()}"
     return TargetFailed(f"{what}: {log.reason if log.errors else reason:.400}")
+
+
+def _check_fed(workload: Workload, log: TrtexecLog) -> None:
+    """Raises TargetFailed where trtexec took sizes or values that nobody asked for."""
+    taken = next((warning for warning in log.warnings if TAKEN in warning), None)
+    if taken is not None:
+        raise TargetFailed(
+            f"{named(workload)}: an input decides sizes inside TensorRT, for which it took values "
+            f"of its own, so that its time means nothing: {taken:.200}"
+        )
 
 
 def _output(finished: Finished) -> str:
@@ -341,4 +399,4 @@ def _output(finished: Finished) -> str:
 
 
 def _is_onnx(workload: Workload) -> bool:
-    return isinstance(workload, Path) and workload.suffix == ".onnx"
+    return isinstance(workload, Path) and workload.suffix.lower() == ".onnx"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import MissingExtra
+from harness.hints import install
 from harness.runtimes.conversion.weights import to_weights
 from harness.runtimes.resident import ResidentSession
 from harness.runtimes.session import RuntimeOptions, Session, Workload
@@ -19,7 +20,7 @@ def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Sessi
         MissingExtra: torch is not installed.
     """
     if transport.is_here and find_spec("torch") is None:
-        raise MissingExtra("the runtime torch is not installed: pip install '.[train]'")
+        raise MissingExtra(f"the runtime torch is not installed: {install('train')}")
 
     def specify(workload: Workload) -> dict[str, Any]:
         if not isinstance(workload, Path):

@@ -1,10 +1,14 @@
 """The flags of `trtexec`: they come and go with TensorRT's versions, and its --help lists them."""
 
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from pathlib import Path, PurePosixPath
 
 from harness.errors import DeviceError, TargetFailed
+from harness.runtimes.model_inputs.feeding import Feeding
+from harness.runtimes.model_inputs.values import Array, values_file
 from harness.runtimes.session import RuntimeOptions
+
+Push = Callable[[Path], PurePosixPath]
 
 WARM_UP_MS = 200  # trtexec's default; after less a GPU may still be in its idle clocks
 # Transfers would be counted for each block, and the next run's slow down the computing of this one.
@@ -51,28 +55,39 @@ def _among(known: frozenset[str], flags: Iterable[str]) -> list[str]:
     return [flag for flag in flags if flag in known]
 
 
-def open_shapes(model: Path, batch: int) -> tuple[str, ...]:
-    """The flag that gives the batch to inputs without one; trtexec itself would take 1.
+def shape_flags(feeding: Feeding) -> tuple[str, ...]:
+    """The flag that fixes open sizes; trtexec itself would take 1."""
+    shapes = [
+        f"{feed.name}:{'x'.join(map(str, feed.shape))}" for feed in feeding.feeds if not feed.fixed
+    ]
+    return (f"--shapes={','.join(shapes)}",) if shapes else ()
+
+
+def input_flags(feeding: Feeding, version: str | None, push: Push) -> tuple[str, ...]:
+    """The flag that loads values; trtexec itself would take any, also of indices and steps.
 
     Raises:
-        TargetFailed: it is no ONNX file, or other sizes are open, too.
+        TargetFailed: this version cannot take them.
     """
-    import onnx
+    loaded = [
+        f"{feed.name}:{push(values_file(_as_bound(feed.name, feed.values, version)))}"
+        for feed in feeding.feeds
+        if feed.values is not None
+    ]
+    return (f"--loadInputs={','.join(loaded)}",) if loaded else ()
 
-    try:
-        graph = onnx.load(model, load_external_data=False).graph
-    except Exception as error:  # whatever the reader of protocol buffers raises
-        raise TargetFailed(f"{model} is no ONNX file: {error!r:.200}") from error
-    weights = {tensor.name for tensor in graph.initializer}
-    shapes = []
-    for given in graph.input:
-        sizes = [size.dim_value for size in given.type.tensor_type.shape.dim]  # 0: open
-        if given.name in weights or all(sizes):
-            continue
-        if not all(sizes[1:]):
-            raise TargetFailed(
-                f"{model}: input {given.name!r} has no fixed shape: {sizes}; export it with fixed "
-                "sizes"
-            )
-        shapes.append(f"{given.name}:{'x'.join(map(str, [batch, *sizes[1:]]))}")
-    return (f"--shapes={','.join(shapes)}",) if shapes else ()
+
+def _as_bound(name: str, values: Array, version: str | None) -> Array:
+    """Before TensorRT 10 whole numbers have 32 bits there, whatever the network says."""
+    if values.dtype != "int64" or numbers_of(version) >= (10, 0):
+        return values
+    short = values.astype("int32")
+    if (short != values).any():
+        raise TargetFailed(f"input {name!r}: TensorRT {version} has no numbers of 64 bits")
+    return short
+
+
+def numbers_of(version: str | None) -> tuple[int, int]:
+    """Major and minor; those before 8 do not tell."""
+    major, minor = ((version or "7") + ".0").split(".")[:2]
+    return int(major), int(minor)

@@ -12,23 +12,29 @@ from harness.runtimes.agent.nvml import throttling
 from harness.runtimes.phone import Conditions
 from harness.runtimes.tegrastats import parse_line
 
-# Its clock again and again while trtexec runs, which has let go of it when it has ended.
-WATCH = """
+# The one that CUDA takes first: it counts as nvidia-smi does where CUDA_DEVICE_ORDER says so.
+NVIDIA_SMI = 'nvidia-smi -i "$(echo "${CUDA_VISIBLE_DEVICES:-0}" | cut -d , -f 1)"'
+# Its clock again and again while trtexec runs, which has let go of it when it has ended. A driver
+# that does not know the one name of the reasons knows the other, and else says nothing at all.
+WATCH = f"""
 clock=
 for node in /sys/class/devfreq/*.gpu /sys/class/devfreq/*.g*[0-9]b /sys/class/devfreq/gpu-gpc-*; do
     [ -r "$node/cur_freq" ] && clock=$node/cur_freq && break
 done
 if [ "$clock" ]; then while cat "$clock"; do sleep 0.1; done; fi
-exec nvidia-smi -i 0 -lms 500 --format=csv,noheader,nounits \\
-    --query-gpu=clocks.sm,clocks_throttle_reasons.active
+for reasons in ,clocks_throttle_reasons.active ,clocks_event_reasons.active ""; do
+    {NVIDIA_SMI} --query-gpu=clocks.sm$reasons --format=csv >/dev/null && break
+done
+exec {NVIDIA_SMI} -lms 500 --format=csv,noheader,nounits --query-gpu=clocks.sm$reasons
 """
 CONDITIONS = {
     "jetson": "timeout 2 tegrastats --interval 100 | head -n 1",
-    "gpu": "nvidia-smi --query-gpu=temperature.gpu,clocks.sm --format=csv,noheader,nounits "
-    "| head -n 1",
-    "gpu_processes": "nvidia-smi -i 0 --query-compute-apps=pid --format=csv,noheader && echo told",
+    "gpu": f"{NVIDIA_SMI} --query-gpu=temperature.gpu --format=csv,noheader,nounits",
+    "gpu_processes": f"{NVIDIA_SMI} --query-compute-apps=pid --format=csv,noheader && echo told",
 }
 HERTZ = 1e6  # in a MHz
+CPUS = ("cpu", "mcpu", "bcpu")  # sensors of tegrastats; the last two are a TX2's
+IDLE = 0x1  # of NVML's reasons: nothing ran
 
 
 @dataclass(frozen=True)
@@ -36,18 +42,22 @@ class Watched:
     """What a GPU said during one visit; None where it did not."""
 
     clock_mhz: float | None  # the highest: it rests while trtexec starts and ends
-    throttled: str | None  # "no", or why it was held back
+    throttled: str | None  # "no", or why it was usually held back
 
 
 def parse_watched(lines: str) -> Watched:
-    """What WATCH printed: a Jetson's lines are Hz, those of nvidia-smi "MHz, reasons"."""
-    clocks_mhz, reasons = [], 0
-    others = re.findall(r"^(\d{1,6}), 0x([0-9a-fA-F]{1,16})$", lines, re.MULTILINE)
-    for mhz, bits in others:
-        clocks_mhz.append(float(mhz))
-        reasons |= int(bits, 16)
-    clocks_mhz += [int(hertz) / HERTZ for hertz in re.findall(r"^(\d{6,12})$", lines, re.MULTILINE)]
-    return Watched(max(clocks_mhz, default=None), throttling(reasons) if others else None)
+    """What WATCH printed: a Jetson's lines are Hz, those of nvidia-smi "MHz, reasons".
+
+    What nvidia-smi does not tell stands there in words.
+    """
+    clocks_mhz = [int(hertz) / HERTZ for hertz in re.findall(r"^(\d{6,12})$", lines, re.MULTILINE)]
+    said = re.findall(r"^(\d{1,5})(?:, .*)?$", lines, re.MULTILINE)
+    clocks_mhz += [float(mhz) for mhz in said]
+    told = re.findall(r"^[^,\n]*, 0x([0-9a-fA-F]{1,16})$", lines, re.MULTILINE)
+    bits = [int(each, 16) for each in told]
+    at_work = [each for each in bits if not each & IDLE] or bits
+    reasons = [throttling(each) for each in at_work]
+    return Watched(max(clocks_mhz, default=None), mode(reasons) if reasons else None)
 
 
 def usual(visits: Sequence[Watched]) -> Conditions:
@@ -61,18 +71,20 @@ def usual(visits: Sequence[Watched]) -> Conditions:
 
 
 def gpu_conditions(jetson: str, other: str) -> Conditions:
-    """Temperature and clock now, by a line of tegrastats or of nvidia-smi; None by neither."""
+    """Temperatures now, by a line of tegrastats or what nvidia-smi said; None by neither."""
     line = parse_line(jetson)
-    if line is not None:
-        sensors = {name.lower(): celsius for name, celsius in line.temperatures_c.items()}
-        clock_mhz = line.gpu.mhz if line.gpu else None
-        return {"gpu_temperature_c": sensors.get("gpu"), "gpu_clock_mhz": clock_mhz}
-    found = re.fullmatch(r"(\d{1,4}), (\d{1,6})", other)
-    temperature_c, mhz = (float(found[1]), float(found[2])) if found else (None, None)
-    return {"gpu_temperature_c": temperature_c, "gpu_clock_mhz": mhz}
+    if line is None:
+        return {"gpu_temperature_c": float(other) if re.fullmatch(r"\d{1,3}", other) else None}
+    sensors = {name.lower(): celsius for name, celsius in line.temperatures_c.items()}
+    return {
+        "gpu_temperature_c": sensors.get("gpu", sensors.get("tj")),  # the hottest of the chip
+        "temperature_c": max((sensors[cpu] for cpu in CPUS if cpu in sensors), default=None),
+    }
 
 
 def other_processes(answer: str) -> int | None:
     """How many programs compute there between visits, when ours has ended."""
-    *pids, last = answer.splitlines() or [""]
-    return len(pids) if last == "told" else None
+    *said, last = answer.splitlines() or [""]
+    pids = [line for line in said if line.strip() and "No running processes" not in line]
+    told = last == "told" and all(pid.strip().isdigit() for pid in pids)
+    return len(pids) if told else None

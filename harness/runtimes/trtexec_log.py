@@ -17,8 +17,10 @@ from harness.runtimes.session import OpTime
 LONGEST_LINE, MOST_LINES = 2_000, 100_000  # what is longer is none of its results
 LONGEST_MS = 1e9  # a number that is larger is no time
 NO_CUDA_GRAPH = "flag has been ignored"  # the rest of it differs
+AT_ONCE = "auxiliary streams"  # layers that run beside each other; their times overlap
 NOT_SAVED = "Saving engine to file failed"
-_LEVEL = re.compile(r"^\s*(?:\[[^\]]*\] )?\[(?P<level>[IWEV])\] ?(?P<text>.*)$")
+_LEVEL = re.compile(r"^\s*(?:\[[^\]]*\] )?\[(?P<level>[IWEFV])\] ?(?P<text>.*)$")
+TAKEN = "Automatically overriding shape"  # by sizes or values of its own, where it was told none
 _VERSION = re.compile(r"TensorRT\.trtexec \[TensorRT v(\d{4,6})\]")
 _GPU = re.compile(r"Selected Device: (.+)")
 _FLAG = re.compile(r"^ {1,4}(--\w+)", re.MULTILINE)  # farther in others are explained
@@ -53,12 +55,16 @@ def parse_log(text: str) -> TrtexecLog:
     """What standard output and standard error of an invocation say; any other text says nothing."""
     lines = [line for line in text.splitlines()[:MOST_LINES] if len(line) < LONGEST_LINE]
     said: dict[str, list[str]] = {"W": [], "E": [], "I": [], "V": []}
+    open_error = False  # whose reason comes in a line of its own
     for line in lines:
         level, message = _level(line)
         if level == "W" and message.startswith("  ") and said["W"]:
             said["W"][-1] += " " + message.strip()  # goes on from the line before
+        elif open_error and not _LEVEL.match(line):
+            said["E"][-1] += " " + line.strip()
         elif message.strip():
             said[level].append(message.strip())
+        open_error = level == "E" and message.rstrip().endswith(":")
     version = _VERSION.search("\n".join(lines))
     gpu = next((found[1] for line in said["I"] if (found := _GPU.match(line))), None)
     return TrtexecLog(
@@ -72,10 +78,10 @@ def parse_log(text: str) -> TrtexecLog:
 
 
 def _level(line: str) -> tuple[str, str]:
-    """Until TensorRT 5 lines have none."""
+    """Until TensorRT 5 lines have none. Internal errors, F, are errors."""
     match = _LEVEL.match(line)
     if match is not None:
-        return match["level"], match["text"]
+        return match["level"].replace("F", "E"), match["text"]
     return ("E" if line.startswith("Unknown argument: ") else "I"), line
 
 

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Callable
-from difflib import get_close_matches
 from itertools import pairwise
 
 from harness.errors import UsageError
+from harness.hints import nearest
 from harness.own_code import imported
 from harness.spaces.digits import DIGITS
 from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_0, OFA_MBV3_W1_2, ofa_mbv3
@@ -43,9 +43,7 @@ def find_space(name: str) -> Space:
         ascending = all(small < large for small, large in pairwise((0.0, *widths)))
         if ascending and (len(widths) == 1 or match[1] == "ofa-resnet50"):
             return _FAMILIES[match[1]](widths)
-    near = get_close_matches(name, SPACES, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(SPACES)}"
-    raise UsageError(f"no space called {name!r}; {hint}")
+    raise UsageError(f"no space called {name!r}; {nearest(name, SPACES)}")
 
 
 def _imported(name: str) -> Space:

@@ -43,6 +43,7 @@ class MobileSpace(Space):
     head_act: str
     divisor: int  # channel counts are multiples of it
     bn_eps: float = 1e-5
+    released_at: tuple[int, ...] = ()
 
     @cached_property
     def slots(self) -> tuple[tuple[int, int], ...]:

@@ -1,7 +1,7 @@
 """OFA-MobileNetV3 (Cai et al., ICLR 2020; the released code's `OFAMobileNetV3`)."""
 
 from harness.spaces.mobile import MobileSpace, Stage
-from harness.spaces.space import make_divisible, width_name
+from harness.spaces.space import OFA_RESOLUTIONS, make_divisible, width_name
 
 
 def ofa_mbv3(width_mult: float) -> MobileSpace:
@@ -13,7 +13,8 @@ def ofa_mbv3(width_mult: float) -> MobileSpace:
     return MobileSpace(
         name=f"ofa-mbv3-w{width_name(width_mult)}",
         title=f"OFA-MobileNetV3, width {width_name(width_mult)} (ImageNet)",
-        resolutions=tuple(range(128, 225, 4)),
+        resolutions=OFA_RESOLUTIONS,
+        released_at=OFA_RESOLUTIONS,
         image_channels=3,
         classes=1000,
         stem=Stage(scaled(16), 2, "h_swish", se=False),

@@ -1,7 +1,7 @@
 """OFA-ProxylessNAS (Cai et al., ICLR 2020; the released code's `OFAProxylessNASNets`)."""
 
 from harness.spaces.mobile import MobileSpace, Stage
-from harness.spaces.space import make_divisible, width_name
+from harness.spaces.space import OFA_RESOLUTIONS, make_divisible, width_name
 
 
 def ofa_proxyless(width_mult: float) -> MobileSpace:
@@ -13,7 +13,8 @@ def ofa_proxyless(width_mult: float) -> MobileSpace:
     return MobileSpace(
         name=f"ofa-proxyless-w{width_name(width_mult)}",
         title=f"OFA-ProxylessNAS, width {width_name(width_mult)} (ImageNet)",
-        resolutions=tuple(range(128, 225, 4)),
+        resolutions=OFA_RESOLUTIONS,
+        released_at=OFA_RESOLUTIONS,
         image_channels=3,
         classes=1000,
         stem=Stage(scaled(32), 2, "relu6", se=False),

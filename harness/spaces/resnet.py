@@ -5,7 +5,15 @@ from functools import cached_property
 
 from harness.spaces.block import Block
 from harness.spaces.mobile import conv, plain
-from harness.spaces.space import Gene, Number, Place, Space, make_divisible, width_name
+from harness.spaces.space import (
+    OFA_RESOLUTIONS,
+    Gene,
+    Number,
+    Place,
+    Space,
+    make_divisible,
+    width_name,
+)
 
 _STEM = 3  # convolutions: stride 2; the residual one that depth may leave out; to the stages' input
 
@@ -33,6 +41,7 @@ class ResNetSpace(Space):
     width_mults: tuple[float, ...]
     divisor: int = 8
     bn_eps: float = 1e-5
+    released_at: tuple[int, ...] = ()
 
     @cached_property
     def slots(self) -> tuple[tuple[int, int], ...]:
@@ -148,7 +157,8 @@ def ofa_resnet50(width_mults: tuple[float, ...] = (0.65, 0.8, 1.0)) -> ResNetSpa
     return ResNetSpace(
         name="ofa-resnet50" if released else f"ofa-resnet50-w{widths}",
         title="OFA-ResNet50 (ImageNet)",
-        resolutions=tuple(range(128, 225, 4)),
+        resolutions=OFA_RESOLUTIONS,
+        released_at=OFA_RESOLUTIONS,
         image_channels=3,
         classes=1000,
         base_depths=(2, 2, 4, 2),

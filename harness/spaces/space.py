@@ -18,6 +18,10 @@ from harness.spaces.arch import PARTS, Arch
 from harness.spaces.block import Block
 
 Number = int | float
+OFA_RESOLUTIONS = tuple(range(128, 225, 4))
+"""Pixels that the OFA authors trained at."""
+SMALLEST, LARGEST = 32, 1024
+"""Pixels that networks of a released family run at; with fewer its last maps have nothing left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class Space(ABC):
     image_channels: int
     classes: int
     bn_eps: float = 1e-5  # of all batch norms of the supernet
+    released_at: tuple[int, ...] = ()  # resolutions of released weights; networks run at others too
 
     @property
     @abstractmethod
@@ -66,18 +71,52 @@ class Space(ABC):
         """The block at a place, for the values of its genes."""
 
     def at(self, resolutions: Sequence[int]) -> Self:
-        """The part of the space with these resolutions.
+        """The space with these resolutions alone.
 
         Raises:
-            UsageError: the space does not have one of them.
+            UsageError: the space does not have one of them, and is none that runs at any.
         """
         for resolution in resolutions:
-            if resolution not in self.resolutions:
+            if not self.runs_at(resolution):
+                others = f", and runs at {SMALLEST} to {LARGEST}" if self.released_at else ""
                 raise UsageError(
                     f"{self.name} has no resolution {resolution}; it has "
-                    f"{', '.join(str(known) for known in self.resolutions)}"
+                    f"{numbers(self.resolutions)}{others}"
                 )
         return replace(self, resolutions=tuple(sorted(set(resolutions))))  # type: ignore[type-var]
+
+    def runs_at(self, resolution: int) -> bool:
+        """Whether it has this resolution, or may be asked for it."""
+        others = bool(self.released_at) and SMALLEST <= resolution <= LARGEST
+        return others or resolution in self.resolutions
+
+    def including(self, resolution: int) -> Self:
+        """The space that has this resolution, too.
+
+        Raises:
+            UsageError: it has not, and is none that runs at any.
+        """
+        if resolution in self.resolutions:
+            return self
+        return self.at((*self.resolutions, resolution))
+
+    @property
+    def never_released_at(self) -> tuple[int, ...]:
+        """Its resolutions that released weights, and accuracies of these, tell nothing of."""
+        if not self.released_at:
+            return ()
+        return tuple(pixels for pixels in self.resolutions if pixels not in self.released_at)
+
+    @property
+    def about_resolutions(self) -> str | None:
+        """What is to be known of those."""
+        if not self.never_released_at:
+            return None
+        return (
+            f"at {numbers(self.never_released_at)} pixels networks of {self.name} run and are "
+            f"timed, but its weights were released for {self.released_at[0]} to "
+            f"{self.released_at[-1]}: no accuracy that was released reaches there"
+        )
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:
@@ -135,8 +174,9 @@ class Space(ABC):
         return self.block(place, tuple(arch.part(gene.part)[gene.index] for gene in genes))
 
     def blocks(self, arch: Arch) -> tuple[Block, ...]:
-        """The network, block by block, from image to logits."""
-        self.check(arch)
+        """The network, block by block, from image to logits; at any resolution that it runs at."""
+        space = self.including(arch.resolution) if self.runs_at(arch.resolution) else self
+        space.check(arch)
         return tuple(self.block_of(place, arch) for place in self.active(arch))
 
     def blocks_at(self, place: int, resolutions: Sequence[int] | None = None) -> Iterator[Block]:
@@ -154,6 +194,10 @@ class Space(ABC):
     def largest(self) -> Arch:
         """The sub-network that contains all others, at the highest resolution."""
         return Arch.of({(gene.part, gene.index): gene.choices[-1] for gene in self.genes})
+
+
+def numbers(values: Sequence[int]) -> str:
+    return ", ".join(map(str, values))
 
 
 def width_name(width_mult: float) -> str:

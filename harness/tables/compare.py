@@ -19,8 +19,9 @@ import numpy.typing as npt
 from harness.errors import TableError
 from harness.spaces.block import Block
 from harness.tables.record import Record, Statistics
+from harness.tables.repeat import NORMAL95
 from harness.tables.table import Table
-from harness.tables.versions import differences, same_versions
+from harness.tables.versions import WHICH, differences, environment_of, same_versions
 
 Floats = npt.NDArray[np.float64]
 LEVEL = 0.01  # expected share of false ones among the blocks that are called moved
@@ -28,7 +29,6 @@ LEVEL = 0.01  # expected share of false ones among the blocks that are called mo
 # intervals of 1 %: a smaller move is no news, however certain it is.
 SMALLEST_MOVE = 1.05
 _RESAMPLES = 1000
-_Z95 = 1.96
 _MAD_TO_SD = 1.4826  # of normal values
 _FINEST = 1e-3  # relative noise that every record has, whatever it says
 
@@ -63,6 +63,12 @@ class Comparison:
     environment: dict[str, tuple[Any, Any]]  # what differs: old and new value, None for none
     # A real device told the same versions both times: the shift is its own.
     machines_own: bool
+    as_before: str = "as long"  # of energies: as much energy
+
+    @property
+    def updated(self) -> tuple[str, ...]:
+        """Versions that differ; that another unit was measured is no update."""
+        return tuple(name for name in self.environment if name not in WHICH)
 
     def regressions(self, threshold: float) -> "Regressions":
         """What became slower by more than `threshold` (0.05 is 5 %), beyond noise.
@@ -72,7 +78,8 @@ class Comparison:
         """
         limit = (1 + threshold) * (self.shift if self.machines_own else 1.0)
         slower = (m for m in self.moved if m.ratio_beyond_shift > 1 and m.ratio > limit)
-        return Regressions(self.shift, self.shift_interval[0] > limit, tuple(slower))
+        shifted = self.shift_interval[0] > limit
+        return Regressions(self.shift, shifted, tuple(slower), self.as_before)
 
     def why_shifted(self) -> str:
         """What the shift is put down to."""
@@ -83,8 +90,8 @@ class Comparison:
                 "the device told the same versions both times: this is the level of the machine on "
                 "that day, and no regression"
             )
-        if self.environment:
-            return f"this may come from another {', '.join(self.environment)}, and counts"
+        if self.updated:
+            return f"this may come from another {', '.join(self.updated)}, and counts"
         return "nothing tells that only the machine's speed changed, so that it counts"
 
 
@@ -99,18 +106,20 @@ class Regressions:
     shift: float
     shifted: bool  # everything became slower, and not by the machine's own doing
     blocks: tuple[Moved, ...]
+    as_before: str
 
     def __bool__(self) -> bool:
         return self.shifted or bool(self.blocks)
 
     def describe(self) -> str:
-        parts = [f"everything takes {self.shift:.3f} times as long"] if self.shifted else []
+        everything = f"everything takes {self.shift:.3f} times {self.as_before}"
+        parts = [everything] if self.shifted else []
         if self.blocks:
             worst = max(self.blocks, key=lambda moved: moved.ratio)
             more = f" and {len(self.blocks) - 1} more" if len(self.blocks) > 1 else ""
             parts.append(
-                f"{worst.block.key} takes {worst.ratio_beyond_shift:.3f} times as long beyond what "
-                f"everything does{more}"
+                f"{worst.block.key} takes {worst.ratio_beyond_shift:.3f} times {self.as_before} "
+                f"beyond what everything does{more}"
             )
         return "; ".join(parts)
 
@@ -129,7 +138,7 @@ def compare(old: Table, new: Table, clock: str) -> Comparison:
         raise TableError(f"the tables of {old.device} have no block in common on the {clock} clock")
     pairs = [(before[block], after[block]) for block in common]
     environments = [
-        dict(table.campaigns[campaign]["environment"])
+        environment_of(table, campaign)
         for table, campaign in zip((old, new), campaigns, strict=True)
     ]
     real = old.simulated is None and new.simulated is None
@@ -144,6 +153,7 @@ def compare(old: Table, new: Table, clock: str) -> Comparison:
         only_new=len(after) - len(common),
         environment=differences(*environments),
         machines_own=real and same_versions(*environments),
+        as_before="as long" if old.quantity == "latency" else "as much energy",
     )
 
 
@@ -202,7 +212,7 @@ def noise(statistics: Sequence[Statistics]) -> Floats:
     small.
     """
     # Older records have nothing below the estimate: the farther end counts.
-    interval = [math.log(max(s.high / s.value, s.value / s.low)) / _Z95 for s in statistics]
+    interval = [math.log(max(s.high / s.value, s.value / s.low)) / NORMAL95 for s in statistics]
     own = np.maximum(interval, [_disagreement(s) / 2 for s in statistics])
     return np.maximum(own, max(_FINEST, float(np.median(own))))
 

@@ -86,7 +86,7 @@ class Journal:
                 yield replace(visit, readings_before=len(self.readings))
             except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
                 raise TableError(
-                    f"{self.path}:{number}: not a visit; delete the file to measure again"
+                    f"{self.path}:{number}: not a visit; move the file away to measure again"
                 ) from error
 
     @property
@@ -106,10 +106,12 @@ class Journal:
         self._append({"sustained": asdict(sustained)})
         self.sustained[sustained.entry] = sustained
 
-    def append(self, visit: Visit) -> None:
+    def append(self, visit: Visit) -> Visit:
+        """The visit as it is read back: it knows the readings before it."""
         more = [] if visit.runs is None else [visit.runs, visit.memory_mb]
         self._append([visit.entry, visit.round, visit.at_ns, dict(visit.values), *more])
         self.visits.append(replace(visit, readings_before=len(self.readings)))
+        return self.visits[-1]
 
     def _append(self, line: object) -> None:
         assert self._log is not None, f"{self.path} is packed"

@@ -1,10 +1,12 @@
 """Latency tables in the form that the OFA authors published: read and written.
 
-YAML, one file a resolution, one row a block: `mean` and `std` in ms (`var` in the older tables of
-ProxylessNAS) over `count` runs. The released code predicts a network by adding up its rows' means.
+YAML (others have JSON), one file a resolution, one row a block: `mean` and `std` in ms (`var` in
+the older tables of ProxylessNAS) over `count` runs. The released code predicts a network by adding
+up its rows' means.
 """
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,23 +19,14 @@ from harness.errors import TableError
 from harness.spaces.block import Block
 from harness.spaces.space import Space
 from harness.tables.ofa_keys import block_key, layout
+from harness.tables.ofa_reading import Row, check_plausible, load_rows, row_of, table_files, unit_ms
 from harness.tables.record import Record, Statistics
+from harness.tables.repeat import NORMAL95
 from harness.tables.table import Table
 
 CAMPAIGN = "published"
 _FACTS = {"started_at": "unknown", "rounds": 1, "environment": {}}
-_Z95 = 1.96
 _NS_PER_MS = 1e6
-_LONGEST_MS = 1e9  # eleven days: no time, and no other number of a row, is beyond it
-
-
-@dataclass(frozen=True)
-class Row:
-    """What a published table says of one workload."""
-
-    mean_ms: float
-    std_ms: float
-    count: int  # runs that the mean is over
 
 
 @dataclass(frozen=True)
@@ -41,11 +34,13 @@ class Imported:
     """A published table, and how it fits the space."""
 
     table: Table
+    unit: str
     foreign: tuple[str, ...]  # keys of rows that are no blocks of the space
     missing: tuple[Block, ...]  # blocks that the files' resolutions need and the files lack
 
     def describe(self) -> str:
-        parts = [f"{len(self.table.records)} blocks of {self.table.space}"]
+        count, space = len(self.table.records), self.table.space
+        parts = [f"{count} blocks of {space}, their times read as {self.unit}"]
         if self.foreign:
             example = self.foreign[0]
             parts.append(f"{len(self.foreign)} rows are no blocks of it, such as {example!r}")
@@ -55,24 +50,31 @@ class Imported:
         return "; ".join(parts)
 
 
-def read_published(paths: Sequence[Path], space: Space, device: str, source: str) -> Imported:
-    """The published table in `paths`, each a file or a folder of `.yaml` files.
+def read_published(
+    paths: Sequence[Path], space: Space, device: str, source: str, unit: str | None = None
+) -> Imported:
+    """The published table in `paths`, each a file or a folder of files, YAML or JSON.
 
     Files are of the resolutions whose first layer they have, whatever their names. `source` says
-    where they come from; it is the table's identity, too, as nothing else is known.
+    where they come from; it is the table's identity, too, as nothing else is known. Where no
+    `unit` is stated, times are ms if they can be.
 
     Raises:
-        TableError: a file is missing or broken, a row that fits has no sensible numbers, or no
-            file has a first layer of the space.
+        TableError: a file is missing or broken, a row that fits has no sensible numbers, no file
+            has a first layer of the space, or times cannot be ms.
+        UsageError: there is no such unit.
     """
-    layouts = {resolution: layout(space, resolution) for resolution in space.resolutions}
+    ms = unit_ms(unit)
+    contents = {path: load_rows(path) for path in table_files(paths)}
+    resolutions = (*space.resolutions, *_others(contents.values(), space))
+    layouts = {resolution: layout(space, resolution) for resolution in resolutions}
     known = {key: blocks for rows in layouts.values() for key, blocks in rows.items()}
     found: dict[str, list[Row]] = {}
     foreign: set[str] = set()
-    for path in _files(paths):
-        for key, value in _load(path).items():
+    for path, rows in contents.items():
+        for key, value in rows.items():
             if key in known:
-                found.setdefault(key, []).append(_row(value, f"{path}: {key}"))
+                found.setdefault(key, []).append(row_of(value, ms, f"{path}: {key}"))
             else:
                 foreign.add(key)
     stems = {r: block_key(next(space.blocks_at(0, (r,)))) for r in layouts}
@@ -82,6 +84,10 @@ def read_published(paths: Sequence[Path], space: Space, device: str, source: str
             f"{paths[0]}: no row is a first layer of {space.name} (one like "
             f"{stems[space.resolutions[-1]]}); a table of another width or resolution?"
         )
+    if unit is None:
+        timed = [(row, known[key]) for key, rows in found.items() for row in rows]
+        macs = sum(block.macs for _, blocks in timed for block in blocks)
+        check_plausible(macs, sum(row.mean_ms for row, _ in timed), str(paths[0]))
     records = {
         record.blocks[0]: record for key in found for record in _records(known[key], found[key])
     }
@@ -89,50 +95,17 @@ def read_published(paths: Sequence[Path], space: Space, device: str, source: str
     wanted = space.distinct_blocks(tuple(covered))
     return Imported(
         Table(device, space.name, {"source": source}, facts, tuple(records.values()), source),
+        unit or "ms",
         tuple(sorted(foreign)),
         tuple(block for block in wanted if block not in records),
     )
 
 
-def _files(paths: Iterable[Path]) -> list[Path]:
-    found = []
-    for path in paths:
-        inside = sorted(path.glob("*.yaml")) if path.is_dir() else [path]
-        if not inside:
-            raise TableError(f"{path}: the folder has no .yaml files")
-        found += inside
-    return found
-
-
-def _load(path: Path) -> dict[str, Any]:
-    """The rows of one file, their values not yet looked at."""
-    try:
-        rows = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise TableError(f"cannot read {path}: {error.strerror}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise TableError(f"{path}: not a YAML file of plain values: {reason}") from error
-    if not isinstance(rows, dict) or not all(isinstance(key, str) for key in rows):
-        raise TableError(f"{path}: not a published latency table, a mapping of keys to rows")
-    return rows
-
-
-def _row(value: Any, where: str) -> Row:
-    row: dict[str, Any] = value if isinstance(value, dict) else {}
-    spread = "var" if "var" in row else "std"
-    numbers: list[Any] = [row.get(name) for name in ("mean", spread, "count")]
-    if not all(map(_is_number, numbers)):
-        raise TableError(f"{where}: not a row with the numbers mean, {spread} and count")
-    mean, deviation, count = numbers
-    if not (mean > 0 and isinstance(count, int) and count > 0):
-        raise TableError(f"{where}: mean and count must be above 0, count whole")
-    return Row(mean, math.sqrt(deviation) if spread == "var" else deviation, count)
-
-
-def _is_number(value: Any) -> bool:
-    """Whether it is finite, not negative and of a size that a row can have."""
-    return type(value) in (int, float) and 0 <= value < _LONGEST_MS
+def _others(tables: Iterable[dict[str, Any]], space: Space) -> set[int]:
+    """Resolutions of first layers in the tables that the space was never released at."""
+    first_layer = re.compile(rf"Conv-input:(\d+)x\1x{space.image_channels}-output:.*")
+    sizes = {int(m[1]) for rows in tables for key in rows if (m := first_layer.fullmatch(key))}
+    return {size for size in sizes - set(space.released_at) if space.runs_at(size)}
 
 
 def _records(blocks: tuple[Block, ...], rows: Iterable[Row]) -> Iterator[Record]:
@@ -161,7 +134,7 @@ def _statistics(rows: Iterable[Row]) -> Statistics:
     mean = sum(row.count * row.mean_ms for row in distinct) / runs
     squares = sum(row.count * (row.std_ms**2 + (row.mean_ms - mean) ** 2) for row in distinct)
     apart = max(abs(row.mean_ms - mean) for row in distinct)
-    half = max(_Z95 * math.sqrt(squares) / runs, apart)
+    half = max(NORMAL95 * math.sqrt(squares) / runs, apart)
     value, low, high = (max(1, round(ms * _NS_PER_MS)) for ms in (mean, mean - half, mean + half))
     return Statistics(value, low, high, None, None, None, None, None, len(distinct), runs)
 
@@ -175,7 +148,7 @@ def rows_of(table: Table, clock: str) -> dict[Block, Row]:
     for block, record in table.blocks(clock).items():
         numbers = record.statistics
         half_ns = (numbers.high - numbers.low) / 2
-        std_ms = half_ns / _Z95 * math.sqrt(numbers.runs) / _NS_PER_MS
+        std_ms = half_ns / NORMAL95 * math.sqrt(numbers.runs) / _NS_PER_MS
         rows[block] = Row(numbers.value / _NS_PER_MS, std_ms, numbers.runs)
     return rows
 

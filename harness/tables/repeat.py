@@ -36,10 +36,10 @@ class Typical:
 
 # Fitted to what `benchmarks/coverage.py` prints; docs/measuring.md says how.
 TYPICAL = {
-    "full": Typical(0.013, 0.010),
-    "p50": Typical(0.013, 0.010, 0.30),
-    "p90": Typical(0.013, 0.010, 0.60),
-    "p99": Typical(0.013, 0.010, 0.60),
+    "full": Typical(0.019, 0.010),
+    "p50": Typical(0.019, 0.010, 0.30),
+    "p90": Typical(0.019, 0.010, 0.60),
+    "p99": Typical(0.019, 0.010, 0.60),
     "sustained": Typical(0.020, 0.025),
 }
 _BELOW = {"p50": "value", "p90": "p50", "p99": "p50"}
@@ -55,6 +55,7 @@ class Repeat:
     shifts: tuple[float, ...] = ()  # logarithms, of each pair of campaigns
     own_sd: float = 0.0  # of workloads beside the shift
     workloads: int = 0  # seen at least twice, less one for each shift taken out
+    missed: float = 0.0  # logarithm of what all takes longer by, where full speed is met seldom
 
     @classmethod
     def of(cls, table: Table, at: str = "full") -> "Repeat":
@@ -75,7 +76,8 @@ class Repeat:
                 shifts.append(float(np.median(change)))
                 own.append(change - shifts[-1])
         beside, freedom = np.concatenate(own), sum(map(len, own)) - len(shifts)
-        return cls(at, tuple(shifts), _spread(beside, freedom), freedom)
+        missed = max((each.get("missed", 0.0) for each in table.campaigns.values()), default=0.0)
+        return cls(at, tuple(shifts), _spread(beside, freedom), freedom, missed)
 
     @classmethod
     def told(cls, at: str, changes: Floats) -> "Repeat":
@@ -101,7 +103,7 @@ class Repeat:
     def level(self, statistics: Sequence[Statistics]) -> float:
         """What all workloads of another campaign may differ by, in logarithms, at 95 %."""
         typical = float(np.median([self._typical(each).level for each in statistics] or [0.0]))
-        return student(self._freedom) * self._level_sd(typical)
+        return self._level(typical)
 
     def far(self, statistics: Statistics, *, level: bool = True) -> float:
         """Half of the interval, in logarithms; without `level`, beside what all did alike."""
@@ -112,15 +114,16 @@ class Repeat:
         if self.at == "full":  # a workload that met full speed but seldom repeats worse than others
             own_sd = hypot(own_sd, log(statistics.high / statistics.value) / NORMAL95)
         own = student(told + believed) * own_sd
-        return hypot(own, student(self._freedom) * self._level_sd(typical.level)) if level else own
+        return hypot(own, self._level(typical.level)) if level else own
 
     @property
     def _freedom(self) -> int:
         return _LEVEL_WORTH + len(self.shifts)
 
-    def _level_sd(self, typical: float) -> float:
+    def _level(self, typical: float) -> float:
         squares = _LEVEL_WORTH * typical**2 + sum(shift**2 for shift in self.shifts)
-        return sqrt(squares / self._freedom)
+        sd = student(self._freedom) * sqrt(squares / self._freedom)
+        return hypot(sd, self.missed) if self.at == "full" else sd
 
     def _typical(self, statistics: Statistics) -> Typical:
         """What is typical, for a workload whose times spread so far."""

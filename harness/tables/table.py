@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -12,6 +12,7 @@ from typing import Any
 
 from harness import files
 from harness.errors import FileFormatError, TableError
+from harness.spaces.arch import Arch
 from harness.spaces.block import Block
 from harness.tables.batch import images_per_run
 from harness.tables.record import Record
@@ -71,6 +72,7 @@ class Table:
         """
         if not path.exists():
             raise TableError(f"there is no table {path}; make it with `harness measure`")
+        files.check_regular(path)
         try:
             return cls.parse(path.read_bytes(), str(path))
         except OSError as error:
@@ -99,15 +101,15 @@ class Table:
                     records.append(table._checked(Record.from_json(value), seen))
             except (ValueError, TableError) as error:
                 raise TableError(
-                    f"{name}:{number}: {error}; restore the file, or delete it and measure again"
+                    f"{name}:{number}: {error}; restore the file, or move it away and measure again"
                 ) from error
         if not lines:
-            raise TableError(f"{name} is empty; delete it and measure again")
+            raise TableError(f"{name} is empty; move it away and measure again")
         whole = json.loads(lines[0]).get("records", len(records))  # older tables do not tell
         if whole != len(records):
             raise TableError(
-                f"{name} has {len(records)} of its {whole} records; restore the file, or delete it "
-                "and measure again"
+                f"{name} has {len(records)} of its {whole} records; restore the file, or move it "
+                "away and measure again"
             )
         return replace(table, records=tuple(records))
 
@@ -174,6 +176,19 @@ class Table:
             self,
             campaigns=self.campaigns | {campaign: facts},
             records=(*others, *records),
+        )
+
+    def unverified(self, archs: Set[Arch]) -> "Table":
+        """The table as it was before a campaign measured these networks and no other."""
+        found: dict[str, set[Arch | None]] = defaultdict(set)
+        for record in self.records:
+            if record.role == "network":
+                found[record.campaign].add(record.arch)
+        verified = {campaign for campaign, measured in found.items() if measured == archs}
+        return replace(
+            self,
+            campaigns={n: facts for n, facts in self.campaigns.items() if n not in verified},
+            records=tuple(r for r in self.records if r.campaign not in verified),
         )
 
     def select(self, role: str, clock: str, campaign: str) -> list[Record]:

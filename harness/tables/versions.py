@@ -28,16 +28,17 @@ def uses(table: Table) -> Uses:
         TableError: there is too little in it.
     """
     if not table.has_blocks:
-        return [("networks", _environment(table, table.first_look()))]
+        return [("networks", environment_of(table, table.first_look()))]
     base, calibrating = table.block_campaign(), table.calibrating_campaign()
     others = {r.campaign for r in table.blocks(table.clock).values()} - {base}
     named = [("blocks", base), *(("other blocks", each) for each in sorted(others))]
     if calibrating != base:
         named.append(("calibration and error", calibrating))
-    return [(what, _environment(table, campaign)) for what, campaign in named]
+    return [(what, environment_of(table, campaign)) for what, campaign in named]
 
 
-def _environment(table: Table, campaign: str) -> Environment:
+def environment_of(table: Table, campaign: str) -> Environment:
+    """What the device told during a campaign; nothing where that is not kept."""
     return dict(table.campaigns[campaign].get("environment", {}))
 
 

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from harness.errors import MissingExtra
+from harness.hints import install
 from harness.training.draws import Draw
 
 BASE_SIZE = 20  # pixels; every image is made at this size and resized from there
@@ -60,7 +61,7 @@ class Digits:
         try:
             from sklearn.datasets import load_digits
         except ImportError as error:
-            raise MissingExtra("training needs scikit-learn: pip install '.[train]'") from error
+            raise MissingExtra(f"training needs scikit-learn: {install('train')}") from error
         raw, targets = load_digits(return_X_y=True)
         order = torch.from_numpy(np.random.default_rng(seed).permutation(len(raw)))
         pixels = torch.tensor(raw, dtype=torch.float32).view(-1, 1, 8, 8)[order] / 16

@@ -222,7 +222,7 @@ def _finished(output: Path, settings: dict[str, Any]) -> NetworkFile | None:
     there = NetworkFile.load(output)
     told = there.origin.get("finetuned", {})
     if any(name not in told or told[name] != value for name, value in settings.items()):
-        raise UsageError(f"{output} is there and is something else; delete it or name another file")
+        raise UsageError(f"{output} is there and is something else; name another file")
     return there
 
 
@@ -251,6 +251,6 @@ class _Checkpoint:
             if found.settings.get(name) != value:
                 raise CheckpointError(
                     f"{path} is of another run: {name} was {found.settings.get(name)!s:.100}, is "
-                    f"{value!s:.100}; delete it or name another output"
+                    f"{value!s:.100}; name another output, or move it away"
                 )
         return found

@@ -1,4 +1,4 @@
-"""Images in folders: ROOT/train/CLASS/*.jpg and ROOT/val/CLASS/*.jpg, as everybody has ImageNet.
+"""Images in folders: ROOT/train/CLASS/*.jpg and ROOT/val/CLASS/*.jpg, or as `layouts` reads them.
 
 Some training images are held out, for choosing between networks; ROOT/val is the test. Both are
 never trained on.
@@ -7,7 +7,6 @@ never trained on.
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,10 @@ from torch import Tensor
 
 from harness.errors import FileFormatError, UsageError
 from harness.training.draws import Draw
+from harness.training.layouts import Listing, list_images
 from harness.training.reading import Batch, Files, Lazy, Task, read
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+VAL = ("val", "valid", "validation")
 CALIBRATION_IMAGES = 2000  # as in the reference
 BATCH_SIZE = 100  # of images that are not trained on
 _SPLIT, _CALIBRATE = 11, 12  # streams of random numbers, besides those of draws.py
@@ -63,16 +63,24 @@ class ImageFolder:
         """
         if not root.is_dir():
             raise UsageError(f"there is no folder {root}")
-        train, val = root / "train", root / "val"
+        train = root / "train"
+        vals = [root / name for name in VAL if (root / name).is_dir()]
         split = train.is_dir()  # otherwise the class folders are in ROOT itself
+        if vals and not split:
+            raise FileFormatError(
+                f"{root} has no train; its {vals[0].name} alone: --data {vals[0]}"
+            )
+        if len(vals) > 1:
+            names = " and ".join(path.name for path in vals)
+            raise FileFormatError(f"{root} has {names}: leave there the one that judges")
         folder = train if split else root
-        listing = _listing(folder)
+        listing = list_images(folder)
         classes = tuple(listing)
         files = _files(folder, listing, classes)
         held = _held_out(files.labels, held_out, seed)
         if not held.any():
             raise FileFormatError(f"{folder} has one image a class: none can be held out")
-        tested = _files(val, _listing(val), classes) if split and val.is_dir() else None
+        tested = _files(vals[0], list_images(vals[0]), classes) if vals else None
         facts = {
             "images": len(files),
             "classes": len(classes),
@@ -167,43 +175,11 @@ def told(damaged: Sequence[Path]) -> str:
     return f"damaged images left out: {len(damaged)}: {names}{more}"
 
 
-Listing = dict[str, list[tuple[str, int]]]  # of each class: file names and sizes in bytes
-
-
-def _listing(folder: Path) -> Listing:
-    """The images of each class, both sorted by name."""
-    try:
-        with os.scandir(folder) as entries:
-            classes = sorted(e.name for e in entries if e.is_dir() and e.name[0] != ".")
-        with ThreadPoolExecutor(8) as pool:  # network disks answer many at once
-            images = pool.map(lambda name: _images(folder / name), classes)
-            listing = dict(zip(classes, images, strict=True))
-    except OSError as error:
-        raise UsageError(f"{folder} cannot be listed: {error}") from error
-    if len(listing) < 2:
-        raise FileFormatError(
-            f"class folders in {folder}: {len(listing)}; it takes one for each class, at least two"
-        )
-    for name in classes:
-        if not listing[name]:
-            raise FileFormatError(f"class {name} has no {'/'.join(SUFFIXES)} in {folder / name}")
-    return listing
-
-
-def _images(folder: Path) -> list[tuple[str, int]]:
-    with os.scandir(folder) as entries:
-        return sorted(
-            (entry.name, entry.stat().st_size)
-            for entry in entries
-            if entry.name.lower().endswith(SUFFIXES) and entry.name[0] != "." and entry.is_file()
-        )
-
-
 def _files(folder: Path, listing: Listing, classes: tuple[str, ...]) -> Files:
     unknown = [name for name in listing if name not in classes]
     if unknown:
         raise FileFormatError(f"{folder} has the class {unknown[0]}, which train lacks")
-    paths = [f"{folder}/{name}/{file}" for name, images in listing.items() for file, _ in images]
+    paths = [f"{folder}/{file}" for images in listing.values() for file, _ in images]
     labels = [classes.index(name) for name in listing]
     return Files(tuple(paths), np.repeat(labels, [len(images) for images in listing.values()]))
 
@@ -228,8 +204,8 @@ def _held_out(labels: npt.NDArray[np.int64], limit: int, seed: int) -> npt.NDArr
 def _digest(listing: Listing) -> str:
     """Of class names, file names and sizes, wherever the folder is."""
     digest = hashlib.sha256()
-    for name, images in listing.items():
-        lines = [f"{name}/{file} {size}\n" for file, size in images]
+    for images in listing.values():
+        lines = [f"{file} {size}\n" for file, size in images]
         digest.update("".join(lines).encode(errors="surrogateescape"))
     return digest.hexdigest()
 

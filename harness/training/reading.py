@@ -1,8 +1,6 @@
 """Batches of decoded images from worker processes, in order."""
 
 import multiprocessing
-import os
-import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from harness.errors import WorkspaceError
+from harness.orphans import end_with_the_parent
 from harness.training.augment import augmented, centred
 
 T = TypeVar("T")
@@ -113,7 +112,7 @@ def read(tasks: Iterable[Task], workers: int) -> Iterator[Batch]:
             num_workers=workers,
             multiprocessing_context=context,
             generator=torch.Generator(),  # its own: the default one belongs to training
-            worker_init_fn=_end_with_the_parent,
+            worker_init_fn=_begin,
         )
         batches = iter(loader)
     try:
@@ -129,16 +128,9 @@ def read(tasks: Iterable[Task], workers: int) -> Iterator[Batch]:
         del batches  # ends the workers, whoever still holds an error that passed here
 
 
-def _end_with_the_parent(worker: int) -> None:  # noqa: ARG001  DataLoader passes its number
-    """A killed parent tells nobody, and the fork server lives on as long as its workers do."""
-    parent = multiprocessing.parent_process()
-    assert parent
-
-    def wait() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
+def _begin(worker: int) -> None:  # noqa: ARG001  DataLoader passes its number
+    """The fork server lives on as long as its workers do."""
+    end_with_the_parent()
 
 
 class _Reader(Dataset[Batch]):

@@ -6,7 +6,6 @@ counts in steps and has the rates of the run's batch.
 
 import re
 import tomllib
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -19,7 +18,9 @@ from pydantic import (
     model_validator,
 )
 
-from harness.errors import RecipeError, UsageError
+from harness.errors import FileFormatError, RecipeError, UsageError
+from harness.files import check_regular
+from harness.hints import nearest
 from harness.spaces.space import Space
 from harness.training.stages import Initialisation, Recipe, Stage
 
@@ -108,15 +109,17 @@ def load_recipe(name_or_path: str) -> RecipeFile:
     if not name_or_path.endswith(".toml"):
         known = shipped_recipes()
         if name_or_path not in known:
-            near = get_close_matches(name_or_path, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+            hint = nearest(name_or_path, known)
             raise RecipeError(f"no recipe called {name_or_path!r}, nor a .toml file; {hint}")
         path = known[name_or_path]
     try:
+        check_regular(path)
         written = tomllib.loads(path.read_text("utf-8"))
         return RecipeFile.model_validate({"name": path.stem} | written)
     except ValidationError as error:
         raise RecipeError(f"{path}: {_explain(error)}") from error
+    except FileFormatError as error:
+        raise RecipeError(f"cannot read {str(path)!r}: {error}") from error
     except (OSError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, no TOML
         raise RecipeError(f"cannot read {str(path)!r}: {error}") from error
 
@@ -215,6 +218,4 @@ def _explain(error: ValidationError) -> str:
     *above, key = (part for part in first["loc"] if isinstance(part, str))
     sections: dict[str, type[Strict]] = {"stages": StageSection, "open": OpenSection}
     fields: dict[str, Any] = (sections[above[-1]] if above else RecipeFile).model_fields
-    near = get_close_matches(key, fields, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(fields)}"
-    return f"unknown key {where!r}; {hint}"
+    return f"unknown key {where!r}; {nearest(key, fields)}"

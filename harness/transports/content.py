@@ -14,10 +14,12 @@ def digest(local: Path) -> str:
 
 @cache
 def _digest(local: Path, _mtime_ns: int, _size: int) -> str:
-    return hashlib.sha256(local.read_bytes()).hexdigest()
+    with local.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def name_by_content(local: Path) -> str:
     """What the file is called on a device."""
-    suffix = local.suffix if re.fullmatch(r"\.[a-z0-9]{1,8}", local.suffix) else ""
+    suffix = local.suffix.lower()
+    suffix = suffix if re.fullmatch(r"\.[a-z0-9]{1,8}", suffix) else ""
     return f"{digest(local)[:16]}{suffix.replace('.tmp', '')}"

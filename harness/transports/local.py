@@ -7,15 +7,16 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from subprocess import PIPE
 
 from harness.errors import TargetFailed, TargetLost, TargetStalled
-from harness.transports.transport import Finished, Patience
+from harness.transports.transport import Finished, Patience, ending
 
 PIPE_BUFFER = 1 << 16
+LINGER_S = 1.0  # for a program to end whose output has
 
 
 class LocalProcess:
@@ -46,7 +47,7 @@ class LocalProcess:
         try:
             self._child.stdin.write(line.encode() + b"\n")
         except OSError as error:
-            raise TargetLost(f"{self._argv[0]} has ended: {self.stderr_tail()}") from error
+            raise TargetLost(f"{self._argv[0]} {self.ending()}") from error
 
     def receive(self, idle_timeout_s: float) -> str | None:
         while b"\n" not in self._buffer:
@@ -59,10 +60,11 @@ class LocalProcess:
         line, _, self._buffer = self._buffer.partition(b"\n")
         return line.decode(errors="replace")
 
-    def stderr_tail(self) -> str:
+    def ending(self) -> str:
+        with suppress(subprocess.TimeoutExpired):  # its output may end before it does
+            self._child.wait(LINGER_S)
         self._stderr.seek(0)
-        lines = self._stderr.read().decode(errors="replace").strip().splitlines()
-        return " | ".join(lines[-3:]) or "no message"
+        return ending(self._child.returncode, self._stderr.read())
 
     def kill(self) -> None:
         self._child.kill()
@@ -107,6 +109,9 @@ class LocalTransport:
 
     def push(self, local: Path) -> PurePosixPath:
         return PurePosixPath(local.resolve())
+
+    def push_with(self, local: Path, beside: Mapping[str, Path]) -> PurePosixPath:  # noqa: ARG002
+        return PurePosixPath(local.absolute())  # where they are beside it already
 
     def pull(self, remote: PurePosixPath, local: Path) -> None:
         try:

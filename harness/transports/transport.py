@@ -1,10 +1,11 @@
 """What every transport offers; a new one is one file, or one folder, with these methods."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from signal import Signals
 from typing import Protocol, runtime_checkable
 
 from harness.errors import TargetStalled
@@ -26,6 +27,20 @@ class Finished:
         """The last lines it wrote to standard error, else to standard output."""
         said = self.stderr.decode(errors="replace").strip() or self.text.strip()
         return " | ".join(said.splitlines()[-3:]) or "no message"
+
+
+def ending(status: int | None, stderr: bytes) -> str:
+    """How a program ended, in words; a status below zero is that of a signal."""
+    lines = stderr.decode(errors="replace").strip().splitlines()
+    said = " | ".join(lines[-3:]) or "no message"
+    if status is None or status >= 0:
+        return f"ended: {said}"
+    try:
+        name = Signals(-status).name
+    except ValueError:
+        name = "unknown"
+    why = ", perhaps for lack of memory" if name == "SIGKILL" else ""
+    return f"was ended by signal {-status} ({name}{why}): {said}"
 
 
 class Patience:
@@ -76,8 +91,8 @@ class Process(Protocol):
             TargetStalled: no line within `idle_timeout_s`.
         """
 
-    def stderr_tail(self) -> str:
-        """The last lines it wrote to standard error."""
+    def ending(self) -> str:
+        """How it ended, where that is known, and the last lines it wrote to standard error."""
 
     def kill(self) -> None:
         """End it now; harmless when it has ended."""
@@ -140,6 +155,13 @@ class KeepingTransport(Transport, Protocol):
     def forget(self) -> None:
         """Look again which files are there, before the next is pushed."""
 
+    def hold(self, owner: str) -> None:
+        """Be the only one, of all computers, to use the device until the transport is closed.
+
+        Raises:
+            DeviceBusy: another holds it.
+        """
+
 
 class ResidentTransport(Transport, Protocol):
     """A transport over which a program can be kept running and spoken to."""
@@ -149,6 +171,13 @@ class ResidentTransport(Transport, Protocol):
 
     python: Sequence[str]
     """The command of the Python interpreter there."""
+
+    def push_with(self, local: Path, beside: Mapping[str, Path]) -> PurePosixPath:
+        """As `push`, with other files beside it there: by their paths from its folder.
+
+        Raises:
+            DeviceFull: there is no room for them.
+        """
 
     def start(self, argv: Sequence[str]) -> Process:
         """Start a program and keep it; no shell sees `argv`.

@@ -6,13 +6,16 @@ from harness.devices.device import Device
 from harness.devices.profile import Profile
 from harness.devices.sections import RuntimeSection
 from harness.errors import DeviceBusy
+from harness.pipeline.check import check
+from harness.runtimes.resident import ResidentSession
 
 
 def test_one_measurement_at_a_time_on_one_machine(tmp_path: Path) -> None:
     torch, onnx = (Device.find(name, tmp_path) for name in ("cpu", "cpu-onnxruntime"))
     with torch.open() as session:
         assert session.environment["torch"]
-        with pytest.raises(DeviceBusy, match="cpu-onnxruntime is being measured"), onnx.open():
+        told = r"cannot use cpu-onnxruntime: .* which measures cpu since .*; --wait waits for it"
+        with pytest.raises(DeviceBusy, match=told), onnx.open():
             pass
     with onnx.open() as session:
         assert session.environment["onnxruntime"]
@@ -31,3 +34,27 @@ def test_thread_time_counts_only_where_one_thread_does_the_work(threads: int, cl
     section = RuntimeSection(num_threads=threads)
     profile = Profile(title="x", transport="local", runtime="torch", runtime_options=section)
     assert Device("x", profile).clock == clock
+
+
+@pytest.mark.parametrize(
+    ("temperature_c", "told"),
+    [(41.5, "75, checked"), (None, "unknown: no sensor of the device tells its temperature_c")],
+)
+def test_a_check_has_a_row_for_every_sensor_and_for_the_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, temperature_c: float | None, told: str
+) -> None:
+    (tmp_path / "devices").mkdir()
+    (tmp_path / "devices/mine.toml").write_text(
+        'title = "Mine"\ntransport = "local"\nruntime = "onnxruntime"\n'
+        "[conditions]\nmax_temperature_c = 75\n"
+    )
+    real = ResidentSession.conditions
+
+    def read(session: ResidentSession) -> dict[str, float | str | None]:
+        return real(session) | {"temperature_c": temperature_c}
+
+    monkeypatch.setattr(ResidentSession, "conditions", read)
+    rows = dict(check(Device.find("mine", tmp_path)))
+    assert rows["max_temperature_c"].startswith(told)
+    assert rows["temperature_c"] == ("unknown" if temperature_c is None else "41.5")
+    assert {"frequency_mhz", "other_cpus", "charging", "governor"} <= rows.keys()

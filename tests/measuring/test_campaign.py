@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from harness.devices.conditions import Limits
+from harness.devices.conditions import OTHER_PROGRAMS, Limits, describe_unknown
 from harness.devices.device import Device
 from harness.errors import DeviceError, UsageError
 from harness.measuring import rounds
@@ -23,7 +23,7 @@ from harness.measuring.rounds import Visits
 from harness.runtimes.session import Session
 from harness.spaces.digits import DIGITS
 from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_0
-from harness.tables.journal import Journal
+from harness.tables.journal import Journal, Visit
 
 PLAN = Plan(min_visits=3, max_visits=3, runs=2, interval=0.05, duration_s=0.0, anchors=10)
 
@@ -124,7 +124,7 @@ def test_unsteady_workloads_are_visited_until_their_interval_is_narrow_or_the_mo
     visits = Counter(entry for entry, _ in visits_in(tmp_path / "strict") if entry)
     assert set(visits.values()) == {9}
     easy = replace(strict, interval=1e9)
-    run_campaign(session, work(entries, tmp_path / "easy", easy))
+    run_campaign(beside(session, 0.0), work(entries, tmp_path / "easy", easy))
     visits = Counter(entry for entry, _ in visits_in(tmp_path / "easy") if entry)
     assert min(visits.values()) == 3
     assert max(visits.values()) < 9
@@ -143,6 +143,30 @@ def test_a_budget_ends_a_campaign_with_what_it_has_and_it_can_be_continued(
     assert more.id == campaign.id
     assert more.facts["rounds"] > campaign.facts["rounds"]
     assert visits_in(tmp_path)[: len(before)] == before
+
+
+def test_a_budget_that_ends_before_all_is_sustained_leaves_the_rest_to_be_gone_on_with(
+    session: Session, entries: list[Entry], tmp_path: Path
+) -> None:
+    networks = [replace(entry, role="holdout") for entry in entries[1:4]]
+    plan = replace(PLAN, sustain_s=0.2)
+    todo = work([entries[0], *networks], tmp_path, plan)
+    deadline_s = time.monotonic() + 5
+
+    def on_visit(_done: int, total: int) -> None:
+        if total == len(networks):  # the first of them was run for long
+            time.sleep(max(0.0, deadline_s - time.monotonic()))
+
+    cut = run_campaign(session, replace(todo, deadline_s=deadline_s), on_visit=on_visit)
+    assert cut.facts["rounds"] == PLAN.min_visits
+    assert not cut.facts["finished"]
+    begun = visits_in(tmp_path)
+    whole = run_campaign(session, todo)
+    assert whole.id == cut.id
+    assert whole.facts["finished"]
+    assert visits_in(tmp_path) == begun, "nothing was visited again"
+    (path,) = tmp_path.iterdir()
+    assert sorted(Journal(path.with_name(path.name.removesuffix(".gz"))).sustained) == [1, 2, 3]
 
 
 def test_a_budget_that_suffices_for_nothing_is_refused(
@@ -175,30 +199,58 @@ def _stop(_done: int, _total: int) -> None:
     raise Killed
 
 
-class Hot:
-    """A session on a device that reports a temperature, which this machine cannot."""
+class Telling:
+    """A session on a device that tells what this machine does not, at each reading the next."""
 
-    def __init__(self, session: Session, temperatures_c: Iterator[float]) -> None:
+    def __init__(self, session: Session, name: str, values: Iterator[float | str | None]) -> None:
         self._session = session
-        self._temperatures_c = temperatures_c
+        self._name, self._values = name, values
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._session, name)
 
     def conditions(self) -> dict[str, float | str | None]:
-        return self._session.conditions() | {"temperature_c": next(self._temperatures_c)}
+        return self._session.conditions() | {self._name: next(self._values)}
+
+
+def beside(session: Session, *shares: float) -> Session:
+    """The session beside other programs that use so much of the processors, at last ever after."""
+    for name in ("other_share", "other_share_here"):
+        session = Telling(session, name, itertools.chain(shares, itertools.repeat(shares[-1])))
+    return session
 
 
 def test_a_hot_device_is_given_time_to_cool_down(
     session: Session, entries: list[Entry], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rounds, "COOL_DOWN_POLL_S", 0.01)
-    readings = iter([50.0, 50.0, 50.0, 50.0, *[39.0] * 1000])
+    readings = itertools.chain([50.0] * 4, itertools.repeat(39.0))
     todo = replace(work(entries, tmp_path), limits=Limits(max_temperature_c=40))
-    campaign = run_campaign(Hot(session, readings), todo)
+    campaign = run_campaign(Telling(session, "temperature_c", readings), todo)
     assert campaign.facts["conditions_before"]["temperature_c"] == 39
     reasons = " ".join(reason for record in campaign.records for reason in record.suspect)
     assert "hotter" not in reasons
+
+
+def test_a_limit_that_cannot_be_checked_is_said_and_recorded(
+    session: Session, entries: list[Entry], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    limited = replace(work(entries, tmp_path / "a"), limits=Limits(max_temperature_c=75))
+    facts = run_campaign(Telling(session, "temperature_c", itertools.repeat(None)), limited).facts
+    said = "no sensor of the device tells its temperature_c: max_temperature_c = 75 is not held"
+    assert caplog.messages == [f"harness: {said}"]
+    assert facts["conditions_before"]["max_temperature_c"] == "unknown"
+    assert facts["conditions_after"]["max_temperature_c"] == "unknown"
+    assert "temperature" in facts["conditions_unknown"]
+    assert describe_unknown(facts).endswith("max_temperature_c could not be checked")
+    caplog.clear()
+    cool = run_campaign(
+        Telling(session, "temperature_c", itertools.repeat(40.0)),
+        replace(limited, journal_path=work(entries, tmp_path / "b").journal_path),
+    ).facts
+    assert caplog.messages == []
+    assert cool["conditions_after"]["max_temperature_c"] == "checked"
+    assert "temperature" not in cool["conditions_unknown"]
 
 
 def test_a_device_that_stays_hot_is_an_error(
@@ -208,7 +260,7 @@ def test_a_device_that_stays_hot_is_an_error(
     monkeypatch.setattr(rounds, "COOL_DOWN_TIMEOUT_S", 0.05)
     todo = replace(work(entries, tmp_path), limits=Limits(max_temperature_c=40))
     with pytest.raises(DeviceError, match="hotter than 40"):
-        run_campaign(Hot(session, iter([50.0] * 1000)), todo)
+        run_campaign(Telling(session, "temperature_c", itertools.repeat(50.0)), todo)
 
 
 def test_facts_say_how_where_and_under_which_conditions(
@@ -221,24 +273,26 @@ def test_facts_say_how_where_and_under_which_conditions(
     assert 0.9 < facts["wall_over_cpu"] < 100
 
 
-class Unplugged(Hot):
-    """A session of a laptop that runs on its battery from some reading on."""
-
-    def conditions(self) -> dict[str, float | str | None]:
-        return super().conditions() | {"charging": "yes" if next(self._left) else "no"}
-
-    _left = iter([True] * 5 + [False] * 1000)
-
-
 def test_facts_say_what_changed_meanwhile(
     session: Session, entries: list[Entry], tmp_path: Path
 ) -> None:
-    changed = Unplugged(session, itertools.repeat(39.0))
-    facts = run_campaign(changed, work(entries, tmp_path)).facts
+    plugged_in = itertools.chain(["yes"] * 5, itertools.repeat("no"))
+    unplugged = Telling(session, "charging", plugged_in)
+    facts = run_campaign(unplugged, work(entries, tmp_path)).facts
     assert facts["conditions_changed"]["charging"] == ["yes", "no"]
     assert "temperature_c" not in facts["conditions_changed"]
     again = run_campaign(session, work(entries, tmp_path)).facts  # from its journal
     assert again["conditions_changed"] == facts["conditions_changed"]
+
+
+def test_visits_are_judged_while_measuring_as_when_they_are_read_back(
+    session: Session, entries: list[Entry], tmp_path: Path
+) -> None:
+    busy_later = beside(session, 0.0, 0.0, 0.0, 1.0)
+    campaign = run_campaign(busy_later, work(entries, tmp_path))
+    suspects = {record.suspect for record in campaign.records if record.role != "sentinel"}
+    assert suspects == {(f"{OTHER_PROGRAMS} (3 of 3 visits)",)}
+    assert measured(session, entries, tmp_path).records == campaign.records
 
 
 def test_what_an_older_version_finished_stays_finished(
@@ -256,7 +310,26 @@ def test_what_an_older_version_finished_stays_finished(
     plan = replace(PLAN, max_visits=99)
     visits = Visits(entries, plan, Limits(max_temperature_c=40), "thread", journal)
     assert visits.finished
-    assert {record.suspect for record in records_of(visits, campaign.id)} != {()}
+    records = records_of(visits, campaign.id)
+    suspects = {record.suspect for record in records if record.role != "sentinel"}
+    assert suspects == {("too hot (3 of 3 visits)",)}
+
+
+@pytest.mark.parametrize(("fewest", "told"), [(9, False), (10, True)])
+def test_a_campaign_tells_a_percentile_of_all_its_workloads_or_of_none(
+    entries: list[Entry], tmp_path: Path, fewest: int, told: bool
+) -> None:
+    """As ratios are learned from those that tell it, and unsteady ones are visited more often."""
+    journal = Journal(tmp_path / "journal.jsonl")
+    for number in range(40):
+        for entry, visits in enumerate((40, fewest, 40)):
+            if number < visits:
+                journal.append(Visit(entry, number, number, {"wall": (1000, 1010, 1020)}))
+    journal.close()
+    records = records_of(Visits(entries[:3], PLAN, Limits(), "wall", journal), "c")
+    assert {record.statistics.p90 is not None for record in records} == {told}
+    assert {record.statistics.p50 for record in records} == {1010}
+    assert {record.statistics.p99 for record in records} == {None}
 
 
 def test_a_table_is_measured_from_all_blocks_anchors_and_holdouts() -> None:

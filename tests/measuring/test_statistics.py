@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from harness.measuring.rounds import order
-from harness.measuring.statistics import expected_error, interval, summarise
+from harness.measuring.statistics import expected_error, interval, percentiles, summarise
 
 
 def two_speed_machine(
@@ -111,3 +111,23 @@ def test_the_interval_of_few_energies_is_all_of_them(visits: int) -> None:
     energies = np.arange(10, 10 + visits)[:, None]
     found = summarise(energies, "gross")
     assert (found.low, found.high) == (10, 9 + visits)
+
+
+@pytest.mark.parametrize(
+    ("visits", "runs", "told"),
+    [
+        (4, 500, []),
+        (5, 1, ["p50"]),
+        (9, 500, ["p50"]),  # however many runs: those of a visit are much alike
+        (10, 1, ["p50", "p90"]),
+        (29, 500, ["p50", "p90"]),
+        (30, 3, ["p50", "p90"]),  # ninety runs leave less than one above p99
+        (30, 4, ["p50", "p90", "p99"]),
+    ],
+)
+def test_few_visits_tell_no_percentile(visits: int, runs: int, told: list[str]) -> None:
+    samples = np.arange(1, 1 + visits * runs).reshape(visits, runs)
+    found = percentiles(samples, visits)
+    assert list(found) == told
+    for name, value in found.items():
+        assert value == pytest.approx(visits * runs * int(name[1:]) / 100, abs=1)

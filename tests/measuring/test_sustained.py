@@ -1,5 +1,6 @@
 """Sustained latency: runs back to back until they are steady."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,10 @@ def test_networks_are_run_for_long_and_a_killed_run_goes_on_behind_the_last(
             journal = Journal(path)
             visits = Visits(entries, PLAN, Limits(), "wall", journal)
             calls: list[tuple[int, int]] = []
-            sustain(session, visits, None, lambda *each, calls=calls: calls.append(each))
+            on_progress = lambda *each, calls=calls: calls.append(each)  # noqa: E731
+            assert not sustain(session, visits, time.monotonic() - 1, on_progress)
+            assert calls == [], "nothing is begun behind the deadline"
+            assert sustain(session, visits, None, on_progress)
             journal.close()
             done.append(len(calls))
             kept = Journal(path)

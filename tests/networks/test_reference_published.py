@@ -109,7 +109,8 @@ def test_reference_network_is_exported_to_onnx_with_its_outputs(
     answers = [session.run(None, {given.name: each})[0] for each in images.numpy()[:, None]]
     exported = torch.from_numpy(np.concatenate(answers))
     expected = predict(source_of(loaded.blocks).network, images)
-    assert torch.allclose(exported, expected, rtol=1e-3, atol=1e-5)
+    small = 1e-4 * float(expected.std())  # sums of float32 in another order
+    assert torch.allclose(exported, expected, rtol=1e-3, atol=small)
 
 
 def test_reference_weights_in_their_names_become_ours(tmp_path: Path) -> None:

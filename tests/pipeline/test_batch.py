@@ -86,6 +86,18 @@ def test_an_inference_is_one_image_of_a_batch_and_has_no_data_centre_around_it(r
     assert f"{energy_mj(root):.4g} mJ an inference (predicted from measured blocks), " in alone
 
 
+def test_a_server_is_where_place_says_and_a_board_never_in_a_data_centre(root: Path) -> None:
+    (root / "devices").mkdir()
+    server = 'title = "S"\ntransport = "ssh"\nruntime = "torch"\n[ssh]\nhost = "s"\n'
+    (root / "devices/server.toml").write_text(server)
+    save_tables(root, "server", 1)
+    words = ("carbon", "--arch", "arch.json", "--place", "data-centre", "--device")
+    assert "kg CO2e; PUE 1.58 (a data centre" in harness(*words, "server")
+    assert "kg CO2e; PUE 1 (an edge device" in harness(*words, BOARD)
+    assert "kg CO2e; PUE 1 (an office" in harness(*words[:3], "--device", "server")
+    assert "kg CO2e; PUE 1.2 (as stated" in harness(*words, BOARD, "--pue", "1.2")
+
+
 def test_a_request_says_what_it_takes_and_what_an_image_takes(root: Path) -> None:
     lines = harness("breakdown", "--device", BOARD, "--arch", "arch.json").splitlines()
     ms, mj = latency_ms(root), energy_mj(root)
@@ -164,6 +176,7 @@ def test_a_card_has_both_latencies() -> None:
         "space": "digits",
         "macs": 1e6,
         "params": 1e6,
+        "peak_activations_bytes": {"float32": 4000, "int8": 1000},
         "classes": ["0", "1"],
         "preprocessing": {"resolution": 12, "mean": [0], "std": [1]},
         "files": [],

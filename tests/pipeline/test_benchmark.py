@@ -1,10 +1,13 @@
 """A user's own model file, timed and watched."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from typer.testing import CliRunner
+import torch
+from typer.testing import CliRunner, Result
 
 from harness import cli
 from harness.console import Terminal
@@ -19,6 +22,8 @@ from harness.runtimes.conversion.cache import converted
 from harness.runtimes.conversion.onnx import OnnxConverter
 from harness.spaces.digits import DIGITS
 from harness.workspace import Workspace
+from tests.small_models import words
+from tests.weights_beside import save_beside
 
 DEVICE = "cpu-onnxruntime"
 
@@ -34,7 +39,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def result(model: Path) -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(step, "PLAN", Plan(6, 12, 3, 0.1, 0.0, 0, sustain_s=30.0))
+        patch.setattr(step, "PLAN", Plan(10, 12, 3, 0.1, 0.0, 0, sustain_s=30.0))
         job = Run(Workspace(model.parent), DIGITS, QUICK, 0, 0.0, False, Terminal())
         return step.benchmark(job, Device.find(DEVICE, model.parent), model)
 
@@ -119,6 +124,69 @@ def test_a_ci_job_fails_where_the_model_became_slower(
     )
 
 
+def benchmarked(model: Path, *options: str) -> Result:
+    arguments = ["benchmark", str(model), "--device", DEVICE, "--root", str(model.parent)]
+    return CliRunner().invoke(cli.app, [*arguments, *options])
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(step, "PLAN", Plan(6, 12, 3, 0.1, 0.0, 0))
+
+
+@pytest.mark.usefixtures("quick")
+def test_what_a_model_was_fed_with_is_told_and_kept_and_others_are_not_compared(
+    tmp_path: Path,
+) -> None:
+    model, kept = words(tmp_path / "words.onnx"), tmp_path / "kept.json"
+    short = benchmarked(model, "--dim", "sequence=8", "--input", "mask=1", "--output", str(kept))
+    told = "int64 [1, 8] (batch = 1, the batch of the profile), "
+    assert (
+        f"words.onnx: input ids: {told}values in 0..29999; input segments: {told}" in short.stdout
+    )
+    inputs = {each.pop("name"): each for each in read_json(kept)["fed"]["inputs"]}
+    assert [each["values"] for each in inputs.values()] == [
+        "values in 0..29999",
+        "values in 0..1",
+        "value 1",
+    ]
+    assert inputs["ids"]["shape"] == [1, 8]
+    for others in (["sequence=9", "mask=1"], ["sequence=8", "mask=0"]):
+        dim, value = others
+        ended = benchmarked(model, "--dim", dim, "--input", value, "--baseline", str(kept))
+        assert isinstance(ended.exception, FileFormatError)
+        assert "only times of equal inputs can be compared" in str(ended.exception)
+    alike = ["--dim", "sequence=8", "--input", "mask=1", "--baseline", str(kept)]
+    assert benchmarked(model, *alike).exit_code == 0
+    old = read_json(kept)
+    del old["fed"]
+    write_json(kept, old)  # whatever it was fed with: zeros, then
+    assert "does not tell what the model was fed" in str(benchmarked(model, *alike).exception)
+
+
+def test_an_older_baseline_is_compared_where_nothing_was_chosen(result: dict[str, Any]) -> None:
+    older = {name: value for name, value in result.items() if name != "fed"}
+    assert result["fed"]["inputs"][0]["values"] == "random numbers"
+    assert step.compare(older, result).ratio == 1.0
+
+
+@pytest.mark.usefixtures("quick")
+def test_files_are_known_by_suffixes_in_capitals_and_by_links(model: Path, tmp_path: Path) -> None:
+    """Hubs keep files under names without suffixes, and link to them."""
+    (tmp_path / "e3b0c442").write_bytes(model.read_bytes())
+    link = tmp_path / "MODEL.ONNX"
+    link.symlink_to(tmp_path / "e3b0c442")
+    ended = benchmarked(link, "--ops")
+    assert ended.exit_code == 0, ended.exception
+    assert "MODEL.ONNX on cpu-onnxruntime" in ended.stdout
+
+
+def test_network_files_of_ours_take_no_sizes(tmp_path: Path) -> None:
+    (tmp_path / "network.pt").touch()
+    ended = benchmarked(tmp_path / "network.pt", "--dim", "height=3")
+    assert isinstance(ended.exception, UsageError)
+
+
 @pytest.mark.parametrize(
     ("name", "error"), [("model.tflite", UsageError), ("missing.onnx", FileFormatError)]
 )
@@ -128,3 +196,50 @@ def test_files_that_the_device_does_not_run_are_refused(
     job = Run(Workspace(tmp_path), DIGITS, QUICK, 0, 0.0, False, Terminal())
     with pytest.raises(error):
         step.benchmark(job, Device.find(DEVICE, tmp_path), tmp_path / name)
+
+
+def checkpoint_of_others(path: Path) -> None:
+    """As those of YOLO: the module itself, pickled."""
+    torch.save({"model": torch.nn.Linear(2, 2)}, path)
+
+
+def torchscript(path: Path) -> None:
+    torch.jit.script(torch.nn.Linear(2, 2)).save(str(path))
+
+
+def weights_of_others(path: Path) -> None:
+    torch.save(torch.nn.Linear(2, 2).state_dict(), path)
+
+
+def text(path: Path) -> None:
+    path.write_text("not even torch's")
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit")
+@pytest.mark.parametrize("write", [checkpoint_of_others, torchscript, weights_of_others, text])
+@pytest.mark.parametrize("device", [DEVICE, "cpu", "cpu-litert", "zu3eg"])
+def test_whoever_brings_a_pt_file_of_others_is_told_to_export_it_and_never_to_delete_it(
+    write: Callable[[Path], None], device: str, tmp_path: Path
+) -> None:
+    write(tmp_path / "yolo.pt")
+    arguments = [str(tmp_path / "yolo.pt"), "--device", device, "--root", str(tmp_path)]
+    error = CliRunner().invoke(cli.app, ["benchmark", *arguments]).exception
+    assert isinstance(error, FileFormatError)
+    assert error.exit_code == 3
+    assert "not a network file of harness" in str(error)
+    assert "export it" in str(error)
+    assert "delete" not in str(error)
+
+
+def test_other_weights_beside_a_model_are_another_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(step, "PLAN", Plan(3, 3, 2, 0.1, 0.0, 0))
+    found = []
+    for more in (0, 1):
+        weights = np.eye(8, dtype=np.float32) + more
+        model = save_beside(weights, tmp_path / "model.onnx", "weights.bin")
+        job = Run(Workspace(tmp_path), DIGITS, QUICK, 0, 0.0, False, Terminal())
+        found.append(step.benchmark(job, Device.find(DEVICE, tmp_path), model)["model"])
+    assert found[0]["name"] == found[1]["name"]
+    assert found[0]["sha256"] != found[1]["sha256"]

@@ -190,6 +190,25 @@ def test_a_comparison_tells_the_shift_the_moved_blocks_and_the_new_environment(
     assert not compare_tables(job(tmp_path), old, old, fail_above=0.05).regressed
 
 
+def test_a_comparison_of_energies_is_told_in_their_unit(tmp_path: Path, measured: Table) -> None:
+    records = [replace(r, quantity="energy", clock="net") for r in measured.records]
+    energies = replace(measured, quantity="energy", identity={"clock": "net"})
+    replace(energies, records=tuple(records)).save(tmp_path / "old.jsonl")
+    more = [
+        replace(r, statistics=r.statistics.scaled(1.3 * (1.5 if number == 7 else 1)))
+        for number, r in enumerate(records)
+    ]
+    facts = {"c": measured.campaigns["c"] | {"environment": {"os": "6.2"}}}
+    replace(energies, records=tuple(more), campaigns=facts).save(tmp_path / "new.jsonl")
+    found = compare_tables(job(tmp_path), "old.jsonl", "new.jsonl", fail_above=0.05)
+    before, after = (each[7].statistics.value / 1e6 for each in (records, more))
+    assert f": {before:.4f} to {after:.4f} mJ, 1.50 times the others" in found.text
+    assert "everything takes 1.300 times as much energy: " in found.text
+    assert found.regressed.startswith("everything takes 1.300 times as much energy; ")
+    assert " takes 1.500 times as much energy beyond" in found.regressed
+    assert not re.search(r"\bms\b|long", found.text + found.regressed)
+
+
 def test_a_comparison_fails_a_ci_job_where_it_is_asked_to(tmp_path: Path, measured: Table) -> None:
     slower = [replace(r, statistics=r.statistics.scaled(1.2)) for r in measured.records]
     updated = {"c": measured.campaigns["c"] | {"environment": {"os": "6.2"}}}

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -219,28 +220,46 @@ def test_a_front_does_not_rest_on_a_table_that_was_measured_since(root: Path) ->
     assert "different blocks of the space" not in page
 
 
-@pytest.mark.parametrize("batch", [1, 64])
-def test_baselines_stand_beside_a_front_only_where_both_were_timed_alike(
-    tmp_path: Path, batch: int, rng: np.random.Generator
-) -> None:
+def save_imagenet(root: Path, device: Mapping[str, object], rng: np.random.Generator) -> str:
+    """A front of `cpu`, and its baselines; the space."""
     space = find_space("ofa-mbv3-w1.2")
     archs = [decode(space, genome) for genome in sample(space, 10, rng)]
     front = some_front("cpu")
     points = tuple(replace(p, arch=a) for p, a in zip(front.points, archs, strict=True))
-    device = {"title": "cpu", "identity": {"batch": batch, "clock": "wall"}}
-    settings = front.settings | {"device": device, "accuracy": {"source": "some.csv"}}
+    settings = front.settings | {"accuracy": {"source": "some.csv"}, "device": device}
     kept = replace(front, space=space.name, points=points, settings=settings)
-    kept.save(Workspace(tmp_path).front("cpu", space.name))
+    kept.save(Workspace(root).front("cpu", space.name))
     facts = {"c": {"rounds": 5, "started_at": "2026-01-01", "environment": {}}}
     timed = record("network", BASELINES[0].blocks, 5e6, 0, rng)
     table = Table("cpu", "baselines", {"batch": 1, "clock": "wall"}, facts, (timed,))
-    table.save(Workspace(tmp_path).table("cpu", "baselines"))
-    done = report(tmp_path, "--device", "cpu", "--space", space.name)
+    table.save(Workspace(root).table("cpu", "baselines"))
+    return space.name
+
+
+@pytest.mark.parametrize("batch", [1, 64])
+def test_baselines_stand_beside_a_front_only_where_both_were_timed_alike(
+    tmp_path: Path, batch: int, rng: np.random.Generator
+) -> None:
+    device = {"title": "cpu", "identity": {"batch": batch, "clock": "wall"}}
+    space = save_imagenet(tmp_path, device, rng)
+    done = report(tmp_path, "--device", "cpu", "--space", space)
     assert done.returncode == 0, done.stderr
-    fronts = data_of(tmp_path / f"reports/cpu.{space.name}/index.html")["fronts"]
+    fronts = data_of(tmp_path / f"reports/cpu.{space}/index.html")["fronts"]
     assert isinstance(fronts, list)
     names = {each["name"] for each in fronts[0]["others"]}
     assert (BASELINES[0].name in names) == (batch == 1)
+
+
+def test_a_front_that_does_not_tell_its_device_is_one_line(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    space = save_imagenet(tmp_path, {}, rng)
+    path = tmp_path / f"reports/cpu.{space}/front.json"
+    front = json.loads(path.read_text())
+    del front["settings"]["device"]
+    path.write_text(json.dumps(front))
+    done = report(tmp_path, "--device", "cpu", "--space", space)
+    assert "does not tell all that a page shows" in one_line(done, 3)
 
 
 def test_fronts_of_different_sources_get_no_page_of_both(searched: Path) -> None:

@@ -100,6 +100,20 @@ def test_table_catalogue_front_page_and_terminal_say_what_stands_behind_the_numb
         assert not re.search(r"measured on (hardware|the device)|at full speed", page + told)
 
 
+def test_verifying_a_front_of_an_older_version_gives_it_intervals_of_today(root: Path) -> None:
+    path = job(root, RESNET).workspace.front("small", RESNET.name)
+    content = path.read_text()
+    front = Front.load(path)
+    table = {name: told for name, told in front.table.items() if name != "statements"}
+    try:
+        replace(front.unverified(), table=table).save(path)
+        assert Front.load(path).older
+        pipeline.verify(job(root, RESNET), Device.find("small", root), None)
+        assert not Front.load(path).older
+    finally:
+        path.write_text(content)
+
+
 def test_a_front_is_verified_by_simulating_its_networks_whole(root: Path) -> None:
     dpu = Dpu.of(Device.find("zu3eg", root).options.dpu)
     front = front_of(root, "zu3eg", MBV3)

@@ -121,6 +121,7 @@ def test_ranks_share_sub_networks_and_come_to_the_same_accuracies_as_one(root: P
     found = folder_of(root) / "found.jsonl"
     judges = [line for _, line in read_lines(found)]
     assert len(judges) >= 40
+    assert not {str(line["genome"]) for line in judges} & {str(line["genome"]) for line in once}
     with np.load(folder_of(root) / "accuracy.npz") as predictor:
         assert int(predictor["found"]) == len(judges)
         assert len(predictor["shares"]) == len(judges) + 2  # held out

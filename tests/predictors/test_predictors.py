@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harness.errors import CheckpointError, TableError
-from harness.predictors.accuracy import HIDDEN, AccuracyPredictor, fit
+from harness.predictors.accuracy import HIDDEN, AccuracyPredictor, fit, held_out
 from harness.predictors.block_table import BlockTablePredictor
 from harness.spaces.digits import DIGITS
 from harness.spaces.genome import Genomes, decode, one_hot, sample
@@ -68,6 +68,16 @@ def test_its_stated_quality_is_that_on_sub_networks_held_out(trained: AccuracyPr
     assert quality.rmse == pytest.approx(unseen, rel=0.4)
     assert 0.85 < quality.spearman <= 1
     assert 0 < quality.median_error < quality.rmse
+
+
+def test_a_network_that_was_evaluated_twice_judges_no_predictor_that_was_fitted_to_it() -> None:
+    genomes = sample(DIGITS, 50, np.random.default_rng(4))
+    twice = np.concatenate([genomes, genomes[::-1]])
+    judges = held_out(twice, 0)
+    assert judges.sum() == 20
+    assert not {*map(tuple, twice[judges])} & {*map(tuple, twice[~judges])}
+    quality = fit(DIGITS, twice, additive_accuracy(twice), epochs=1).quality
+    assert (quality.trained_on, quality.held_out) == (80, 20)
 
 
 def test_it_is_the_papers_mlp_and_the_same_for_the_same_seed(trained: AccuracyPredictor) -> None:

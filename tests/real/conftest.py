@@ -67,11 +67,18 @@ def _hanging_up_ends_programs() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_adb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """An adb server on a port and with keys of its own; it is started by whoever needs it."""
+    """An adb server on a port and with keys of its own; it is started by whoever needs it.
+
+    By the adb that adbutils brings, where it brings one: constraints.txt has its version, and not
+    that of an adb installed beside it.
+    """
     import adbutils
 
     home = tmp_path_factory.mktemp("android")
+    brought = Path(adbutils.__file__).with_name("binaries") / "adb"
     with pytest.MonkeyPatch.context() as patch:
+        if brought.exists():
+            patch.setenv("ADBUTILS_ADB_PATH", str(brought))
         patch.setenv("ANDROID_ADB_SERVER_PORT", str(20_000 + os.getpid() % 10_000))
         patch.setenv("ANDROID_USER_HOME", str(home))
         patch.setenv("XDG_CONFIG_HOME", str(home))

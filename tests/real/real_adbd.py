@@ -1,4 +1,4 @@
-"""Debian's adbd on loopback, with scripts by which it answers like a phone."""
+"""Debian's adbd on loopback, with scripts by which it answers like a phone; and Debian's adb."""
 
 import os
 import shutil
@@ -25,6 +25,16 @@ def unpacked_adbd() -> Path:
     return path
 
 
+def unpacked(program: str) -> list[str]:
+    """The command of `adbd` or `adb` from that folder, with the libraries that it was made for."""
+    root = unpacked_adbd() / "root/usr/lib"
+    file = root / "android-sdk/platform-tools" / program
+    assert file.exists(), f"{file} is missing: run tests/real/fetch-adbd again"
+    (libraries,) = root.glob("*-linux-gnu")
+    (loader,) = libraries.glob("ld-linux-*.so.*")
+    return [str(loader), "--library-path", f"{libraries}/android:{libraries}", str(file)]
+
+
 class RealAdbd:
     """A running adbd whose /data/local/tmp is a scratch folder; `stop` and `start` unplug it."""
 
@@ -48,14 +58,10 @@ class RealAdbd:
 
     def start(self) -> None:
         SERVICE.mkdir(parents=True, exist_ok=True)
-        (libraries,) = (self._adbd / "root/usr/lib").glob("*-linux-gnu")
-        (loader,) = libraries.glob("ld-linux-*.so.*")
-        adbd = self._adbd / "root/usr/lib/android-sdk/platform-tools/adbd"
         what = f'--bind "{self.files}"'
         if self._room_mb is not None:
             what = f"-t tmpfs -o size={self._room_mb}m scratch"
         bind = f'mount {what} {SERVICE} && exec "$@"'
-        adbd_argv = [str(loader), "--library-path", f"{libraries}/android:{libraries}", str(adbd)]
         environment = os.environ | {
             "ADBD_PORT": str(self.port),
             "LD_PRELOAD": str(self._adbd / "loopback_only.so"),
@@ -65,7 +71,7 @@ class RealAdbd:
         own = ["--mount"] if os.geteuid() == 0 else ["--mount", "--user", "--map-root-user"]
         with self._log.open("ab") as log:
             self._child = subprocess.Popen(
-                ["unshare", *own, "--", "sh", "-c", bind, "sh", *adbd_argv],
+                ["unshare", *own, "--", "sh", "-c", bind, "sh", *unpacked("adbd")],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -37,6 +37,7 @@ class RealSshd:
         self.name = name
         self.client = client
         self.home = scratch / "home"
+        self.locks = scratch / "locks"  # else it would share the real ones of this computer
         self.home.mkdir(parents=True)
         (client / ".ssh").mkdir(parents=True, exist_ok=True)
         with socket.socket() as probe:
@@ -79,7 +80,7 @@ Port {self.port}
 ListenAddress 127.0.0.1
 HostKey {self.host_key}
 AuthorizedKeysFile {self.user_key}.pub
-SetEnv HOME="{self.home}"
+SetEnv HOME="{self.home}" HARNESS_LOCKS="{self.locks}"
 PermitRootLogin yes
 PasswordAuthentication no
 KbdInteractiveAuthentication no

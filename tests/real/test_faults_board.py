@@ -68,7 +68,7 @@ def freeze_connections(board: RealSshd) -> None:
 
 def test_a_missing_library_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "asyncssh", None)
-    with pytest.raises(MissingExtra, match=r"pip install '\.\[ssh\]'"):
+    with pytest.raises(MissingExtra, match=r"pip install -c constraints\.txt '\.\[ssh\]'"):
         SshTransport(Address("board"))
 
 

@@ -311,6 +311,21 @@ def test_a_server_that_is_killed_again_and_again_only_costs_time(
         link.close()
 
 
+@pytest.mark.parametrize("stream", [1, 2])
+def test_an_adb_that_cannot_start_its_server_is_quoted_whichever_stream_it_complains_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stream: int
+) -> None:
+    adb = tmp_path / "adb"
+    adb.write_text(f"#!/bin/sh\necho 'ADB server did not ACK' >&{stream}\nexit 1\n")
+    adb.chmod(0o755)
+    monkeypatch.setenv("ADBUTILS_ADB_PATH", str(adb))
+    with socket.socket() as taken:  # nobody listens there
+        taken.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(taken.getsockname()[1]))
+        with pytest.raises(DeviceOffline, match=r"start-server` ended with 1: ADB server did not"):
+            backends.backend_named("server").attached()
+
+
 def test_files_that_somebody_deleted_are_sent_again(tmp_path: Path, file: Path) -> None:
     with fake(tmp_path) as phone:
         link = opened(phone)

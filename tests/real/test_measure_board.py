@@ -8,17 +8,23 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+import pytest
 from scipy.stats import spearmanr
 
 from harness.devices.device import Device
+from harness.runtimes import onnxruntime, tensorrt
+from harness.runtimes.session import RuntimeOptions, TensorrtOptions
 from harness.spaces.digits import DIGITS
 from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_0
+from harness.transports.ssh import Address, SshTransport
 from tests.real.conftest import write_board
 from tests.real.real_sshd import RealSshd
 from tests.real.small_space import SMALL
+from tests.weights_beside import save_beside
 
 
 def command(root: Path) -> list[str]:
@@ -115,3 +121,48 @@ def test_blocks_take_as_long_through_ssh_as_directly(tmp_path: Path, board: Real
     ratios = fastest["board"] / fastest["here"]
     assert 0.85 < np.median(ratios) < 1.15, ratios  # what is claimed comes from a benchmark
     assert spearmanr(fastest["board"], fastest["here"]).statistic > 0.9
+
+
+WEIGHTS = np.arange(12, dtype=np.float32).reshape(4, 3)
+IMAGES = np.array([[1, 2, 3, 4]], np.float32)
+
+
+def test_weights_beside_a_model_are_sent_with_it(tmp_path: Path, board: RealSshd) -> None:
+    """Of two models alike but for these, each has its own there."""
+    with closing(SshTransport(Address(board.name, python=(sys.executable,)))) as link:
+        for weights in (WEIGHTS, WEIGHTS + 1):
+            model = save_beside(weights, tmp_path / "model.onnx", "in a folder/weights.bin")
+            with closing(onnxruntime.open_session(link, RuntimeOptions())) as session:
+                assert session.visit(model, 3).values["wall"]
+                assert session.infer(model, IMAGES) == pytest.approx(IMAGES @ weights)
+        there = board.home / ".cache/harness"
+        sent = list(there.glob("*/in a folder/weights.bin"))
+        assert sorted(path.read_bytes() for path in sent) == sorted(
+            (WEIGHTS + more).tobytes() for more in (0, 1)
+        )
+        before = {path: path.stat().st_ctime_ns for path in there.rglob("*")}
+        link.forget()
+        with closing(onnxruntime.open_session(link, RuntimeOptions())) as session:
+            assert session.visit(model, 3).values["wall"]
+        assert {path: path.stat().st_ctime_ns for path in there.rglob("*")} == before
+
+
+def test_weights_beside_a_model_are_sent_for_its_engine(
+    tmp_path: Path, board: RealSshd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starter = board.home / "trtexec"
+    starter.write_text(
+        f"#!/bin/sh\nexport BOARD_PYTHON={sys.executable}\n"
+        f'exec {Path(__file__).with_name("trtexec")} "$@"\n'
+    )
+    starter.chmod(0o755)
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    options = RuntimeOptions(tensorrt=TensorrtOptions(trtexec=str(starter)))
+    with closing(SshTransport(Address(board.name))) as link:
+        for weights in (WEIGHTS, WEIGHTS + 1):
+            model = save_beside(weights, tmp_path / "model.onnx", "weights.bin")
+            with closing(tensorrt.open_session(link, options)) as session:
+                assert session.visit(model, 3).values["device"]
+    engines = list((board.home / ".cache/harness/engines").glob("*.engine"))
+    assert len(engines) == 2
+    assert sum(WEIGHTS.tobytes() in engine.read_bytes() for engine in engines) == 1

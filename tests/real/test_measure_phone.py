@@ -27,7 +27,9 @@ from harness.measuring.plan import Entry, Plan, block_entries, calibration_entri
 from harness.pipeline import Run, measure
 from harness.progress import Progress, silent
 from harness.runtimes import benchmark_model
-from harness.runtimes.session import Session
+from harness.runtimes.conversion.cache import convert_all
+from harness.runtimes.conversion.tflite import TfliteConverter
+from harness.runtimes.session import Session, Workload
 from harness.spaces.digits import DIGITS
 from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_0
 from harness.tables.journal import Journal, Visit
@@ -270,8 +272,9 @@ def test_a_hot_phone_is_given_time_to_cool_down(tmp_path: Path, phone: RealAdbd)
 def test_a_runner_that_hangs_is_killed_and_tried_once_more(
     tmp_path: Path, phone: RealAdbd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(benchmark_model, "DEADLINE_S", 2.0)
-    monkeypatch.setattr(benchmark_model, "LONGEST_S", 1.0)
+    monkeypatch.setattr(benchmark_model, "START_S", 2.0)
+    monkeypatch.setattr(benchmark_model, "LONGEST_S", 0.2)
+    monkeypatch.setattr(benchmark_model, "FIRST_RUN_S", 0.6)
     runner = tmp_path / "runner"
     hung = phone.files / "hung"
     runner.write_text(
@@ -289,6 +292,28 @@ def test_a_runner_that_hangs_is_killed_and_tried_once_more(
     assert 2.5 < time.monotonic() - started < 20
 
 
+def test_a_network_that_takes_long_a_run_is_timed(
+    tmp_path: Path, phone: RealAdbd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Longer than starting, warming up and timing may take without it."""
+    monkeypatch.setattr(benchmark_model, "START_S", 2.0)
+    monkeypatch.setattr(benchmark_model, "LONGEST_S", 0.2)
+    text = Path(__file__).with_name("benchmark_model").read_text()
+    runner = tmp_path / "runner"
+    runner.write_text(
+        text.replace("        invoke()\n", "        time.sleep(1.5)\n        invoke()\n")
+    )
+    assert runner.read_text() != text
+    write_profile(tmp_path, phone, "direct")
+    device = Device.find("loopback-phone", tmp_path)
+    with Device(device.name, device.profile, runner).open() as opened:
+        opened.prepare([(BLOCKS[0],)])
+        for _ in range(2):  # when nobody knows how long a run takes, and then
+            samples = opened.visit((BLOCKS[0],), runs=5)
+            assert samples.runs == 1
+            assert 1.5e9 < samples.values["wall"][0] < 4e9
+
+
 def test_a_delegate_that_falls_back_is_a_failure(tmp_path: Path, phone: RealAdbd) -> None:
     write_profile(tmp_path, phone, "direct", delegate="gpu")
     with Device.find("loopback-phone", tmp_path).open() as opened:
@@ -297,11 +322,27 @@ def test_a_delegate_that_falls_back_is_a_failure(tmp_path: Path, phone: RealAdbd
             opened.load((BLOCKS[0],))
 
 
+def with_foreign_operators(converter: TfliteConverter, workload: Workload) -> bytes:
+    """A file whose operators no runtime has."""
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    convert_all(converter, [workload])
+    model = schema.ModelT.InitFromPackedBuf(converter.path(workload).read_bytes(), 0)
+    for code in model.operatorCodes:
+        code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.CUSTOM
+        code.customCode = b"Foreign"
+    builder = flatbuffers.Builder(1 << 16)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
 def test_a_model_that_the_phone_cannot_load_is_named(tmp_path: Path, phone: RealAdbd) -> None:
-    broken = tmp_path / "broken.tflite"
+    broken, foreign = tmp_path / "broken.tflite", tmp_path / "foreign.tflite"
     broken.write_bytes(b"not a model")
-    with (
-        session(tmp_path, phone, "direct") as opened,
-        pytest.raises(TargetFailed, match=r"broken\.tflite: .*Failed to load model"),
-    ):
-        opened.load(broken)
+    foreign.write_bytes(with_foreign_operators(TfliteConverter(1, "float32"), (BLOCKS[0],)))
+    with session(tmp_path, phone, "direct") as opened:
+        with pytest.raises(TargetFailed, match=r"broken\.tflite is no \.tflite file"):
+            opened.load(broken)
+        with pytest.raises(TargetFailed, match=r"foreign\.tflite: .*Failed to allocate"):
+            opened.load(foreign)

@@ -22,6 +22,17 @@ def test_the_sentinels_visits_are_drawn_over_time_with_the_temperature(tmp_path:
     assert [float(row["temperature_c"]) for row in rows] == [40, 41, 42, 43, 44]
 
 
+def test_the_temperature_beside_a_gpus_visits_is_the_gpus(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "campaign.jsonl")
+    journal.append_reading(Reading(0, {"temperature_c": 40.0, "gpu_temperature_c": 71.0}))
+    for number in range(2):
+        journal.append(Visit(0, 0, 10**18 + number, {"wall": (1000,)}))
+    journal.close()
+    *_, data = save_drift(journal, "cuda", "wall", tmp_path)
+    with data.open(newline="") as file:
+        assert {row["temperature_c"] for row in csv.DictReader(file)} == {"71.0"}
+
+
 def test_nothing_is_drawn_where_the_sentinel_has_no_times_on_this_clock(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "campaign.jsonl")
     journal.append(Visit(0, 0, 1, {"wall": (1000,)}))

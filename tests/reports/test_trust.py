@@ -5,9 +5,12 @@ import pytest
 
 from harness.console import Terminal
 from harness.deploy.front import Front
+from harness.reports.content import content
+from harness.reports.cost import cost
 from harness.reports.trust import conditions, coverage, doubts
 from harness.spaces.digits import DIGITS
 from harness.tables.table import Table
+from tests.reports.conftest import shown
 from tests.tables.test_calibration import made_table
 
 
@@ -32,6 +35,20 @@ def test_what_stands_behind_latencies_is_told(
     front: Front, facts: dict[str, object], what: str
 ) -> None:
     assert told(replace(front, table=front.table | facts)) == {what}
+
+
+def test_a_front_that_tells_nothing_of_its_campaigns_is_read(front: Front) -> None:
+    assert front.verification is not None
+    silent = replace(
+        front,
+        table=front.table | {"campaign": None},
+        verification=front.verification | {"campaign": None},
+        settings={name: told for name, told in front.settings.items() if name != "device"},
+    )
+    assert told(silent) == set()
+    assert (silent.identity, silent.images_per_run) == ({}, 1)
+    assert [what for what, _ in cost([silent], None)][1:] == ["the search"]
+    assert content([shown(silent)])["fronts"][0]["runtime"] == "unknown"
 
 
 def test_an_error_above_ten_percent_is_told(front: Front) -> None:
@@ -81,6 +98,15 @@ def test_suspect_blocks_are_counted_and_told(front: Front, table: Table) -> None
     records = tuple(doubtful if record == first else record for record in table.records)
     assert told(front, table) == set()
     assert told(front, replace(table, records=records)) == {"suspect blocks"}
+
+
+def test_a_limit_that_could_not_be_checked_is_told(front: Front, table: Table) -> None:
+    for checked, expected in (("unknown", {"temperature unknown"}), ("checked", set())):
+        campaigns = {
+            name: facts | {"conditions_after": {"max_temperature_c": checked}}
+            for name, facts in table.campaigns.items()
+        }
+        assert told(front, replace(table, campaigns=campaigns)) == expected
 
 
 def test_numbers_of_several_versions_are_told_with_what_differs(front: Front, table: Table) -> None:

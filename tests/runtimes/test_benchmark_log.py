@@ -158,3 +158,151 @@ def test_times_by_type_of_operator_are_read() -> None:
 def test_an_output_without_a_profile_says_so() -> None:
     with pytest.raises(TargetFailed, match="no profile"):
         parse_ops(recorded("litert"))
+
+
+LOADING = "Profiling Info for Benchmark Initialization:"
+RUNS = "Operator-wise Profiling Info for Regular Benchmark Runs:"
+
+
+def table(*rows: tuple[str, int, float]) -> str:
+    """As StatsCalculator::GetStatsByNodeType prints it."""
+    whole, cumulated, lines = sum(ms for _, _, ms in rows), 0.0, []
+    for op, count, ms in rows:
+        cumulated += ms
+        shares = f"{100 * ms / whole:9.3f}%\t{100 * cumulated / whole:9.3f}%"
+        lines.append(f"\t{op:>24}\t{count:9}\t{ms:10.3f}\t{shares}\t     0.000\t{count:9}\n")
+    return (
+        "============================== Summary by node type ==============================\n"
+        "\t             [Node type]\t  [count]\t  [avg ms]\t    [avg %]\t    [cdf %]\t  [mem KB]"
+        f"\t[times called]\n{''.join(lines)}\nTimings (microseconds): count=50 curr=4950\n"
+    )
+
+
+LOADED = table(("ModifyGraphWithDelegate", 1, 14.842), ("AllocateTensors", 1, 0.102))
+LOOP = table(("WHILE", 1, 4.6), ("FULLY_CONNECTED", 2, 0.3), ("TRANSPOSE", 1, 0.05))
+BODY = table(("FULLY_CONNECTED", 28, 2.1), ("LOGISTIC", 84, 1.4))
+XNNPACK = table(("Convolution (NHWC, QU8) GEMM", 54, 3.34), ("CONCATENATION", 2, 0.005))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"INFO: {LOADING}\n{LOADED}",
+        f"{LOADING}\n{LOADED}\n{RUNS}\n",
+        f"{LOADING}\n{LOADED}\n{RUNS}\n{table(('CONV_2D', 9, 3.0)).splitlines()[0]}\n",
+    ],
+)
+def test_a_profile_of_loading_alone_is_none_of_the_network(text: str) -> None:
+    with pytest.raises(TargetFailed, match="no profile of operators"):
+        parse_ops(text)
+
+
+def test_the_runs_profile_is_read_and_not_that_of_loading_before_it() -> None:
+    ops = parse_ops(f"INFO: {LOADING}\n{LOADED}\nINFO: {RUNS}\n{XNNPACK}")
+    assert [(op.op, op.count, op.mean_ms) for op in ops] == [
+        ("Convolution (NHWC, QU8) GEMM", 54, 3.34),
+        ("CONCATENATION", 2, 0.005),
+    ]
+
+
+@pytest.mark.parametrize("name", [" (name: main)", ""])  # since TensorFlow 2.14, and before
+def test_what_loops_are_made_of_does_not_stand_for_the_network(name: str) -> None:
+    body = name and ", name: body"
+    text = f"{RUNS}\nPrimary graph{name} profile:\n{LOOP}\nSubgraph (index: 2{body}) profile:\n"
+    ops = parse_ops(f"{text}{BODY}\nDelegate internal: \n{table(('DelegateOpInvoke', 3, 9.0))}")
+    assert [(op.op, op.count, op.mean_ms) for op in ops] == [
+        ("WHILE", 1, 4.6),
+        ("FULLY_CONNECTED", 2, 0.3),
+        ("TRANSPOSE", 1, 0.05),
+    ]
+
+
+def test_what_a_delegate_does_inside_is_not_counted_beside_it() -> None:
+    """TensorFlow 2.3 has both in one table."""
+    both = table(("TfLiteHexagonDelegate", 1, 7.0), ("DelegateOpInvoke", 31, 6.5), ("ADD", 1, 0.5))
+    assert [op.op for op in parse_ops(f"{RUNS}\n{both}")] == ["TfLiteHexagonDelegate", "ADD"]
+
+
+def test_a_profile_that_was_cut_off_is_never_one() -> None:
+    whole = f"{LOADING}\n{LOADED}\n{RUNS}\nPrimary graph profile:\n{LOOP}"
+    last = whole.index("TRANSPOSE")
+    for end in range(0, whole.index("100.000%", last) + 7, 5):
+        with pytest.raises(TargetFailed, match="profile of operators"):
+            parse_ops(whole[:end])
+
+
+def on_nnapi(*said: str) -> str:
+    """A run that was completely executed by the delegate."""
+    lines = [
+        *said,
+        "Explicitly applied NNAPI delegate, and the model graph will be completely executed by it",
+        "Running benchmark for at least 1 iterations and at least 0.5 seconds",
+        "count=2 first=328140 curr=309932 min=309932 max=328140 avg=319036 std=9104",
+        "Running benchmark for at least 50 iterations and at least 1 seconds",
+        "count=50 first=307215 curr=309783 min=305938 max=333030 avg=309350 std=4411",
+        "Inference timings in us: Init: 5664, First inference: 328140",
+    ]
+    return "".join(f"INFO: {line}\n" for line in lines)
+
+
+@pytest.mark.parametrize("delegate", ["NNAPI", None])  # the latter where extra_args ask for it
+@pytest.mark.parametrize(
+    "said",
+    [
+        ("NNAPI accelerators available: [nnapi-reference]",),
+        (
+            "NNAPI accelerator name: [nnapi-reference]",
+            "NNAPI accelerators available: [google-edgetpu,nnapi-reference]",
+        ),
+    ],
+)
+def test_nnapis_own_code_for_the_cpu_is_no_accelerator(
+    delegate: str | None, said: tuple[str, ...]
+) -> None:
+    with pytest.raises(TargetFailed, match="no accelerator behind NNAPI"):
+        parse_log(on_nnapi(*said), delegate)
+
+
+def test_an_accelerator_behind_nnapi_is_timed() -> None:
+    there = "NNAPI accelerators available: [google-edgetpu,nnapi-reference]"
+    assert parse_log(on_nnapi(there), "NNAPI").mean_us == 309350
+    assert parse_log(on_nnapi("NNAPI accelerator name: [google-edgetpu]", there)).runs == 50
+    assert parse_log(on_nnapi(), "NNAPI").runs == 50  # before Android 10 nothing tells
+
+
+def test_each_delegate_is_judged_where_several_are_named() -> None:
+    gpu = "Though GPU delegate is explicitly applied, the model graph will not be executed by it"
+    with pytest.raises(TargetFailed, match="NNAPI delegate takes nothing"):
+        parse_log(on_nnapi(gpu, FALLEN_BACK.strip()), "NNAPI")
+
+
+def test_the_output_of_two_invocations_is_no_result() -> None:
+    with pytest.raises(TargetFailed, match="several invocations"):
+        parse_log(recorded("tf-2.4-gpu") + recorded("litert"))
+
+
+DEQUANTIZE = (
+    "Following operations are not supported by GPU delegate:\nDEQUANTIZE: \n164 others do\n"
+)
+FAILED_OP = "NN API returned error ANEURALNETWORKS_OP_FAILED at line 3779"
+UNRESOLVED = "Encountered unresolved custom op: TensorListReserve."
+FLEX = "Regular TensorFlow ops are not supported by this interpreter."
+CAME_OF_IT = "Failed to allocate tensors!\nBenchmarking failed.\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (f"ERROR: {UNRESOLVED}\nERROR: Node number 63 failed to prepare.\n", UNRESOLVED),
+        (f"{UNRESOLVED}\nNode number 63 failed to prepare.\n", UNRESOLVED),
+        (f"{FLEX}\nNode number 0 (FlexDecodeWav) failed to prepare.\n\n", FLEX),
+        ("E/tflite  ( 5395): " + FLEX + "\n", FLEX),
+        (f"ERROR: {DEQUANTIZE}", "not supported by GPU delegate: DEQUANTIZE"),
+        (f"ERROR: {FAILED_OP}\n\nERROR: Node number 248 failed to prepare.\n", FAILED_OP),
+    ],
+)
+def test_the_first_error_is_the_reason_not_what_came_of_it(said: str, reason: str) -> None:
+    with pytest.raises(TargetFailed) as raised:
+        parse_log(f"INFO: STARTING!\nINFO: Loaded model a.tflite\n{said}{CAME_OF_IT}")
+    assert reason in str(raised.value)
+    assert "Benchmarking failed" not in str(raised.value)

@@ -46,6 +46,17 @@ def test_a_gpu_that_may_slow_down_is_not_locked() -> None:
     assert facts(jetson_clocks=answer) == {"jetson_clocks": "off"}
 
 
+@pytest.mark.parametrize("unseen", ["GPU", "cpu"])
+def test_clocks_are_not_locked_where_only_some_of_them_were_seen(unseen: str) -> None:
+    lines = recorded("jetson_clocks-nano").splitlines()
+    answer = "\n".join(line for line in lines if not line.startswith(unseen))
+    assert facts(jetson_clocks=answer) == {"jetson_clocks": "unknown"}
+    unlocked = answer.replace("MinFreq=921600", "MinFreq=102000").replace(
+        "MinFreq=6144", "MinFreq=1"
+    )
+    assert facts(jetson_clocks=unlocked) == {"jetson_clocks": "off"}
+
+
 def test_a_processor_that_is_off_does_not_unlock_the_clocks() -> None:
     line = "cpu3: Online=0 Governor=schedutil MinFreq="
     answer = recorded("jetson_clocks-nano").replace(f"{line}921600", f"{line}102000")

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,9 @@ def test_the_agent_reads_clocks_right_after_visits(
         ({"AC": ("Mains", "1"), "BAT0": ("Battery", None)}, "yes"),
         ({"AC": ("Mains", "0"), "BAT0": ("Battery", None)}, "no"),
         ({"AC": ("Mains", "0"), "ucsi": ("USB", "1")}, "yes"),
+        ({"BAT0": ("Battery", None), "ucsi": ("USB", "0")}, "no"),
+        ({"ucsi-source-psy-1": ("USB", "0"), "ucsi-source-psy-2": ("USB", "0")}, None),  # a board
+        ({"ucsi": ("USB", "0"), "hidpp_battery_0 of a Device": ("Battery", "1")}, None),  # a mouse
         ({}, None),
     ],
 )
@@ -161,6 +165,112 @@ def test_mains_power_is_told(
     for name, (kind, online) in supplies.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "type").write_text(f"{kind}\n")
+        (tmp_path / name / "scope").write_text("Device\n" if "Device" in name else "System\n")
         if online is not None:
             (tmp_path / name / "online").write_text(f"{online}\n")
     assert clocks.system.charging(str(tmp_path / "*")) == told
+
+
+ARM = """processor\t: {number}
+BogoMIPS\t: 166.66
+CPU implementer\t: 0x41
+CPU architecture: 8
+CPU variant\t: 0x{variant}
+CPU part\t: 0x{part}
+CPU revision\t: {revision}
+"""
+A72 = ARM.format(number=0, variant=0, part="d08", revision=3)
+NUMBERS = "implementer 0x41 part 0xd08 variant 0x0 revision 3"
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "board", "name"),
+    [
+        (A72, "", NUMBERS),
+        (
+            A72.replace("0x41", "0x51").replace("0xd08", "0xc00"),
+            "",
+            "implementer 0x51 part 0xc00 variant 0x0 revision 3",
+        ),
+        (A72 + "\n" + A72.replace("processor\t: 0", "processor\t: 1"), "", NUMBERS),  # once
+        (  # an RK3588 has two kinds
+            f"{A72}\n{ARM.format(number=1, variant=2, part='d05', revision=0)}",
+            "",
+            f"implementer 0x41 part 0xd05 variant 0x2 revision 0 + {NUMBERS}",
+        ),
+        (  # all of an architecture are called so
+            "processor\t: 0\nmodel name\t: ARMv8 Processor rev 3 (v8l)\n" + A72[13:],
+            "NVIDIA Jetson TX2\0",
+            f"NVIDIA Jetson TX2, {NUMBERS}",
+        ),
+        (
+            A72 + "\nModel\t\t: Raspberry Pi 4 Model B Rev 1.2\n",
+            "x",
+            "Raspberry Pi 4 Model B Rev 1.2",
+        ),
+        ("processor : 0\nisa : rv64imafdc\nuarch : sifive,u74-mc\n", "", "uarch sifive,u74-mc"),
+        ("processor\t: 0\nmodel\t\t: 79\nmodel name\t: Intel(R) Xeon(R)\n", "", "Intel(R) Xeon(R)"),
+    ],
+)
+def test_processors_without_names_are_told_apart(
+    tmp_path: Path, cpuinfo: str, board: str, name: str
+) -> None:
+    (tmp_path / "cpuinfo").write_text(cpuinfo)
+    (tmp_path / "model").write_text(board)
+    found = clocks.system.processor(str(tmp_path / "cpuinfo"), str(tmp_path / "model"))
+    processors = f"{os.uname().machine}, {os.cpu_count()} processors"
+    assert found == f"{name}, {processors}"
+
+
+def test_the_agents_temperature_is_no_zones_that_happens_to_be_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a laptop, whose fan's zone stays cool; and on one where nothing else is told."""
+    sys.path.insert(0, str(AGENT))
+    operations: Any = import_module("operations")
+    sys.path.remove(str(AGENT))
+    asked = partial(operations.meters.conditions, root=str(tmp_path))
+    read = operations.system.read_number
+    monkeypatch.setattr(operations.meters, "conditions", asked)
+    monkeypatch.setattr(  # as the agent did
+        operations.system, "read_number", lambda path, *how: read(f"{tmp_path}{path}", *how)
+    )
+    zones = {0: ("acpitz", 27_800), 6: ("x86_pkg_temp", 97_000)}
+    for number, (kind, millidegrees) in zones.items():
+        folder = tmp_path / f"sys/class/thermal/thermal_zone{number}"
+        folder.mkdir(parents=True)
+        (folder / "type").write_text(f"{kind}\n")
+        (folder / "temp").write_text(f"{millidegrees}\n")
+    agent = operations.Agent()
+    assert agent.conditions({})["temperature_c"] == 97
+    assert Limits(max_temperature_c=70).too_hot(agent.conditions({}))
+    (tmp_path / "sys/class/thermal/thermal_zone6/type").write_text("iwlwifi_1\n")
+    assert agent.conditions({})["temperature_c"] is None
+    assert Limits(max_temperature_c=70).unheld(agent.conditions({}))
+
+
+def test_what_is_done_for_us_between_two_readings_is_no_other_program(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on a Jetson, whose programs are asked for the power mode: here for 3 s, on two cores."""
+    seconds = iter(  # the time; busy: in all, on our processor, by us
+        [(0, 0, 0, 0), (1, 1, 1, 1), (4, 7, 4, 1), (5, 8.5, 5, 2), (5.1, 8.6, 5.1, 2.1)]
+    )
+    monkeypatch.setattr(clocks.system, "processor_seconds", lambda: next(seconds))
+    others = clocks.system.OtherPrograms()
+    assert others.conditions()["other_cpus"] == 0
+    others.leave_out()
+    assert others.conditions()["other_cpus"] == 0.5
+    assert others.conditions()["other_cpus"] == pytest.approx(0.5 / 1.1, abs=0.001)  # since longer
+
+
+BUSY = "import time; end = time.process_time() + 1\nwhile time.process_time() < end: pass"
+
+
+def test_what_others_do_on_our_processor_is_told_apart(two_cpus: tuple[int, int]) -> None:
+    others = clocks.system.OtherPrograms()
+    pinned = f"import os; os.sched_setaffinity(0, {{{two_cpus[1]}}})\n{BUSY}"
+    subprocess.run([sys.executable, "-c", pinned], check=True)
+    told = others.conditions()
+    assert told["other_share_here"] > 0.5
+    assert told["other_cpus"] / os.cpu_count() == pytest.approx(told["other_share"], abs=0.001)

@@ -141,3 +141,9 @@ def test_garbage_is_either_measured_or_refused(
         assert found
         assert all(each.latency_ms > 0 for each in found)
         assert all(Block.parse(each.block.key) == each.block for each in found)
+
+
+def test_a_column_that_is_there_twice_is_named(tmp_path: Path) -> None:
+    path = written(tmp_path, f"{HEADER},hw_ms", f"{GOOD},9")
+    with pytest.raises(FileFormatError, match="two columns are called 'hw_ms'"):
+        read(path)

@@ -29,7 +29,7 @@ NVML = r"""
 #include <string.h>
 #include <time.h>
 typedef struct { unsigned pid; unsigned long long memory; unsigned a, b; } process;
-int init_code = 0, state = 0, pid_count = 0, same = 1;
+int init_code = 0, state = 0, pid_count = 0, same = 1, memory_code = 0;
 unsigned power_mw = 250000, pids[8];
 unsigned long long reasons = 0, offset_mj = 1000000;
 static int gpus[2];
@@ -63,7 +63,11 @@ int nvmlDeviceGetUUID(void *gpu, char *out, unsigned size) {
     return 0;
 }
 OF_KIND(nvmlDeviceGetClockInfo, kind == 1 ? 1755 : kind == 2 ? 2619 : 0)
-OF_KIND(nvmlDeviceGetMaxClockInfo, kind == 1 ? 1980 : kind == 2 ? 2619 : 0)
+int nvmlDeviceGetMaxClockInfo(void *gpu, int kind, unsigned *out) {
+    (void)gpu;
+    *out = kind == 1 ? 1980 : kind == 2 ? 2619 : 0;
+    return kind == 2 ? memory_code : 0;
+}
 int nvmlDeviceGetApplicationsClock(void *gpu, int kind, unsigned *out) { return 3; }
 OF_KIND(nvmlDeviceGetTemperature, kind == 0 ? 41 : 0)
 NUMBER(nvmlDeviceGetPowerUsage, unsigned, power_mw)
@@ -192,6 +196,26 @@ def test_packages_are_added_and_their_parts_are_not(tmp_path: Path) -> None:
         meter, _ = meters.open_meter(False, root=str(tmp_path))
         assert meter.name == "RAPL of 2 packages"
         assert window(meter, 0.5)[0] == pytest.approx(2 * WATTS, rel=0.15)
+
+
+@pytest.mark.parametrize(("begin_uj", "packages"), [((5, 5), 1), ((5, 900_000_000), 2)])
+def test_dies_that_show_the_one_counter_of_their_package_count_once(
+    tmp_path: Path, begin_uj: tuple[int, int], packages: int
+) -> None:
+    """A Threadripper 1950X has the first (codecarbon, issue 1274), a Xeon 9282 the second."""
+    files = [package(tmp_path, number, begin_uj[number]) for number in range(2)]
+    for number, file in enumerate(files):
+        write(file.parent / "name", f"package-0-die-{number}\n")
+    write(tmp_path / "sys/class/powercap/intel-rapl:0:0/name", "core\n")
+
+    def tick(passed_s: float) -> None:
+        for file, begin in zip(files, begin_uj, strict=True):
+            drawing(file, begin, 68)(passed_s)
+
+    with moving(tick):
+        meter, _ = meters.open_meter(False, root=str(tmp_path))
+        assert meter.name.startswith(f"RAPL of {packages} package")
+        assert window(meter, 0.5)[0] == pytest.approx(packages * 68, rel=0.15)
 
 
 def test_a_window_of_fewer_than_ten_periods_is_refused(tmp_path: Path) -> None:
@@ -369,8 +393,10 @@ def test_the_gpus_clock_of_thor_and_of_no_other_unit_is_read(tmp_path: Path) -> 
     write(tmp_path / "proc/device-tree/compatible", "nvidia,p3834-0008\0nvidia,tegra264\0")
     for unit, hertz in (("bwmgr", 4266), ("gpu-gpc-0", 1575), ("gpu-nvd-0", 1692)):
         write(tmp_path / f"sys/class/devfreq/{unit}/cur_freq", f"{hertz}000000\n")
+    write(tmp_path / "sys/class/devfreq/gpu-gpc-0/max_freq", "1575000000\n")
     gpu, _ = meters.open_gpu(nvml, root=str(tmp_path))
     assert gpu.conditions()["gpu_clock_mhz"] == gpu.clock_mhz() == 1575
+    assert gpu.facts()["gpu_max_clocks"] == "1575 MHz"
 
 
 @pytest.mark.parametrize(
@@ -379,16 +405,48 @@ def test_the_gpus_clock_of_thor_and_of_no_other_unit_is_read(tmp_path: Path) -> 
         ({"acpitz": 27.8, "INT3400 Thermal": 20, "B0D4": 96, "x86_pkg_temp": 97}, 97),
         ({"soc-thermal": 62, "bigcore0-thermal": 93, "littlecore-thermal": 70}, 93),
         ({"AO-therm": 47, "CPU-therm": 81, "GPU-therm": 90}, 81),
+        ({"BIG": 71, "MID": 72, "LITTLE": 55, "G3D": 80}, 72),
+        ({"gpu-thermal": 50, "soc-thermal": 62}, 62),  # of the chip that they are in
+        ({"acpitz": 27.8, "iwlwifi_1": 45}, None),
     ],
 )
 def test_the_processors_zone_is_not_just_the_first(
-    tmp_path: Path, kinds: dict[str, float], celsius: float
+    tmp_path: Path, kinds: dict[str, float], celsius: float | None
 ) -> None:
     for number, (kind, temperature_c) in enumerate(kinds.items()):
         zone = tmp_path / f"sys/class/thermal/thermal_zone{number}"
         write(zone / "type", kind)
         write(zone / "temp", str(int(temperature_c * 1000)))
     assert meters.conditions(root=str(tmp_path)) == {"cpu_temperature_c": celsius}
+
+
+@pytest.mark.parametrize(
+    ("name", "sensors", "celsius"),
+    [
+        ("coretemp", {"Package id 0": 71000, "Core 0": 70000, "Core 1": 66000}, 71),
+        ("k10temp", {"Tctl": 95250, "Tdie": 68250}, 68.25),  # 27 higher, for its fans
+        ("k10temp", {"Tctl": 61125, "Tccd1": 59000}, 61.125),
+        ("nvme", {"Composite": 80000}, None),
+    ],
+)
+def test_processors_without_a_zone_are_read_by_their_own_driver(
+    tmp_path: Path, name: str, sensors: dict[str, int], celsius: float | None
+) -> None:
+    monitor = tmp_path / "sys/class/hwmon/hwmon3"
+    write(monitor / "name", f"{name}\n")
+    for number, (label, millidegrees) in enumerate(sensors.items(), start=1):
+        write(monitor / f"temp{number}_label", f"{label}\n")
+        write(monitor / f"temp{number}_input", f"{millidegrees}\n")
+    assert meters.cpu_temperature_c(str(tmp_path)) == celsius
+
+
+def test_a_jetsons_gpu_that_is_off_is_as_hot_as_its_chip_at_most(tmp_path: Path) -> None:
+    write(tmp_path / "proc/device-tree/compatible", "nvidia,p3701-0005\0nvidia,tegra234\0")
+    for number, (kind, celsius) in enumerate((("gpu-thermal", -256), ("tj-thermal", 44))):
+        write(tmp_path / f"sys/class/thermal/thermal_zone{number}/type", kind)
+        write(tmp_path / f"sys/class/thermal/thermal_zone{number}/temp", f"{celsius}000")
+    gpu, _ = meters.open_gpu(nvml, root=str(tmp_path))
+    assert gpu.conditions()["gpu_temperature_c"] == 44
 
 
 def test_a_machine_that_tells_nothing(tmp_path: Path) -> None:
@@ -469,6 +527,13 @@ def test_facts_and_conditions_of_a_gpu(library: Path, tmp_path: Path) -> None:
         "gpu_application_clocks": None,
         "gpu_power_limit": "700 W",
     }
+
+
+def test_a_gpu_that_does_not_tell_its_memorys_clock_tells_that_of_its_cores(
+    library: Path, says: Callable[..., None]
+) -> None:
+    says(memory_code=3)
+    assert nvml.open_gpu(library=str(library))[0].facts()["gpu_max_clocks"] == "1980 MHz"
 
 
 @pytest.mark.parametrize(

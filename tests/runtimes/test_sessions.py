@@ -1,5 +1,6 @@
 """What every runtime promises, tried on each that runs here."""
 
+import json
 import os
 import signal
 import subprocess
@@ -146,6 +147,26 @@ def test_what_others_use_of_the_processors_is_told_after_the_shortest_rounds(
     assert all(isinstance(cpus, float) and cpus > 0.25 for cpus in told)
 
 
+def test_asking_a_board_for_its_power_mode_is_no_other_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "nvpmodel"
+    program.write_text("#!/bin/sh\necho asked >>$0.log; echo NV Power Mode: MAXN\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with closing(open_session("onnxruntime", RuntimeOptions())) as session:
+        send, said = session._process.send, []
+
+        def listen(request: str) -> None:
+            said.append((json.loads(request)["op"], Path(f"{program}.log").read_text().count("a")))
+            send(request)
+
+        monkeypatch.setattr(session._process, "send", listen)
+        before = Path(f"{program}.log").read_text().count("a")
+        assert session.conditions()["power_mode"] == "MAXN"
+    assert said == [("conditions", before), ("resume", before + 1)]
+
+
 def test_what_the_device_cannot_do_is_its_own_error_and_the_session_goes_on(
     session: ResidentSession,
 ) -> None:
@@ -277,21 +298,12 @@ def test_a_users_own_model_file_is_run_as_it_is(
     session.close()
 
 
-def test_an_open_size_of_a_users_model_that_is_not_the_batch_is_named(tmp_path: Path) -> None:
-    import onnx
-
-    shape: list[str | int | None] = ["batch", 3, "height", 8]
-    given = onnx.helper.make_tensor_value_info("pixels", onnx.TensorProto.FLOAT, shape)
-    result = onnx.helper.make_tensor_value_info("out", onnx.TensorProto.FLOAT, shape)
-    node = onnx.helper.make_node("Relu", ["pixels"], ["out"])
-    graph = onnx.helper.make_graph([node], "g", [given], [result])
-    opset = onnx.helper.make_opsetid("", 17)
-    model = onnx.helper.make_model(graph, ir_version=9, opset_imports=[opset])
-    onnx.save(model, str(tmp_path / "open.onnx"))
-    session = open_session("onnxruntime", RuntimeOptions())
-    with pytest.raises(TargetFailed, match=r"'pixels' has no fixed shape.*fixed sizes"):
-        session.load(tmp_path / "open.onnx")
-    session.close()
+def test_a_users_model_with_a_suffix_in_capitals_is_none_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "made.onnx").write_bytes(OnnxConverter(1).make(DIGITS.blocks(ARCH)))
+    model = (tmp_path / "made.onnx").rename(tmp_path / "MADE.ONNX")
+    with closing(open_session("onnxruntime", RuntimeOptions())) as session:
+        session.prepare([model])
+        assert len(session.visit(model, runs=3).values["wall"]) == 3
 
 
 def test_the_agent_ends_when_its_parent_is_killed() -> None:
@@ -319,3 +331,37 @@ def _is_zombie(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:
         return True
+
+
+def agents() -> set[int]:
+    """Child processes of ours."""
+    listed = subprocess.run(
+        ["pgrep", "-P", str(os.getpid())], capture_output=True, text=True, check=False
+    )
+    return {int(pid) for pid in listed.stdout.split()}
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (signal.SIGKILL, r"signal 9 \(SIGKILL, perhaps for lack of memory\)"),
+        (signal.SIGSEGV, r"signal 11 \(SIGSEGV\)"),
+    ],
+)
+def test_an_agent_here_that_a_signal_ends_says_so(number: signal.Signals, told: str) -> None:
+    before = agents()
+    with closing(open_session("onnxruntime", RuntimeOptions())) as session:
+        (agent,) = agents() - before
+        os.kill(agent, number)
+        with pytest.raises(TargetLost, match=told) as caught:
+            session.conditions()
+    assert "[ssh]" not in str(caught.value)
+
+
+def test_an_agent_here_that_a_signal_ends_as_it_starts_says_so() -> None:
+    transport = LocalTransport()
+    transport.python = ("sh", "-c", "kill -9 $$")
+    with pytest.raises(TargetLost, match=r"was ended by signal 9 \(SIGKILL") as caught:
+        ResidentSession(transport, "torch", RuntimeOptions(), lambda _: {})
+    assert "no Python" not in str(caught.value)
+    assert "[ssh]" not in str(caught.value)

@@ -166,3 +166,10 @@ def test_peaks_and_averages_of_jetpack_7_2_are_told_apart_from_what_is_now() -> 
     assert found is not None
     assert found.temperatures_c == {"cpu": 58.25, "gpu": 56.937}
     assert found.power_mw == {"VDD_GPU": Power(37939, 8660), "VIN": Power(124486, 36487)}
+    shorter = parse_line(
+        "RAM 20642/62817MB (lfb 1x2MB) CPU [23%@2201] EMC_FREQ 3%@3199 GR3D_FREQ 0%@[1300,1300] "
+        "cpu@52.968C/52.968C gpu@49.5C/50.1C"
+    )
+    assert shorter is not None
+    assert shorter.gpu == Unit(0, 1300)
+    assert shorter.temperatures_c == {"cpu": 52.968, "gpu": 49.5}

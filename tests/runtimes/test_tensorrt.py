@@ -18,17 +18,26 @@ from onnx import TensorProto, helper
 
 from harness.devices.conditions import Fastest, Limits, doubts_between
 from harness.devices.device import Device
-from harness.errors import DeviceError, DeviceFull, TargetFailed
+from harness.errors import DeviceError, DeviceFull, TargetFailed, UsageError
 from harness.pipeline.table import load_or_start
 from harness.runtimes import tensorrt
+from harness.runtimes.conversion.cache import keep
 from harness.runtimes.conversion.onnx import OnnxConverter
+from harness.runtimes.model_inputs.asked import Asked
 from harness.runtimes.session import RuntimeOptions, TensorrtOptions
 from harness.runtimes.tensorrt import TensorrtSession
-from harness.runtimes.trtexec_gpu import WATCH, Watched, gpu_conditions, parse_watched
+from harness.runtimes.trtexec_gpu import (
+    WATCH,
+    Watched,
+    gpu_conditions,
+    other_processes,
+    parse_watched,
+)
 from harness.spaces.arch import Arch
 from harness.spaces.digits import DIGITS
 from harness.tables.table import Table
 from harness.transports.local import LocalTransport
+from tests.small_models import words
 
 STAND_IN = Path(__file__).parents[1] / "real" / "trtexec"
 ARCH = Arch(16, (2, 1, 2), (5, 7, 0, 3, 0, 0, 5, 3, 0), (4, 3, 0, 6, 0, 0, 4, 6, 0))
@@ -67,7 +76,7 @@ def engines(tmp_path: Path) -> list[Path]:
     return sorted(tmp_path.glob("cache*/engines/*"))
 
 
-def open_model(path: Path, **sizes: int) -> Path:
+def open_model(path: Path, **sizes: int | str) -> Path:
     """A model that adds its inputs up; an input whose batch is open, with `sizes` behind it."""
     shape: list[str | int | None] = ["batch", *sizes.values()]
     given = helper.make_tensor_value_info("images", TensorProto.FLOAT, shape)
@@ -206,9 +215,60 @@ def test_a_model_of_the_user_gets_the_batch(board: Path, tmp_path: Path) -> None
     assert f"--onnx={model}" in built
 
 
+def test_sizes_of_the_user_build_and_run(board: Path, tmp_path: Path) -> None:
+    model = open_model(tmp_path / "open.ONNX", channels=3, height="height")
+    asked = Asked(dims={"height": 6})
+    with closing(opened(replace(OPTIONS, asked=asked))) as session:
+        session.visit(model, 3)
+    (built,), (run,) = asked_for(board, "--onnx"), asked_for(board, "--loadEngine")
+    assert "--shapes=images:1x3x6" in built
+    assert "--shapes=images:1x3x6" in run
+
+
+@pytest.mark.parametrize("version", ["8601", "101300"])  # whole numbers have 32 bits, and 64
+def test_indices_are_loaded_from_files(
+    version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, board: Path
+) -> None:
+    """trtexec itself would draw them from -128 to 127."""
+    monkeypatch.setenv("BOARD_TENSORRT", version)
+    model = words(tmp_path / "words.onnx", rows=50)
+    asked = Asked(dims={"sequence": 9}, values={"mask": "1"})
+    with closing(opened(replace(OPTIONS, asked=asked))) as session:
+        assert len(session.visit(model, 12).values["device"]) == 12
+    (built,), (run,) = asked_for(board, "--onnx"), asked_for(board, "--loadEngine")
+    assert not [flag for flag in built if flag.startswith("--loadInputs")]
+    assert "--shapes=ids:1x9,segments:1x9,mask:1x9" in run
+    (loaded,) = [flag for flag in run if flag.startswith("--loadInputs=")]
+    names = [part.partition(":")[0] for part in loaded.partition("=")[2].split(",")]
+    assert names == ["ids", "segments", "mask"]
+
+
+def test_numbers_that_do_not_fit_into_32_bits_are_refused(tmp_path: Path) -> None:
+    asked = Asked(dims={"sequence": 9}, values={"mask": str(1 << 40)})
+    with (
+        closing(opened(replace(OPTIONS, asked=asked))) as session,
+        pytest.raises(TargetFailed, match=r"input .mask.: TensorRT .* has no numbers of 64 bits"),
+    ):
+        session.prepare([words(tmp_path / "words.onnx")])
+
+
+def test_sizes_that_trtexec_takes_by_itself_are_no_times(tmp_path: Path) -> None:
+    """It asks for those of inputs that become sizes inside TensorRT, which no file tells."""
+    script = (
+        f'"{STAND_IN}" "$@"; status=$?\n'
+        "echo '[01/02/2026-03:04:05] [W] Dynamic dimensions required for input: steps, but no "
+        "shapes were provided. Automatically overriding shape to: 1'; exit $status"
+    )
+    with (
+        closing(opened(wrapped(tmp_path, script))) as session,
+        pytest.raises(TargetFailed, match="input: steps, but no shapes"),
+    ):
+        session.prepare([FIRST])
+
+
 def test_models_that_cannot_run_are_named(session: TensorrtSession, tmp_path: Path) -> None:
-    open_height = open_model(tmp_path / "open.onnx", channels=3, height=0)
-    with pytest.raises(TargetFailed, match=r"open\.onnx: input 'images' has no fixed shape"):
+    open_height = open_model(tmp_path / "open.onnx", channels=3, height="height")
+    with pytest.raises(UsageError, match=r"images float32 \[batch, 3, height\].*--dim height="):
         session.prepare([open_height])
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"\x00not a model")
@@ -217,9 +277,10 @@ def test_models_that_cannot_run_are_named(session: TensorrtSession, tmp_path: Pa
 
 
 def test_a_network_that_is_not_built_is_named(session: TensorrtSession, tmp_path: Path) -> None:
-    path = OnnxConverter(1).path(FIRST)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(open_model(tmp_path / "small.onnx", channels=3).read_bytes()[:-9])
+    keep(
+        OnnxConverter(1).path(FIRST),
+        open_model(tmp_path / "small.onnx", channels=3).read_bytes()[:-9],
+    )
     with pytest.raises(
         TargetFailed, match=r"^\S+: trtexec could not build its engine: \[TRT\] Mod"
     ):
@@ -269,7 +330,7 @@ def test_one_that_dies_is_told_with_its_status(tmp_path: Path) -> None:
         session.prepare([FIRST])
 
 
-def test_an_engine_that_somebody_deleted_is_built_again(
+def test_an_engine_that_was_deleted_or_spoilt_is_built_again(
     session: TensorrtSession, tmp_path: Path
 ) -> None:
     session.visit(FIRST, 3)
@@ -277,8 +338,20 @@ def test_an_engine_that_somebody_deleted_is_built_again(
     engine.unlink()
     assert len(session.visit(FIRST, 12).values["device"]) == 12
     engine.write_bytes(b"damaged")
-    with pytest.raises(TargetFailed, match="trtexec could not run it: Engine deserialization"):
+    assert len(session.visit(FIRST, 12).values["device"]) == 12
+    engine.write_bytes(engine.read_bytes()[:3])
+    with closing(opened(OPTIONS)) as another:  # which did not build it
+        assert len(another.visit(FIRST, 12).values["device"]) == 12
+
+
+def test_an_engine_that_cannot_run_is_built_again_once(tmp_path: Path, board: Path) -> None:
+    script = f'case "$*" in *loadEngine*) echo broken >&2; exit 9;; esac; exec "{STAND_IN}" "$@"'
+    with (
+        closing(opened(wrapped(tmp_path, script))) as session,
+        pytest.raises(TargetFailed, match="trtexec could not run it: it ended with status 9"),
+    ):
         session.visit(FIRST, 3)
+    assert len(asked_for(board, "--onnx")) == 2
 
 
 def test_doubtful_times_are_told_once_and_stay_in_the_conditions(
@@ -336,31 +409,68 @@ def test_where_trtexec_was_looked_for_is_told(monkeypatch: pytest.MonkeyPatch) -
 def test_a_jetsons_gpu_is_read_from_tegrastats() -> None:
     lines = (Path(__file__).parent / "tegrastats_logs/lines.txt").read_text().splitlines()
     told = [gpu_conditions(line, "") for line in lines]
-    assert all(each.keys() == {"gpu_temperature_c", "gpu_clock_mhz"} for each in told)
+    assert all(each.keys() == {"gpu_temperature_c", "temperature_c"} for each in told)
     temperatures_c = [each["gpu_temperature_c"] for each in told]
-    has = [re.search(r"gpu@\d", line, re.IGNORECASE) is not None for line in lines]
+    has = [re.search(r"(gpu|tj)@\d", line, re.IGNORECASE) is not None for line in lines]
     assert [value is not None for value in temperatures_c] == has
     assert sum(has) > len(lines) / 2
     assert all(0 < float(value) < 100 for value in temperatures_c if value is not None)
-    assert sum(each["gpu_clock_mhz"] is not None for each in told) > len(lines) / 2
+    now_and_peak = "RAM 20642/62817MB CPU [23%@2201] cpu@52.968C/61C gpu@49.5C/50.1C tj@53C/61C"
+    assert gpu_conditions(now_and_peak, "") == {"gpu_temperature_c": 49.5, "temperature_c": 52.968}
+    off = "RAM 4321/62801MB MCPU@40C BCPU@44.5C gpu@-256C tj@44.343C"
+    assert gpu_conditions(off, "") == {"gpu_temperature_c": 44.343, "temperature_c": 44.5}
 
 
 @pytest.mark.parametrize(
-    ("answer", "temperature_c", "mhz"),
-    [("41, 1755", 41.0, 1755.0), ("", None, None), ("[N/A], 1755", None, None)],
+    ("answer", "temperature_c"), [("41", 41.0), ("", None), ("[N/A]", None), ("No devices", None)]
 )
-def test_another_gpu_is_read_from_nvidia_smi(
-    answer: str, temperature_c: float | None, mhz: float | None
+def test_another_gpu_is_read_from_nvidia_smi(answer: str, temperature_c: float | None) -> None:
+    assert gpu_conditions("", answer) == {"gpu_temperature_c": temperature_c}
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ("1755, [N/A]\n1740, [N/A]", Watched(1755, None)),  # as on GPUs that tell no reasons
+        ("1755\n1740", Watched(1755, None)),  # a driver that has no such field
+        ("[N/A], 0x0000000000000040", Watched(None, "hardware thermal slowdown")),
+        ("1980, 0x0\n1980, 0x4\n1980, 0x0", Watched(1980, "no")),  # usually
+        # It rests while trtexec starts and ends.
+        ("210, 0x1\n210, 0x1\n1410, 0x20\n210, 0x1", Watched(1410, "software thermal slowdown")),
+        ("210, 0x1\n210, 0x1", Watched(210, "no")),
+        ("NVIDIA-SMI has failed because it could not talk to the driver", Watched(None, None)),
+    ],
+)
+def test_one_silent_value_of_nvidia_smis_does_not_drop_the_others(
+    lines: str, told: Watched
 ) -> None:
-    told = {"gpu_temperature_c": temperature_c, "gpu_clock_mhz": mhz}
-    assert gpu_conditions("", answer) == told
+    assert parse_watched(lines) == told
+
+
+@pytest.mark.parametrize(
+    ("answer", "count"),
+    [
+        ("told", 0),
+        ("17\n18\ntold", 2),
+        ("No running processes found\ntold", 0),
+        ("[N/A]\ntold", None),
+        ("[Not Supported]\ntold", None),
+        ("17", None),  # it ended with an error
+        ("", None),
+    ],
+)
+def test_only_programs_are_programs(answer: str, count: int | None) -> None:
+    assert other_processes(answer) == count
 
 
 NVIDIA_SMI = """#!/bin/sh
 case "$*" in
-*-lms*) while echo "$WORKING, 0x0000000000000004"; do sleep 0.05; done ;;
+*-lms*event_reasons*) while echo "$WORKING, 0x0000000000000004"; do sleep 0.05; done ;;
 *compute-apps*) printf '17\\n18\\n' ;;
-*) echo "41, 210" ;;
+*event_reasons*) ;;
+*throttle_reasons*) echo 'Field "clocks_throttle_reasons.active" is not a valid field'; exit 2 ;;
+*temperature*) echo 41 ;;
+*name*) echo "NVIDIA-SMI has failed because it could not talk to the driver"; exit 9 ;;
 esac
 """
 
@@ -380,6 +490,8 @@ def test_the_gpus_clock_is_that_of_its_work(
     assert [reading["gpu_clock_mhz"] for reading in readings] == [1800, 400]
     assert readings[0]["gpu_throttled"] == "power cap"
     assert readings[0]["gpu_other_processes"] == 2
+    assert readings[0]["gpu_temperature_c"] == 41
+    assert "has failed" not in tensorrt.read_facts(LocalTransport())["gpu"]
     slow = "GPU slowed down below 90% of its clock"
     assert slow in doubts_between(readings, Fastest.of(readings), Limits())
     assert session.conditions()["gpu_clock_mhz"] is None  # nothing has worked since

@@ -92,7 +92,7 @@ def test_warnings_are_read_with_the_lines_that_go_on() -> None:
     [
         ("trt-5-tx2-unknown-argument", "Unknown argument: --useSpinWait"),
         ("trt-8.0-unknown-option", "Unknown option: --exportLayerInfo"),
-        ("trt-8.6-plugin-not-found", "importFallbackPluginImporter: | Failed to parse onnx file"),
+        ("trt-8.6-plugin-not-found", "Plugin not found, are the plugin name, version, and"),
         ("trt-8.6-no-model", "Model missing or format not recognized"),
         ("trt-10.3-out-of-memory", "Cuda Runtime (out of memory)"),
         ("trt-7.1-xavier", "it ended before it had passed"),
@@ -102,6 +102,12 @@ def test_failures_say_what_came_first(name: str, reason: str) -> None:
     log = parse_log(recorded(name))
     assert not log.passed
     assert reason in log.reason
+
+
+def test_an_internal_error_is_the_reason_and_not_what_came_of_it() -> None:
+    said = "[05/22/2020-15:27:10] [F] [TRT] Assertion failed: validateWeights(weights)"
+    log = parse_log(f"{said}\n[05/22/2020-15:27:10] [E] Engine set up failed\n")
+    assert log.reason == "[TRT] Assertion failed: validateWeights(weights) | Engine set up failed"
 
 
 def test_help_tells_the_flags_and_not_those_it_only_mentions() -> None:

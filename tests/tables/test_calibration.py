@@ -120,9 +120,10 @@ def made_table(rng: np.random.Generator, noise: float) -> Table:
     records = [record("block", (block,), ns, 0.0, rng) for block, ns in times.items()]
     for role, count in (("anchor", 10), ("holdout", 40)):
         for genome in sample(DIGITS, count, rng):
-            blocks = DIGITS.blocks(decode(DIGITS, genome))
+            arch = decode(DIGITS, genome)
+            blocks = DIGITS.blocks(arch)
             total = 1.1 * sum(times[block] for block in blocks)
-            records.append(record(role, blocks, total, noise, rng))
+            records.append(replace(record(role, blocks, total, noise, rng), arch=arch))
     facts = {"c": {"rounds": 5, "started_at": "2026-01-01"}}
     return Table("x", "digits", {}, facts, tuple(records))
 

@@ -1,3 +1,4 @@
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -8,20 +9,21 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.errors import TableError
+from harness.errors import TableError, UsageError
 from harness.spaces.block import Block
 from harness.spaces.digits import DIGITS
 from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_2
 from harness.spaces.space import Space
-from harness.tables.ofa import Imported, Row, read_published, rows_of, write_published
+from harness.tables.ofa import Imported, read_published, rows_of, write_published
 from harness.tables.ofa_keys import block_key
+from harness.tables.ofa_reading import Row
 from harness.tables.table import Table
 
 SMALL = replace(OFA_MBV3_W1_2, resolutions=(160, 176))
 
 
-def read(path: Path, space: Space = SMALL) -> Imported:
-    return read_published([path], space, "phone", "somebody's table")
+def read(path: Path, space: Space = SMALL, unit: str | None = None) -> Imported:
+    return read_published([path], space, "phone", "somebody's table", unit)
 
 
 def some_rows(space: Space, seed: int = 0) -> dict[Block, Row]:
@@ -45,7 +47,7 @@ def test_numbers_survive_being_written_and_read(
     values = {block: means[i % len(means)] for i, block in enumerate(blocks)}
     rows = {block: Row(mean, mean * spread, count) for block, mean in values.items()}
     write_published(rows, DIGITS, tmp_path)
-    back = read(tmp_path, DIGITS)
+    back = read(tmp_path, DIGITS, "ms")
     assert not back.foreign
     assert not back.missing
     again = rows_of(back.table, "wall")
@@ -122,6 +124,8 @@ GOOD = "{mean: 1.0, std: 0.1, count: 5}"
         (b"a: [1, 2", "not a YAML file"),
         (b"[" * 5000, "not a YAML file"),
         (b"a: 2020-99-99", "not a YAML file"),
+        (b"a: !!int ''", "not a YAML file"),
+        (b"a: !!timestamp x", "not a YAML file"),
         (b"a: !!python/object/apply:os.system ['exit 1']", "not a YAML file"),
         (b"other: {mean: 1.0, std: 0.1, count: 5}", "no row is a first layer of ofa-mbv3-w1.2"),
         (f"{STEM}:".encode(), STEM),
@@ -156,7 +160,7 @@ def test_a_bad_file_is_one_clear_line(tmp_path: Path, content: bytes, named: str
 def test_files_that_are_not_there_are_told(tmp_path: Path) -> None:
     with pytest.raises(TableError, match=r"cannot read .*none\.yaml"):
         read(tmp_path / "none.yaml")
-    with pytest.raises(TableError, match=r"no \.yaml files"):
+    with pytest.raises(TableError, match=r"no files \.yaml, \.yml, \.json$"):
         read(tmp_path)
     (tmp_path / "folder.yaml").mkdir()
     with pytest.raises(TableError, match=r"cannot read .*folder\.yaml"):
@@ -187,3 +191,84 @@ def test_only_complete_resolutions_are_written(tmp_path: Path) -> None:
     with pytest.raises(TableError, match=f"lacks 1, such as {lost.key}"):
         write_published(rows, SMALL, tmp_path / "none")
     assert not (tmp_path / "none").exists()
+
+
+def test_files_are_read_as_json_too_alone_and_in_a_folder(tmp_path: Path) -> None:
+    write_published(some_rows(SMALL), SMALL, tmp_path / "yaml")
+    (tmp_path / "json").mkdir()
+    for path in (tmp_path / "yaml").iterdir():
+        rows = yaml.safe_load(path.read_text())
+        table = json.dumps(rows, indent="\t")  # tabs, which YAML does not take
+        (tmp_path / "json" / f"{path.stem}_lookup_table.json").write_text(table)
+    (tmp_path / "json" / "checksums.json").write_text('{"160.yaml": "beside them after a fetch"}')
+    wanted = read(tmp_path / "yaml")
+    assert read(tmp_path / "json") == wanted
+    one = read(tmp_path / "json" / "160_lookup_table.json")
+    assert one.table.records == read(tmp_path / "yaml" / "160.yaml").table.records
+
+
+def test_tables_of_resolutions_that_nobody_trained_at_are_read(tmp_path: Path) -> None:
+    space = OFA_MBV3_W1_2.at([96, 256])
+    write_published(some_rows(space), space, tmp_path)
+    imported = read(tmp_path, OFA_MBV3_W1_2)
+    assert not imported.missing
+    assert not imported.foreign
+    assert {r.blocks[0] for r in imported.table.records} == set(space.distinct_blocks())
+
+
+@pytest.mark.parametrize(
+    ("unit", "factor", "spread"), [("s", 1e-3, "std"), ("us", 1e3, "std"), ("ns", 1e6, "var")]
+)
+def test_times_in_another_unit_are_refused_until_it_is_stated(
+    tmp_path: Path, unit: str, factor: float, spread: str
+) -> None:
+    """As a phone has them: 10 billion multiply-accumulates a second."""
+    rows = {block: Row(max(block.macs, 1e5) / 1e7, 0.01, 100) for block in SMALL.distinct_blocks()}
+    write_published(rows, SMALL, tmp_path / "ms")
+    (tmp_path / unit).mkdir()
+    for path in (tmp_path / "ms").iterdir():
+        content = yaml.safe_load(path.read_text())
+        for row in content.values():
+            std = row.pop("std") * factor
+            row |= {"mean": row["mean"] * factor, spread: std**2 if spread == "var" else std}
+        (tmp_path / unit / path.name).write_text(yaml.safe_dump(content))
+    with pytest.raises(TableError, match=f"too (fast|slow) to be true: .*--unit {unit}"):
+        read(tmp_path / unit)
+    wanted, found = read(tmp_path / "ms"), read(tmp_path / unit, unit=unit)
+    assert "their times read as ms" in wanted.describe()
+    assert f"their times read as {unit}" in found.describe()
+    for theirs, ours in zip(wanted.table.records, found.table.records, strict=True):
+        assert theirs.blocks == ours.blocks
+        assert ours.statistics.value == pytest.approx(theirs.statistics.value, abs=1)
+        assert ours.statistics.high == pytest.approx(theirs.statistics.high, abs=1)
+    assert read(tmp_path / unit, unit="ms").unit == "ms"  # who states it is believed
+
+
+def test_a_unit_that_there_is_not_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no unit 'sec' of times; "):
+        read(tmp_path, unit="sec")
+
+
+@pytest.mark.parametrize("per_s", [1e8, 1e10, 6e11])
+def test_slow_and_fast_devices_need_no_unit(tmp_path: Path, per_s: float) -> None:
+    """PyTorch on a Jetson's CPU (as DynamicOFA published), a phone, an A100."""
+    rows = {b: Row(max(b.macs, 1e5) / per_s * 1e3, 0, 9) for b in SMALL.distinct_blocks()}
+    write_published(rows, SMALL, tmp_path)
+    assert not read(tmp_path).missing
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.yaml", f"{STEM}: {GOOD}\nb: {GOOD}\n{STEM}: {GOOD}\n", r"a\.yaml:3: .* first in 1$"),
+        ("a.yaml", f"{STEM}:\n mean: 1.0\n std: 0\n count: 5\n mean: 9.0\n", "a.yaml:5: .*'mean'"),
+        ("a.json", f'{{"{STEM}": {{"mean": 1.0, "mean": 9.0, "std": 0, "count": 5}}}}', "'mean'"),
+        ("a.json", f'{{"{STEM}": 1, "{STEM}": 2}}', rf"a\.json: the key '{STEM}' is there twice"),
+    ],
+)
+def test_a_key_that_is_there_twice_is_refused(
+    tmp_path: Path, name: str, content: str, said: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(TableError, match=said):
+        read(tmp_path / name)

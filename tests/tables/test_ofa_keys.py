@@ -19,8 +19,9 @@ from harness.spaces.genome import decode, sample
 from harness.spaces.mobile import MobileSpace, Stage
 from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_0, OFA_MBV3_W1_2
 from harness.spaces.space import Space
-from harness.tables.ofa import Imported, Row, read_published, write_published
+from harness.tables.ofa import Imported, read_published, write_published
 from harness.tables.ofa_keys import block_key, layout
+from harness.tables.ofa_reading import Row
 from harness.tables.table import Table
 
 DATA = Path(os.environ.get("HARNESS_DATA", Path(__file__).parents[3] / "shared" / "data"))

@@ -236,13 +236,13 @@ def test_what_belongs_to_another_run_is_neither_continued_nor_overwritten(
     with pytest.raises(KeyboardInterrupt):
         finetune(network(), data, TUNING, output, SOURCE, None, stop, checkpoint_every_s=0)
     kept = checkpoint_of(output).read_bytes()
-    with pytest.raises(CheckpointError, match=r"learning_rate was 0.05, is 0.02; delete it"):
+    with pytest.raises(CheckpointError, match=r"learning_rate was 0.05, is 0.02; name another"):
         finetune(network(), data, other, output, SOURCE)
     assert checkpoint_of(output).read_bytes() == kept
     checkpoint_of(output).write_bytes(kept[:1000])
     with pytest.raises(CheckpointError, match=r"tuned.pt.checkpoint: it is broken"):
         finetune(network(), data, TUNING, output, SOURCE)
-    with pytest.raises(UsageError, match=r"is there and is something else; delete it"):
+    with pytest.raises(UsageError, match=r"is there and is something else; name another file"):
         finetune(network(), data, other, tuned[0], SOURCE)
     output.write_text("a letter")
     with pytest.raises(CheckpointError, match=r"cannot read .*tuned.pt"):

@@ -357,3 +357,16 @@ def test_ranks_of_one_machine_share_its_processors(
     assert alone == len(os.sched_getaffinity(0))
     monkeypatch.setenv("LOCAL_WORLD_SIZE", str(alone))
     assert ImageFolder.open(root).workers == 1
+
+
+def test_links_to_themselves_are_damaged_images_and_no_classes(tmp_path: Path) -> None:
+    make(tmp_path, 20)
+    (tmp_path / "red" / "loop.png").symlink_to("loop.png")
+    (tmp_path / "loop").symlink_to("loop")
+    os.mkfifo(tmp_path / "blue" / "pipe.png")
+    data = ImageFolder.open(tmp_path, workers=0)
+    assert data.classes == ("blue", "green", "red")
+    assert data.facts["images"] == 61
+    list(data.stream([draw(np.arange(data.count))]))
+    data.judges(16)
+    assert data.damaged == (tmp_path / "red" / "loop.png",)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import tomli_w
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.effort import FULL, QUICK
@@ -234,7 +234,6 @@ def test_a_shortened_run_keeps_the_rates(folder: Path) -> None:
     assert (recipe_for(read(folder, GOOD), 1).distill, recipe.clip_norm) == (0.0, None)
 
 
-@settings(deadline=None)
 @given(
     name=st.sampled_from(sorted(shipped_recipes())),
     images=st.integers(1, 2_000_000),
@@ -344,7 +343,6 @@ TOML_VALUES = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(content=st.binary(max_size=80) | st.text(max_size=80))
 def test_garbage_is_a_recipe_error_and_never_another(folder: Path, content: str | bytes) -> None:
     data = content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass")
@@ -352,7 +350,6 @@ def test_garbage_is_a_recipe_error_and_never_another(folder: Path, content: str 
         read(folder, data)
 
 
-@settings(deadline=None)
 @given(
     key=st.sampled_from(sorted(RecipeFile.model_fields)),
     stage_key=st.sampled_from(["name", "epochs", "subnets_per_step", "warmup_epochs", "open"]),

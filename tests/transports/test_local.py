@@ -34,7 +34,7 @@ def test_the_end_of_a_program_is_none_and_what_it_complained_is_kept() -> None:
     process = LocalTransport().start(python("import sys; print('bye'); sys.exit('it broke')"))
     assert process.receive(10) == "bye"
     assert process.receive(10) is None
-    assert "it broke" in process.stderr_tail()
+    assert "it broke" in process.ending()
     process.kill()
 
 

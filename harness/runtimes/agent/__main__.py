@@ -7,13 +7,15 @@ import nothing else of the project, need only the standard library and the runti
 for, and run on Python 3.6. Operations:
 
 open    {runtime, threads, cpus, torch}      -> {environment, meter, no_meter}
-load    {id, blocks | model, weights, batch, seed}           -> {run_ns}
+load    {id, blocks | model, weights, batch, seed, feeds [{name, dtype, shape, file}], signature}
+                                             -> {run_ns}
 visit   {id, warmup, runs}                   -> {at_ns, values: {clock: [ns of each run]}}
 infer   {id, images (base64 float32), batches, shape of a batch} -> {logits (base64 float32)}
 energy  {id (null: idle), window_s}          -> {energy_mj, seconds, runs}
 profile {id, runs}                           -> {ops: [[type, count, ms] of all in one run]}
 unload  {id}
 conditions {}                                -> {load_1m, other_cpus, frequency_mhz, ...}
+resume  {}                                   -> {}; what was done meanwhile is not others' work
 """
 
 import json
@@ -79,6 +81,7 @@ def main():
         "infer": agent.infer,
         "unload": agent.unload,
         "conditions": agent.conditions,
+        "resume": agent.resume,
     }
     requests = queue.Queue()
     threading.Thread(target=read_requests, args=(requests,), daemon=True).start()

@@ -4,7 +4,6 @@ An idle core's momentary clock tells nothing of the work, nor does that of anoth
 big.LITTLE of another kind): we read those of the cores that we stay on, right after visits.
 """
 
-import os
 import statistics
 import time
 
@@ -21,7 +20,7 @@ class WorkClocks(object):
     def __init__(self, gpu=None, cpu_file=CPU):
         self._gpu = gpu
         self._cpu_file = cpu_file
-        self._cpus = working_cpus()
+        self._cpus = system.working_cpus()
         self._due_s = 0.0
         self._cpu_mhz, self._gpu_mhz, self._gpu_throttled = [], [], []
 
@@ -77,13 +76,6 @@ class WorkClocks(object):
 
     def _number(self, cpu, name):
         return system.read_number(self._cpu_file % (cpu, name), 1000)
-
-
-def working_cpus():
-    """The processors that we stay on."""
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
 
 
 def _middle(clocks_mhz):

@@ -22,6 +22,8 @@ GPU_POWER_MS = 100  # where the refreshing of a GPU's power cannot be seen (as Z
 RAIL_MS = 20  # between two readings of a Jetson's rails, each some I2C transfers
 MOST_WATTS = 1000  # of one processor package (as Zeus takes it)
 COLDEST_C = -40  # a Jetson's sensor that is off says -256
+ALIKE_OF = 20  # looks at the counters of dies, of which most tell
+LOOK_S = 0.01  # between two of them
 
 # Which rails make up a Jetson, by their names: those that come first and are all there.
 BOARD_RAILS = (
@@ -38,7 +40,10 @@ BOARD_RAILS = (
 )
 # The kernel's names of their clocks: 57000000.gpu, 17000000.gp10b, ..., on Thor gpu-gpc-0.
 GPU_NODE = re.compile(r"\.(gpu|gp10b|gv11b|ga10b)$|/gpu-gpc-\d+$")
-CPU_ZONE = "[a-z]?cpu|(big|little)core|x86_pkg"
+# Thermal zones by their types, in lower case: of processors, and of the chip that they are in.
+CPU_ZONES = "[a-z]?cpu|mtktscpu|big|mid|little|x86_pkg|b0d4"
+CHIP_ZONES = "tj|soc|package|bcm2835|imx_thermal"  # `tj`: the hottest of a Jetson's
+CPU_MONITORS = ("coretemp", "k10temp", "zenpower")  # names of hwmon; AMD has no zones
 JETSON_GPUS = {
     "nvidia,tegra210": "NVIDIA Tegra X1 (GM20B)",
     "nvidia,tegra186": "NVIDIA Tegra X2 (GP10B)",
@@ -199,6 +204,7 @@ def _rapl_meter(root):
     domains = sorted(glob.glob(os.path.join(root, "sys/class/powercap/intel-rapl:*")))
     names = {folder: _text(folder, "name") or "" for folder in domains}
     packages = [each for each in domains if names[each].startswith("package")]  # not dram, psys
+    packages = _without_mirrors(packages, names)
     if not packages:
         return None, "this processor tells no energy (no RAPL in /sys/class/powercap)"
     rapl = Rapl(packages)
@@ -209,6 +215,29 @@ def _rapl_meter(root):
         return None, "RAPL stands still, as in some virtual machines"
     name = "RAPL of %d package%s" % (len(packages), "s" * (len(packages) > 1))
     return CounterMeter(name, rapl.energy_mj, period_s * 1e3, rapl.longest_s), ""
+
+
+def _without_mirrors(folders, names):
+    """Each counter once: all dies of a package of AMD's show the package's.
+
+    (codecarbon, issues 1274 and 1379.) Those of different dies are never equal, look after look.
+    """
+    kept = []
+    for folder in folders:
+        socket = names[folder].partition("-die-")[0]
+        dies = [each for each in kept if names[each].partition("-die-")[0] == socket]
+        if not any(_one_counter(folder, each) for each in dies):
+            kept.append(folder)
+    return kept
+
+
+def _one_counter(folder, other):
+    equal = 0
+    for _ in range(ALIKE_OF):
+        now_uj = _integer(folder, "energy_uj")
+        equal += now_uj is not None and now_uj == _integer(other, "energy_uj")
+        time.sleep(LOOK_S)
+    return equal > ALIKE_OF / 2
 
 
 class Rapl(object):
@@ -319,7 +348,9 @@ class JetsonGpu(object):
         """The same keys as on other GPUs; what a Jetson does not tell is None."""
         known = {
             "gpu_clock_mhz": self.clock_mhz(),
-            "gpu_temperature_c": zone_temperature_c("gpu", self._root),
+            "gpu_temperature_c": _first_told(
+                zone_temperature_c(each, self._root) for each in ("gpu", "tj")
+            ),
         }
         silent = ("memory_clock_mhz", "power_w", "state", "throttled", "other_processes")
         return dict({"gpu_" + name: None for name in silent}, **known)
@@ -358,17 +389,49 @@ def facts(gpu=None, root="/"):
 def conditions(gpu=None, root="/"):
     """Around visits; what the machine does not tell is None."""
     found = {} if gpu is None else gpu.conditions()
-    found["cpu_temperature_c"] = zone_temperature_c(CPU_ZONE, root)
+    found["cpu_temperature_c"] = cpu_temperature_c(root)
     return found
+
+
+def cpu_temperature_c(root="/"):
+    """The processors', else the chip's that they are in; None where no sensor is called so."""
+    found = (
+        zone_temperature_c(CPU_ZONES, root),
+        _monitor_temperature_c(root),
+        zone_temperature_c(CHIP_ZONES, root),
+    )
+    return _first_told(found)
 
 
 def zone_temperature_c(start, root="/"):
     """The hottest thermal zone whose type begins so (a pattern): CPU-therm, gpu-thermal, ..."""
     zones = glob.glob(os.path.join(root, "sys/class/thermal/thermal_zone*"))
     named = [zone for zone in zones if re.match(start, (_text(zone, "type") or "").lower())]
-    read = [_integer(zone, "temp") for zone in named]
-    celsius = [each / 1e3 for each in read if each is not None and each > COLDEST_C * 1e3]
-    return max(celsius) if celsius else None
+    return _hottest_c([_integer(zone, "temp") for zone in named])
+
+
+def _monitor_temperature_c(root):
+    """By the drivers of processors' own sensors. AMD's Tctl may be Tdie and an offset for fans."""
+    monitors = glob.glob(os.path.join(root, "sys/class/hwmon/hwmon*"))
+    read = {}
+    for monitor in monitors:
+        if _text(monitor, "name") in CPU_MONITORS:
+            for file in glob.glob(os.path.join(monitor, "temp*_input")):
+                label = _text(file.replace("_input", "_label")) or file
+                read[monitor, label] = _integer(file)
+    for monitor, label in list(read):
+        if label == "Tctl" and (monitor, "Tdie") in read:
+            del read[monitor, label]
+    return _hottest_c(read.values())
+
+
+def _first_told(values):
+    return next((each for each in values if each is not None), None)
+
+
+def _hottest_c(millidegrees):
+    told = [each / 1e3 for each in millidegrees if each is not None and each > COLDEST_C * 1e3]
+    return max(told) if told else None
 
 
 def _text(*path):

@@ -162,8 +162,10 @@ class Gpu(object):
         return None
 
     def _clocks(self, function, kind):
-        core, memory = self._number(function, kind), self._number(function, MEMORY)
-        return None if None in (core, memory) else "%d MHz, memory %d MHz" % (core, memory)
+        """Of its cores and its memory: some GPUs tell only one."""
+        parts = (("%d MHz", kind), ("memory %d MHz", MEMORY))
+        read = [(text, self._number(function, each)) for text, each in parts]
+        return ", ".join(text % number for text, number in read if number is not None) or None
 
     def _switch(self, function):
         return {0: "off", 1: "on"}.get(self._number(function))

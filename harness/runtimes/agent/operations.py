@@ -14,6 +14,7 @@ from clocks import WorkClocks
 from timing import warm_up
 
 AT_ONCE = 4  # runs that a GPU is asked for at once while energy is measured
+GPU_SENSORS = ("gpu_temperature_c", "gpu_clock_mhz", "gpu_throttled", "gpu_other_processes")
 RUNTIMES = {
     "torch": ("with_torch", "TorchRuntime"),
     "torch-cuda": ("with_torch", "TorchCudaRuntime"),
@@ -39,8 +40,9 @@ class Agent(object):
         self.runtime = getattr(importlib.import_module(module), name)(request)
         on_gpu = self.runtime.device == "cuda"
         if on_gpu:
-            self.gpu, _ = meters.open_gpu(nvml)
+            self.gpu, no_gpu = meters.open_gpu(nvml)
         self.clocks = WorkClocks(self.gpu)
+        self.others = system.OtherPrograms()  # on the processors that we stay on from now on
         self.meter, no_meter = meters.open_meter(on_gpu, self.gpu)
         gc.collect()
         gc.disable()
@@ -50,6 +52,8 @@ class Agent(object):
         environment["processor"] = system.processor()
         if on_gpu:
             environment.update(meters.facts(self.gpu))
+            if self.gpu is None:
+                environment["gpu_sensors"] = "none: " + no_gpu
         environment.update(self.runtime.environment)
         answer = {"environment": environment, "meter": None, "no_meter": no_meter}
         if self.meter is not None:
@@ -105,17 +109,21 @@ class Agent(object):
         """What the system says of itself; null where it says nothing."""
         found = {
             "load_1m": system.read_number("/proc/loadavg", 1),
-            "other_cpus": self.others.cpus(),
             "charging": system.charging(),
             "memory_available_mb": system.read_number("/proc/meminfo", 1024, "MemAvailable"),
         }
+        found.update(self.others.conditions())
+        if self.runtime is not None and self.runtime.device == "cuda":
+            found.update(dict.fromkeys(GPU_SENSORS))  # what even a silent one is asked for
         found.update(meters.conditions(self.gpu))
         found.update(self.clocks.conditions())
-        celsius = found["cpu_temperature_c"]
-        if celsius is None:  # of anything: on many boards and laptops the first is not the CPU's
-            celsius = system.read_number("/sys/class/thermal/thermal_zone0/temp", 1000)
-        found["temperature_c"] = celsius
+        found["temperature_c"] = found["cpu_temperature_c"]
         return found
+
+    def resume(self, _request):
+        """What was done since the conditions were asked for does not count as others' work."""
+        self.others.leave_out()
+        return {}
 
     def profile(self, request):
         _, run, how = self.loaded[request["id"]]

@@ -3,9 +3,15 @@
 import glob
 import os
 import platform
+import re
 import time
 
 SHORTEST_S = 0.2  # of a span in which the system's ticks tell how busy processors were
+# Lines of /proc/cpuinfo that tell processors apart which have no name: Arm's, RISC-V's, POWER's.
+NUMBERS = (
+    *("CPU implementer", "CPU part", "CPU variant", "CPU revision"),
+    *("uarch", "mvendorid", "marchid", "mimpid", "cpu"),
+)
 
 
 def read_line(path, start=""):
@@ -26,25 +32,74 @@ def read_number(path, divisor, start=""):
     return float(words[0]) / divisor if words else None
 
 
-def processor():
-    """The processor's name as the system gives it."""
-    line = read_line("/proc/cpuinfo", "model name") or read_line("/proc/cpuinfo", "Model")
-    name = line.split(":", 1)[1].strip() if line else platform.processor() or "unknown processor"
+def processor(cpuinfo="/proc/cpuinfo", model="/proc/device-tree/model"):
+    """The processor's name as the system gives it, or what tells it from others without a name."""
+    try:
+        with open(cpuinfo) as file:
+            text = file.read()
+    except (OSError, UnicodeDecodeError):
+        text = ""
+    board = (read_line(model) or "").strip("\0")
+    unnamed = ", ".join(each for each in (board, processor_numbers(text)) if each)
+    name = processor_name(text) or unnamed or platform.processor() or "unknown processor"
     return "%s, %s, %s processors" % (name, platform.machine(), os.cpu_count())
 
 
+def processor_name(cpuinfo):
+    """None where it has none: Arm's kernels tell none, or one that all of an architecture share."""
+    named = re.findall(r"^model name\s*: *(\S.*)$", cpuinfo, re.MULTILINE)
+    named += re.findall(r"^Model[^:\n]*: *(\S.*)$", cpuinfo, re.MULTILINE)  # of a Raspberry Pi
+    return next((name for name in named if not re.match(r"ARMv\d+ Processor", name)), None)
+
+
+def processor_numbers(cpuinfo):
+    """The numbers of each kind of core, as their makers have given them."""
+    kinds = set()
+    for core in re.split(r"^processor\s*:", cpuinfo, flags=re.MULTILINE):
+        found = [re.search(r"^(%s)\s*: *(.+)$" % name, core, re.MULTILINE) for name in NUMBERS]
+        kinds.add(" ".join(" ".join(each.groups()) for each in found if each))
+    return " + ".join(sorted(kinds - {""})).replace("CPU ", "")
+
+
 def processor_seconds():
-    """The time of day, and the processors' busy seconds in all and for us (and who started us)."""
+    """The time of day, and the busy seconds of all processors, of those that we stay on, and ours.
+
+    Ours are those of who started us, too.
+    """
     try:
         ticks = os.sysconf("SC_CLK_TCK")
-        words = read_line("/proc/stat", "cpu ").split()[1:]
-        busy = sum(int(word) for word in words[:3] + words[5:8])  # not idle, not waiting for disks
-        with open("/proc/%d/stat" % os.getppid()) as file:
-            parent = file.read().rpartition(")")[2].split()[11:13]
-        own = time.clock_gettime(2) * ticks + int(parent[0]) + int(parent[1])
-    except (AttributeError, OSError, ValueError, IndexError):
+        busy = _busy_ticks()
+        stay = ["cpu%d" % cpu for cpu in working_cpus()]
+        here = sum(busy[cpu] for cpu in stay) if busy.keys() >= set(stay) else busy["cpu"]
+        own = time.clock_gettime(2) + _parents_ticks() / ticks
+    except (AttributeError, KeyError, OSError, ValueError):
         return None
-    return time.time(), busy / ticks, own / ticks
+    return time.time(), busy["cpu"] / ticks, here / ticks, own
+
+
+def _parents_ticks():
+    """0 where it cannot be seen, as from inside a container."""
+    line = read_line("/proc/%d/stat" % os.getppid()) or ""
+    words = line.rpartition(")")[2].split()[11:13]
+    return sum(int(word) for word in words)
+
+
+def _busy_ticks():
+    """Of all ("cpu") and of each ("cpu0"): not idle, not waiting for disks."""
+    busy = {}
+    with open("/proc/stat") as file:
+        for line in file:
+            if line.startswith("cpu"):
+                name, *words = line.split()
+                busy[name] = sum(int(word) for word in words[:3] + words[5:8])
+    return busy
+
+
+def working_cpus():
+    """The processors that we stay on."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
 
 
 class OtherPrograms(object):
@@ -53,28 +108,55 @@ class OtherPrograms(object):
     def __init__(self):
         self._marks = [processor_seconds()]
 
-    def cpus(self):
-        """How many, since it was asked before, or since longer ago where that is too short to tell.
+    def conditions(self):
+        """Since it was asked before, or since longer ago where that is too short to tell.
 
-        None where the system does not tell.
+        How many processors, and which share of the machine and of those that we stay on (where all
+        of our own time counts as spent there). None where the system does not tell.
         """
         now, marks = processor_seconds(), self._marks
+        silent = dict.fromkeys(("other_cpus", "other_share", "other_share_here"))
         if now is None or marks[0] is None:
-            return None
+            return silent
         while len(marks) > 1 and now[0] - marks[1][0] >= SHORTEST_S:
             del marks[0]
-        passed_s, busy_s, own_s = (now[each] - marks[0][each] for each in range(3))
+        passed_s, busy_s, here_s, own_s = (now[each] - marks[0][each] for each in range(4))
         marks.append(now)
-        return round(max(0.0, busy_s - own_s) / passed_s, 3) if passed_s >= SHORTEST_S else None
+        if passed_s < SHORTEST_S:
+            return silent
+        others, here = (max(0.0, each - own_s) / passed_s for each in (busy_s, here_s))
+        return {
+            "other_cpus": round(others, 3),
+            "other_share": round(others / os.cpu_count(), 3),
+            "other_share_here": round(here / len(working_cpus()), 3),
+        }
+
+    def leave_out(self):
+        """What was done since it was asked does not count: it was done for us."""
+        now = processor_seconds()
+        if now is None or self._marks[0] is None:
+            return
+        last = self._marks[-1]
+        self._marks = [
+            tuple(mark[each] + now[each] - last[each] for each in range(4)) for mark in self._marks
+        ]
 
 
 def charging(folders="/sys/class/power_supply/*"):
-    """Whether a laptop runs on mains power, "yes" or "no"; None where nothing tells."""
-    supplies = [
-        folder
-        for folder in glob.glob(folders)
-        if read_line(os.path.join(folder, "type")) in ("Mains", "USB")
+    """Whether a laptop runs on mains power, "yes" or "no"; None where nothing tells.
+
+    Where there are only USB ports they tell what is plugged in, not what the computer runs on.
+    Batteries of mice and the like (of a "Device") are not the computer's.
+    """
+    kinds = {folder: read_line(os.path.join(folder, "type")) for folder in glob.glob(folders)}
+    own = [
+        kind
+        for folder, kind in kinds.items()
+        if read_line(os.path.join(folder, "scope")) != "Device"
     ]
+    if not {"Battery", "Mains"}.intersection(own):
+        return None
+    supplies = [folder for folder, kind in kinds.items() if kind in ("Mains", "USB")]
     online = [read_line(os.path.join(folder, "online")) for folder in supplies]
     told = [each for each in online if each is not None]
     return None if not told else "no" if set(told) == {"0"} else "yes"

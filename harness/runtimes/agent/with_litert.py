@@ -5,7 +5,7 @@ import importlib.util
 
 import numpy
 
-from inputs import fixed_shape, random_input
+from inputs import array_of, random_input
 from timing import CpuRuntime
 
 
@@ -26,17 +26,39 @@ class LitertRuntime(CpuRuntime):
 
     def load(self, request):
         model = self.make(model_path=request["model"], num_threads=self.threads)
-        for given in model.get_input_details():
-            shape = [int(size) for size in given["shape_signature"]]
-            shape = fixed_shape(given["name"], shape, request["batch"])
-            if shape != list(given["shape"]):
-                model.resize_tensor_input(given["index"], shape)
+        if request.get("signature") is not None:
+            return model, self.graph(model, request)
+        arrays = self.arrays(model.get_input_details(), request)
+        for index, values in arrays.items():
+            model.resize_tensor_input(index, values.shape)
         model.allocate_tensors()
-        for given in model.get_input_details():
-            dtype = numpy.dtype(given["dtype"]).name
-            values = random_input(list(given["shape"]), dtype, request["seed"])
-            model.set_tensor(given["index"], values)
+        for index, values in arrays.items():
+            model.set_tensor(index, values)
         return model, model.invoke
+
+    def graph(self, model, request):
+        """A run of one of several graphs; in public no other than the first runs without copies."""
+        model.allocate_tensors()  # which gives delegates to all graphs
+        runner = model.get_signature_runner(request["signature"])
+        arrays = self.arrays(runner.get_input_details().values(), request)
+        inner, number = model._interpreter, runner._subgraph_index
+        for index, values in arrays.items():
+            inner.ResizeInputTensor(index, numpy.array(values.shape, numpy.int32), False, number)
+        inner.AllocateTensors(number)
+        for index, values in arrays.items():
+            inner.SetTensor(index, values, number)
+        return lambda: inner.Invoke(number)
+
+    def arrays(self, details, request):
+        """By the number of the input; as the request tells, or images for a file of ours."""
+        seed = request["seed"]
+        if "feeds" in request:
+            told = {feed["name"]: feed for feed in request["feeds"]}
+            return {given["index"]: array_of(told[given["name"]], seed) for given in details}
+        return {
+            given["index"]: random_input(given["shape"], numpy.dtype(given["dtype"]).name, seed)
+            for given in details
+        }
 
     def infer(self, model, images, shape):
         given, wanted = model.get_input_details()[0], model.get_output_details()[0]

@@ -7,7 +7,8 @@ import tempfile
 import numpy
 import onnxruntime
 
-from inputs import fixed_shape, random_input
+from inputs import array_of, random_input
+from onnx_profile import times_of_operators
 from timing import CpuRuntime
 
 
@@ -43,22 +44,15 @@ class OnnxRuntime(CpuRuntime):
                 run()
             with open(session.end_profiling()) as file:
                 events = json.load(file)
-        ops = {}
-        for event in events:
-            name = event.get("args", {}).get("op_name")
-            if event.get("cat") == "Node" and name and event["name"].endswith("_kernel_time"):
-                count, ns = ops.get(name, (0, 0))
-                ops[name] = count + 1, ns + event["dur"] * 1e3
-        return [[name, count // runs, ns / runs / 1e6] for name, (count, ns) in ops.items()]
+        return times_of_operators(events)
 
     def feed(self, session, request):
-        feed = {}
-        for given in session.get_inputs():
-            shape = fixed_shape(given.name, given.shape, request["batch"])
-            dtype = given.type[len("tensor(") : -1]
-            dtype = {"float": "float32", "double": "float64"}.get(dtype, dtype)
-            feed[given.name] = random_input(shape, dtype, request["seed"])
-        return feed
+        """As the request tells; without a word, images for a file of ours."""
+        seed = request["seed"]
+        if "feeds" in request:
+            return {feed["name"]: array_of(feed, seed) for feed in request["feeds"]}
+        inputs = session.get_inputs()
+        return {given.name: random_input(given.shape, "float32", seed) for given in inputs}
 
     def infer(self, session, images, shape):
         given = session.get_inputs()[0]

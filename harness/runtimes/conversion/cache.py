@@ -15,8 +15,10 @@ import platformdirs
 import harness.networks
 from harness import files
 from harness.errors import ConversionFailed, HarnessError
+from harness.orphans import end_with_the_parent
 from harness.progress import Progress, silent
 from harness.runtimes.session import Workload
+from harness.transports.content import digest
 
 LAYERS = Path(harness.networks.__file__).with_name("layers.py")
 
@@ -57,11 +59,32 @@ def _sha256(path: Path) -> str:
 
 
 def converted(converter: Converter, workload: Workload) -> Path:
-    """The file for `workload`, made only where the cache does not have it yet."""
+    """The file for `workload`, made only where the cache does not have it whole."""
     path = converter.path(workload)
-    if not path.exists():
-        files.replace_atomically(path, converter.make(workload))
+    if not is_whole(path):
+        keep(path, converter.make(workload))
     return path
+
+
+def keep(path: Path, content: bytes) -> None:
+    """Write a file of the cache, and beside it what it is checked against."""
+    files.replace_atomically(path, content)
+    try:
+        _checksum(path).write_text(hashlib.sha256(content).hexdigest())
+    except OSError as error:
+        raise files.unwritable(path, error) from error
+
+
+def is_whole(path: Path) -> bool:
+    """Whether the cache has this file as it was written: a disk may lose the end of one."""
+    try:
+        return _checksum(path).read_text() == digest(path)
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _checksum(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
 
 
 def convert_all(
@@ -72,7 +95,7 @@ def convert_all(
     Raises:
         ConversionFailed: a converting process died.
     """
-    missing = [workload for workload in workloads if not converter.path(workload).exists()]
+    missing = [each for each in workloads if not is_whole(converter.path(each))]
     if not converter.slow:
         for done, workload in enumerate(missing, start=1):
             converted(converter, workload)
@@ -81,7 +104,7 @@ def convert_all(
     if not missing:
         return
     with ProcessPoolExecutor(
-        min(len(missing), os.cpu_count() or 1), get_context("spawn"), _be_quiet
+        min(len(missing), os.cpu_count() or 1), get_context("spawn"), _begin
     ) as pool:
         waiting = {pool.submit(converted, converter, workload): workload for workload in missing}
         try:
@@ -102,8 +125,9 @@ def convert_all(
             pool.shutdown(cancel_futures=True)
 
 
-def _be_quiet() -> None:
+def _begin() -> None:
     """Converters talk a lot; what matters comes back as an exception."""
+    end_with_the_parent()
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)

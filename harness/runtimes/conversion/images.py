@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import FileFormatError
+from harness.files import check_regular
 from harness.networks.file import Preprocessing
 
 Images = npt.NDArray[np.float32]  # [n, channels, height, width]
@@ -51,6 +52,7 @@ def digest(source: Path) -> str:
     found = hashlib.sha256()
     try:
         for path in _files(source):
+            check_regular(path)
             found.update(hashlib.sha256(path.read_bytes()).digest())
     except OSError as error:
         raise FileFormatError(f"cannot read {error.filename}: {error.strerror}") from error
@@ -94,6 +96,7 @@ def _read_image(path: Path, channels: int) -> Images | None:
 
 
 def _read_array(path: Path, channels: int) -> Images:
+    check_regular(path)
     try:
         pixels = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:

@@ -1,12 +1,13 @@
 """Workloads as .onnx files."""
 
-import tempfile
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from harness import files
 from harness.errors import MissingExtra
+from harness.hints import install
 from harness.runtimes.conversion.cache import content_path
 from harness.runtimes.session import Workload
 
@@ -41,7 +42,7 @@ def exporter_versions() -> dict[str, str | int]:
         import onnx
         import torch
     except ImportError as error:
-        raise MissingExtra(f"making ONNX files: {error}; pip install '.[onnx]'") from error
+        raise MissingExtra(f"making ONNX files: {error}; {install('onnx')}") from error
     return {"onnx": onnx.__version__, "torch": torch.__version__}
 
 
@@ -54,15 +55,15 @@ def export(workload: Workload, batch: int, opset: int) -> bytes:
 
     source = source_of(workload)
     example = torch.zeros(input_shape(source.blocks, batch))
-    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
+    with warnings.catch_warnings(), files.scratch() as folder:
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         torch.onnx.export(
             source.network,
             (example,),
-            Path(folder, "model.onnx"),
+            folder / "model.onnx",
             dynamo=False,
             opset_version=opset,
             input_names=["images"],
             output_names=["output"],
         )
-        return Path(folder, "model.onnx").read_bytes()
+        return (folder / "model.onnx").read_bytes()

@@ -7,13 +7,13 @@ they live in an environment of their own.
 import json
 import os
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
+from harness import files
 from harness.errors import ConversionFailed, MissingExtra
 from harness.runtimes.conversion.cache import content_path, named
 from harness.runtimes.conversion.onnx import export, exporter_versions
@@ -44,8 +44,8 @@ class OnnxTfConverter:
 
     def make(self, workload: Workload) -> bytes:
         """Raises ConversionFailed where onnx-tf or TensorFlow cannot do it."""
-        with tempfile.TemporaryDirectory() as folder:
-            source, target = Path(folder, "model.onnx"), Path(folder, "model.tflite")
+        with files.scratch() as folder:
+            source, target = folder / "model.onnx", folder / "model.tflite"
             source.write_bytes(export(workload, self.batch, OPSET))
             try:
                 run_worker(worker_python(), [str(WORKER), str(source), str(target)])

@@ -1,6 +1,5 @@
 """Workloads as .tflite files, channels last, by litert-torch; smaller ones by ai-edge-quantizer."""
 
-import tempfile
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -9,7 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from harness import files
 from harness.errors import ConversionFailed, MissingExtra
+from harness.hints import install
 from harness.runtimes.conversion import images
 from harness.runtimes.conversion.cache import content_path, converted, named
 from harness.runtimes.conversion.graph import complaints, read_graph
@@ -49,7 +50,7 @@ class TfliteConverter:
         try:
             versions = {name: version(name) for name in packages}
         except PackageNotFoundError as error:
-            raise MissingExtra(f"making TFLite files: {error}; pip install '.[litert]'") from error
+            raise MissingExtra(f"making TFLite files: {error}; {install('litert')}") from error
         settings: dict[str, Any] = {
             "route": ROUTE,
             "batch": self.batch,
@@ -115,8 +116,8 @@ def _to_float32(source: "Source", batch: int) -> bytes:
 
     example = torch.zeros(input_shape(source.blocks, batch))
     network = channels_last(source, example)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "model.tflite")
+    with files.scratch() as folder:
+        path = folder / "model.tflite"
         example = example.permute(0, 2, 3, 1).contiguous()
         litert_torch.convert(network, (example,)).export(str(path))
         return path.read_bytes()

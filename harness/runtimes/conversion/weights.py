@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import files
-from harness.runtimes.conversion.cache import content_path
+from harness.runtimes.conversion.cache import content_path, is_whole, keep
 from harness.spaces.block import Block
 
 
@@ -29,8 +28,8 @@ def to_weights(workload: Path) -> RawWeights:
         if value.dtype.is_floating_point  # not the batch counters
     }
     path = content_path(".f32", {"format": 1}, workload)
-    if not path.exists():
+    if not is_whole(path):
         flat = torch.cat([value.flatten() for value in weights.values()])
-        files.replace_atomically(path, flat.numpy().tobytes())
+        keep(path, flat.numpy().tobytes())
     tensors = [(name, list(value.shape)) for name, value in weights.items()]
     return RawWeights(path, tensors, network_file.blocks)

@@ -1,6 +1,5 @@
 """Blocks timed on a real DPU, in a CSV file."""
 
-import csv
 import math
 from collections import Counter
 from collections.abc import Callable, Collection
@@ -8,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import FileFormatError
+from harness.files import read_csv
 from harness.spaces.block import Block
 from harness.spaces.space import make_divisible
 
@@ -67,17 +67,9 @@ def left_aside(path: Path, skip: Collection[str]) -> Counter[str]:
 
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     """Each with its line."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-        reader = csv.DictReader(lines, skipinitialspace=True)
-        rows = [(reader.line_num, row) for row in reader]
-    except OSError as error:
-        raise FileFormatError(f"cannot read {path}: {error.strerror or error}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise FileFormatError(f"cannot read {path}: {error}") from error
+    columns, rows = read_csv(path)
     if not rows:
         raise FileFormatError(f"{path} holds no measurements")
-    columns = reader.fieldnames or ()
     lacking = [name for name in COLUMNS if name not in columns]
     if lacking:
         raise FileFormatError(

@@ -88,7 +88,7 @@ class SimulatedSession:
 def _blocks(workload: Workload) -> tuple[Block, ...]:
     if not isinstance(workload, Path):
         return workload
-    if workload.suffix != ".pt":
+    if workload.suffix.lower() != ".pt":
         raise TargetFailed(
             f"{workload}: the cost model takes blocks: networks of a space, and network files"
         )

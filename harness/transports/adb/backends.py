@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 from harness.errors import DeviceNotFound, MissingExtra, UsageError
+from harness.hints import install
 from harness.transports.adb.direct import DirectLink, TcpWire
 from harness.transports.adb.keys import signers
 from harness.transports.adb.link import Attached, Backend
@@ -21,7 +22,7 @@ class DirectBackend:
     def __init__(self) -> None:
         """Raises MissingExtra where adb-shell is not installed."""
         if find_spec("adb_shell") is None:
-            raise MissingExtra("phones without an adb server: pip install '.[android]'")
+            raise MissingExtra(f"phones without an adb server: {install('android')}")
 
     def attached(self) -> Sequence[Attached]:
         return [Attached(serial) for serial in usb_serials()]

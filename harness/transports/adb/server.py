@@ -20,6 +20,7 @@ from harness.errors import (
     TargetFailed,
     TargetLost,
 )
+from harness.hints import install
 from harness.transports.adb.direct import NO_DIALOG
 from harness.transports.adb.link import Attached
 from harness.transports.adb.sockets import receive_exactly, receive_some, send_all
@@ -61,9 +62,16 @@ def start_server() -> None:
         return
     try:
         command = [adbutils.adb_path(), "start-server"]
-        subprocess.run(command, capture_output=True, check=True, timeout=START_TIMEOUT_S)
+        ended = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=START_TIMEOUT_S
+        )
     except (adbutils.AdbError, OSError, subprocess.SubprocessError) as error:
         raise DeviceOffline(f"no adb server runs, and none can be started: {error}") from error
+    if ended.returncode:
+        said = f"{ended.stdout}{ended.stderr}"  # versions differ in where they complain
+        raise DeviceOffline(
+            f"no adb server runs, and `{' '.join(command)}` ended with {ended.returncode}: {said}"
+        )
 
 
 def ask_server(*requests: str, timeout_s: float) -> socket.socket:
@@ -112,7 +120,7 @@ class ServerBackend:
     def __init__(self) -> None:
         """Raises MissingExtra where adbutils is not installed."""
         if find_spec("adbutils") is None:
-            raise MissingExtra("phones through the adb server: pip install '.[android]'")
+            raise MissingExtra(f"phones through the adb server: {install('android')}")
 
     def attached(self) -> Sequence[Attached]:
         rows = [line.split("\t", 1) for line in _answer("host:devices").splitlines()]

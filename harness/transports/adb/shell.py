@@ -38,6 +38,34 @@ def run_shell(link: Link, argv: Sequence[str], stdin: bytes, patience: Patience)
         return _finish(stream, patience)
 
 
+def start_shell(link: Link, argv: Sequence[str], patience: Patience) -> tuple[Stream, str]:
+    """A program that runs until the stream is closed, and the first line it says.
+
+    Raises:
+        TargetStalled, TargetLost, TargetFailed
+    """
+    with patience.waiting() as timeout_s:
+        stream = link.open(f"shell,v2,raw:exec {shlex.join(argv)}", timeout_s)
+    said, buffer = b"", b""
+    while b"\n" not in said:
+        with patience.waiting() as timeout_s:
+            chunk = stream.read(timeout_s)
+        if not chunk:
+            break
+        buffer += chunk
+        while len(buffer) >= HEADER.size:
+            kind, length = HEADER.unpack_from(buffer)
+            if length > LONGEST_FRAME:
+                raise TargetFailed("the phone's shell answers in no known form")
+            if len(buffer) < HEADER.size + length:
+                break
+            said += buffer[HEADER.size : HEADER.size + length] if kind == STDOUT else b""
+            buffer = buffer[HEADER.size + length :]
+            if kind == EXIT:
+                return stream, said.decode(errors="replace").partition("\n")[0]
+    return stream, said.decode(errors="replace").partition("\n")[0]
+
+
 def _send(stream: Stream, kind: int, data: bytes, patience: Patience) -> None:
     with patience.waiting() as timeout_s:
         stream.write(HEADER.pack(kind, len(data)) + data, timeout_s)

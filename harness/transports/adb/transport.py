@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -15,9 +16,11 @@ from harness.errors import (
 )
 from harness.transports.adb.backends import backend_named
 from harness.transports.adb.choice import Phone, Wanted, find_phone
-from harness.transports.adb.shell import run_shell
+from harness.transports.adb.link import Stream
+from harness.transports.adb.shell import run_shell, start_shell
 from harness.transports.adb.sync import pull, push
 from harness.transports.content import digest, name_by_content
+from harness.transports.holding import ANSWER_S, check_held, hold_command
 from harness.transports.persistence import Persistence
 from harness.transports.transport import Finished, Patience
 
@@ -26,6 +29,7 @@ SPARE_MB = 50  # that a phone should keep
 NOT_FOUND = 127  # the shell's status for a command that is not there
 ASK_TIMEOUT_S = 60.0
 FILE_IDLE_S, FILE_DEADLINE_S = 30.0, 1800.0
+SLOWEST_LINK, SLOWEST_DISK = 100e3, 10e6  # bytes a second, for what a large file takes besides
 
 
 class AdbTransport:
@@ -41,6 +45,8 @@ class AdbTransport:
         away = (DeviceUnauthorized, DeviceBusy)
         self._persistence = Persistence(self._connect, self.close, wait_s, away)
         self._phone: Phone | None = None
+        self._owner: str | None = None  # what we told when we took its lock
+        self._holder: Stream | None = None
         self._there: dict[str, int] | None = None  # names and sizes of our files on the phone
         first = self._connect()
         self._wanted = replace(wanted, serial=first.serial)  # no other one, once it was found
@@ -106,7 +112,26 @@ class AdbTransport:
 
         self._persistence.do(once, stalls_are_losses=True)
 
+    def hold(self, owner: str) -> None:
+        self._hold(self._persistence.do(lambda phone: phone), owner)  # who is busy is not away
+        self._owner = owner  # for links to come
+
+    def _hold(self, phone: Phone, owner: str) -> None:
+        patience = Patience(f"taking the lock of {phone}", ANSWER_S, ANSWER_S)
+        command = hold_command(owner, str(FOLDER))
+        holder, answer = start_shell(phone.link, command, patience)
+        try:
+            check_held(answer, str(phone))
+        except BaseException:
+            holder.close()
+            raise
+        self._holder = holder
+
     def close(self) -> None:
+        if self._holder is not None:
+            with suppress(TargetLost, TimeoutError):
+                self._holder.close()
+            self._holder = None
         if self._phone is not None:
             self._phone.link.close()
             self._phone = None
@@ -115,6 +140,8 @@ class AdbTransport:
         if self._phone is None:
             self._phone = find_phone(backend_named(self._wanted.backend), self._wanted)
             self._there = None  # who knows what happened meanwhile
+            if self._owner is not None:
+                self._hold(self._phone, self._owner)
         return self._phone
 
     def _remote(self, local: Path) -> PurePosixPath:
@@ -134,8 +161,11 @@ class AdbTransport:
     def _send(self, phone: Phone, local: Path, remote: PurePosixPath) -> None:
         temporary = f"{remote}.tmp"
         try:
-            push(phone.link, local, temporary, _file_patience(f"sending {local.name} to {phone}"))
-            arrived = self._ask(phone, f"sha256sum {temporary}").text.split()
+            size = local.stat().st_size
+            patience = _file_patience(f"sending {local.name} to {phone}", size)
+            push(phone.link, local, temporary, patience)
+            more_s = size / SLOWEST_DISK
+            arrived = self._ask(phone, f"sha256sum {temporary}", more_s).text.split()
         except DeviceFull:
             self._ask(phone, f"rm -f {temporary}")
             raise
@@ -152,8 +182,9 @@ class AdbTransport:
             raise TargetFailed(f"{phone} does not say how much room it has: {answer:.200}")
         return int(columns[1]) / 1024
 
-    def _ask(self, phone: Phone, script: str) -> Finished:
-        patience = Patience(f"a command on {phone}", ASK_TIMEOUT_S, ASK_TIMEOUT_S)
+    def _ask(self, phone: Phone, script: str, more_s: float = 0.0) -> Finished:
+        timeout_s = ASK_TIMEOUT_S + more_s
+        patience = Patience(f"a command on {phone}", timeout_s, timeout_s)
         finished = run_shell(phone.link, ["sh", "-c", script], b"", patience)
         if finished.status == NOT_FOUND:
             raise TargetFailed(
@@ -164,5 +195,5 @@ class AdbTransport:
         return finished
 
 
-def _file_patience(what: str) -> Patience:
-    return Patience(what, FILE_IDLE_S, FILE_DEADLINE_S)
+def _file_patience(what: str, size: int = 0) -> Patience:
+    return Patience(what, FILE_IDLE_S, FILE_DEADLINE_S + size / SLOWEST_LINK)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.errors import DeviceBusy, DeviceNotFound, MissingExtra, TargetLost
+from harness.hints import install
 
 DRAIN_SIZE, DRAIN_TIMEOUT_S = 1 << 14, 0.05
 PACKET = 512  # a transfer of a multiple of this is ended by an empty one
@@ -20,7 +21,7 @@ def _usb() -> tuple[Any, Any]:
         from adb_shell.transport.usb_transport import UsbTransport
     except (ImportError, OSError) as error:
         raise MissingExtra(
-            f"phones on USB without an adb server: {error}; pip install '.[android]' and your "
+            f"phones on USB without an adb server: {error}; {install('android')} and your "
             "system's libusb-1.0, or start the adb server with `adb start-server`"
         ) from error
     return UsbTransport, usb1

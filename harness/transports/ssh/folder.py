@@ -1,7 +1,9 @@
 """Our files on a board: each is named by its content, so that none is sent twice."""
 
+import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from harness.errors import DeviceFull, TargetFailed, TargetLost
@@ -24,6 +26,16 @@ cat > "$new" || exit {NO_ROOM}
 [ "$(sha256sum "$new" | cut -d " " -f 1)" = "$2" ] || exit {DAMAGED}
 mv "$new" "$1"
 """
+ARE_TOGETHER = """
+cd -- "$1" 2>/dev/null || exit
+shift
+while [ $# -gt 1 ]; do
+    [ "$(stat -c %s "$2" 2>/dev/null)" = "$1" ] || exit
+    shift 2
+done
+"""
+# No links: hard or not, those who read weights beside a network refuse them.
+MOVE = 'mkdir -p "$(dirname "$2")" && mv -f "$1" "$2"'
 
 Ask = Callable[..., Finished]
 """Runs a script of `sh` there with arguments and, by name, `stdin`."""
@@ -43,6 +55,7 @@ class Folder:
         """Look again before the next file is sent."""
         self._path: PurePosixPath | None = None
         self._sizes: dict[str, int] = {}
+        self._together: set[PurePosixPath] = set()
 
     @property
     def path(self) -> PurePosixPath:
@@ -68,12 +81,30 @@ class Folder:
             raise TargetLost(f"{local.name} arrived damaged on {self._board}")
         if done.status == NO_ROOM and re.search("No space|quota", complaint):
             raise DeviceFull(
-                f"no room on {self._board} for {local.name}: free some space, or delete {self.path}"
+                f"no room on {self._board} for {local.name}: free some space, or delete our files "
+                f"in {self.path}"
             )
         if done.status:
             raise TargetFailed(f"{self._board} cannot keep {local.name}: {complaint}")
         self._sizes[remote.name] = local.stat().st_size
         return remote
+
+    def send_with(self, local: Path, beside: Mapping[str, Path]) -> PurePosixPath:
+        """In a folder of their own, named by all that is in it."""
+        files = {**beside, local.name: local}
+        content = "".join(f"{digest(file)} {name}\n" for name, file in sorted(files.items()))
+        folder = self.path / hashlib.sha256(content.encode()).hexdigest()[:16]
+        sizes = [(str(file.stat().st_size), f"./{name}") for name, file in files.items()]
+        there = folder in self._together
+        there = there or not self._ask(ARE_TOGETHER, str(folder), *chain(*sizes)).status
+        for name, file in () if there else files.items():
+            sent = self.send(file)
+            moved = self._ask(MOVE, str(sent), str(folder / name))
+            del self._sizes[sent.name]
+            if moved.status:
+                raise TargetFailed(f"{self._board} cannot keep {file.name}: {moved.complaint()}")
+        self._together.add(folder)
+        return folder / local.name
 
     def check_room(self, files: Sequence[Path]) -> None:
         """Raises DeviceFull where those that are not there yet do not fit."""
@@ -83,7 +114,7 @@ class Folder:
         if free_mb < needed_mb + SPARE_MB:
             raise DeviceFull(
                 f"{needed_mb:.0f} MB have to be sent to {self._board}, and only {free_mb:.0f} MB "
-                f"are free there: free some space, or delete {where}"
+                f"are free there: free some space, or delete our files in {where}"
             )
 
     def free_mb(self) -> float:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from harness.errors import TargetFailed
+from harness.transports.holding import ANSWER_S, SILENCE_S, check_held, hold_command
 from harness.transports.ssh.address import Address
 from harness.transports.ssh.connection import connect
 from harness.transports.ssh.folder import Folder
@@ -13,7 +14,8 @@ from harness.transports.ssh.process import SshProcess
 from harness.transports.ssh.program import TAG, begin, finish
 from harness.transports.transport import Finished, Patience
 
-FILE_IDLE_S, FILE_DEADLINE_S = 30.0, 1800.0
+FILE_IDLE_S, FILE_DEADLINE_S = 30.0, 1800.0  # and what a large file takes besides:
+SLOWEST_LINK, SLOWEST_DISK = 100e3, 10e6  # bytes a second
 END_S = 30.0
 
 # Programs outlive their link. These end all that have one of the tags, and wait until they are
@@ -45,6 +47,27 @@ class Link:
         self.folder = Folder(self._ask, str(address), address.folder)
         said = self._ask("cat /etc/machine-id 2>/dev/null || uname -n")
         self.machine = said.text.strip() or address.host
+        self._holder: SshProcess | None = None
+
+    def hold(self, owner: str) -> None:
+        """Keep all others from the board.
+
+        Raises:
+            DeviceBusy: another has it.
+            TargetLost, TargetStalled: the link broke.
+        """
+        self._holder = self.start(hold_command(owner, silence_s=SILENCE_S))
+        try:
+            check_held(self._holder.receive(ANSWER_S), str(self._address))
+        except BaseException:
+            self.let_go()
+            raise
+
+    def let_go(self) -> None:
+        """At once, and not only when the server there notices that the link is closed."""
+        if self._holder is not None:
+            self._holder.kill()
+            self._holder = None
 
     def run(self, argv: Sequence[str], stdin: bytes, patience: Patience) -> Finished:
         return self._loop.run(finish(self._connection, self.tag, argv, stdin, patience))
@@ -76,5 +99,6 @@ class Link:
 
     def _ask(self, script: str, *arguments: str, stdin: bytes = b"") -> Finished:
         what = f"reading or writing on {self._address}"
-        patience = Patience(what, FILE_IDLE_S, FILE_DEADLINE_S)
+        idle_s = FILE_IDLE_S + len(stdin) / SLOWEST_DISK  # it sums up all of a file in silence
+        patience = Patience(what, idle_s, FILE_DEADLINE_S + len(stdin) / SLOWEST_LINK)
         return self.run(["sh", "-c", script, "sh", *arguments], stdin, patience)

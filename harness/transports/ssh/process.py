@@ -5,7 +5,8 @@ from contextlib import suppress
 
 from harness.errors import TargetLost, TargetStalled
 from harness.transports.ssh.loop import EventLoop
-from harness.transports.ssh.program import STDERR, Program
+from harness.transports.ssh.program import SIGNALLED, STDERR, Program
+from harness.transports.transport import ending
 
 BEAT_S = 20.0  # between the empty lines by which our agent knows that we are still here
 SEND_IDLE_S = 30.0  # in which it has to take some of what it is sent
@@ -49,9 +50,11 @@ class SshProcess:
         line, _, self._lines = self._lines.partition(b"\n")
         return line.decode(errors="replace")
 
-    def stderr_tail(self) -> str:
-        lines = self._errors.decode(errors="replace").strip().splitlines()
-        return " | ".join(lines[-3:]) or "no message"
+    def ending(self) -> str:
+        status = self._program.status
+        if status is not None and status > SIGNALLED:
+            status = SIGNALLED - status
+        return ending(status, self._errors)
 
     def kill(self) -> None:
         self._heart.cancel()

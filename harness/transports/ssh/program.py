@@ -143,6 +143,9 @@ class Program(asyncssh.SSHClientSession[bytes]):
                 await self._begun.wait()
                 if self._group is not None and self.status is None and not self._ended:
                     await self._connection.run(f"kill -9 -{self._group}")
+                    async with asyncio.timeout(LINGER_S):
+                        while self.status is None and not self._ended:
+                            await asyncio.sleep(0.01)  # until it has let go of what it held
         self._channel.abort()
 
 

@@ -1,11 +1,12 @@
 """A Linux board as a device: commands, resident programs, and files that are sent only once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from harness.errors import MissingExtra
+from harness.hints import install
 from harness.transports.persistence import Persistence
 from harness.transports.ssh.address import Address
 from harness.transports.ssh.loop import EventLoop
@@ -25,9 +26,10 @@ class SshTransport:
     def __init__(self, address: Address) -> None:
         """Raises DeviceNotFound, DeviceOffline, DeviceUnauthorized, MissingExtra."""
         if find_spec("asyncssh") is None:
-            raise MissingExtra("boards over SSH: pip install '.[ssh]'")
+            raise MissingExtra(f"boards over SSH: {install('ssh')}")
         self._address = address
         self._link: Link | None = None
+        self._owner: str | None = None  # what we told when we took its lock
         self._former: list[str] = []  # tags of links whose programs may still run
         self._persistence = Persistence(self._connect, self._disconnect, address.wait_s)
         self._loop = EventLoop()
@@ -59,6 +61,11 @@ class SshTransport:
     def push(self, local: Path) -> PurePosixPath:
         return self._persistence.do(lambda link: link.folder.send(local), stalls_are_losses=True)
 
+    def push_with(self, local: Path, beside: Mapping[str, Path]) -> PurePosixPath:
+        return self._persistence.do(
+            lambda link: link.folder.send_with(local, beside), stalls_are_losses=True
+        )
+
     def free_mb(self) -> float:
         """Room for our files."""
         return self._persistence.do(lambda link: link.folder.free_mb(), stalls_are_losses=True)
@@ -73,7 +80,13 @@ class SshTransport:
     def pull(self, remote: PurePosixPath, local: Path) -> None:
         self._persistence.do(lambda link: link.pull(remote, local), stalls_are_losses=True)
 
+    def hold(self, owner: str) -> None:
+        self._persistence.do(lambda link: link.hold(owner))
+        self._owner = owner  # for links to come
+
     def close(self) -> None:
+        if self._link is not None:
+            self._link.let_go()
         self._disconnect()
         self._loop.close()
 
@@ -85,6 +98,8 @@ class SshTransport:
         if self._former:
             self._link.end_all_of(self._former)
             self._former.clear()
+            if self._owner is not None:
+                self._link.hold(self._owner)
         return self._link
 
     def _disconnect(self) -> None:

@@ -1,0 +1,20 @@
+"""What an error tells the user to try: the nearest name, the command that installs a part."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`did you mean 'x'?`, or all that is known where nothing is near; capitals do not count."""
+    names = list(known)
+    lower = {each.lower(): each for each in reversed(names)}
+    near = get_close_matches(name.lower(), lower, n=1)
+    return f"did you mean {lower[near[0]]!r}?" if near else f"known: {', '.join(names)}"
+
+
+def install(extra: str) -> str:
+    """The command that installs an optional part, in the versions that are tested together.
+
+    Without them pip brings another torch, and several GB with it.
+    """
+    return f"pip install -c constraints.txt '.[{extra}]'"

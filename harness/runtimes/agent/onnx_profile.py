@@ -1,0 +1,42 @@
+"""Times of operators, by what onnxruntime writes down of runs."""
+
+
+def times_of_operators(events):
+    """[type, count, ms] of all operators in one run, by an onnxruntime profile of whole runs.
+
+    The time of a Loop, If or Scan holds those of the operators in it, which have events of their
+    own: it keeps the rest.
+    """
+    ends = [each["ts"] + each["dur"] for each in events if each["name"] == "model_run"]
+    if not ends:  # it stops at a million events
+        raise ValueError("onnxruntime's profile has no room for a run of so many operators")
+    ops = {}
+    for event, own_us in own_times([each for each in events if each["ts"] < max(ends)]):
+        count, us = ops.get(event["args"]["op_name"], (0, 0))
+        ops[event["args"]["op_name"]] = count + 1, us + own_us
+    runs = len(ends)
+    return [[name, count // runs, us / runs / 1e3] for name, (count, us) in ops.items()]
+
+
+def own_times(events):
+    """Operators, each with its time in microseconds without that of those in it."""
+    nodes = [
+        event
+        for event in events
+        if event.get("cat") == "Node"
+        and event["name"].endswith("_kernel_time")
+        and event.get("args", {}).get("op_name")
+    ]
+    own_us = [event["dur"] for event in nodes]
+    # Written as they end: of two that begin and end alike, the later one is around the other.
+    order = sorted(range(len(nodes)), key=lambda n: (nodes[n]["ts"], -nodes[n]["dur"], -n))
+    around = {}  # by thread, those that run: the innermost last
+    for number in order:
+        event = nodes[number]
+        outer = around.setdefault(event["tid"], [])
+        while outer and event["ts"] >= nodes[outer[-1]]["ts"] + nodes[outer[-1]]["dur"]:
+            outer.pop()
+        if outer:
+            own_us[outer[-1]] -= event["dur"]
+        outer.append(number)
+    return [(node, own_us[number]) for number, node in enumerate(nodes)]

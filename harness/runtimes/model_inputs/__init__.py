@@ -1,0 +1,1 @@
+"""What the model files of users take, and what they are fed with."""

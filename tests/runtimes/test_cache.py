@@ -1,0 +1,102 @@
+"""Files of the cache that a full disk, a crash or a hand has spoilt."""
+
+import hashlib
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from harness.networks.file import NetworkFile, Preprocessing
+from harness.runtimes.conversion.cache import cache_folder, convert_all, converted, is_whole
+from harness.runtimes.conversion.onnx import OnnxConverter
+from harness.runtimes.conversion.tflite import TfliteConverter
+from harness.runtimes.conversion.weights import to_weights
+from harness.runtimes.onnxruntime import open_session
+from harness.runtimes.resident import agent_file
+from harness.runtimes.session import RuntimeOptions
+from harness.spaces.digits import DIGITS
+from harness.transports.local import LocalTransport
+from tests.conftest import lively_supernet
+from tests.runtimes.test_sessions import ARCH
+
+BLOCK = (DIGITS.distinct_blocks()[0],)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+
+
+def cut(path: Path) -> bytes:
+    """The content that it had."""
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    return content
+
+
+def flip(path: Path) -> bytes:
+    content = path.read_bytes()
+    middle = len(content) // 2
+    path.write_bytes(content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
+    return content
+
+
+def empty(path: Path) -> bytes:
+    content = path.read_bytes()
+    path.write_bytes(b"")
+    return content
+
+
+@pytest.mark.parametrize("spoil", [cut, flip, empty])
+def test_a_spoilt_model_is_made_again(spoil: Callable[[Path], bytes]) -> None:
+    path = converted(OnnxConverter(1), BLOCK)
+    content = spoil(path)
+    assert converted(OnnxConverter(1), BLOCK) == path
+    assert path.read_bytes() == content
+    spoil(path)
+    convert_all(OnnxConverter(1), [BLOCK])
+    assert path.read_bytes() == content
+
+
+def test_a_model_that_is_whole_is_not_made_again() -> None:
+    path = converted(OnnxConverter(1), BLOCK)
+    before = path.stat().st_mtime_ns
+    convert_all(OnnxConverter(1), [BLOCK])
+    assert converted(OnnxConverter(1), BLOCK).stat().st_mtime_ns == before
+
+
+def test_a_spoilt_model_of_a_slow_converter_is_made_again_in_the_pool() -> None:
+    converter = TfliteConverter(1, "float32")
+    convert_all(converter, [BLOCK])
+    path = converter.path(BLOCK)
+    cut(path)
+    convert_all(converter, [BLOCK])
+    assert is_whole(path)
+    assert path.stat().st_size > 500
+
+
+def test_spoilt_weights_are_made_again(tmp_path: Path) -> None:
+    network = tmp_path / "network.pt"
+    weights = dict(lively_supernet().extract(ARCH).state_dict())
+    blocks, digits = DIGITS.blocks(ARCH), tuple("0123456789")
+    NetworkFile("digits", ARCH, blocks, weights, Preprocessing(16, 0, 1), digits, {}).save(network)
+    content = cut(to_weights(network).path)
+    assert to_weights(network).path.read_bytes() == content
+
+
+@pytest.mark.parametrize("spoil", [cut, flip, empty])
+def test_a_spoilt_agent_is_made_again(spoil: Callable[[Path], bytes]) -> None:
+    content = spoil(agent_file())
+    assert agent_file().read_bytes() == content
+    assert agent_file().stem == hashlib.sha256(content).hexdigest()[:16]
+
+
+def test_a_device_can_be_used_when_everything_in_the_cache_is_cut_off() -> None:
+    for _ in range(2):
+        with closing(open_session(LocalTransport(), RuntimeOptions())) as session:
+            session.prepare([BLOCK])
+            assert session.load(BLOCK) > 0
+        for path in cache_folder().rglob("*"):
+            if path.is_file():
+                cut(path)
