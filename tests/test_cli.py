@@ -87,3 +87,23 @@ def test_devices_check_shows_what_the_device_says_of_itself(tmp_path: Path) -> N
     shown = run(tmp_path, "devices", "check", "cpu-onnxruntime").stdout
     for wanted in ("processor", "onnxruntime", "num_threads", "load_1m"):
         assert wanted in shown
+
+
+def test_an_interrupt_that_python_drops_is_not_lost() -> None:
+    """As where it comes in the middle of deleting an object."""
+    code = (
+        "import os, signal, time\n"
+        "from harness import cli\n"
+        "class Deleted:\n"
+        "    def __del__(self):\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "def app(args):\n"
+        "    Deleted()\n"
+        "    time.sleep(20)\n"
+        "cli.app = app\n"
+        "cli.main()\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert "start the same command again" in one_line(ended, 130)
