@@ -1,4 +1,4 @@
-"""How files are written so that nothing is lost: replaced atomically, or appended and flushed."""
+"""Files: replaced atomically or appended and flushed, and held while they are changed."""
 
 import csv
 import fcntl
@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -147,8 +148,7 @@ def _once_only(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object; of a key that is there twice, Python takes the last silently."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        seen: set[str] = set()
-        doubled = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        [(doubled, _)] = Counter(key for key, _ in pairs).most_common(1)
         raise ValueError(f"the key {doubled!r} is there twice")
     return found
 

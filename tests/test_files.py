@@ -18,6 +18,7 @@ from harness.networks.published import PublishedNetwork
 from harness.predictors.accuracy_source import accuracy_source
 from harness.runtimes.conversion.images import digest, network_inputs
 from harness.runtimes.dpu.measurements import read as read_measurements
+from harness.runtimes.model_inputs import values
 from harness.spaces.digits import DIGITS
 from harness.supernet.either import load_supernet
 from harness.tables.ofa import read_published
@@ -38,6 +39,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "x.yaml": lambda path: read_published([path], DIGITS, "x-published", "somebody"),
     "blocks.csv": read_measurements,
     "images": digest,
+    "values.npy": lambda path: values.read("ids", str(path)),
     "images.npy": lambda path: network_inputs(path, 1, Preprocessing(16, 0, 1)),
     "devices/mine.toml": lambda path: load_profile("mine", path.parents[1]),
 }

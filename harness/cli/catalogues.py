@@ -8,6 +8,7 @@ import typer
 from harness.cli.group import Commands
 from harness.cli.options import (
     HERE,
+    NOTHING,
     BenchmarkModel,
     FailAbove,
     Root,
@@ -22,7 +23,6 @@ from harness.errors import Regression, UsageError
 
 devices_app = typer.Typer(cls=Commands, help="The catalogue of devices.", no_args_is_help=True)
 tables_app = typer.Typer(cls=Commands, help="Measured latency tables.", no_args_is_help=True)
-NO_TYPES: list[str] = []
 
 
 @devices_app.command("list")
@@ -91,7 +91,7 @@ def devices_fit(
     ] = "zu3eg",
     skip: Annotated[
         list[str], typer.Option(help="A block_type whose rows are left aside; repeatable.")
-    ] = NO_TYPES,
+    ] = NOTHING,
     root: Root = HERE,
 ) -> None:
     """Fit a simulated DPU's constants to blocks measured on a board, and write its profile."""

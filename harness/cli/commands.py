@@ -9,7 +9,6 @@ from harness.cli.group import Commands
 from harness.cli.options import (
     CPU,
     HERE,
-    NO_LIMITS,
     NOTHING,
     Accuracy,
     At,
@@ -211,7 +210,7 @@ def search(
             help="Such as pixel-1:30ms (a run of its batch), pixel-1:30ms@full, macs:300M, "
             "params:5M, memory:2MB (activations in float32), memory.int8:500kB."
         ),
-    ] = NO_LIMITS,
+    ] = NOTHING,
     max_latency_ms: Annotated[
         float | None, typer.Option(min=0, help="The same for the latency of --device, of a run.")
     ] = None,

@@ -89,7 +89,6 @@ Subnets = Annotated[
     int | None, typer.Option(min=10, help="How many sub-networks are evaluated (paper: 16000).")
 ]
 HERE, CPU = Path(), ["cpu"]
-NO_LIMITS: list[str] = []
 NOTHING: list[str] = []
 
 

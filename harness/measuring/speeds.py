@@ -6,6 +6,7 @@ to somebody else, whom no counter shows (1.0 or 1.47 times as long, seen on a vi
 
 from bisect import bisect
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from math import log
 
@@ -27,7 +28,7 @@ class Speeds:
     at_s: npt.NDArray[np.float64]
     fastest: npt.NDArray[np.int64]  # of its runs, ns
 
-    @property
+    @cached_property
     def full(self) -> float:
         """Full speed, ns."""
         return float(np.quantile(self.fastest, FULL_SPEED))

@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from harness.deploy import bundle
 from harness.deploy.bundle import FORMATS, write
-from harness.deploy.readers import has_micro, in_tflite_micro
+from harness.deploy.readers import MICRO_HINT, has_micro, in_tflite_micro
 from harness.errors import ConversionFailed
 from harness.networks.build import build_lively
 from harness.networks.file import NetworkFile, Preprocessing
@@ -34,7 +34,7 @@ RESOLUTION = 16
 SHOWN, EPOCHS = 200, 20
 SMALL = 64  # bytes: what paddings and axes take, and no weights
 FLOAT, INT8 = FORMATS[2:]
-micro = pytest.mark.skipif(not has_micro(), reason="no tflite-micro: pip install '.[micro]'")
+micro = pytest.mark.skipif(not has_micro(), reason=MICRO_HINT)
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import FileFormatError, UsageError
-from harness.files import replace_atomically
-from harness.runtimes.conversion.cache import cache_folder
+from harness.files import check_regular
+from harness.runtimes.conversion.cache import cache_folder, is_whole, keep
 from harness.runtimes.model_inputs.model_input import ModelInput
 
 Array = npt.NDArray[Any]
@@ -37,6 +37,7 @@ def read(name: str, text: str) -> Array:
         FileFormatError: the file cannot be read.
     """
     if is_file(text):
+        check_regular(Path(text))
         try:
             array: Array = np.load(text, allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
@@ -117,6 +118,6 @@ def digest(values: Array) -> str:
 def values_file(values: Array) -> Path:
     """The bare numbers in a file, as runtimes on devices read them."""
     path = cache_folder() / "inputs" / f"{digest(values)}.bin"
-    if not path.exists():
-        replace_atomically(path, values.tobytes())
+    if not is_whole(path):
+        keep(path, values.tobytes())
     return path
