@@ -36,10 +36,10 @@ class Typical:
 
 # Fitted to what `benchmarks/coverage.py` prints; docs/measuring.md says how.
 TYPICAL = {
-    "full": Typical(0.019, 0.010),
-    "p50": Typical(0.019, 0.010, 0.30),
-    "p90": Typical(0.019, 0.010, 0.60),
-    "p99": Typical(0.019, 0.010, 0.60),
+    "full": Typical(0.020, 0.010),
+    "p50": Typical(0.020, 0.010, 0.30),
+    "p90": Typical(0.020, 0.010, 0.60),
+    "p99": Typical(0.020, 0.010, 0.60),
     "sustained": Typical(0.020, 0.025),
 }
 _BELOW = {"p50": "value", "p90": "p50", "p99": "p50"}
