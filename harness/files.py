@@ -3,19 +3,25 @@
 import csv
 import fcntl
 import gzip
+import itertools
 import json
 import os
 import shutil
 import tempfile
+import tomllib
+import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from harness import locks
 from harness.errors import FileFormatError, WorkspaceError
+
+_DEEPEST, _LONGEST, _LARGEST = 20, 1_000_000, 2**63  # of values in files
+_LARGEST_INFLATED = 100_000_000  # bytes, of what was packed to less than a tenth
 
 
 def replace_atomically(path: Path, content: bytes) -> None:
@@ -117,6 +123,17 @@ def check_regular(path: Path) -> None:
         raise FileFormatError(f"cannot read {path}: {error.strerror}") from error
 
 
+def check_inflates(path: Path) -> None:
+    """Raises FileFormatError where a zip archive, such as .npz and .pt, is a bomb."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(part.file_size for part in archive.infolist())
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return  # whoever reads it says so
+    if size > _LARGEST_INFLATED and size > 10 * path.stat().st_size:
+        raise FileFormatError(f"cannot read {path}: it would inflate to {size / 1e6:.0f} MB")
+
+
 def unwritable(path: Path, error: OSError) -> WorkspaceError:
     """The one wording for every file that could not be written."""
     reason = error.strerror or str(error)
@@ -135,13 +152,75 @@ def read_json(path: Path) -> Any:
     """The JSON value in `path`.
 
     Raises:
-        FileFormatError: the file is missing or is not JSON, or an object has a key twice.
+        FileFormatError: the file is missing, or what is in it is not what `parsed_json` takes.
     """
     check_regular(path)
     try:
-        return json.loads(path.read_text(), object_pairs_hook=_once_only)
+        return parsed_json(path.read_text())
     except (OSError, ValueError) as error:
         raise FileFormatError(f"cannot read {path}: {error}") from error
+
+
+def parsed_json(text: str) -> Any:
+    """The JSON value of a text from outside.
+
+    Raises:
+        ValueError: it is not JSON, an object has a key twice, or it is deeper, longer or larger
+            than anything that is written here.
+    """
+    try:
+        value = json.loads(text, object_pairs_hook=_once_only, parse_constant=_refuse)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+    return within_bounds(value)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The content of a TOML file.
+
+    Raises:
+        FileFormatError: the file is missing, is not TOML, or is out of bounds.
+    """
+    check_regular(path)
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+        within_bounds(content)
+    except RecursionError as error:
+        raise FileFormatError(f"cannot read {path}: nested too deep") from error
+    except (OSError, ValueError) as error:  # ValueError: no UTF-8, no TOML, too many digits
+        raise FileFormatError(f"cannot read {path}: {error}") from error
+    return content
+
+
+def within_bounds(value: Any) -> Any:
+    """The value itself.
+
+    Raises:
+        ValueError: it is deeper or longer than anybody writes, or has a number that is none.
+    """
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [each for part in level for each in _parts(part)]
+        if not level:
+            return value
+    raise ValueError(f"nested deeper than {_DEEPEST}")
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    """What is inside; keys, too."""
+    if isinstance(value, dict):
+        return itertools.chain(value, value.values())
+    if isinstance(value, list):
+        return value
+    if isinstance(value, str) and len(value) > _LONGEST:
+        raise ValueError(f"a text of {len(value)} characters")
+    if isinstance(value, int | float) and not abs(value) < _LARGEST:
+        raise ValueError(f"the number {value:.3g}" if isinstance(value, float) else "a huge number")
+    return ()
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number")
 
 
 def _once_only(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -224,15 +303,21 @@ def read_lines(path: Path) -> Iterator[tuple[int, Any]]:
     """
     check_regular(path)
     try:
-        content = path.read_bytes()
-        lines = (gzip.decompress(content) if path.suffix == ".gz" else content).splitlines()
+        if path.suffix == ".gz":
+            with gzip.open(path) as file:
+                content = file.read(_LARGEST_INFLATED + 100 * path.stat().st_size)
+                if file.read(1):
+                    raise FileFormatError(f"cannot read {path}: it inflates to too much")
+        else:
+            content = path.read_bytes()
+        lines = content.splitlines()
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         raise FileFormatError(f"cannot read {path}: {reason}") from error
     for number, line in enumerate(lines, start=1):
         try:
-            yield number, json.loads(line)
+            yield number, parsed_json(line.decode())
         except ValueError as error:
             raise FileFormatError(
-                f"{path}:{number}: not a JSON line; restore the file, or move it away"
+                f"{path}:{number}: {error}; restore the file, or move it away"
             ) from error

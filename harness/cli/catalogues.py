@@ -19,7 +19,7 @@ from harness.cli.options import (
     known_device,
     terminal,
 )
-from harness.errors import Regression, UsageError
+from harness.errors import FileFormatError, Regression, UsageError
 
 devices_app = typer.Typer(cls=Commands, help="The catalogue of devices.", no_args_is_help=True)
 tables_app = typer.Typer(cls=Commands, help="Measured latency tables.", no_args_is_help=True)
@@ -28,15 +28,26 @@ tables_app = typer.Typer(cls=Commands, help="Measured latency tables.", no_args_
 @devices_app.command("list")
 def devices_list(root: Root = HERE) -> None:
     """All devices, and what stands behind their numbers."""
-    from harness.devices.profile import load_profile, profile_paths
+    from harness.devices.profile import profile_paths
+
+    known = {name: _said_of(name, root) for name in sorted(profile_paths(root))}
+    widths = max(map(len, known)), max(len(title) for title, _ in known.values())
+    for name, (title, what) in known.items():
+        terminal().say(f"{name:<{widths[0]}} {title:<{widths[1]}} {what}")
+
+
+def _said_of(name: str, root: Path) -> tuple[str, str]:
+    """A device's title, and what stands behind its numbers; what is wrong with it, if something is."""
+    from harness.devices.profile import load_profile
     from harness.tables.table import evidence
 
-    profiles = {name: load_profile(name, root) for name in sorted(profile_paths(root))}
-    titles = {name: profile.title for name, profile in profiles.items()}
-    widths = max(map(len, titles)), max(map(len, titles.values()))
-    for name, title in titles.items():
-        what = profiles[name].evidence or evidence(name, root / "tables")
-        terminal().say(f"{name:<{widths[0]}} {title:<{widths[1]}} {what}")
+    title = ""
+    try:
+        profile = load_profile(name, root)
+        title = profile.title
+        return title, profile.evidence or evidence(name, root / "tables")
+    except FileFormatError as error:  # the others are listed all the same
+        return title, f"BROKEN: {error}"
 
 
 @devices_app.command("check")

@@ -138,7 +138,8 @@ def job_of_front(device: str, space: str, root: Path) -> "Run":
     from harness.spaces.catalogue import find_space
     from harness.workspace import Workspace
 
-    settings = Front.load(Workspace(root).front(device, find_space(space).name)).settings
+    family = find_space(space)
+    settings = Front.load(Workspace(root).front(device, family.name), family).settings
     quick = settings["effort"].get("name") == "quick"
     source = (settings.get("accuracy") or {}).get("source")
     pixels = settings.get("resolutions")  # older fronts do not tell: the whole space

@@ -3,46 +3,66 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import BeforeValidator, Field
 
 from harness import files
+from harness.deploy.front_command import command_of
+from harness.deploy.front_facts import AccuracyFacts, Dot, Settings, TableFacts, Verification
 from harness.errors import FileFormatError, UsageError
 from harness.measuring.plan import Entry, calibration_entries
 from harness.runtimes.session import Workload
+from harness.schema import (
+    Count,
+    Ends,
+    FileName,
+    Ms,
+    Percent,
+    Positive,
+    Predicted,
+    PredictedEnds,
+    checked,
+    like,
+)
 from harness.spaces.arch import Arch
 from harness.spaces.space import Space
 from harness.tables.batch import images_per_run
-from harness.tables.repeat import Interval
 from harness.tables.statements import AT, SHIPPED, Statements
 
 SCHEMA = 1
-_SETTINGS = ("effort", "seed", "distill", "supernet")  # needed to go on with it
-Seen = Mapping[str, tuple[float, float, float]]
+At = Literal["p50", "p90", "p99", "sustained"]
+Seen = Mapping[At, tuple[Positive, Positive, Positive]]
 """Times that users see, by p50, p90, p99, sustained: the time and its 95 % interval, ms."""
+
+
+def _arch(value: Any) -> Arch:
+    return value if isinstance(value, Arch) else Arch.from_json(value)
 
 
 @dataclass(frozen=True)
 class Point:
     """One network of a front. What was not measured yet is None."""
 
-    arch: Arch
-    macs: int
-    params: int
-    latency_ms_searched: float  # as the search saw it, calibrated by the table's own anchors
-    latency_ms: float  # predicted for the campaign that verified it, through that one's anchors
-    latency_ms_interval: Interval | None  # 95 %, from the predictor's error where it is known
-    accuracy: float  # predicted top-1, percent
-    accuracy_interval: Interval | None  # 95 %, told by the predictor's judges where it has some
-    latency_ms_measured: float | None = None  # at full speed, as the two above
-    latency_ms_measured_interval: Interval | None = None  # 95 %, of what another campaign finds
-    latency_ms_wall_median: float | None = None  # what a clock on the wall showed, in the middle
+    arch: Annotated[Arch, BeforeValidator(_arch)]
+    macs: Count
+    params: Count
+    latency_ms_searched: Ms  # as the search saw it, calibrated by the table's own anchors
+    latency_ms: Ms  # predicted for the campaign that verified it, through that one's anchors
+    latency_ms_interval: Ends | None  # 95 %, from the predictor's error where it is known
+    accuracy: Predicted  # predicted top-1, percent
+    accuracy_interval: (
+        PredictedEnds | None
+    )  # 95 %, told by the predictor's judges where it has some
+    latency_ms_measured: Ms | None = None  # at full speed, as the two above
+    latency_ms_measured_interval: Ends | None = None  # 95 %, of what another campaign finds
+    latency_ms_wall_median: Ms | None = None  # what a clock on the wall showed, in the middle
     seen_ms: Seen = field(default_factory=dict)  # predicted, as users see it; on the wall clock
     seen_ms_measured: Seen = field(default_factory=dict)
-    accuracy_measured: float | None = None  # top-1 on test images through the device's runtime
-    accuracy_measured_interval: Interval | None = None  # 95 %, resampled over originals
-    memory_mb_measured: float | None = None  # growth of the runtime's memory, where it tells
+    accuracy_measured: Percent | None = None  # top-1 on test images through the device's runtime
+    accuracy_measured_interval: PredictedEnds | None = None  # 95 %, resampled over originals
+    memory_mb_measured: Positive | None = None  # growth of the runtime's memory, where it tells
 
     def upper_ms(self, at: str) -> float | None:
         """The upper end of the best interval that is known of this time, as it is shown.
@@ -87,14 +107,14 @@ def float_accuracies(identity: Mapping[str, Any]) -> str | None:
 class Front:
     """A front with all that is needed to judge and to repeat it."""
 
-    device: str
-    space: str
-    settings: dict[str, Any]
-    table: dict[str, Any]  # the table's end-to-end error and its floor
-    accuracy_predictor: dict[str, Any]
-    points: tuple[Point, ...]
-    cloud: tuple[dict[str, float], ...]  # random sub-networks: predicted ms, validation accuracy
-    verification: dict[str, Any] | None = None
+    device: FileName
+    space: FileName
+    settings: Annotated[dict[str, Any], like(Settings)]
+    table: Annotated[dict[str, Any], like(TableFacts)]  # its end-to-end error and its floor
+    accuracy_predictor: Annotated[dict[str, Any], like(AccuracyFacts)]
+    points: Annotated[tuple[Point, ...], Field(min_length=1)]
+    cloud: tuple[Dot, ...]  # random sub-networks: predicted ms, validation accuracy
+    verification: Annotated[dict[str, Any], like(Verification)] | None = None
 
     def save(self, path: Path) -> None:
         value = {"schema": SCHEMA} | asdict(self)
@@ -103,11 +123,11 @@ class Front:
         files.write_json(path, value)
 
     @classmethod
-    def load(cls, path: Path) -> "Front":
-        """Read a front.
+    def load(cls, path: Path, space: Space | None = None) -> "Front":
+        """Read a front, of the space where one is given.
 
         Raises:
-            FileFormatError: the file is missing, broken or of another schema.
+            FileFormatError: the file is missing, broken, of another schema or space.
         """
         if not path.exists():
             raise FileFormatError(f"there is no front {path}; make it with `harness run`")
@@ -115,17 +135,17 @@ class Front:
         if not isinstance(value, dict) or value.get("schema") != SCHEMA:
             raise FileFormatError(f"{path} is not a front of schema {SCHEMA}")
         try:
-            points = tuple(
-                Point(**(point | {"arch": Arch.from_json(point["arch"])}))
-                for point in value["points"]
-            )
-            fields = {name: value[name] for name in cls.__dataclass_fields__}
-            front = cls(**(fields | {"points": points, "cloud": tuple(value["cloud"])}))
-            made_by = [front.settings[name] for name in _SETTINGS]
-        except (KeyError, TypeError, FileFormatError) as error:
-            raise FileFormatError(f"{path} is not a whole front: {error}") from error
-        if not isinstance(made_by[0], dict) or not points:
-            raise FileFormatError(f"{path} is not a whole front")
+            front = checked(cls, value)
+            if space is not None:
+                if front.space != space.name:
+                    raise ValueError(f"it is of {front.space}, not of {space.name}")
+                for point in front.points:
+                    space.blocks(point.arch)
+        except (ValueError, FileFormatError, UsageError) as error:
+            raise FileFormatError(
+                f"{path} is not a whole front: {error}; restore it, or make it again with "
+                "`harness run`"
+            ) from error
         return front
 
     @property
@@ -148,6 +168,17 @@ class Front:
                 "`harness verify --fresh` measures what the device's runtime tells"
             )
         return asked
+
+    def command(self, space: str | None = None) -> str:
+        """What finds it again; `space`: as it is asked for, where that is not its name."""
+        told = self.settings["command"]
+        return command_of(
+            self.device,
+            space or self.space,
+            self.settings,
+            alone=told.startswith("harness search"),
+            part=" --resolutions " in told,
+        )
 
     @property
     def older(self) -> bool:

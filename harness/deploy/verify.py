@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import TypedDict
 
 from harness.deploy.front import Front, Point, Seen, seen_ms
 from harness.errors import FileFormatError
@@ -14,6 +15,7 @@ from harness.networks.file import NetworkFile
 from harness.predictors.latency import LatencyPredictor
 from harness.progress import Progress, silent
 from harness.runtimes.session import Session
+from harness.schema import Count, checked
 from harness.spaces.genome import encode
 from harness.spaces.space import Space
 from harness.tables.record import SEEN, Record, Statistics
@@ -58,6 +60,13 @@ def judge(
     return [_judged(known[path.name], images) for path in paths]
 
 
+class _Answers(TypedDict):
+    """A line of the log."""
+
+    network: str
+    predicted: list[Count]
+
+
 def _known(log: Path, images: int) -> dict[str, Labels]:
     """What the log has already, by network.
 
@@ -65,12 +74,13 @@ def _known(log: Path, images: int) -> dict[str, Labels]:
         FileFormatError: it is broken.
     """
     try:
+        lines = [checked(_Answers, line) for _, line in read_lines(log)]
         return {
             line["network"]: np.array(line["predicted"], dtype=np.int64).reshape(images)
-            for _, line in read_lines(log)
+            for line in lines
         }
-    except (KeyError, TypeError, ValueError) as error:
-        raise FileFormatError(f"{log} is broken: {error!r}; restore it, or move it away") from error
+    except ValueError as error:
+        raise FileFormatError(f"{log} is broken: {error}; restore it, or move it away") from error
 
 
 def classify(session: Session, path: Path, images: Images) -> Labels:

@@ -1,11 +1,10 @@
 """Device profiles: the checked content of `devices/NAME.toml`."""
 
 import re
-import tomllib
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from harness import files
 from harness.devices.sections import (
@@ -53,7 +52,7 @@ OTHERS_KNOW = ("model", "processor", "gpu", "power_mode")
 class Profile(Strict):
     """A device profile."""
 
-    title: str
+    title: Annotated[str, Field(max_length=200)]
     aliases: tuple[str, ...] = ()
     transport: Literal["local", "ssh", "adb", "none"]
     runtime: Literal["torch", "onnxruntime", "litert", "benchmark_model", "tensorrt", "dpu"]
@@ -175,9 +174,8 @@ def _aliases(known: dict[str, Path]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, path in known.items():
         try:
-            files.check_regular(path)
-            aliases = tomllib.loads(path.read_text()).get("aliases", ())
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, FileFormatError):
+            aliases = files.read_toml(path).get("aliases", ())
+        except FileFormatError:
             continue  # whoever asks for it is told
         if isinstance(aliases, list):
             found = {alias: name for alias in aliases if isinstance(alias, str)} | found
@@ -187,17 +185,16 @@ def _aliases(known: dict[str, Path]) -> dict[str, str]:
 def _settings(name: str, known: dict[str, Path], heirs: tuple[str, ...]) -> dict[str, Any]:
     """The keys of a profile on top of those that it extends."""
     path = known[name]
-    files.check_regular(path)
     try:
-        own = tomllib.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ProfileError(f"cannot read {path}: {error}") from error
+        own = files.read_toml(path)
+    except FileFormatError as error:
+        raise ProfileError(str(error)) from error
     if heirs:
         own.pop("aliases", None)
     parent = own.pop("extends", None)
     if parent is None:
         return own
-    if parent not in known:
+    if not isinstance(parent, str) or parent not in known:
         raise ProfileError(f"{path}: extends {parent!r}, which is no device")
     if parent in (name, *heirs):
         raise ProfileError(f"{path}: extends {parent!r}, which extends it in turn")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from harness.devices.conditions import Limits
-from harness.errors import DeviceError, UsageError
+from harness.errors import DeviceError, TableError, UsageError
 from harness.measuring.plan import Entry, Plan
 from harness.measuring.samples import Judge, enough
 from harness.progress import Progress
@@ -41,6 +41,11 @@ class Visits:
 
     def __post_init__(self) -> None:
         for visit in self.journal.visits:
+            if visit.entry >= len(self.entries):
+                raise TableError(
+                    f"{self.journal.path} has visits to entry {visit.entry}, and its campaign has "
+                    f"{len(self.entries)}; move the file away to measure again"
+                )
             self.by_entry[visit.entry].append(visit)
 
     @property

@@ -5,14 +5,17 @@ import pickle
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field
 from torch import nn
+from typing_extensions import TypedDict
 
 from harness import files
 from harness.errors import CheckpointError, FileFormatError
 from harness.networks.build import build
+from harness.schema import FileName, Number, checked
 from harness.spaces.arch import Arch
 from harness.spaces.block import Block
 
@@ -31,13 +34,28 @@ _UNREADABLE = (
 )  # what torch raises for foreign files
 
 
+_Spread = Annotated[float, Field(gt=0, le=1e6)]
+
+
 @dataclass(frozen=True)
 class Preprocessing:
     """How an image becomes the network's input: resized bilinearly, then (x - mean) / std."""
 
-    resolution: int  # height and width, pixels
-    mean: float | tuple[float, ...]  # of pixel values in [0, 1], of all or of each channel
-    std: float | tuple[float, ...]
+    resolution: Annotated[int, Field(strict=True, gt=0, le=10_000)]  # height and width, pixels
+    mean: Number | tuple[Number, ...]  # of pixel values in [0, 1], of all or of each channel
+    std: _Spread | tuple[_Spread, ...]
+
+
+class _Content(TypedDict):
+    """Of a network file."""
+
+    space: FileName
+    arch: dict[str, Any] | None
+    blocks: Annotated[list[str], Field(min_length=1, max_length=10_000)]
+    weights: dict[str, Any]
+    preprocessing: Preprocessing
+    classes: list[str]
+    origin: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -81,17 +99,21 @@ class NetworkFile:
         """
         content = load_tensors(path, "network")
         try:
+            told = checked(_Content, content)
             loaded = cls(
-                space=content["space"],
-                arch=Arch.from_json(content["arch"]) if content["arch"] else None,
-                blocks=tuple(Block.parse(key) for key in content["blocks"]),
-                weights=content["weights"],
-                preprocessing=Preprocessing(**content["preprocessing"]),
-                classes=tuple(content["classes"]),
-                origin=content["origin"],
+                space=told["space"],
+                arch=Arch.from_json(told["arch"]) if told["arch"] else None,
+                blocks=tuple(Block.parse(key) for key in told["blocks"]),
+                weights=told["weights"],
+                preprocessing=told["preprocessing"],
+                classes=tuple(told["classes"]),
+                origin=told["origin"],
             )
             loaded.module()
-        except (KeyError, TypeError, RuntimeError, FileFormatError) as error:
+        except (
+            *(ValueError, TypeError, AttributeError, RuntimeError, ArithmeticError),
+            FileFormatError,
+        ) as error:
             raise CheckpointError(f"{path} is not a network file: {error}") from error
         return loaded
 
@@ -132,6 +154,7 @@ def read_tensors(path: Path, what_to_do: str = "") -> Any:
         CheckpointError: the file is missing, broken, or holds more than tensors and plain values.
     """
     files.check_regular(path)
+    files.check_inflates(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about foreign pickles, which are refused anyway

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, log, sqrt
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Required
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import TypedDict
 
 from harness import files
 from harness.devices.device import Device
@@ -22,9 +23,11 @@ from harness.runtimes.dpu.session import SimulatedSession
 from harness.runtimes.model_inputs.asked import NOTHING_ASKED
 from harness.runtimes.model_inputs.feeding import feeding, is_free
 from harness.runtimes.session import OpTime, ProfilingSession, Workload
+from harness.schema import Amount, checked
 from harness.spaces.digits import DIGITS
 from harness.tables.batch import an_image, images_per_run, of_batch
-from harness.tables.record import SEEN, Record, Statistics
+from harness.tables.facts import Facts, Identity
+from harness.tables.record import SEEN, Clock, Record, Statistics
 from harness.tables.repeat import Repeat, value_of
 from harness.tables.statements import WORDS
 from harness.tables.versions import same_versions
@@ -51,6 +54,22 @@ SUFFIXES = {
 }
 PROFILING = ("torch", "onnxruntime", "benchmark_model", "tensorrt")
 _ALIKE = ("kind", "schema", "identity")  # what two results must have in common
+
+
+class Result(TypedDict, total=False):
+    """What is kept of a benchmark; older results tell less."""
+
+    kind: Required[Literal["benchmark"]]
+    schema: Required[int]
+    model: Required[dict[str, str]]
+    device: Required[str]
+    identity: Required[Identity]
+    statistics: Required[dict[Clock, dict[str, Any]]]
+    reference: Required[dict[Clock, dict[str, Any]]]
+    references: dict[Clock, dict[str, Amount]]
+    suspect: Required[list[str]]
+    campaign: Required[Facts]
+    fed: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -236,6 +255,14 @@ def load(path: Path) -> dict[str, Any]:
         SCHEMA,
     ):
         raise FileFormatError(f"{path} is no benchmark result of schema {SCHEMA}")
+    try:
+        checked(Result, value)
+        for times in (*value["statistics"].values(), *value["reference"].values()):
+            Statistics.from_json(times, "ns")
+    except ValueError as error:
+        raise FileFormatError(
+            f"{path} is no whole benchmark result: {error}; measure it again with --output"
+        ) from error
     return value
 
 

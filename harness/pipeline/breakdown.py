@@ -61,7 +61,7 @@ def networks(job: Run, device: str, asked: Sequence[str]) -> list[Network]:
 
 def _blocks(job: Run, device: str, name: str) -> tuple[Block, ...]:
     if match := re.fullmatch(r"front:(\d+)", name):
-        front = Front.load(job.workspace.front(device, job.space.name))
+        front = Front.load(job.workspace.front(device, job.space.name), job.space)
         return job.space.blocks(front.point(int(match[1])).arch)
     path = Path(name)
     if not path.exists():

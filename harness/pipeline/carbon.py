@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from harness import files
 from harness.devices.profile import load_profile, profile_paths
@@ -18,6 +17,7 @@ from harness.reports.carbon import (
     OFFICE,
     Account,
     Place,
+    Recorded,
     account,
     inferences_kg,
     save_deployments,
@@ -25,6 +25,7 @@ from harness.reports.carbon import (
 )
 from harness.reports.cost import energy
 from harness.reports.emission_factors import GRID_SOURCE, Work
+from harness.schema import checked
 from harness.tables.batch import of_batch
 from harness.tables.table import Table
 
@@ -97,18 +98,16 @@ def own_runs(root: Path, assumed_w: float | None, place: Place) -> dict[str, Acc
 
 
 def _accounts(root: Path, runs: str, assumed_w: float | None, place: Place) -> dict[str, Account]:
-    sessions: dict[str, list[dict[str, Any]]] = {}
+    sessions: dict[str, list[Recorded]] = {}
     for path in sorted((root / "runs").glob(f"{runs}/emissions.rank-*.json")):
-        found = files.read_json(path)
-        if not isinstance(found, list):
-            raise FileFormatError(f"{path} is no record of emissions; move it away")
+        try:
+            found = checked(list[Recorded], files.read_json(path))
+        except ValueError as error:
+            raise FileFormatError(
+                f"{path} is no record of emissions: {error}; move it away"
+            ) from error
         sessions.setdefault(path.parent.name, []).extend(found)
-    try:
-        return {name: account(found, assumed_w, place) for name, found in sessions.items()}
-    except (KeyError, TypeError, ValueError) as error:
-        raise FileFormatError(
-            f"a record emissions.rank-N.json below {root / 'runs'} is broken: {error!r}"
-        ) from error
+    return {name: account(found, assumed_w, place) for name, found in sessions.items()}
 
 
 def describe_runs(found: dict[str, Account]) -> Iterator[str]:

@@ -4,7 +4,6 @@ Each rank writes its own file: its GPU, and the first rank of a machine the proc
 that is killed has told all but the last half minute.
 """
 
-import json
 import os
 import platform
 import time
@@ -144,7 +143,7 @@ def _gpu(card: Any) -> tuple[Any, str]:
 def _earlier(path: Path) -> list[dict[str, Any]]:
     """Sessions of runs that were killed or resumed; a broken file starts anew."""
     try:
-        found = json.loads(path.read_text())
+        found = files.parsed_json(path.read_text())
     except (OSError, ValueError):
         return []
     return found if isinstance(found, list) else []

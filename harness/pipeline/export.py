@@ -93,7 +93,7 @@ def _chosen(job: Run, asked: Bundle) -> tuple[Front, int]:
     """The device's front, and which of its networks was asked for."""
     if asked.device is None:
         raise UsageError("export takes a network file, or --device and --max-latency-ms")
-    front = Front.load(job.workspace.front(asked.device, job.space.name))
+    front = Front.load(job.workspace.front(asked.device, job.space.name), job.space)
     number, _ = best_within(front, asked.max_latency_ms, asked.at)
     return front, number
 

@@ -115,7 +115,7 @@ def found_front(job: Run, device: str) -> Front:
         FileFormatError: there is none, it is broken, or it was found with another supernet.
     """
     path = job.workspace.front(device, job.space.name)
-    front = Front.load(path)
+    front = Front.load(path, job.space)
     if front.settings["supernet"] != job.trained:
         raise FileFormatError(
             f"{path} was found with another supernet, {front.settings['supernet']}; "

@@ -16,6 +16,7 @@ from harness.errors import (
 from harness.pipeline.breakdown import networks
 from harness.pipeline.job import Run
 from harness.pipeline.search import search_table
+from harness.predictors.accuracy_source import is_function
 from harness.predictors.breakdown import Network, break_down
 from harness.predictors.choice import latency_predictor
 from harness.reports.comparison import (
@@ -49,7 +50,7 @@ def report_over_time(
     found = compare(old, new, old.clock)
     path = job.workspace.front(new.device, new.space)
     where = f"--device {shlex.quote(new.device)} --space {shlex.quote(job.space_text or new.space)}"
-    front = Front.load(path) if path.exists() else None
+    front = Front.load(path, job.space) if path.exists() else None
     fronts, why = _fronts(job, front, old, new)
     compared = Compared(
         names=names,
@@ -58,7 +59,7 @@ def report_over_time(
         blocks=found,
         fronts=fronts,
         why_no_fronts=why,
-        search=front.settings["command"] if front else f"harness search --front {where}",
+        search=front.command(job.space_text) if front else f"harness search --front {where}",
         networks=_affected(job, front, fronts, found, (old, new), shipped),
         error=_error(job, old, new),
     )
@@ -69,6 +70,8 @@ def _fronts(job: Run, front: Front | None, old: Table, new: Table) -> tuple[Fron
     """Found by each table as the front was, or why not."""
     if front is None:
         return None, f"there is none of {new.device}"
+    if job.accuracy is not None and is_function(job.accuracy):
+        return None, f"its accuracies come from {job.accuracy}, which only `harness search` calls"
     if front.settings.get("second"):
         return None, f"this front also keeps {front.settings['second']} low"
     limits = tuple(

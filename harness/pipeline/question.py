@@ -11,12 +11,12 @@ import numpy as np
 
 from harness import __version__
 from harness.deploy.front import Point
+from harness.deploy.front_command import command_of
 from harness.devices.profile import full_name, load_profile, profile_paths
 from harness.errors import UsageError
 from harness.pipeline.first_look import latency_of
 from harness.pipeline.job import Run
 from harness.predictors.accuracy_source import accuracy_source
-from harness.quantities import quantity_of
 from harness.spaces.genome import sample
 from harness.tables.statements import SHIPPED, WORDS, Statement, Statements
 from harness.tables.table import Table
@@ -63,25 +63,9 @@ def held_by(name: str, known: Statements, at: str | None) -> Statement:
 
 def settings_of(job: Run, table: Table, campaign: str, question: Question) -> dict[str, Any]:
     """All that is needed to repeat the front, but for what tables say."""
-    words = [f"--device {table.device}", f"--seed {job.seed}"]
-    if job.space.name != "digits":
-        words.append(f"--space {job.space_text or job.space.name}")
-    if job.resolutions_text:
-        words.append(f"--resolutions {job.resolutions_text}")
-    if job.accuracy:
-        words.append(f"--accuracy {job.accuracy}")
-    units = {"macs": "M", "params": "M", "memory": "MB", "energy": "mJ"}
-    for name, value, at in question.limits:
-        asked = f"@{at}" if at else ""
-        words.append(f"--constraint {name}:{value!r}{units.get(quantity_of(name), 'ms')}{asked}")
-    words += [f"--objective {question.second}"] if question.second else []
-    words += [f"--distill {job.distill:g}"] if job.distill else []
-    words += ["--quick"] if job.effort.name == "quick" else []
     known = table.device in profile_paths(job.workspace.root)
-    alone = question != Question() or not known
-    command = "search --front" if alone else "run"
-    return {
-        "command": f"harness {command} {' '.join(words)}",
+    settings = {
+        "command": "",
         "harness": __version__,
         "python": platform.python_version(),
         "seed": job.seed,
@@ -97,6 +81,14 @@ def settings_of(job: Run, table: Table, campaign: str, question: Question) -> di
         "limits": [[part for part in limit if part is not None] for limit in question.limits],
         "second": question.second,
     }
+    settings["command"] = command_of(
+        table.device,
+        job.space_text or job.space.name,
+        settings,
+        alone=question != Question() or not known,
+        part=job.resolutions_text is not None,
+    )
+    return settings
 
 
 def latencies(

@@ -101,7 +101,7 @@ def _cost(job: Run, shown: Sequence[Shown]) -> list[Line]:
 
 def _shown(job: Run, device: str) -> tuple[Shown, Table | None]:
     """The front, and the table that it was found by where that is still there."""
-    front = Front.load(job.workspace.front(device, job.space.name))
+    front = Front.load(job.workspace.front(device, job.space.name), job.space)
     path = job.workspace.table(device, job.space.name)
     table = Table.load(path) if path.exists() else None
     anew = table is not None and not is_of(front, table)

@@ -48,7 +48,7 @@ def roofline(job: Run, device: str) -> Roofline:
         FileFormatError: the front is broken.
     """
     path = job.workspace.front(device, job.space.name)
-    front = Front.load(path) if path.exists() else None
+    front = Front.load(path, job.space) if path.exists() else None
     options = _dpu(job, device)
     timed, why_none = (None, "") if options else _baselines(job, device)
     machine = SimulatedMachine(Dpu.of(options)) if options else _timed(job, device, front, timed)

@@ -76,7 +76,7 @@ def _search(job: Run, device: str, question: Question, further: bool) -> Front:
     settings = settings_of(job, table, campaign, question)
     known, rounds, searched_s = None, 1, 0.0
     if path.exists() and not job.fresh:
-        front = Front.load(path)
+        front = Front.load(path, job.space)
         outcome = {name: front.settings[name] for name in _OUTCOME if name in front.settings}
         outcome["latencies"] = latencies(job, table, question, front.points)
         same = settings | outcome == front.settings

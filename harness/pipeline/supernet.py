@@ -7,10 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from harness import __version__, files
 from harness.errors import FileFormatError, MissingExtra
@@ -20,6 +22,7 @@ from harness.pipeline.emissions import Account
 from harness.pipeline.job import Run
 from harness.predictors import accuracy
 from harness.predictors.accuracy import AccuracyPredictor
+from harness.schema import Percent, checked
 from harness.search.archive import search_front
 from harness.search.objectives import Cost, Objectives
 from harness.search.pareto import spread
@@ -244,16 +247,24 @@ def read_evaluated(job: Run) -> tuple[Genomes, npt.NDArray[np.float64]]:
     return _read(job, job.evaluated)
 
 
+class _Evaluated(TypedDict):
+    """A line of what was evaluated."""
+
+    genome: list[Annotated[int, Field(strict=True, ge=0, le=1000)]]
+    accuracy: Percent
+
+
 def _read(job: Run, path: Path) -> tuple[Genomes, npt.NDArray[np.float64]]:
-    lines = [line for _, line in read_lines(path)]
+    choices = [len(gene.choices) for gene in job.space.genes]
     try:
+        lines = [checked(_Evaluated, line) for _, line in read_lines(path)]
         rows = np.array([line["genome"] for line in lines], dtype=np.int16)
-        accuracies = np.array([line["accuracy"] for line in lines], dtype=float)
-        return rows.reshape(len(lines), len(job.space.genes)), accuracies
-    except (KeyError, TypeError, ValueError) as error:
-        raise FileFormatError(
-            f"{path} is broken: {error!r}; restore it, or move it away"
-        ) from error
+        rows = rows.reshape(len(lines), len(choices))
+        if (rows >= choices).any():
+            raise ValueError("a network that is none of the space")
+    except ValueError as error:
+        raise FileFormatError(f"{path} is broken: {error}; restore it, or move it away") from error
+    return rows, np.array([line["accuracy"] for line in lines])
 
 
 def fit_accuracy(

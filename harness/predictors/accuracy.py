@@ -18,6 +18,7 @@ import numpy.typing as npt
 from harness import files
 from harness.errors import CheckpointError
 from harness.predictors.judges import Judges, described
+from harness.schema import Count, Number, Positive, checked
 from harness.spaces.genome import Genomes, one_hot
 from harness.spaces.space import Space, numbers
 from harness.tables.end_to_end import spearman
@@ -31,11 +32,11 @@ Floats32 = npt.NDArray[np.float32]
 class Quality:
     """How good the predictor is on sub-networks that it was not trained on."""
 
-    rmse: float  # percentage points
-    median_error: float  # percentage points; far below the RMSE where few networks are far off
-    spearman: float
-    trained_on: int  # sub-networks
-    held_out: int
+    rmse: Positive  # percentage points
+    median_error: Positive  # percentage points; far below the RMSE where few networks are far off
+    spearman: Number
+    trained_on: Count  # sub-networks
+    held_out: Count
 
     def describe(self) -> str:
         return (
@@ -97,41 +98,50 @@ class AccuracyPredictor:
                 "and the same --quick, --seed and --distill"
             )
         files.check_regular(path)
+        files.check_inflates(path)
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
-                if str(content["space"]) != space.name:
-                    raise CheckpointError(f"{path} predicts for {content['space']}")
-                layers = range(len(HIDDEN) + 1)
-                features = one_hot(space, np.zeros((1, len(space.genes)), np.int16)).shape[1]
-                if content["weight0"].shape[0] != features:
-                    raise CheckpointError(
-                        f"{path} predicts for {space.name} as it was, with other choices"
-                    )
-                trained_at = _resolutions(content, space)
-                if trained_at != space.resolutions:
-                    raise CheckpointError(
-                        f"{path} predicts at {numbers(trained_at)} pixels, not at "
-                        f"{numbers(space.resolutions)}"
-                    )
-                return cls(
-                    space,
-                    tuple(content[f"weight{i}"] for i in layers),
-                    tuple(content[f"bias{i}"] for i in layers),
-                    Quality(
-                        rmse=float(content["rmse"]),
-                        median_error=float(content["median_error"]),
-                        spearman=float(content["spearman"]),
-                        trained_on=int(content["trained_on"]),
-                        held_out=int(content["held_out"]),
-                    ),
-                    Judges(tuple(content["shares"].tolist()), int(content["found"]))
-                    if "shares" in content
-                    else None,
-                )
+                return cls._of(dict(content), path, space)
         except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise CheckpointError(
                 f"cannot read {path}: {error}; restore it, or move it away"
             ) from error
+
+    @classmethod
+    def _of(cls, content: dict[str, Any], path: Path, space: Space) -> "AccuracyPredictor":
+        """Raises KeyError, TypeError or ValueError where something lacks or is out of bounds."""
+        if str(content["space"]) != space.name:
+            raise CheckpointError(f"{path} predicts for {content['space']}")
+        layers = range(len(HIDDEN) + 1)
+        weights = [content[f"weight{i}"] for i in layers]
+        biases = [content[f"bias{i}"] for i in layers]
+        features = one_hot(space, np.zeros((1, len(space.genes)), np.int16)).shape[1]
+        if weights[0].shape[:1] != (features,):
+            raise CheckpointError(f"{path} predicts for {space.name} as it was, with other choices")
+        sizes = (features, *HIDDEN, 1)
+        for number, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+            shapes = (sizes[number : number + 2], sizes[number + 1 : number + 2])
+            if (weight.shape, bias.shape) != shapes:
+                raise ValueError(f"layer {number} has the shapes {weight.shape} and {bias.shape}")
+            if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
+                raise ValueError(f"layer {number} has weights that are no numbers")
+        trained_at = _resolutions(content, space)
+        if trained_at != space.resolutions:
+            raise CheckpointError(
+                f"{path} predicts at {numbers(trained_at)} pixels, not at "
+                f"{numbers(space.resolutions)}"
+            )
+        told = {name: content[name].item() for name in Quality.__dataclass_fields__}
+        shares = content["shares"].tolist() if "shares" in content else None
+        return cls(
+            space,
+            tuple(weights),
+            tuple(biases),
+            checked(Quality, told),
+            None
+            if shares is None
+            else checked(Judges, {"shares": shares, "found": content["found"].item()}),
+        )
 
 
 def _resolutions(content: Mapping[str, Any], space: Space) -> tuple[int, ...]:

@@ -65,6 +65,11 @@ class OwnFunction:
         return {"source": self.name, "rmse": None}
 
 
+def is_function(text: str) -> bool:
+    """Whether `text` names a function, which is imported and called: only where that is asked for."""
+    return ":" in text and Path(text).suffix.lower() not in (".npz", ".pth", ".csv")
+
+
 def accuracy_source(text: str, space: Space) -> AccuracySource:
     """The source that `text` means: a .npz or .pth predictor, a .csv, or `module:function`.
 
@@ -81,7 +86,7 @@ def accuracy_source(text: str, space: Space) -> AccuracySource:
         return load_released_accuracy(path, space)
     if suffix == ".csv":
         return fit(space, *read_csv(path, space))
-    if ":" not in text:
+    if not is_function(text):
         raise PredictorError(
             f"{text!r} is no source of accuracies: give a .npz or .pth predictor, a .csv of "
             "evaluated networks, or a function as package.module:name"

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from harness.schema import Count, Number
+
 Floats = npt.NDArray[np.float64]
 BEYOND = 40  # of so many networks, one may lie beyond each end of a 95 % interval
 FEWEST = BEYOND - 1  # judges: of fewer, more lie beyond the largest error of all
@@ -21,8 +23,8 @@ class Judges:
     known better than those of poor ones.
     """
 
-    shares: tuple[float, ...]  # (predicted - evaluated) / (100 - predicted), in percent both
-    found: int = 0  # how many of them searches found
+    shares: tuple[Number, ...]  # (predicted - evaluated) / (100 - predicted), in percent both
+    found: Count = 0  # how many of them searches found
 
     @classmethod
     def random(cls, predicted: Floats, evaluated: Floats) -> "Judges":

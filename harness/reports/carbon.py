@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import floor, log10
 from pathlib import Path
-from typing import Any
+
+from typing_extensions import TypedDict
 
 from harness.errors import UsageError
 from harness.reports.style import COLOURS, INK, as_csv, drawing, plain, save, written_out
+from harness.schema import Positive
 
 GPU_W = 12_041.51 / 64
 GRID_LB_PER_KWH = 0.954
@@ -185,15 +187,24 @@ class Account:
     pue: Pue  # that the CO2e is with
 
 
-def account(sessions: list[dict[str, Any]], assumed_w: float | None, place: Place) -> Account:
+class Recorded(TypedDict):
+    """What is needed of a session in `emissions.rank-N.json`."""
+
+    seconds: Positive
+    energy_mj: Positive | None
+    meters: list[str]
+    silent: list[str]
+
+
+def account(sessions: list[Recorded], assumed_w: float | None, place: Place) -> Account:
     """What recorded sessions (`emissions.rank-N.json`) add up to.
 
     A missing counter is unknown, never 0: then only `assumed_w` watts a rank, where stated, give an
     energy, and it is marked as assumed.
     """
-    hours = sum(float(each["seconds"]) for each in sessions) / 3600
+    hours = sum(each["seconds"] for each in sessions) / 3600
     told = [each["energy_mj"] for each in sessions]
-    measured = sum(told) / 3.6e9 if sessions and None not in told else None
+    measured = sum(filter(None, told)) / 3.6e9 if sessions and None not in told else None
     assumed = None if measured is not None or assumed_w is None else hours * assumed_w / 1000
     kwh = measured if measured is not None else assumed
     co2e = None if kwh is None else place.kg(kwh)

@@ -69,6 +69,7 @@ def save_device_page(
         figures=embedded(figures),
         content=content([shown]),
         plotly=plotly(),
+        command=shown.front.command(shown.space_text),
         settings=json.dumps(shown.front.settings, indent=1),
     )
     return _saved(page, folder)

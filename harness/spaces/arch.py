@@ -7,6 +7,7 @@ from typing import Any
 from harness.errors import FileFormatError
 
 Number = int | float
+_LARGEST = 100_000  # pixels; all else is less
 
 PARTS = {"r": "resolution", "d": "depths", "ks": "kernels", "e": "expands", "w": "widths"}
 """OFA's names for the parts of an arch, and ours."""
@@ -57,7 +58,7 @@ class Arch:
         `r` may be a list of one, as in its released files.
 
         Raises:
-            FileFormatError: a part is missing or not made of numbers.
+            FileFormatError: a part is missing or not made of sensible numbers.
         """
         try:
             resolution = value["r"][0] if isinstance(value["r"], list) else value["r"]
@@ -65,10 +66,11 @@ class Arch:
             kernels, widths = (tuple(value.get(name, ())) for name in ("ks", "w"))
         except (KeyError, TypeError, IndexError, AttributeError) as error:
             raise FileFormatError(f"not an arch: {error!r}; expected {{r, d, ks, e}}") from error
-        for number in (resolution, *depths, *kernels, *widths):
-            if not isinstance(number, int) or isinstance(number, bool):
-                raise FileFormatError(f"not an arch: {number!r} is not a whole number")
-        for number in expands:
-            if not isinstance(number, int | float) or isinstance(number, bool):
-                raise FileFormatError(f"not an arch: {number!r} is not a number")
+        for numbers, kinds in (
+            ((resolution, *depths, *kernels, *widths), {int}),
+            (expands, {int, float}),
+        ):
+            for number in numbers:
+                if type(number) not in kinds or not 0 <= number <= _LARGEST:
+                    raise FileFormatError(f"not an arch: {number!r} is no size of a network")
         return cls(resolution, depths, kernels, expands, widths)

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from harness.errors import CheckpointError
 from harness.networks.file import SCHEMA, load_tensors, save_tensors
+from harness.schema import Count, checked
 from harness.spaces.space import Space
 from harness.supernet.supernet import Supernet
 
@@ -18,10 +17,10 @@ class Checkpoint:
 
     space: str
     settings: dict[str, Any]
-    step: int  # steps done, over all stages
-    weights: dict[str, torch.Tensor]
+    step: Count  # steps done, over all stages
+    weights: dict[str, Any]  # tensors
     optimizer: dict[str, Any]
-    teacher: dict[str, torch.Tensor] | None  # the largest network, where distillation needs it
+    teacher: dict[str, Any] | None  # the largest network, where distillation needs it
 
     def save(self, path: Path) -> None:
         save_tensors({"schema": SCHEMA, "kind": "supernet"} | vars(self), path)
@@ -35,9 +34,9 @@ class Checkpoint:
         """
         content = load_tensors(path, "supernet")
         try:
-            return cls(**{name: content[name] for name in cls.__dataclass_fields__})
-        except KeyError as error:
-            raise CheckpointError(f"{path} is not a whole checkpoint: no {error}") from error
+            return checked(cls, content)
+        except ValueError as error:
+            raise CheckpointError(f"{path} is not a whole checkpoint: {error}") from error
 
     def supernet(self, space: Space, path: Path) -> Supernet:
         """The network with these weights.
@@ -50,6 +49,6 @@ class Checkpoint:
         network = Supernet(space)
         try:
             network.load_state_dict(self.weights)
-        except RuntimeError as error:
+        except (RuntimeError, TypeError, AttributeError) as error:
             raise CheckpointError(f"{path} does not fit {space.name}: {error}") from error
         return network.eval()

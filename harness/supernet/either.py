@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from harness.errors import CheckpointError
 from harness.networks.file import read_tensors
 from harness.spaces.space import Space
 from harness.supernet.checkpoint import Checkpoint
@@ -22,6 +23,8 @@ def load_supernet(path: Path, space: Space) -> Supernet:
         return load_released(path, space)
     checkpoint = Checkpoint.load(path)
     classes = checkpoint.settings.get("classes", space.classes)
+    if type(classes) is not int or not 0 < classes <= 100_000:
+        raise CheckpointError(f"{path} is not a whole checkpoint: {classes!r} classes")
     return checkpoint.supernet(replace(space, classes=classes), path)  # type: ignore[type-var]
 
 

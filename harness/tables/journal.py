@@ -4,24 +4,52 @@ import gzip
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from harness import files
 from harness.errors import TableError
 from harness.files import LineLog, read_lines
+from harness.schema import Amount, Flag, Positive, checked, like
+from harness.tables import facts
+from harness.tables.record import Clock
 
 Conditions = dict[str, float | str | None]
+_At = Annotated[int, Field(strict=True, ge=946_684_800 * 10**9, lt=3_471_292_800 * 10**9)]
+"""Unix time, ns, of this century before 2080."""
+_Entry = Annotated[int, Field(strict=True, ge=0, lt=10**6)]
+_Round = Annotated[int, Field(strict=True, ge=0, lt=10**6)]
+_Sample = Annotated[int, Field(strict=True, ge=-(10**15), le=10**15)]
+
+
+def _told(values: dict[str, Any]) -> dict[str, Any]:
+    """Older versions wrote clocks that tell nothing, too."""
+    return {clock: each for clock, each in values.items() if each}
+
+
+def _above_zero(values: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    if "wall" not in values:
+        raise ValueError("no time of the wall clock")
+    for clock, each in values.items():
+        if clock != "net" and min(each) <= 0:  # an energy can be below that of idling
+            raise ValueError(f"{clock}: {min(each)} is no time")
+    return values
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
     """One visit to one entry of the campaign."""
 
-    entry: int  # position in the campaign's list
-    round: int
-    at_ns: int  # Unix time
-    values: Mapping[str, tuple[int, ...]]  # by clock, one a run, or one for all `runs`
-    runs: int | None = None
-    memory_mb: float | None = None
+    entry: _Entry  # position in the campaign's list
+    round: _Round
+    at_ns: _At
+    # By clock, one a run, or one for all `runs`.
+    values: Annotated[
+        Mapping[Clock, tuple[_Sample, ...]], BeforeValidator(_told), AfterValidator(_above_zero)
+    ]
+    runs: Amount | None = None
+    memory_mb: Positive | None = None
     readings_before: int = field(default=0, compare=False)  # the order of lines tells
 
 
@@ -29,21 +57,21 @@ class Visit:
 class Reading:
     """What the device said of itself: at the start and the end of a round, and in long ones."""
 
-    round: int
-    conditions: Conditions
-    at_work: bool = True  # clocks are of what does the work; older versions read idle ones
+    round: _Round
+    conditions: Annotated[Conditions, like(facts.Conditions)]
+    at_work: Flag = True  # clocks are of what does the work; older versions read idle ones
 
 
 @dataclass(frozen=True, slots=True)
 class Sustained:
     """What runs of an entry took that were made back to back for long."""
 
-    entry: int
-    at_ns: int  # Unix time
-    seconds: float
-    runs: int
-    latency_ns: int
-    steady: bool  # whether it had settled
+    entry: _Entry
+    at_ns: _At
+    seconds: Positive
+    runs: Amount
+    latency_ns: Amount
+    steady: Flag  # whether it had settled
 
 
 class Journal:
@@ -68,26 +96,29 @@ class Journal:
             raise
 
     def _read(self) -> Iterator[Visit]:
+        last_round, made = 0, set()
         for number, line in read_lines(self.path):
             try:
                 if isinstance(line, dict) and "sustained" in line:
-                    sustained = Sustained(**line["sustained"])
+                    sustained = checked(Sustained, line["sustained"])
                     self.sustained[sustained.entry] = sustained
                     continue
                 if isinstance(line, dict):
-                    at_work = line.get("at_work", False)
-                    self.readings.append(Reading(line["round"], line["conditions"], at_work))
+                    self.readings.append(checked(Reading, {"at_work": False} | line))
                     continue
-                entry, round_number, at_ns, values, *more = line
-                if isinstance(values, list):  # as older versions wrote them
-                    values = {"wall": values, "thread": more.pop(0)}
-                values = {clock: tuple(each) for clock, each in values.items() if each}
-                visit = Visit(entry, round_number, at_ns, values, *more)
-                yield replace(visit, readings_before=len(self.readings))
-            except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+                visit = replace(_visit(line), readings_before=len(self.readings))
+                if visit.round not in (last_round, last_round + 1):
+                    raise ValueError(f"round {visit.round} follows round {last_round}")
+                if visit.entry and (visit.entry, visit.round) in made:
+                    raise ValueError(f"entry {visit.entry} a second time in round {visit.round}")
+            except ValueError as error:
                 raise TableError(
-                    f"{self.path}:{number}: not a visit; move the file away to measure again"
+                    f"{self.path}:{number}: not a visit: {error}; move the file away to measure "
+                    "again"
                 ) from error
+            last_round = visit.round
+            made.add((visit.entry, visit.round))
+            yield visit
 
     @property
     def is_packed(self) -> bool:
@@ -129,6 +160,27 @@ class Journal:
     def close(self) -> None:
         if self._log is not None:
             self._log.close()
+
+
+def _visit(line: Any) -> Visit:
+    """Raises ValueError where it is none."""
+    if not isinstance(line, list) or not 4 <= len(line) <= 6:
+        raise ValueError("neither a visit nor a reading")
+    entry, round_number, at_ns, values, *more = line
+    if isinstance(values, list):  # as older versions wrote them
+        values = {"wall": values, "thread": more.pop(0) if more else []}
+    runs, memory_mb = more if len(more) == 2 else (None, None)
+    return checked(
+        Visit,
+        {
+            "entry": entry,
+            "round": round_number,
+            "at_ns": at_ns,
+            "values": values,
+            "runs": runs,
+            "memory_mb": memory_mb,
+        },
+    )
 
 
 def packed(path: Path) -> Path:

@@ -78,7 +78,7 @@ def load_rows(path: Path) -> dict[str, Any]:
 def _json(path: Path) -> Any:
     try:
         return files.read_json(path)
-    except (FileFormatError, RecursionError) as error:
+    except FileFormatError as error:
         raise TableError(str(error)) from error
 
 

@@ -1,23 +1,59 @@
 """One line of a table: what was measured, in which campaign, and the statistics over its visits."""
 
-import math
+import re
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from functools import lru_cache
+from typing import Annotated, Any, ClassVar, Literal, get_args
+
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    AliasGenerator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
 
 from harness.errors import FileFormatError, TableError
+from harness.schema import Amount, adapter, checked, explained
 from harness.spaces.arch import Arch
 from harness.spaces.block import Block
 
-ROLES = ("sentinel", "block", "anchor", "holdout", "network")
-CLOCKS = ("wall", "thread", "device", "net", "gross")
+Clock = Literal["wall", "thread", "device", "net", "gross"]
+CLOCKS: tuple[Clock, ...] = get_args(Clock)
 """Of latency: of the wall, of our thread's CPU time, of the GPU itself. Of energy: less what the
 idle device takes, or all."""
 UNITS = {"latency": "ns", "energy": "nj"}
+MegaBytes = Annotated[float, Field(gt=0, le=1e7)]
 
 
 def quantity_of(clock: str) -> str:
     """What the clock tells."""
     return "energy" if clock in ("net", "gross") else "latency"
+
+
+SEEN = ("p50", "p90", "p99", "sustained")
+"""What users see of a latency, beside the time at full speed."""
+_VALUES = (
+    *("value", "low", "high", "first_half", "second_half"),
+    *("lower_quartile", "median", "maximum", *SEEN),
+)
+
+
+def _with_unit(name: str, unit: str) -> str:
+    return f"{_SHORT.get(name, name)}_{unit}" if name in _VALUES else name
+
+
+def _in_files(name: str) -> str | AliasChoices:
+    """A field's name, with a unit."""
+    return AliasChoices(*(_with_unit(name, unit) for unit in UNITS.values()))
+
+
+_SHORT = {"maximum": "max"}
+_AS_LINES = ConfigDict(
+    extra="forbid", strict=True, alias_generator=AliasGenerator(validation_alias=_in_files)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,22 +63,24 @@ class Statistics:
     None where a foreign source does not tell.
     """
 
-    value: int  # the estimate: the fastest run, the middle energy
-    low: int  # 95 % of what as many visits to the same workload give while the machine is at the
-    high: int  # same level; `tables.repeat` adds what campaigns differ by
-    first_half: int | None  # the estimate from the first and the second half of the visits:
-    second_half: int | None  # their difference is the noise floor
-    lower_quartile: int | None  # over visits of their median runs, so are the next two
-    median: int | None
-    maximum: int | None
-    visits: int
-    runs: int
-    memory_mb: float | None = None  # the most that the runtime grew by, where it tells
+    __pydantic_config__: ClassVar[ConfigDict] = _AS_LINES
+
+    value: Amount  # the estimate: the fastest run, the middle energy
+    low: Amount  # 95 % of what as many visits to the same workload give while the machine is at the
+    high: Amount  # same level; `tables.repeat` adds what campaigns differ by
+    first_half: Amount | None  # the estimate from the first and the second half of the visits:
+    second_half: Amount | None  # their difference is the noise floor
+    lower_quartile: Amount | None  # over visits of their median runs, so are the next two
+    median: Amount | None
+    maximum: Amount | None
+    visits: Amount
+    runs: Amount
+    memory_mb: MegaBytes | None = None  # the most that the runtime grew by, where it tells
     # What users see, on the wall clock alone: shares of all runs, and of those made back to back.
-    p50: int | None = None
-    p90: int | None = None
-    p99: int | None = None  # from 100 runs on
-    sustained: int | None = None
+    p50: Amount | None = None
+    p90: Amount | None = None
+    p99: Amount | None = None  # from 100 runs on
+    sustained: Amount | None = None
 
     def scaled(self, factor: float) -> "Statistics":
         """The same on a machine that takes `factor` times as much."""
@@ -58,25 +96,30 @@ class Statistics:
         return {_with_unit(name, unit): value for name, value in known.items()}
 
     @classmethod
-    def from_json(cls, value: dict[str, Any], unit: str) -> "Statistics":
-        """Raises KeyError or TypeError where `value` is not whole."""
-        known = {_with_unit(name, unit): name for name in cls.__dataclass_fields__}
-        return cls(**{known[name]: each for name, each in value.items()})
+    def from_json(cls, value: Any, unit: str) -> "Statistics":
+        """Raises ValueError where `value` is not whole, or of another unit."""
+        found = _in_order(checked(cls, value))
+        if _with_unit("value", unit) not in value:
+            raise ValueError(f"statistics that are not in {unit}")
+        return found
 
 
-SEEN = ("p50", "p90", "p99", "sustained")
-"""What users see of a latency, beside the time at full speed."""
-_VALUES = (
-    *("value", "low", "high", "first_half", "second_half"),
-    *("lower_quartile", "median", "maximum", *SEEN),
-)
+def _in_order(told: Statistics) -> Statistics:
+    """Raises ValueError where ends or shares of runs are the wrong way round."""
+    for names in (("low", "value", "high"), ("lower_quartile", "median", "maximum"), SEEN[:3]):
+        values = [each for name in names if (each := getattr(told, name)) is not None]
+        if values != sorted(values):
+            raise ValueError(f"{', '.join(names)} should grow, and are {values}")
+    return told
 
 
-def _with_unit(name: str, unit: str) -> str:
-    return f"{_SHORT.get(name, name)}_{unit}" if name in _VALUES else name
+@lru_cache(maxsize=100_000)
+def _block(key: str) -> Block:
+    return Block.parse(key)
 
 
-_SHORT = {"maximum": "max"}
+def _arch(value: Any) -> Arch | None:
+    return Arch.from_json(value) if value else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +131,15 @@ class Record:
     `sentinel` (visited all along: how steady the machine was).
     """
 
-    role: str
-    blocks: tuple[Block, ...]
-    arch: Arch | None  # of networks
-    quantity: str  # "latency" or "energy"
-    clock: str
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
+    role: Literal["sentinel", "block", "anchor", "holdout", "network"]
+    blocks: Annotated[tuple[Annotated[Block, BeforeValidator(_block)], ...], Field(min_length=1)]
+    arch: Annotated[Arch | None, BeforeValidator(_arch)]  # of networks
+    quantity: Literal["latency", "energy"]
+    clock: Clock
     campaign: str
-    statistics: Statistics
+    statistics: Annotated[Statistics, AfterValidator(_in_order)]
     suspect: tuple[str, ...] = ()  # why the numbers deserve doubt
 
     @property
@@ -116,28 +161,26 @@ class Record:
         }
 
     @classmethod
-    def from_json(cls, value: Any) -> "Record":
-        """Raises TableError where `value` is not a record."""
+    def parse(cls, line: str) -> "Record":
+        """Read a line of a table.
+
+        Raises:
+            TableError: it is no record.
+        """
         try:
-            statistics = Statistics.from_json(value["statistics"], UNITS[value["quantity"]])
-            record = cls(
-                role=value["role"],
-                blocks=tuple(Block.parse(key) for key in value["blocks"]),
-                arch=Arch.from_json(value["arch"]) if value["arch"] else None,
-                quantity=value["quantity"],
-                clock=value["clock"],
-                campaign=value["campaign"],
-                statistics=statistics,
-                suspect=tuple(value["suspect"]),
-            )
-            told = {name: n for name, n in asdict(statistics).items() if n is not None}
-        except (KeyError, TypeError, AttributeError, FileFormatError) as error:
+            record: Record = adapter(cls).validate_json(line)
+        except ValidationError as error:
+            raise TableError(f"not a record: {explained(error)}") from error
+        except FileFormatError as error:
             raise TableError(f"not a record: {error}") from error
-        if record.role not in ROLES or record.clock not in CLOCKS or not record.blocks:
-            raise TableError(f"not a record: role {record.role!r}, clock {record.clock!r}")
-        memory_mb = told.pop("memory_mb", 1)
-        if not all(isinstance(number, int) and number > 0 for number in told.values()):
-            raise TableError("not a record: statistics must be whole numbers above 0")
-        if not isinstance(memory_mb, int | float) or not 0 < memory_mb < math.inf:
-            raise TableError("not a record: memory_mb must be a number above 0")
+        names = _NAMES.findall(line)
+        if len(set(names)) < len(names):  # pydantic takes the last
+            doubled = next(name for name in names if names.count(name) > 1)
+            raise TableError(f"not a record: the key {doubled!r} is there twice")
+        if f"value_{UNITS[record.quantity]}" not in names:
+            raise TableError(f"not a record: {record.quantity} in another unit")
         return record
+
+
+_NAMES = re.compile(r'"(\w+)"\s*:')
+"""Keys of a record: those of its parts have other names than its own."""

@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Set
 from dataclasses import dataclass, replace
@@ -12,14 +11,15 @@ from typing import Any
 
 from harness import files
 from harness.errors import FileFormatError, TableError
+from harness.schema import checked
 from harness.spaces.arch import Arch
 from harness.spaces.block import Block
 from harness.tables.batch import images_per_run
+from harness.tables.facts import Header
 from harness.tables.record import Record
 
 SCHEMA = 1
 FEWEST_IN_COMMON = 5
-_FACTS = {"started_at", "rounds", "environment"}  # what a table needs of each campaign
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Table:
         try:
             listed = [facts.get("infeasible", {}) for facts in self.campaigns.values()]
             return {Block.parse(key): str(why) for found in listed for key, why in found.items()}
-        except (FileFormatError, AttributeError) as error:
+        except FileFormatError as error:
             raise TableError(f"the table of {self.device} lists as infeasible: {error}") from error
 
     @classmethod
@@ -86,27 +86,25 @@ class Table:
             TableError: it is broken (the line is named), or of another schema.
         """
         try:
-            lines = content.decode().splitlines()
+            lines = content.decode("utf-8-sig").splitlines()
         except UnicodeDecodeError as error:
             raise TableError(f"cannot read {name}: {error}") from error
-        table = cls("", "", {}, {}, ())
+        if not lines:
+            raise TableError(f"{name} is empty; move it away and measure again")
+        table, whole = cls("", "", {}, {}, ()), None
         records = []
         seen: set[tuple[str, ...]] = set()
         for number, line in enumerate(lines, start=1):
             try:
-                value = json.loads(line)
                 if number == 1:
-                    table = cls._from_header(value)
+                    table, whole = cls._from_header(line)
                 else:
-                    records.append(table._checked(Record.from_json(value), seen))
-            except (ValueError, TableError) as error:
+                    records.append(table._checked(Record.parse(line), seen))
+            except TableError as error:
                 raise TableError(
                     f"{name}:{number}: {error}; restore the file, or move it away and measure again"
                 ) from error
-        if not lines:
-            raise TableError(f"{name} is empty; move it away and measure again")
-        whole = json.loads(lines[0]).get("records", len(records))  # older tables do not tell
-        if whole != len(records):
+        if whole not in (None, len(records)):
             raise TableError(
                 f"{name} has {len(records)} of its {whole} records; restore the file, or move it "
                 "away and measure again"
@@ -114,28 +112,28 @@ class Table:
         return replace(table, records=tuple(records))
 
     @classmethod
-    def _from_header(cls, value: Any) -> "Table":
-        if not isinstance(value, dict) or value.get("kind") != "table":
-            raise TableError("not the header of a latency table")
-        if value.get("schema") != SCHEMA:
-            raise TableError(f"schema {value.get('schema')}, this version reads {SCHEMA}")
+    def _from_header(cls, line: str) -> tuple["Table", int | None]:
+        """The table without its records, and how many it should have; older ones do not tell."""
         try:
-            campaigns = dict(value["campaigns"])
-            lacking = [name for name, facts in campaigns.items() if not facts.keys() >= _FACTS]
-            table = cls(value["device"], value["space"], dict(value["identity"]), campaigns, ())
-            table = replace(table, source=value.get("source"))
-            table = replace(table, quantity=value.get("quantity", "latency"))
-            images = table.images_per_run
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise TableError(f"the header lacks or garbles {error}") from error
-        for name in (table.device, table.space):  # reports are written to folders of these names
-            if not re.fullmatch(r"[^./\\\x00][^/\\\x00]*", str(name)):
-                raise TableError(f"the header names a device or space {name!r}: no name of a file")
-        if images < 1:
-            raise TableError(f"the header says that a run has {images} images")
-        if lacking:
-            raise TableError(f"the header does not say how campaign {lacking[0]} was done")
-        return table
+            value = files.parsed_json(line)
+            if not isinstance(value, dict) or value.get("kind") != "table":
+                raise TableError("not the header of a latency table")
+            if value.get("schema") != SCHEMA:
+                raise TableError(f"schema {value.get('schema')!r}, this version reads {SCHEMA}")
+            header = checked(Header, value)
+        except ValueError as error:
+            raise TableError(f"the header: {error}") from error
+        table = cls(
+            header["device"],
+            header["space"],
+            header["identity"],
+            header["campaigns"],
+            (),
+            header.get("source"),
+            header.get("quantity", "latency"),
+        )
+        _ = table.infeasible  # its keys are blocks
+        return table, header.get("records")
 
     def _checked(self, record: Record, seen: set[tuple[str, ...]]) -> Record:
         """The record, where its campaign is known and `seen` has none of its key yet."""

@@ -5,7 +5,6 @@ counts in steps and has the rates of the run's batch.
 """
 
 import re
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -19,7 +18,7 @@ from pydantic import (
 )
 
 from harness.errors import FileFormatError, RecipeError, UsageError
-from harness.files import check_regular
+from harness.files import read_toml
 from harness.hints import nearest
 from harness.spaces.space import Space
 from harness.training.stages import Initialisation, Recipe, Stage
@@ -113,15 +112,11 @@ def load_recipe(name_or_path: str) -> RecipeFile:
             raise RecipeError(f"no recipe called {name_or_path!r}, nor a .toml file; {hint}")
         path = known[name_or_path]
     try:
-        check_regular(path)
-        written = tomllib.loads(path.read_text("utf-8"))
-        return RecipeFile.model_validate({"name": path.stem} | written)
+        return RecipeFile.model_validate({"name": path.stem} | read_toml(path))
     except ValidationError as error:
         raise RecipeError(f"{path}: {_explain(error)}") from error
     except FileFormatError as error:
-        raise RecipeError(f"cannot read {str(path)!r}: {error}") from error
-    except (OSError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, no TOML
-        raise RecipeError(f"cannot read {str(path)!r}: {error}") from error
+        raise RecipeError(str(error)) from error
 
 
 def shipped_recipes() -> dict[str, Path]:
