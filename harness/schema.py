@@ -3,7 +3,6 @@
 Bounds are wide: what lies beyond them was not measured, by anybody.
 """
 
-from functools import cache
 from typing import Annotated, Any, TypeVar, cast
 
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError
@@ -57,9 +56,14 @@ def checked(kind: type[T], value: Any) -> T:
         raise ValueError(explained(error)) from error
 
 
-@cache
 def adapter(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
+    """Made once for each type."""
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
+
+
+_ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
 
 
 def explained(error: ValidationError) -> str:

@@ -37,7 +37,7 @@ def devices_list(root: Root = HERE) -> None:
 
 
 def _said_of(name: str, root: Path) -> tuple[str, str]:
-    """A device's title, and what stands behind its numbers; what is wrong with it, if something is."""
+    """A device's title, and what stands behind its numbers, or what is wrong with it."""
     from harness.devices.profile import load_profile
     from harness.tables.table import evidence
 

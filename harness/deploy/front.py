@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import BeforeValidator, Field
@@ -32,8 +32,8 @@ from harness.tables.batch import images_per_run
 from harness.tables.statements import AT, SHIPPED, Statements
 
 SCHEMA = 1
-At = Literal["p50", "p90", "p99", "sustained"]
-Seen = Mapping[At, tuple[Positive, Positive, Positive]]
+_At = Annotated[str, Field(pattern=r"^(p50|p90|p99|sustained)$")]
+Seen = Mapping[_At, tuple[Positive, Positive, Positive]]
 """Times that users see, by p50, p90, p99, sustained: the time and its 95 % interval, ms."""
 
 
@@ -52,9 +52,7 @@ class Point:
     latency_ms: Ms  # predicted for the campaign that verified it, through that one's anchors
     latency_ms_interval: Ends | None  # 95 %, from the predictor's error where it is known
     accuracy: Predicted  # predicted top-1, percent
-    accuracy_interval: (
-        PredictedEnds | None
-    )  # 95 %, told by the predictor's judges where it has some
+    accuracy_interval: PredictedEnds | None  # 95 %, told by the predictor's judges
     latency_ms_measured: Ms | None = None  # at full speed, as the two above
     latency_ms_measured_interval: Ends | None = None  # 95 %, of what another campaign finds
     latency_ms_wall_median: Ms | None = None  # what a clock on the wall showed, in the middle
@@ -113,7 +111,9 @@ class Front:
     table: Annotated[dict[str, Any], like(TableFacts)]  # its end-to-end error and its floor
     accuracy_predictor: Annotated[dict[str, Any], like(AccuracyFacts)]
     points: Annotated[tuple[Point, ...], Field(min_length=1)]
-    cloud: tuple[Dot, ...]  # random sub-networks: predicted ms, validation accuracy
+    cloud: tuple[
+        Annotated[dict[str, float], like(Dot)], ...
+    ]  # random sub-networks: predicted ms, validation accuracy
     verification: Annotated[dict[str, Any], like(Verification)] | None = None
 
     def save(self, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The command that finds a front again, made of its checked values: that in a file may do anything."""
+"""The command that finds a front again, of its checked values: a file's own may do anything."""
 
 import shlex
 from collections.abc import Mapping

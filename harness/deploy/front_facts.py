@@ -91,8 +91,7 @@ _JUDGED = (
 
 def _whole(told: dict[str, Any]) -> dict[str, Any]:
     """With all that belongs together."""
-    needed = _CALIBRATED if "scale" in told else ()
-    needed += _JUDGED if "scale" in told and "networks" in told else ()
+    needed = [*_CALIBRATED, *(_JUDGED if "networks" in told else ())] if "scale" in told else []
     if lacking := [name for name in needed if name not in told]:
         raise ValueError(f"lacks {', '.join(lacking)}")
     return told

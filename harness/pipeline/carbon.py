@@ -1,8 +1,9 @@
 """`harness carbon`: Table 2 recomputed, our own runs, and what inferences of a network add."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from harness import files
 from harness.devices.profile import load_profile, profile_paths
@@ -98,7 +99,7 @@ def own_runs(root: Path, assumed_w: float | None, place: Place) -> dict[str, Acc
 
 
 def _accounts(root: Path, runs: str, assumed_w: float | None, place: Place) -> dict[str, Account]:
-    sessions: dict[str, list[Recorded]] = {}
+    sessions: dict[str, list[Mapping[str, Any]]] = {}
     for path in sorted((root / "runs").glob(f"{runs}/emissions.rank-*.json")):
         try:
             found = checked(list[Recorded], files.read_json(path))

@@ -66,7 +66,7 @@ class OwnFunction:
 
 
 def is_function(text: str) -> bool:
-    """Whether `text` names a function, which is imported and called: only where that is asked for."""
+    """Whether `text` names a function: it is imported and called only where that is asked for."""
     return ":" in text and Path(text).suffix.lower() not in (".npz", ".pth", ".csv")
 
 

@@ -5,10 +5,11 @@ centre: PUE 1.58; the table's alone, as offices, homes and edge devices have non
 CO2e a kWh, the US mean. Price: p3.16xlarge, 24.48 dollars an hour for 8 GPUs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import floor, log10
 from pathlib import Path
+from typing import Any
 
 from typing_extensions import TypedDict
 
@@ -196,7 +197,9 @@ class Recorded(TypedDict):
     silent: list[str]
 
 
-def account(sessions: list[Recorded], assumed_w: float | None, place: Place) -> Account:
+def account(
+    sessions: Sequence[Mapping[str, Any]], assumed_w: float | None, place: Place
+) -> Account:
     """What recorded sessions (`emissions.rank-N.json`) add up to.
 
     A missing counter is unknown, never 0: then only `assumed_w` watts a rank, where stated, give an

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 from typing_extensions import TypedDict
 
 from harness.schema import Count, FileName, Flag, Number, Positive, like
-from harness.tables.record import Clock
+from harness.tables.record import Clock, Quantity
 
 _NUMBERS = re.compile(r".*_(c|mhz|mb|share|here|w|cpus|1m|status|processes)")
 """Conditions that are read as numbers, by the unit in their name."""
@@ -77,4 +77,4 @@ class Header(TypedDict, total=False):
     campaigns: Required[dict[str, Facts]]
     records: Count  # older tables do not tell
     source: str | None
-    quantity: Literal["latency", "energy"]
+    quantity: Quantity

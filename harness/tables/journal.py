@@ -16,8 +16,8 @@ from harness.tables import facts
 from harness.tables.record import Clock
 
 Conditions = dict[str, float | str | None]
-_At = Annotated[int, Field(strict=True, ge=946_684_800 * 10**9, lt=3_471_292_800 * 10**9)]
-"""Unix time, ns, of this century before 2080."""
+_At = Annotated[int, Field(strict=True, ge=0, lt=3_471_292_800 * 10**9)]
+"""Unix time, ns, before 2080."""
 _Entry = Annotated[int, Field(strict=True, ge=0, lt=10**6)]
 _Round = Annotated[int, Field(strict=True, ge=0, lt=10**6)]
 _Sample = Annotated[int, Field(strict=True, ge=-(10**15), le=10**15)]
@@ -164,7 +164,7 @@ class Journal:
 
 def _visit(line: Any) -> Visit:
     """Raises ValueError where it is none."""
-    if not isinstance(line, list) or not 4 <= len(line) <= 6:
+    if not isinstance(line, list) or not 4 <= len(line) <= 7:
         raise ValueError("neither a visit nor a reading")
     entry, round_number, at_ns, values, *more = line
     if isinstance(values, list):  # as older versions wrote them

@@ -3,7 +3,7 @@
 import re
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar
 
 from pydantic import (
     AfterValidator,
@@ -20,11 +20,12 @@ from harness.schema import Amount, adapter, checked, explained
 from harness.spaces.arch import Arch
 from harness.spaces.block import Block
 
-Clock = Literal["wall", "thread", "device", "net", "gross"]
-CLOCKS: tuple[Clock, ...] = get_args(Clock)
+CLOCKS = ("wall", "thread", "device", "net", "gross")
 """Of latency: of the wall, of our thread's CPU time, of the GPU itself. Of energy: less what the
 idle device takes, or all."""
+Clock = Annotated[str, Field(pattern=rf"^({'|'.join(CLOCKS)})$")]
 UNITS = {"latency": "ns", "energy": "nj"}
+Quantity = Annotated[str, Field(pattern=r"^(latency|energy)$")]
 MegaBytes = Annotated[float, Field(gt=0, le=1e7)]
 
 
@@ -133,10 +134,10 @@ class Record:
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
-    role: Literal["sentinel", "block", "anchor", "holdout", "network"]
+    role: Annotated[str, Field(pattern=r"^(sentinel|block|anchor|holdout|network)$")]
     blocks: Annotated[tuple[Annotated[Block, BeforeValidator(_block)], ...], Field(min_length=1)]
     arch: Annotated[Arch | None, BeforeValidator(_arch)]  # of networks
-    quantity: Literal["latency", "energy"]
+    quantity: Quantity
     clock: Clock
     campaign: str
     statistics: Annotated[Statistics, AfterValidator(_in_order)]

@@ -5,15 +5,17 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Set
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from harness import files
-from harness.errors import FileFormatError, TableError
+from harness.errors import FileFormatError, TableError, UsageError
 from harness.schema import checked
 from harness.spaces.arch import Arch
 from harness.spaces.block import Block
+from harness.spaces.catalogue import find_space
 from harness.tables.batch import images_per_run
 from harness.tables.facts import Header
 from harness.tables.record import Record
@@ -143,6 +145,8 @@ class Table:
             raise TableError(f"a record of campaign {record.campaign!r}, which the header lacks")
         if record.key in seen:
             raise TableError("the same record a second time")
+        if record.arch and _network(self.space, record.arch) not in (None, record.blocks):
+            raise TableError(f"blocks that are not those of the arch {record.arch.to_json()}")
         seen.add(record.key)
         return record
 
@@ -292,6 +296,25 @@ class Table:
                 "common; measure all resolutions in one go, with --fresh"
             )
         return median(ratios)
+
+
+@lru_cache(maxsize=10_000)
+def _network(space: str, arch: Arch) -> tuple[Block, ...] | None:
+    """The arch's blocks; None where the space is a user's own, which no file may have imported.
+
+    Raises:
+        TableError: it is no arch of the space.
+    """
+    if ":" in space:
+        return None
+    try:
+        family = find_space(space)
+    except UsageError:
+        return None
+    try:
+        return family.blocks(arch)
+    except UsageError as error:
+        raise TableError(str(error)) from error
 
 
 def _order(record: Record) -> tuple[Any, ...]:

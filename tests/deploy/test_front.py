@@ -39,8 +39,15 @@ def measured(unmeasured: Point, latency_ms: float, accuracy: float) -> Point:
 
 
 def front(*points: Point) -> Front:
-    settings = {"seed": 1, "distill": 0.0, "supernet": "x", "effort": {"name": "quick"}}
-    return Front("cpu", "digits", settings, {"mape": 0.1}, {"rmse": 1.0}, points, ({"x": 1.0},))
+    settings = {
+        "command": "harness run",
+        "seed": 1,
+        "distill": 0.0,
+        "supernet": "x",
+        "effort": {"name": "quick"},
+    }
+    dot = {"latency_ms": 1.0, "accuracy": 50.0}
+    return Front("cpu", "digits", settings, {"mape": 0.1}, {"rmse": 1.0}, points, (dot,))
 
 
 @pytest.mark.parametrize("points", [(point(1, 80),), (measured(point(1, 80), 1.1, 79),)])

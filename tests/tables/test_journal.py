@@ -8,19 +8,19 @@ from harness.errors import FileFormatError, WorkspaceError
 from harness.files import LineLog
 from harness.tables.journal import Journal, Reading, Visit
 
-times = st.lists(st.integers(0, 10**12), min_size=1).map(tuple)
+times = st.lists(st.integers(1, 10**12), min_size=1).map(tuple)
 values = st.dictionaries(st.sampled_from(["thread", "device", "net", "gross"]), times)
 visits = st.builds(
     Visit,
     st.integers(0, 999),
-    st.integers(0, 99),
-    st.integers(0, 2**62),
+    st.just(0),
+    st.integers(0, 3 * 10**18),
     st.tuples(times, values).map(lambda both: {"wall": both[0], **both[1]}),
     st.none() | st.integers(1, 99),
 )
 
 
-@given(st.lists(visits))
+@given(st.lists(visits, unique_by=lambda visit: visit.entry))
 def test_visits_read_back_as_they_were_appended(made: list[Visit]) -> None:
     import tempfile
 
@@ -116,3 +116,41 @@ def test_two_runs_cannot_write_one_journal(tmp_path: Path) -> None:
         LineLog(tmp_path / "log.jsonl")
     log.close()
     LineLog(tmp_path / "log.jsonl").close()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '[1,0,5,{"wall":[NaN]}]',
+        '[1,0,5,{"wall":[1e300]}]',
+        f'[1,0,5,{{"wall":[{10**300}]}}]',
+        '[1,0,5,{"wall":[-9]}]',
+        '[1,0,5,{"wall":[]}]',
+        '[1,0,5,{"thread":[9]}]',
+        '[1,0,5,{"sundial":[9],"wall":[9]}]',
+        '[1,"x",5,{"wall":[9]}]',
+        '[1,1000000000,5,{"wall":[9]}]',
+        '[1,2,5,{"wall":[9]}]',
+        '[-1,0,5,{"wall":[9]}]',
+        '[true,0,5,{"wall":[9]}]',
+        '[1,0,-1000000000000000000,{"wall":[9]}]',
+        '[1,0,3800000000000000000,{"wall":[9]}]',
+        '[1,0,1000000000000000000000,{"wall":[9]}]',
+        '[1,0,5,{"wall":[9]},"x",1.5]',
+        '[1,0,5,{"wall":[9]},4,-1.5]',
+        '[2,0,5,{"wall":[9]}]',  # a second time in the round
+        '{"round":0,"conditions":{"load_1m":"x"}}',
+        '{"round":0,"conditions":{"other_cpus":[1]}}',
+        '{"round":0,"conditions":[]}',
+        '{"sustained":{"entry":1}}',
+        '{"sustained":[]}',
+        "[" * 100_000,
+    ],
+)
+def test_a_line_with_one_wrong_value_is_named_in_one_line(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_text(f'[2,0,5,{{"wall":[9]}}]\n{line}\n')
+    with pytest.raises(FileFormatError, match=r"journal\.jsonl:2: ") as raised:
+        Journal(path)
+    assert "\n" not in str(raised.value)
+    assert len(str(raised.value)) < 500

@@ -10,13 +10,26 @@ from hypothesis import strategies as st
 from harness.errors import TableError
 from harness.spaces.arch import Arch
 from harness.spaces.digits import DIGITS
-from harness.tables.record import CLOCKS, ROLES, Record, Statistics
+from harness.tables.record import CLOCKS, Record, Statistics
 from harness.tables.table import Table, evidence
 from tests.tables.test_calibration import made_table
 
 ARCH = Arch(12, (1, 1, 1), (3, 0, 0) * 3, (3, 0, 0) * 3)
 BLOCKS = DIGITS.distinct_blocks()
 counts = st.integers(1, 10**12)
+ROLES = ("sentinel", "block", "anchor", "holdout", "network")
+
+
+def ordered(numbers: list[int]) -> Statistics:
+    """Statistics whose ends and shares are the right way round."""
+    low, value, high, quarter, median, most, p50, p90, p99 = sorted(numbers)
+    return Statistics(
+        *(value, low, high, value, high, quarter, median, most),
+        *(numbers[0], numbers[1], None, p50, p90, p99, numbers[2]),
+    )
+
+
+told = st.lists(counts, min_size=9, max_size=9).map(ordered)
 
 
 def statistics(value: int) -> Statistics:
@@ -48,12 +61,12 @@ def table() -> Table:
         quantity=st.just("latency"),
         clock=st.sampled_from(CLOCKS),
         campaign=st.text(),
-        statistics=st.builds(Statistics, *[counts] * len(Statistics.__dataclass_fields__)),
+        statistics=told,
         suspect=st.lists(st.text()).map(tuple),
     )
 )
 def test_a_record_survives_its_json(given_record: Record) -> None:
-    assert Record.from_json(json.loads(json.dumps(given_record.to_json()))) == given_record
+    assert Record.parse(json.dumps(given_record.to_json())) == given_record
 
 
 def test_a_table_reads_back_with_its_lines_in_a_fixed_order(tmp_path: Path, table: Table) -> None:
@@ -161,12 +174,60 @@ def test_a_broken_line_is_named_with_its_number(tmp_path: Path, table: Table, li
         Table.load(path)
 
 
-@pytest.mark.parametrize("value", [0, -1, 1.5, "1"])
+@pytest.mark.parametrize("value", [0, -1, 1.5, "1", True, None, [1], 10**20, 1e300, float("nan")])
 def test_times_that_are_no_times_are_refused(value: object) -> None:
     wrong = record(0).to_json()
     wrong["statistics"]["value_ns"] = value
-    with pytest.raises(TableError, match="above 0"):
-        Record.from_json(wrong)
+    with pytest.raises(TableError, match=r"statistics\.value_ns: "):
+        Record.parse(json.dumps(wrong))
+
+
+@pytest.mark.parametrize("ends", [(3, 1), (2, 9), (0, 1)])
+def test_a_value_outside_its_interval_is_refused(ends: tuple[int, int]) -> None:
+    wrong = record(0).to_json()
+    wrong["statistics"] |= {"low_ns": ends[0], "high_ns": ends[1]}
+    with pytest.raises(TableError, match="statistics"):
+        Record.parse(json.dumps(wrong))
+
+
+def test_a_record_with_a_key_twice_or_in_another_unit_is_refused() -> None:
+    line = json.dumps(record(0).to_json())
+    with pytest.raises(TableError, match="'value_ns' is there twice"):
+        Record.parse(line.replace('"low_ns": 1', '"low_ns": 1, "value_ns": 1'))
+    with pytest.raises(TableError, match="another unit"):
+        Record.parse(line.replace("_ns", "_nj"))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"campaigns": []},
+        {"campaigns": {"a": []}},
+        {"campaigns": {"a": facts(3, 1) | {"rounds": "x"}}},
+        {"campaigns": {"a": facts(3, 1) | {"started_at": 5}}},
+        {"campaigns": {"a": facts(3, 1) | {"environment": {"os": [1]}}}},
+        {"campaigns": {"a": facts(3, 1) | {"slowdown": "x"}}},
+        {"campaigns": {"a": facts(3, 1) | {"infeasible": {"x": "why"}}}},
+        {"campaigns": {"a": facts(3, 1) | {"conditions_after": {"load_1m": "x"}}}},
+        {"identity": {"clock": ["wall"]}},
+        {"identity": {"batch": 0}},
+        {"device": "../../x"},
+        {"space": "a\nb"},
+        {"records": "5"},
+        {"source": 5},
+    ],
+    ids=str,
+)
+def test_a_header_with_one_wrong_value_is_refused_in_one_line(
+    tmp_path: Path, table: Table, header: dict[str, object]
+) -> None:
+    path = tmp_path / "t.jsonl"
+    table.save(path)
+    first, *others = path.read_text().splitlines()
+    path.write_text("\n".join([json.dumps(json.loads(first) | header), *others]))
+    with pytest.raises(TableError, match=r"t\.jsonl:1: ") as raised:
+        Table.load(path)
+    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize("text", ["", "x", "{}\n", '{"kind":"table","schema":99}\n', "\x80"])
