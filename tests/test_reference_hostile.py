@@ -1,4 +1,4 @@
-"""Files with one wrong value, as strangers, bugs and bad disks make them: each is one clear line."""
+"""Files with one wrong value, as strangers, bugs and bad disks make them: one clear line each."""
 
 import os
 import re
