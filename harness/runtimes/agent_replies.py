@@ -24,6 +24,7 @@ from harness.runtimes.session import Energy, Meter, Samples
 from harness.transports.told import ENERGY_MJ, UNIX_NS, one_line
 
 MOST_FACTS = 500
+LONGEST_PERIOD_S = 60.0  # between two refreshes of an energy counter; slow ones take a second
 
 
 def _bytes_of(text: object) -> bytes:
@@ -36,7 +37,7 @@ def _bytes_of(text: object) -> bytes:
 @dataclass(frozen=True)
 class _Meter(Meter):
     name: Fact
-    period_s: Seconds
+    period_s: Annotated[float, Field(strict=True, gt=0, le=LONGEST_PERIOD_S)]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.errors import DeviceError, TargetFailed, TargetStalled
@@ -80,8 +80,13 @@ def ask(transport: Transport, commands: Mapping[str, str]) -> dict[str, str]:
         except TargetStalled:  # perhaps asleep, or restarting
             if last:
                 raise
-    answers = dict.fromkeys(commands, "")
-    for part in f"\n{finished.text}".split(f"\n{SECTION}")[1:]:
+    return sections(finished.text, commands)
+
+
+def sections(text: str, names: Iterable[str]) -> dict[str, str]:
+    """What stands behind each name in the output of such a script; nothing where it does not."""
+    answers = dict.fromkeys(names, "")
+    for part in f"\n{text}".split(f"\n{SECTION}")[1:]:
         name, _, answer = part.partition("\n")
         if name in answers:
             answers[name] = answer[:LONGEST_ANSWER].strip()

@@ -259,10 +259,9 @@ class TensorrtSession:
     def _open(self) -> tuple[str, str]:
         """The folder of engines on the board, and the SHA-256 of its trtexec."""
         finished = self._run(["sh", "-c", OPEN, "sh", self._trtexec])
-        found = re.fullmatch(OPENED, finished.text)
-        if finished.status or not found:
+        if finished.status:
             raise TargetFailed(f"the device cannot keep engines: {finished.complaint():.200}")
-        return found[1], found[2]
+        return opened(finished.text)
 
     def _model(self, workload: Workload) -> Path:
         if isinstance(workload, Path) and _is_onnx(workload):
@@ -360,6 +359,18 @@ class TensorrtSession:
 
     def _run(self, argv: Sequence[str], deadline_s: float = ASK_S) -> Finished:
         return self._transport.run(argv, idle_timeout_s=deadline_s, deadline_s=deadline_s)
+
+
+def opened(text: str) -> tuple[str, str]:
+    """The folder and the SHA-256 that OPEN prints.
+
+    Raises:
+        TargetFailed: it prints something else.
+    """
+    found = OPENED.fullmatch(text)
+    if found is None:
+        raise TargetFailed(f"the device does not say where it keeps engines, but {text[:200]!r}")
+    return found[1], found[2]
 
 
 def read_facts(transport: Transport) -> dict[str, str]:

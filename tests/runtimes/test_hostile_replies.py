@@ -1,0 +1,244 @@
+"""Whatever a device says is read as what it can be, or is one line that says what is wrong."""
+
+import json
+import math
+from dataclasses import asdict, is_dataclass
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.errors import DeviceError, TargetFailed
+from harness.runtimes.agent_replies import OPENED, VISITED, decoded
+from harness.runtimes.phone import choose_cores
+from harness.runtimes.replies import checked
+from harness.runtimes.sensors import plausible
+from harness.transports.listings import free_mb_of, sizes_of
+from tests.runtimes.recorded_replies import REPLIES
+
+HOSTILE_VALUES = [
+    *(math.nan, math.inf, -math.inf, 1e300, -1e300, -1, 0, 0.0, -0.5, 1e-300, 10**400, 2**63, 1.5),
+    *("", "text", "²", "1.2.3", "nan", "-1", "1e300", "9" * 5000, "a\nb", "\x1b[2J", "\ud800"),
+    *(None, True, False, [], {}, [[]], {"": ""}, {"wall": []}, [1, [2]], ["x", -1, math.nan]),
+]
+DEEP = json.loads("[" * 900 + "]" * 900)
+HOSTILE_TEXTS = [
+    *("nan", "inf", "-1", "0", "1e300", "1e999", "1.2.3", "²", "9" * 5000, "9" * 30, "0x1", "-"),
+    *(
+        "",
+        "\n",
+        "\0",
+        "0-99999999999999",
+        "99999999999",
+        "=",
+        "%",
+        "=== present",
+        "\n=== present\n",
+    ),
+]
+LARGEST = 4.2e18  # ns until 2100
+NUMBER = r"-?\d+(\.\d+)?"
+
+
+def parts(value: object) -> list[object]:
+    """All numbers and texts in it."""
+    if is_dataclass(value) and not isinstance(value, type):
+        value = asdict(value)
+    if isinstance(value, dict):
+        return [part for pair in value.items() for each in pair for part in parts(each)]
+    if isinstance(value, list | tuple | set | frozenset):
+        return [part for each in value for part in parts(each)]
+    return [value]
+
+
+def check(sample: str, text: str, reader: Any) -> None:
+    """One line of ours, or the same kind of value with nothing absurd in it."""
+    try:
+        found = reader(text)
+    except DeviceError as error:
+        told = str(error)
+        assert told.isprintable(), told
+        assert 10 < len(told) < 1500
+        return
+    assert found is None or type(found) is type(reader(sample))
+    for part in parts(found):
+        if isinstance(part, int | float):
+            assert math.isfinite(part)
+            assert abs(part) < LARGEST
+        elif isinstance(part, str):
+            assert part.encode()
+            assert len(part) <= 1 << 16
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The paths to all values in a JSON value but itself."""
+    keys = value.keys() if isinstance(value, dict) else range(len(value))
+    found = []
+    for key in keys:
+        found.append((*path, key))
+        if isinstance(value[key], dict | list):
+            found += places(value[key], (*path, key))
+    return found
+
+
+def changed(value: Any, path: tuple[Any, ...], new: object, drop: bool) -> str:
+    copy = json.loads(json.dumps(value))
+    inner = copy
+    for key in path[:-1]:
+        inner = inner[key]
+    if drop:
+        del inner[path[-1]]
+    else:
+        inner[path[-1]] = new
+    return json.dumps(copy)
+
+
+JSON = [name for name, (sample, _) in REPLIES.items() if sample.lstrip()[:1] in ("{", "[")]
+
+
+@pytest.mark.parametrize("name", REPLIES)
+def test_a_recorded_reply_is_read(name: str) -> None:
+    sample, reader = REPLIES[name]
+    found = reader(sample)
+    assert found is not None
+    check(sample, sample, reader)
+
+
+@pytest.mark.parametrize("name", JSON)
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_one_wrong_value_in_a_reply_ends_in_a_line_or_does_no_harm(
+    name: str, data: st.DataObject
+) -> None:
+    sample, reader = REPLIES[name]
+    value = json.loads(sample)
+    path = data.draw(st.sampled_from(places(value)))
+    new = data.draw(st.sampled_from([*HOSTILE_VALUES, DEEP]) | st.text() | st.integers())
+    check(sample, changed(value, path, new, data.draw(st.booleans())), reader)
+
+
+@pytest.mark.parametrize("name", REPLIES)
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_noise_in_a_reply_ends_in_a_line_or_does_no_harm(name: str, data: st.DataObject) -> None:
+    sample, reader = REPLIES[name]
+    start = data.draw(st.integers(0, len(sample)))
+    end = data.draw(st.integers(start, min(len(sample), start + 30)))
+    noise = data.draw(st.sampled_from(HOSTILE_TEXTS) | st.text(max_size=20))
+    check(sample, sample[:start] + noise + sample[end:], reader)
+
+
+@pytest.mark.parametrize("name", REPLIES)
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_one_wrong_word_in_a_reply_ends_in_a_line_or_does_no_harm(
+    name: str, data: st.DataObject
+) -> None:
+    """A number or a name, between what is neither."""
+    sample, reader = REPLIES[name]
+    starts = [n for n in range(1, len(sample)) if sample[n].isalnum() > sample[n - 1].isalnum()]
+    start = data.draw(st.sampled_from(starts))
+    end = start
+    while end < len(sample) and (sample[end].isalnum() or sample[end] in ".+"):
+        end += 1
+    wrong = data.draw(st.sampled_from(HOSTILE_TEXTS))
+    check(sample, sample[:start] + wrong + sample[end:], reader)
+
+
+@pytest.mark.parametrize("name", REPLIES)
+@pytest.mark.parametrize(
+    "text",
+    ["", "{}", "[]", "null", "3", '"text"', "NaN", "[" * 100_000, "{" * 100_000, "9" * 100_000],
+    ids=lambda text: f"{text[:6]}",
+)
+def test_another_reply_altogether_ends_in_a_line_or_tells_nothing(name: str, text: str) -> None:
+    check(REPLIES[name][0], text, REPLIES[name][1])
+
+
+VISIT = {"at_ns": 1_700_000_000_000_000_000, "values": {"wall": [1000, 2000], "thread": [900, 990]}}
+
+
+def visited(**values: object) -> object:
+    return checked(VISITED, VISIT | values, "an answer").samples(2)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"thread": [1000, 1000]},
+        {"wall": [1000]},
+        {"wall": [1000, 2000], "thread": [900]},
+        {"wall": [1000, 2000], "gross": [900, 900]},
+        {"wall": [1000, 0]},
+        {"wall": [1000, -1]},
+        {"wall": [1000, 1e300]},
+        {"wall": [1000, 90_000 * 10**9]},
+        {"wall": [1000, math.nan]},
+        {"wall": [1000, True]},
+        {"wall": [1000, "1000"]},
+        {"wall": 1000},
+    ],
+)
+def test_a_visit_has_a_possible_time_of_every_run_by_known_clocks(values: object) -> None:
+    assert visited()
+    with pytest.raises(TargetFailed, match="start again"):
+        visited(values=values)
+
+
+def test_what_is_wrong_is_told_with_its_place_in_one_line() -> None:
+    told = {"environment": {"os": 3, "x\n": 3}, "meter": None, "no_meter": "none"}
+    with pytest.raises(TargetFailed) as raised:
+        checked(OPENED, told, "the device's answer to 'open'")
+    assert str(raised.value).startswith(
+        "the device's answer to 'open' is not what it should be: environment.os = 3: "
+    )
+    assert str(raised.value).isprintable()
+
+
+def test_a_line_that_is_no_object_is_somebody_elses() -> None:
+    assert [decoded(line) for line in ("Activating", "3", "[1]", '{"a"', "[" * 10**6)] == [None] * 5
+    assert decoded('{"a": NaN}') is not None
+
+
+@pytest.mark.parametrize("present", ["0-99999999999", "99999999999", f"0-{'9' * 5000}"])
+def test_processors_that_cannot_be_are_neither_counted_nor_listed(present: str) -> None:
+    with pytest.raises(DeviceError, match="by a mask"):
+        choose_cores("0 1593600 - - -", present, "big")
+    with pytest.raises(DeviceError, match="by a mask"):
+        choose_cores(f"{present} 1593600 - - -", "0", "big")
+    assert choose_cores(f"² 9 9 9 x\n{present} 9 9 9 x\n0 9 - - -", "0", "big") == "1"
+
+
+def test_sensors_that_tell_what_cannot_be_are_unknown() -> None:
+    told = {
+        "temperature_c": -99.9,
+        "gpu_temperature_c": 1000,
+        "cpu_temperature_c": 45,
+        "frequency_mhz": math.nan,
+        "load_1m": 1e300,
+        "battery_percent": True,
+        "memory_available_mb": [1],
+        "governor": "a\nb",
+        "gpu_throttled": None,
+        "a\nb": 1,
+    }
+    assert plausible(told) == {
+        "temperature_c": None,
+        "gpu_temperature_c": None,
+        "cpu_temperature_c": 45,
+        "frequency_mhz": None,
+        "load_1m": None,
+        "battery_percent": None,
+        "memory_available_mb": None,
+        "governor": "a b",
+        "gpu_throttled": None,
+    }
+    json.dumps(plausible(told), allow_nan=False)
+
+
+def test_listings_are_read_as_far_as_they_are_any() -> None:
+    assert sizes_of(["3 a b", "", "x y", "² c", f"{'9' * 5000} d", "7"]) == {"a b": 3}
+    assert free_mb_of("Filesystem 1K-blocks Used Available Use%\n/dev/a b 9 8 2048 1% /") == 2
+    assert free_mb_of(f"a {'9' * 5000} 1 2") is None
