@@ -107,9 +107,9 @@ def reason_in(text: str) -> str:
     for line in map(str.strip, _lines(text)):
         if found := _ERROR.match(line):
             errors.append((found["marked"] or found[0]).strip())
-        elif errors and errors[-1].endswith(":"):  # what a delegate does not take comes in a line
-            errors[-1] += f" {line}"
-    return f"{' | '.join(errors[:MOST_ERRORS]):.300}"
+        elif errors and errors[-1].endswith(":") and len(errors[-1]) < LONGEST_LINE:
+            errors[-1] += f" {line}"  # what a delegate does not take comes in a line
+    return one_line(" | ".join(errors[:MOST_ERRORS]), 300)
 
 
 def _result(statistic: re.Match[str], init: str, memory: str) -> BenchmarkLog:

@@ -131,7 +131,7 @@ def choose_cores(frequencies: str, present: str, cpus: str) -> str:
     top_khz = {core.number: core.top_khz for core in _cores(frequencies)}
     there = _listed(present)
     if not top_khz or there - top_khz.keys():
-        silent = ", ".join(map(str, sorted(there - top_khz.keys()))) or "any"
+        silent = one_line(", ".join(map(str, sorted(there - top_khz.keys()))), 100) or "any"
         raise DeviceError(
             f"the phone does not tell the frequency of its cores ({silent}), which may be switched "
             f'off: name them by a mask, such as "0xf0", instead of cpus = "{cpus}"'

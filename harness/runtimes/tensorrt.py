@@ -349,7 +349,7 @@ class TensorrtSession:
     def _note(self, warnings: Sequence[str]) -> None:
         """What makes times doubtful; each is said once, as most visits to a busy GPU say it."""
         for warning in warnings:
-            kind = warning.lstrip("* ").partition(",")[0]
+            kind = one_line(warning.lstrip("* ").partition(",")[0])
             if not warning.startswith("* ") and AT_ONCE not in warning:
                 continue
             self._warnings.add(kind)
@@ -396,7 +396,7 @@ def opset_of(version: str | None) -> int:
 
 def _failure(what: str, finished: Finished, log: TrtexecLog) -> TargetFailed:
     reason = f"it ended with status {finished.status}: {finished.complaint()}"
-    return TargetFailed(f"{what}: {log.reason if log.errors else reason:.400}")
+    return TargetFailed(f"{what}: {one_line(log.reason if log.errors else reason, 400)}")
 
 
 def _check_fed(workload: Workload, log: TrtexecLog) -> None:
@@ -405,7 +405,7 @@ def _check_fed(workload: Workload, log: TrtexecLog) -> None:
     if taken is not None:
         raise TargetFailed(
             f"{named(workload)}: an input decides sizes inside TensorRT, for which it took values "
-            f"of its own, so that its time means nothing: {taken:.200}"
+            f"of its own, so that its time means nothing: {one_line(taken, 200)}"
         )
 
 

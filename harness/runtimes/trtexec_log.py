@@ -62,9 +62,9 @@ def parse_log(text: str) -> TrtexecLog:
     for line in lines:
         level, message = _level(line)
         if level == "W" and message.startswith("  ") and said["W"]:
-            said["W"][-1] += " " + message.strip()  # goes on from the line before
+            said["W"][-1] = _joined(said["W"][-1], message)  # goes on from the line before
         elif open_error and not _LEVEL.match(line):
-            said["E"][-1] += " " + line.strip()
+            said["E"][-1] = _joined(said["E"][-1], line)
         elif message.strip():
             said[level].append(message.strip())
         open_error = level == "E" and message.rstrip().endswith(":")
@@ -78,6 +78,10 @@ def parse_log(text: str) -> TrtexecLog:
         errors=tuple(said["E"]),
         gpu_compute_ms=_gpu_compute_ms(said["I"]),
     )
+
+
+def _joined(message: str, line: str) -> str:
+    return f"{message} {line.strip()}" if len(message) < LONGEST_LINE else message
 
 
 def _level(line: str) -> tuple[str, str]:

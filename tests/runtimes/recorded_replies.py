@@ -77,6 +77,9 @@ nvidia-jetpack 4.6.1-b110
 === throttled
 throttled=0x50005
 """
+DF = """Filesystem     1K-blocks    Used Available Use% Mounted on
+/dev/fuse       52440344 8237240  44072032  16% /storage/emulated
+"""
 TEGRASTATS = recorded("tegrastats_logs/lines.txt").splitlines()[-1]
 AGENT = dict(line.split(" ", maxsplit=1) for line in recorded("agent_replies.txt").splitlines())
 
@@ -134,9 +137,5 @@ REPLIES: dict[str, tuple[str, Reader]] = {
         "12345 0123456789abcdef.onnx\n7 fedcba9876543210.pyz\n",
         lambda text: sizes_of(text.splitlines()),
     ),
-    "df": (
-        "Filesystem     1K-blocks    Used Available Use% Mounted on\n"
-        "/dev/fuse       52440344 8237240  44072032  16% /storage/emulated\n",
-        free_mb_of,
-    ),
+    "df": (DF, free_mb_of),
 }
