@@ -142,8 +142,8 @@ class _Layer:
     average_ms: Annotated[MillisecondsOrNone, Field(alias="averageMs")]
 
 
-_RUNS = TypeAdapter(Annotated[list[_Run], FailFast()])
-_LAYERS = TypeAdapter(Annotated[list[_Layer], FailFast()])
+_RUNS: TypeAdapter[list[_Run]] = TypeAdapter(Annotated[list[_Run], FailFast()])
+_LAYERS: TypeAdapter[list[_Layer]] = TypeAdapter(Annotated[list[_Layer], FailFast()])
 
 
 @dataclass(frozen=True)

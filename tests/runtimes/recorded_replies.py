@@ -23,13 +23,14 @@ from harness.transports.listings import free_mb_of, sizes_of
 
 HERE = Path(__file__).parent
 Reader = Callable[[str], Any]
+Use = Callable[[Any], Any]
 
 
 def recorded(path: str) -> str:
     return (HERE / path).read_text()
 
 
-def agents(schema: TypeAdapter[Any], use: Reader = lambda reply: reply) -> Reader:
+def agents(schema: TypeAdapter[Any], use: Use = lambda reply: reply) -> Reader:
     """What the session makes of a line of the agent."""
 
     def read(line: str) -> Any:
@@ -38,7 +39,7 @@ def agents(schema: TypeAdapter[Any], use: Reader = lambda reply: reply) -> Reade
     return read
 
 
-def phones(commands: Mapping[str, str], describe: Reader) -> Reader:
+def phones(commands: Mapping[str, str], describe: Use) -> Reader:
     return lambda text: describe(phone.sections(text, commands))
 
 

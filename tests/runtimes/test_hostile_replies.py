@@ -2,22 +2,35 @@
 
 import json
 import math
+import shlex
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, is_dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.errors import DeviceError, TargetFailed
+from harness.errors import DeviceError, TargetFailed, TargetLost
+from harness.runtimes.agent import meters, system
 from harness.runtimes.agent_replies import OPENED, VISITED, decoded
 from harness.runtimes.phone import choose_cores
 from harness.runtimes.replies import checked
+from harness.runtimes.resident import ResidentSession
 from harness.runtimes.sensors import plausible
+from harness.runtimes.session import RuntimeOptions
+from harness.spaces.digits import DIGITS
+from harness.transports.lines import LONGEST_LINE, Lines
 from harness.transports.listings import free_mb_of, sizes_of
+from harness.transports.local import LocalTransport
+from harness.transports.ssh.folder import Folder
+from harness.transports.transport import Finished
 from tests.runtimes.recorded_replies import REPLIES
 
-HOSTILE_VALUES = [
+HOSTILE_VALUES: list[Any] = [
     *(math.nan, math.inf, -math.inf, 1e300, -1e300, -1, 0, 0.0, -0.5, 1e-300, 10**400, 2**63, 1.5),
     *("", "text", "²", "1.2.3", "nan", "-1", "1e300", "9" * 5000, "a\nb", "\x1b[2J", "\ud800"),
     *(None, True, False, [], {}, [[]], {"": ""}, {"wall": []}, [1, [2]], ["x", -1, math.nan]),
@@ -25,19 +38,9 @@ HOSTILE_VALUES = [
 DEEP = json.loads("[" * 300 + "]" * 300)
 HOSTILE_TEXTS = [
     *("nan", "inf", "-1", "0", "1e300", "1e999", "1.2.3", "²", "9" * 5000, "9" * 30, "0x1", "-"),
-    *(
-        "",
-        "\n",
-        "\0",
-        "0-99999999999999",
-        "99999999999",
-        "=",
-        "%",
-        "\n=== present\n",
-    ),
+    *("", "\n", "\0", "0-99999999999999", "99999999999", "=", "%", "\n=== present\n"),
 ]
 LARGEST = 4.2e18  # ns until 2100
-NUMBER = r"-?\d+(\.\d+)?"
 
 
 def parts(value: object) -> list[object]:
@@ -136,7 +139,8 @@ def test_one_wrong_word_in_a_reply_ends_in_a_line_or_does_no_harm(
 ) -> None:
     """A number or a name, between what is neither."""
     sample, reader = REPLIES[name]
-    starts = [n for n in range(1, len(sample)) if sample[n].isalnum() > sample[n - 1].isalnum()]
+    inside = [False, *map(str.isalnum, sample)]
+    starts = [n for n in range(len(sample)) if inside[n + 1] > inside[n]]
     start = data.draw(st.sampled_from(starts))
     end = start
     while end < len(sample) and (sample[end].isalnum() or sample[end] in ".+"):
@@ -241,3 +245,111 @@ def test_listings_are_read_as_far_as_they_are_any() -> None:
     assert sizes_of(["3 a b", "", "x y", "² c", f"{'9' * 5000} d", "7"]) == {"a b": 3}
     assert free_mb_of("Filesystem 1K-blocks Used Available Use%\n/dev/a b 9 8 2048 1% /") == 2
     assert free_mb_of(f"a {'9' * 5000} 1 2") is None
+
+
+BLOCK = (DIGITS.distinct_blocks()[0],)
+OPEN = '{"environment": {"os": "Linux"}, "meter": {"name": "m", "period_s": 0.1}, "no_meter": ""}'
+LOAD = '{"run_ns": 1000}'
+USES: dict[str, Callable[[ResidentSession], object]] = {
+    "load": lambda session: session.load(BLOCK),
+    "visit": lambda session: session.visit(BLOCK, 2),
+    "energy": lambda session: session.energy(BLOCK, 0.1),
+    "profile": lambda session: session.profile_ops(BLOCK),
+    "infer": lambda session: session.infer(BLOCK, np.zeros((1, 1, 2, 2), np.float32)),
+    "unload": lambda session: session.load(BLOCK) and session.unload(BLOCK),
+}
+
+
+def answering(folder: Path, *lines: str) -> ResidentSession:
+    """A session with a program that says these lines, one for each that it is told."""
+    program = folder / "agent"
+    says = "".join(f"read -r _; printf '%s\\n' {shlex.quote(line)}\n" for line in lines)
+    program.write_text(f"{says}read -r _; exit 3\n")
+    transport = LocalTransport()
+    transport.python = ("sh", str(program))
+    return ResidentSession(transport, "torch", RuntimeOptions(), lambda _: {})
+
+
+@pytest.mark.parametrize(
+    "reply", [REPLIES["agent visit"][0], '{"run_ns": 0, "values": {"wall": 1}}']
+)
+def test_an_agent_that_does_not_say_what_it_is_cannot_be_opened(tmp_path: Path, reply: str) -> None:
+    with pytest.raises(TargetFailed, match="answer to 'open' is not what it should be"):
+        answering(tmp_path, reply)
+
+
+@pytest.mark.parametrize("use", USES)
+def test_an_agent_that_answers_something_else_is_told_of(tmp_path: Path, use: str) -> None:
+    replies = [OPEN, *([] if use == "load" else [LOAD]), '{"logits": "?", "values": 1, "ops": [1]}']
+    with closing(answering(tmp_path, *replies)) as session:
+        if use == "unload":  # which has nothing to say
+            session.unload(BLOCK)
+            USES[use](session)
+        else:
+            with pytest.raises(TargetFailed, match=f"answer to '{use}' is not what it should be"):
+                USES[use](session)
+
+
+def test_an_agent_that_has_ended_is_told_with_its_last_words(tmp_path: Path) -> None:
+    with closing(answering(tmp_path, OPEN)) as session:
+        session._process.send("")
+        session._process._child.wait()  # type: ignore[attr-defined]
+        with pytest.raises(TargetLost, match="the agent ended: no message"):
+            session.load(BLOCK)
+
+
+def test_conditions_of_an_agent_that_make_no_sense_are_unknown(tmp_path: Path) -> None:
+    said = '{"temperature_c": NaN, "load_1m": 1e300, "frequency_mhz": 1500, "governor": 3.5}'
+    with closing(answering(tmp_path, OPEN, said)) as session:
+        found = session.conditions()
+    assert found == {"temperature_c": None, "load_1m": None, "frequency_mhz": 1500, "governor": 3.5}
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("² 3 4", 3.0),
+        ("1.2.3 7", 7.0),
+        ("nan inf 1e300 5 6", 5.0),
+        ("nothing here", None),
+        ("", None),
+        ("9" * 5000, None),
+        ("-40000", -40000.0),
+    ],
+)
+def test_the_agent_takes_the_first_number_that_can_be_one(
+    tmp_path: Path, text: str, number: float | None
+) -> None:
+    (tmp_path / "file").write_text(text)
+    assert system.read_number(str(tmp_path / "file"), 1) == number
+
+
+@pytest.mark.parametrize("text", ["²", "9" * 5000, "nan", "", "1.5", "-300000", "999999"])
+def test_a_zone_of_no_possible_temperature_does_not_hide_the_others(
+    tmp_path: Path, text: str
+) -> None:
+    for number, told in enumerate((text, "45000")):
+        zone = tmp_path / f"sys/class/thermal/thermal_zone{number}"
+        zone.mkdir(parents=True)
+        (zone / "type").write_text("cpu-thermal")
+        (zone / "temp").write_text(told)
+    assert meters.cpu_temperature_c(str(tmp_path)) == 45
+
+
+@pytest.mark.parametrize("said", ["", "\n", "Welcome!\n/home/a\n", "relative\n3 a\n"])
+def test_a_board_that_does_not_say_where_our_files_are_keeps_none(said: str) -> None:
+    folder = Folder(lambda *_, **__: Finished(0, said.encode(), b""), "the board", "x")
+    with pytest.raises(TargetFailed, match="the board does not say where it keeps our files"):
+        folder.send(Path(__file__))
+
+
+def test_a_line_that_does_not_end_is_given_up() -> None:
+    lines = Lines("yes")
+    for chunk in (b"a", b"b\nc", b"d\n\n"):
+        lines.add(chunk)
+    assert [lines.take() for _ in range(4)] == ["ab", "cd", "", None]
+    lines.add(bytes(LONGEST_LINE))
+    assert lines.take() is None
+    lines.add(b"x")
+    with pytest.raises(TargetFailed, match="a line of more than 128 MB"):
+        lines.take()
