@@ -67,7 +67,7 @@ class Visited:
                 f"a visit of {runs} run(s) was answered by times of {counts}: another program or "
                 "version answers; start again"
             )
-        return Samples(self.at_ns, {**self.values})
+        return Samples(self.at_ns, {str(clock): times for clock, times in self.values.items()})
 
 
 @dataclass(frozen=True)
