@@ -3,11 +3,9 @@
 import base64
 import hashlib
 import itertools
-import json
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
@@ -21,7 +19,7 @@ from pydantic import TypeAdapter
 from harness.errors import DeviceError, TargetFailed, TargetLost, TargetStalled
 from harness.files import replace_atomically
 from harness.progress import Progress, silent
-from harness.runtimes import agent_replies, model_files
+from harness.runtimes import model_files
 from harness.runtimes.agent_replies import (
     INFERRED,
     LOADED,
@@ -31,11 +29,12 @@ from harness.runtimes.agent_replies import (
     USED,
     VISITED,
 )
+from harness.runtimes.asking import AgentEnded, ask
 from harness.runtimes.board import is_board, read_conditions, read_facts
 from harness.runtimes.conversion.cache import LAYERS, Converter, cache_folder, convert_all, named
 from harness.runtimes.model_inputs.feeding import Feed, feeding
 from harness.runtimes.model_inputs.values import values_file
-from harness.runtimes.replies import NoReply, Reply, checked
+from harness.runtimes.replies import NoReply, Reply
 from harness.runtimes.sensors import Conditions, plausible
 from harness.runtimes.session import (
     Energy,
@@ -52,8 +51,6 @@ AGENT = Path(__file__).with_name("agent")
 VISIT_WARMUP, LONG_RUN_S = 1, 1.0  # untimed runs; none before runs that take so long
 INFER_IMAGES = 64  # in one request, about
 PROFILED_RUNS, PROFILED_S = 20, 10.0  # at most, but one run at least
-MOST_CHATTER = 100  # lines before an answer
-LINGER_S = 2.0  # for a program that takes no more input to end
 ANSWER_TIMEOUT_S = 60.0  # and what there is to do besides:
 OPEN_S, LOAD_S = 60.0, 540.0  # the latter with a first run, of which nobody knows how long it takes
 ENERGY_RUNS = 5  # of a window that is shorter than one, and before it
@@ -78,10 +75,6 @@ def agent_file() -> Path:
     if not path.exists() or path.read_bytes() != content.getvalue():  # or cut off
         replace_atomically(path, content.getvalue())
     return path
-
-
-class AgentEnded(TargetLost):
-    """The agent ended by itself."""
 
 
 class ResidentSession:
@@ -298,42 +291,8 @@ class ResidentSession:
         more_s: float = 0.0,
         workload: Workload | None = None,
     ) -> Reply:
-        """Raises NoReply where the answer is none to this request."""
-        timeout_s = ANSWER_TIMEOUT_S + more_s
-        self._send(json.dumps(request))
-        try:
-            answer = self._answer(timeout_s)
-        except TargetStalled as error:
-            what = "" if workload is None else f" {named(workload)}"
-            raise TargetStalled(
-                f"the device gave no answer ({request['op']}{what}) within {timeout_s:.0f} s: it "
-                f"hangs, or takes longer than we wait; {error}"
-            ) from error
-        if (why := agent_replies.failure(answer)) is not None:
-            raise TargetFailed(f"the device could not {request['op']}: {why}")
-        return checked(reply, answer, f"the device's answer to {request['op']!r}")
-
-    def _send(self, line: str) -> None:
-        try:
-            self._process.send(line)
-        except TargetLost as error:
-            # An agent that has ended takes no input, and a broken link neither: who reads to the
-            # end learns which of them it is.
-            with suppress(TargetStalled):
-                for _ in range(MOST_CHATTER):
-                    if self._process.receive(LINGER_S) is None:
-                        raise AgentEnded(f"the agent {self._process.ending()}") from error
-            raise
-
-    def _answer(self, timeout_s: float) -> dict[str, Any]:
-        """The next line of the agent's; whatever starts it may talk before."""
-        for _ in range(MOST_CHATTER):
-            line = self._process.receive(timeout_s)
-            if line is None:
-                raise AgentEnded(f"the agent {self._process.ending()}")
-            if (answer := agent_replies.decoded(line)) is not None:
-                return answer
-        raise AgentEnded(f"what was started there is not our agent: it says {line!r:.100}")
+        about = "" if workload is None else named(workload)
+        return ask(self._process, request, reply, ANSWER_TIMEOUT_S + more_s, about)
 
 
 def model_file_session(

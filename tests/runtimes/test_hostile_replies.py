@@ -1,5 +1,6 @@
 """Whatever a device says is read as what it can be, or is one line that says what is wrong."""
 
+import asyncio
 import json
 import math
 import shlex
@@ -27,6 +28,7 @@ from harness.transports.lines import LONGEST_LINE, Lines
 from harness.transports.listings import free_mb_of, sizes_of
 from harness.transports.local import LocalTransport
 from harness.transports.ssh.folder import Folder
+from harness.transports.ssh.program import MARK, STDOUT, Program, Said
 from harness.transports.transport import Finished
 from tests.runtimes.recorded_replies import REPLIES
 
@@ -349,3 +351,18 @@ def test_a_line_that_does_not_end_is_given_up() -> None:
     lines.add(b"x")
     with pytest.raises(TargetFailed, match="a line of more than 128 MB"):
         lines.take()
+
+
+@pytest.mark.parametrize("before", ["", "Welcome!\n", f"{MARK.decode()}1\n{MARK.decode()}x\n"])
+def test_a_group_that_no_program_can_be_in_is_not_that_of_ours(before: str) -> None:
+    """It is killed by that number: 1 would mean all processes of the board."""
+
+    async def said() -> Said | None:
+        connection: Any = None
+        program = Program(connection, "ours")
+        for byte in f"{before}{MARK.decode()}4711\nits words".encode():
+            program.data_received(bytes([byte]), None)
+        assert program._group == 4711
+        return await program.listen(1.0)
+
+    assert asyncio.run(said()) == (STDOUT, b"i")
