@@ -109,7 +109,7 @@ def test_a_recorded_reply_is_read(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", JSON)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(data=st.data())
 def test_one_wrong_value_in_a_reply_ends_in_a_line_or_does_no_harm(
     name: str, data: st.DataObject
@@ -122,7 +122,7 @@ def test_one_wrong_value_in_a_reply_ends_in_a_line_or_does_no_harm(
 
 
 @pytest.mark.parametrize("name", REPLIES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(data=st.data())
 def test_noise_in_a_reply_ends_in_a_line_or_does_no_harm(name: str, data: st.DataObject) -> None:
     sample, reader = REPLIES[name]
@@ -133,7 +133,7 @@ def test_noise_in_a_reply_ends_in_a_line_or_does_no_harm(name: str, data: st.Dat
 
 
 @pytest.mark.parametrize("name", REPLIES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(data=st.data())
 def test_one_wrong_word_in_a_reply_ends_in_a_line_or_does_no_harm(
     name: str, data: st.DataObject
