@@ -5,13 +5,13 @@ tensorflow/core/util/stats_calculator.h: no version prints single runs, and the 
 differs from the one asked for.
 """
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.errors import TargetFailed
 from harness.runtimes.session import OpTime
+from harness.transports.told import COUNT, DAY_S, MEMORY_MB, RUN_NS, Range, one_line, whole
 
 LONGEST_LINE, MOST_LINES = 1_000, 20_000  # what is longer is none of its results
 # In front of a line: nothing, "INFO: ", or what logcat adds.
@@ -34,10 +34,11 @@ _ERROR = re.compile(
 )
 MOST_ERRORS = 2  # are told: the first ones, as the later only say what came of them
 _TABLE = "Summary by node type"
-_OP_ROW = re.compile(
-    r"^\s*(?P<op>\S[^\t]*?)\s+(?P<count>\d+)\s+(?P<ms>[\d.]+)\s+[\d.]+%\s+(?P<whole>[\d.]+)%"
-    r"\s+[\d.]+\s+\d+\s*$"
-)
+_OP_COLUMNS = 7  # type, count, ms, its share, that of all so far, memory, how often called
+MEAN_US = Range(RUN_NS.lowest / 1e3, RUN_NS.highest / 1e3)
+SINGLE_US = Range(0, RUN_NS.highest / 1e3)  # whole ones, cut off
+OP_MS = Range(0, DAY_S * 1e3)
+PERCENT = Range(0, 101)  # but for rounding
 WHOLE_PERCENT = 99.9  # what the rows of a whole table sum up to, but for rounding
 _OF_LOADING, _OF_RUNS = "for Benchmark Initialization", "for Regular Benchmark Runs"
 _DROPPED = "Dropping ProfileBuffer event"
@@ -91,7 +92,9 @@ def parse_log(text: str, delegate: str | None = None) -> BenchmarkLog:
     try:
         return _result(statistic, init.group(1), memory.group(1) if memory else "0")
     except (KeyError, ValueError) as error:
-        raise TargetFailed(f"benchmark_model printed no plausible result: {error}") from error
+        raise TargetFailed(
+            f"benchmark_model printed no plausible result: {one_line(str(error))}"
+        ) from error
 
 
 def _lines(text: str) -> list[str]:
@@ -104,30 +107,29 @@ def reason_in(text: str) -> str:
     for line in map(str.strip, _lines(text)):
         if found := _ERROR.match(line):
             errors.append((found["marked"] or found[0]).strip())
-        elif errors and errors[-1].endswith(":"):  # what a delegate does not take comes in a line
-            errors[-1] += f" {line}"
-    return f"{' | '.join(errors[:MOST_ERRORS]):.300}"
+        elif errors and errors[-1].endswith(":") and len(errors[-1]) < LONGEST_LINE:
+            errors[-1] += f" {line}"  # what a delegate does not take comes in a line
+    return one_line(" | ".join(errors[:MOST_ERRORS]), 300)
 
 
 def _result(statistic: re.Match[str], init: str, memory: str) -> BenchmarkLog:
     """Raises KeyError, ValueError where the numbers cannot be."""
-    runs = int(statistic["count"])
+    runs = whole(statistic["count"], COUNT)
     fields = dict(_FIELD.findall(statistic["rest"]))
     if "avg" in fields:
-        mean, low, high = (_number(fields[name]) for name in ("avg", "min", "max"))
+        mean, low, high = (_us(fields[name]) for name in ("avg", "min", "max"))
     else:  # all runs took the same
-        mean = low = high = _number(fields["curr"])
-    if runs < 1 or not 0.999 * low <= mean <= 1.001 * high:
+        mean = low = high = _us(fields["curr"])
+    if not runs or mean < MEAN_US.lowest or not 0.999 * low <= mean <= 1.001 * high:
         raise ValueError(statistic.group(0))
-    memory_mb = _number(memory)
-    return BenchmarkLog(runs, mean, low, high, _number(init), memory_mb or None)
+    return BenchmarkLog(runs, mean, low, high, _us(init), MEMORY_MB.of(memory) or None)
 
 
-def _number(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value) or value < 0:
+def _us(text: str) -> float:
+    time_us = SINGLE_US.of(text)
+    if time_us is None:
         raise ValueError(text)
-    return value
+    return time_us
 
 
 def _check_delegate(text: str, delegate: str | None) -> None:
@@ -175,15 +177,28 @@ def parse_ops(text: str) -> Sequence[OpTime]:
         raise TargetFailed("benchmark_model printed no profile of operators, only that of loading")
     _, _, table = (of_runs if told else text).partition(_TABLE)
     rows: list[OpTime] = []
-    whole = 0.0
+    percent = 0.0
     for line in _lines(table)[1:]:
-        if row := _OP_ROW.match(line.partition("INFO: ")[2] or line):
-            rows.append(OpTime(row["op"].strip(), int(row["count"]), float(row["ms"])))
-            whole = float(row["whole"])
+        if row := _op(line.partition("INFO: ")[2] or line):
+            rows.append(row[0])
+            percent = row[1]
         elif rows or _TABLE in line:
             break
     if not rows:
         raise TargetFailed("benchmark_model printed no profile of operators")
-    if whole < WHOLE_PERCENT:
-        raise TargetFailed(f"benchmark_model's profile of operators is cut off at {whole:g} %")
+    if percent < WHOLE_PERCENT:
+        raise TargetFailed(f"benchmark_model's profile of operators is cut off at {percent:g} %")
     return [row for row in rows if row.op != _IN_A_DELEGATE]
+
+
+def _op(line: str) -> tuple[OpTime, float] | None:
+    """A row of the table, and the percentage of all time that ends with it."""
+    columns = line.rsplit(maxsplit=_OP_COLUMNS - 1)  # types have spaces in them
+    if len(columns) < _OP_COLUMNS:
+        return None
+    op, count, mean_ms, own, so_far, *_ = columns
+    counted, took_ms = whole(count, COUNT), OP_MS.of(mean_ms)
+    percent = PERCENT.of(so_far.removesuffix("%"))
+    if counted is None or took_ms is None or percent is None or not own.endswith("%"):
+        return None
+    return OpTime(one_line(op), counted, took_ms), percent

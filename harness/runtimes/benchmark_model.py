@@ -22,7 +22,8 @@ from harness.runtimes.benchmark_log import BenchmarkLog, parse_log, parse_ops, r
 from harness.runtimes.conversion.cache import convert_all, converted, named
 from harness.runtimes.conversion.choice import range_images_fact, tflite_converter
 from harness.runtimes.model_inputs.feeding import NOTHING_SAID, Feeding, feeding
-from harness.runtimes.phone import CHANGING, Conditions, core_mask, read_conditions, read_facts
+from harness.runtimes.phone import CHANGING, core_mask, read_conditions, read_facts
+from harness.runtimes.sensors import Conditions
 from harness.runtimes.session import OpTime, RuntimeOptions, Samples, Session, Workload
 from harness.transports.local import LocalTransport
 from harness.transports.transport import Finished, KeepingTransport

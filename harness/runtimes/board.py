@@ -6,7 +6,9 @@ One script for all of them; a computer that has none of this answers in millisec
 import re
 from collections.abc import Mapping
 
-from harness.runtimes.phone import Conditions, ask
+from harness.runtimes.phone import ask
+from harness.runtimes.sensors import Conditions
+from harness.transports.told import one_line
 from harness.transports.transport import Transport
 
 # What ssh leaves out of the path: nvpmodel is in /usr/sbin, an older vcgencmd in /opt/vc/bin.
@@ -61,7 +63,7 @@ def describe_facts(answers: Mapping[str, str]) -> dict[str, str]:
         "jetpack": packages.get("nvidia-jetpack"),
         "tensorrt": packages.get("tensorrt"),
     }
-    return {name: fact for name, fact in facts.items() if fact}
+    return {name: one_line(fact) for name, fact in facts.items() if fact}
 
 
 def _settings(answers: Mapping[str, str]) -> dict[str, str | None]:
@@ -73,13 +75,13 @@ def _settings(answers: Mapping[str, str]) -> dict[str, str | None]:
 
 def _release(line: str) -> str | None:
     """R32.7.1, as NVIDIA writes the release that the line describes."""
-    found = re.match(r"# (R\d+) \(release\), REVISION: ([\d.]+)", line)
+    found = re.match(r"# (R\d+) \(release\), REVISION: ([\d.]{1,20})", line)
     return f"{found[1]}.{found[2]}" if found else None
 
 
 def _power_mode(answer: str) -> str | None:
     """The mode's name as the board has it: MAXN, 15W, MODE_15W_6CORE, ..."""
-    found = re.search(r"NV Power Mode: *([\w.+-]+)$", answer, re.MULTILINE)
+    found = re.search(r"NV Power Mode: *([\w.+-]{1,100})$", answer, re.MULTILINE)
     return found[1] if found else None
 
 
@@ -115,7 +117,7 @@ def read_conditions(transport: Transport) -> Conditions:
 
 def describe_conditions(answers: Mapping[str, str]) -> Conditions:
     told: Conditions = {name: fact for name, fact in _settings(answers).items() if fact}
-    found = re.match(r"throttled=0x([0-9a-fA-F]+)$", answers["throttled"])
+    found = re.fullmatch(r"throttled=0x([0-9a-fA-F]{1,16})", answers["throttled"])
     if not found:
         return told
     bits = int(found[1], 16)

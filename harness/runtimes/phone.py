@@ -2,15 +2,29 @@
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.errors import DeviceError, TargetFailed, TargetStalled
+from harness.runtimes.sensors import Conditions, plausible
+from harness.transports.told import (
+    CLOCK_MHZ,
+    CPUS,
+    MEMORY_MB,
+    TEMPERATURE_C,
+    Range,
+    one_line,
+    whole,
+)
 from harness.transports.transport import Transport
 
 IDLE_S, DEADLINE_S = 30.0, 60.0
 SECTION = "=== "
-COLDEST_C, HOTTEST_C = -40.0, 150.0  # absent sensors say less, those of other units more
+LONGEST_ANSWER = 4 << 20  # characters; what servers say of their processors are some 100,000
+LONGEST_LIST = 4096  # of processors, likewise
+KHZ = Range(1, CLOCK_MHZ.highest * 1e3)
+MEMORY_KB = Range(0, MEMORY_MB.highest * 1024)
+ANY = Range(-1e9, 1e9)
 BATTERY_TEMPERATURE, SKIN, CPU = 10, "3", "0"  # tenths of a degree; types of the thermal HAL
 NO_DEGREES = ("6", "7", "8")  # of its types: battery voltage, current, and percentage
 
@@ -50,7 +64,6 @@ CONDITIONS = {name: FACTS[name] for name in CHANGING} | {
     "memory": "grep MemAvailable /proc/meminfo",
     "frequencies": FREQUENCIES,
 }
-Conditions = dict[str, float | str | None]
 
 
 def ask(transport: Transport, commands: Mapping[str, str]) -> dict[str, str]:
@@ -67,11 +80,16 @@ def ask(transport: Transport, commands: Mapping[str, str]) -> dict[str, str]:
         except TargetStalled:  # perhaps asleep, or restarting
             if last:
                 raise
-    answers = dict.fromkeys(commands, "")
-    for part in f"\n{finished.text}".split(f"\n{SECTION}")[1:]:
+    return sections(finished.text, commands)
+
+
+def sections(text: str, names: Iterable[str]) -> dict[str, str]:
+    """What stands behind each name in the output of such a script; nothing where it does not."""
+    answers = dict.fromkeys(names, "")
+    for part in f"\n{text}".split(f"\n{SECTION}")[1:]:
         name, _, answer = part.partition("\n")
         if name in answers:
-            answers[name] = answer.strip()
+            answers[name] = answer[:LONGEST_ANSWER].strip()
     return answers
 
 
@@ -81,7 +99,8 @@ def read_facts(transport: Transport) -> dict[str, str]:
     Raises:
         TargetFailed: it does not say what it is.
     """
-    facts = {name: answer for name, answer in ask(transport, FACTS).items() if answer}
+    answers = {name: one_line(answer) for name, answer in ask(transport, FACTS).items()}
+    facts = {name: answer for name, answer in answers.items() if answer}
     if "model" not in facts:
         raise TargetFailed("the phone does not say what model it is")
     facts["battery_saver"] = _on_or_off(facts.get("battery_saver"))
@@ -112,7 +131,7 @@ def choose_cores(frequencies: str, present: str, cpus: str) -> str:
     top_khz = {core.number: core.top_khz for core in _cores(frequencies)}
     there = _listed(present)
     if not top_khz or there - top_khz.keys():
-        silent = ", ".join(map(str, sorted(there - top_khz.keys()))) or "any"
+        silent = one_line(", ".join(map(str, sorted(there - top_khz.keys()))), 100) or "any"
         raise DeviceError(
             f"the phone does not tell the frequency of its cores ({silent}), which may be switched "
             f'off: name them by a mask, such as "0xf0", instead of cpus = "{cpus}"'
@@ -136,21 +155,32 @@ class _Core:
 def _cores(answer: str) -> list[_Core]:
     """Those that tell at least how fast they can be."""
 
-    def khz(word: str) -> int | None:
-        return int(word) if word.isdigit() else None
-
-    rows = [line.split() for line in answer.splitlines()]
-    return [
-        _Core(int(row[0]), int(row[1]), khz(row[2]), khz(row[3]), row[4])
-        for row in rows
-        if len(row) == 5 and row[0].isdigit() and row[1].isdigit() and int(row[1])
-    ]
+    found = []
+    for row in [line.split() for line in answer.splitlines()]:
+        if len(row) != 5:
+            continue
+        number, top_khz = whole(row[0], CPUS), whole(row[1], KHZ)
+        if number is not None and top_khz is not None:
+            found.append(_Core(number, top_khz, whole(row[2], KHZ), whole(row[3], KHZ), row[4]))
+    return found
 
 
 def _listed(text: str) -> set[int]:
-    """What the system means by "0-3,7"."""
-    ends = re.findall(r"(\d+)(?:-(\d+))?", text)
-    return {n for first, last in ends for n in range(int(first), int(last or first) + 1)}
+    """What the system means by "0-3,7".
+
+    Raises:
+        DeviceError: it names processors that cannot be.
+    """
+    found: set[int] = set()
+    for first, last in re.findall(r"([0-9]+)(?:-([0-9]+))?", text[:LONGEST_LIST]):
+        lowest, highest = whole(first, CPUS), whole(last or first, CPUS)
+        if lowest is None or highest is None:
+            raise DeviceError(
+                f"the phone tells of processors that cannot be, {one_line(text, 100)!r}: name the "
+                'cores by a mask, such as cpus = "0xf0" in the profile'
+            )
+        found.update(range(lowest, highest + 1))
+    return found
 
 
 def _on_or_off(setting: str | None) -> str:
@@ -165,26 +195,26 @@ def read_conditions(transport: Transport, mask: str | None) -> Conditions:
 
 
 def describe_conditions(answers: Mapping[str, str], mask: str | None) -> Conditions:
-    said = re.findall(r"^\s*([\w ]+): (\S+)$", answers["battery"], re.MULTILINE)
+    said = re.findall(r"^[ \t]*(\w[\w ]*): (\S+)$", answers["battery"], re.MULTILINE)
     battery = dict(reversed(said))  # some makers say more behind it, by the same words
-    battery_c = _number(battery.get("temperature"))
+    battery_c = ANY.of(battery.get("temperature"))
     skin_c, cpu_c = _temperatures(answers["thermal"])
     if skin_c is None and battery_c is not None:
         skin_c = battery_c / BATTERY_TEMPERATURE
     status = re.search(r"Thermal Status: (\d+)", answers["thermal"])
     sources = [name for name in battery if name.endswith("powered")]
     plugged = [name.removesuffix(" powered") for name in sources if battery[name] == "true"]
-    memory_kb = _number((answers["memory"].split() or ["", ""])[1:2])
+    memory_kb = MEMORY_KB.of(word(answers["memory"], 1))
     cores = [core for core in _cores(answers["frequencies"]) if _in_mask(core.number, mask)]
     wakefulness = re.search(r"mWakefulness=(\w+)", answers["screen"])
-    return {
+    told = {
         "temperature_c": skin_c,
         "cpu_temperature_c": cpu_c,
-        "thermal_status": float(status[1]) if status else None,
-        "battery_percent": _number(battery.get("level")),
+        "thermal_status": status[1] if status else None,
+        "battery_percent": battery.get("level"),
         "charging": ", ".join(plugged) or "no" if battery else None,
         "screen": wakefulness[1].lower() if wakefulness else None,
-        "load_1m": _number(answers["load"].split()[:1]),
+        "load_1m": word(answers["load"], 0),
         "other_cpus": None,
         "memory_available_mb": memory_kb and memory_kb / 1024,
         "frequency_share": min(
@@ -195,6 +225,13 @@ def describe_conditions(answers: Mapping[str, str], mask: str | None) -> Conditi
         "build": answers["build"] or None,
         "battery_saver": _on_or_off(answers["battery_saver"]) if answers["battery_saver"] else None,
     }
+    return plausible(told)
+
+
+def word(answer: str, number: int) -> str | None:
+    """Counted from 0; None where it has fewer."""
+    words = answer.split(maxsplit=number + 1)
+    return words[number] if len(words) > number else None
 
 
 def _clock_mhz(cores: Sequence[_Core]) -> float | None:
@@ -219,19 +256,11 @@ def _temperatures(thermal: str) -> tuple[float | None, float | None]:
             continue
         words = [word for word in ("skin", "cpu", "battery", "gpu", "usb") if word in name.lower()]
         place = words[0] if words else {SKIN: "skin", CPU: "cpu"}.get(kind)
-        if place in found and COLDEST_C < float(value) < HOTTEST_C:
-            found[place].append(float(value))
+        celsius = TEMPERATURE_C.of(value)
+        if place in found and celsius is not None:
+            found[place].append(celsius)
     return max(found["skin"], default=None), max(found["cpu"], default=None)
 
 
 def _in_mask(core: int, mask: str | None) -> bool:
     return mask is None or bool(int(mask, 16) >> core & 1)
-
-
-def _number(text: str | list[str] | None) -> float | None:
-    if isinstance(text, list):
-        text = text[0] if text else None
-    try:
-        return float(text) if text is not None else None
-    except ValueError:
-        return None

@@ -3,11 +3,9 @@
 import base64
 import hashlib
 import itertools
-import json
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
@@ -16,15 +14,28 @@ from zipfile import ZipFile, ZipInfo
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import TypeAdapter
 
 from harness.errors import DeviceError, TargetFailed, TargetLost, TargetStalled
 from harness.files import replace_atomically
 from harness.progress import Progress, silent
 from harness.runtimes import model_files
+from harness.runtimes.agent_replies import (
+    INFERRED,
+    LOADED,
+    OBJECT,
+    OPENED,
+    PROFILED,
+    USED,
+    VISITED,
+)
+from harness.runtimes.asking import AgentEnded, ask
 from harness.runtimes.board import is_board, read_conditions, read_facts
 from harness.runtimes.conversion.cache import LAYERS, Converter, cache_folder, convert_all, named
 from harness.runtimes.model_inputs.feeding import Feed, feeding
 from harness.runtimes.model_inputs.values import values_file
+from harness.runtimes.replies import NoReply, Reply
+from harness.runtimes.sensors import Conditions, plausible
 from harness.runtimes.session import (
     Energy,
     Meter,
@@ -40,7 +51,6 @@ AGENT = Path(__file__).with_name("agent")
 VISIT_WARMUP, LONG_RUN_S = 1, 1.0  # untimed runs; none before runs that take so long
 INFER_IMAGES = 64  # in one request, about
 PROFILED_RUNS, PROFILED_S = 20, 10.0  # at most, but one run at least
-MOST_CHATTER = 100  # lines before an answer
 ANSWER_TIMEOUT_S = 60.0  # and what there is to do besides:
 OPEN_S, LOAD_S = 60.0, 540.0  # the latter with a first run, of which nobody knows how long it takes
 ENERGY_RUNS = 5  # of a window that is shorter than one, and before it
@@ -65,10 +75,6 @@ def agent_file() -> Path:
     if not path.exists() or path.read_bytes() != content.getvalue():  # or cut off
         replace_atomically(path, content.getvalue())
     return path
-
-
-class AgentEnded(TargetLost):
-    """The agent ended by itself."""
 
 
 class ResidentSession:
@@ -125,20 +131,25 @@ class ResidentSession:
 
     def _visit(self, workload: Workload, runs: int, warmup: int) -> Samples:
         request = {"op": "visit", "warmup": warmup, "runs": runs}
-        answer = self._ask_about(workload, request, warmup + runs)
-        values = {clock: tuple(each) for clock, each in answer["values"].items()}
-        return Samples(answer["at_ns"], values)
+        return self._ask_about(workload, request, VISITED, warmup + runs).samples(runs)
 
     def energy(self, workload: Workload | None, window_s: float) -> Energy:
         request = {"op": "energy", "window_s": window_s}
-        return Energy(**self._ask_about(workload, request, ENERGY_RUNS, window_s))
+        used = self._ask_about(workload, request, USED, ENERGY_RUNS, window_s)
+        if bool(used.runs) != (workload is not None):
+            raise NoReply(
+                f"the device tells the energy of {used.runs} run(s), for which nobody asked: "
+                "another program or version answers; start again"
+            )
+        return used
 
     def profile_ops(self, workload: Workload) -> Sequence[OpTime]:
         fitting = int(PROFILED_S * 1e9 / self.load(workload))
         runs = max(1, min(PROFILED_RUNS, fitting))
         # Some runtimes load the network once more.
-        answer = self._ask_about(workload, {"op": "profile", "runs": runs}, runs, LOAD_S)
-        return [OpTime(*op) for op in answer["ops"]]
+        request = {"op": "profile", "runs": runs}
+        answer = self._ask_about(workload, request, PROFILED, runs, LOAD_S)
+        return [OpTime(*op) for op in answer.ops]
 
     def infer(self, workload: Workload, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         batch = self._options.batch
@@ -161,22 +172,21 @@ class ResidentSession:
             "batches": batches,
             "shape": [self._options.batch, *images.shape[1:]],
         }
-        logits = base64.b64decode(self._ask_about(workload, request, batches)["logits"])
-        return np.frombuffer(logits, dtype=np.float32).reshape(len(images), -1)
+        return self._ask_about(workload, request, INFERRED, batches).array(len(images))
 
     def unload(self, workload: Workload) -> None:
         def once() -> None:
             number = self._ids.pop(workload, None)
             if number is not None:
-                self._ask({"op": "unload", "id": number})
+                self._ask({"op": "unload", "id": number}, OBJECT)
 
         self._persist(once)
 
-    def conditions(self) -> dict[str, float | str | None]:
-        found = self._persist(lambda: self._ask({"op": "conditions"}))
+    def conditions(self) -> Conditions:
+        found = plausible(self._persist(lambda: self._ask({"op": "conditions"}, OBJECT)))
         if is_board(self.environment):
             found |= read_conditions(self._transport)
-            self._persist(lambda: self._ask({"op": "resume"}))  # that was no other program
+            self._persist(lambda: self._ask({"op": "resume"}, OBJECT))  # that was no other program
         return found
 
     def close(self) -> None:
@@ -196,8 +206,8 @@ class ResidentSession:
         """Raises TargetFailed where Python, or the runtime, is not there."""
         hint = f"see python = {list(self._transport.python)} under [ssh] in the device's profile"
         try:
-            answer = self._ask(self._opening, OPEN_S)
-        except AgentEnded as error:
+            answer = self._ask(self._opening, OPENED, OPEN_S)
+        except (AgentEnded, NoReply) as error:
             if self._transport.is_here:
                 raise
             raise TargetFailed(
@@ -207,12 +217,9 @@ class ResidentSession:
             if self._transport.is_here or not re.search("ModuleNotFound|ImportError", str(error)):
                 raise
             raise TargetFailed(f"{error}; install it for the device's Python, or {hint}") from error
-        if "environment" not in answer:
-            raise TargetFailed(f"no Python on the device that runs our agent; {hint}")
-        self.meter = Meter(**answer["meter"]) if answer["meter"] else None
-        self.no_meter: str = answer["no_meter"]
-        environment: dict[str, str] = answer["environment"]
-        return read_facts(self._transport) | environment
+        self.meter: Meter | None = answer.meter
+        self.no_meter = answer.no_meter
+        return read_facts(self._transport) | answer.environment
 
     def _start_again(self) -> None:
         """Raises DeviceError where the device is not what it was."""
@@ -253,53 +260,39 @@ class ResidentSession:
                 "batch": self._options.batch,
                 "seed": seed_of(workload),
             }
-            answer = self._ask(request | self._specify(workload), LOAD_S, workload)
+            answer = self._ask(request | self._specify(workload), LOADED, LOAD_S, workload)
             self._ids[workload] = number
-            self._run_ns[workload] = answer["run_ns"]
+            self._run_ns[workload] = answer.run_ns
         return self._ids[workload]
 
     def _ask_about(
-        self, workload: Workload | None, request: dict[str, Any], runs: int, more_s: float = 0.0
-    ) -> dict[str, Any]:
+        self,
+        workload: Workload | None,
+        request: dict[str, Any],
+        reply: TypeAdapter[Reply],
+        runs: int,
+        more_s: float = 0.0,
+    ) -> Reply:
         """An answer for which it has to run a workload, and to do what takes `more_s`."""
 
-        def once() -> dict[str, Any]:
+        def once() -> Reply:
             if workload is None:
-                return self._ask(request | {"id": None}, more_s)
+                return self._ask(request | {"id": None}, reply, more_s)
             number = self._loaded(workload)
             runs_s = PATIENCE * runs * self._run_ns[workload] / 1e9
-            return self._ask(request | {"id": number}, more_s + runs_s, workload)
+            return self._ask(request | {"id": number}, reply, more_s + runs_s, workload)
 
         return self._persist(once)
 
     def _ask(
-        self, request: dict[str, Any], more_s: float = 0.0, workload: Workload | None = None
-    ) -> dict[str, Any]:
-        timeout_s = ANSWER_TIMEOUT_S + more_s
-        self._process.send(json.dumps(request))
-        try:
-            answer = self._answer(timeout_s)
-        except TargetStalled as error:
-            what = "" if workload is None else f" {named(workload)}"
-            raise TargetStalled(
-                f"the device gave no answer ({request['op']}{what}) within {timeout_s:.0f} s: it "
-                f"hangs, or takes longer than we wait; {error}"
-            ) from error
-        if "error" in answer:
-            raise TargetFailed(f"the device could not {request['op']}: {answer['error']}")
-        return answer
-
-    def _answer(self, timeout_s: float) -> dict[str, Any]:
-        """The next line of the agent's; whatever starts it may talk before."""
-        for _ in range(MOST_CHATTER):
-            line = self._process.receive(timeout_s)
-            if line is None:
-                raise AgentEnded(f"the agent {self._process.ending()}")
-            with suppress(ValueError):
-                answer = json.loads(line)
-                if isinstance(answer, dict):
-                    return answer
-        raise AgentEnded(f"what was started there is not our agent: it says {line!r:.100}")
+        self,
+        request: dict[str, Any],
+        reply: TypeAdapter[Reply],
+        more_s: float = 0.0,
+        workload: Workload | None = None,
+    ) -> Reply:
+        about = "" if workload is None else named(workload)
+        return ask(self._process, request, reply, ANSWER_TIMEOUT_S + more_s, about)
 
 
 def model_file_session(

@@ -8,8 +8,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from harness.transports.told import CLOCK_MHZ, TEMPERATURE_C
+
 LONGEST_LINE = 5_000
-COLDEST_C = -40.0  # a sensor that is off says -256
 NO_SENSOR = "PMIC"  # says 100 or 50 for ever
 NO_RAILS = ("NC", "RAM", "SWAP", "IRAM")  # not connected; memory in a line that was cut off
 _NUMBER = r"\d{1,9}"
@@ -64,7 +65,7 @@ def parse_line(line: str) -> Tegrastats | None:
     ram = _RAM.search(line) if len(line) < LONGEST_LINE else None
     if ram is None:
         return None
-    sensors = {name: float(value) for name, value in _SENSOR.findall(line) if name != NO_SENSOR}
+    sensors = {name: TEMPERATURE_C.of(value) for name, value in _SENSOR.findall(line)}
     rails = _RAIL.findall(line)
     return Tegrastats(
         ram_used_mb=float(ram[1]),
@@ -72,7 +73,11 @@ def parse_line(line: str) -> Tegrastats | None:
         cpus=_cpus(line),
         memory=_unit(_MEMORY.search(line)),
         gpu=_unit(_GPU.search(line)),
-        temperatures_c={name: value for name, value in sensors.items() if value > COLDEST_C},
+        temperatures_c={
+            name: celsius
+            for name, celsius in sensors.items()
+            if celsius is not None and name != NO_SENSOR
+        },
         power_mw={
             name: Power(float(now), float(average))
             for name, now, average in rails
@@ -95,10 +100,10 @@ def _cpus(line: str) -> tuple[Unit | None, ...]:
 def _unit(found: re.Match[str] | None) -> Unit | None:
     if found is None:
         return None
-    several = [float(clock) for clock in (found[3] or "").split(",") if clock]
+    several = [mhz for clock in (found[3] or "").split(",") if (mhz := _mhz(clock)) is not None]
     load = float(found[1]) if found[1] else None
     return Unit(load, max(several) if several else _mhz(found[2]))
 
 
 def _mhz(clock: str | None) -> float | None:
-    return float(clock) if clock else None
+    return CLOCK_MHZ.of(clock)

@@ -8,6 +8,7 @@ exports the time of every single run. The flags come and go with TensorRT's vers
 import hashlib
 import json
 import logging
+import re
 import shlex
 import time
 from collections.abc import Mapping, Sequence
@@ -25,7 +26,8 @@ from harness.runtimes.board import read_facts as board_facts
 from harness.runtimes.conversion.cache import convert_all, converted, named
 from harness.runtimes.conversion.onnx import OPSET, OnnxConverter
 from harness.runtimes.model_inputs.feeding import feeding
-from harness.runtimes.phone import ask
+from harness.runtimes.phone import MEMORY_KB, ask, word
+from harness.runtimes.sensors import Conditions, plausible
 from harness.runtimes.session import OpTime, RuntimeOptions, Samples, Session, Workload
 from harness.runtimes.trtexec_flags import (
     WARM_UP_MS,
@@ -56,7 +58,9 @@ from harness.runtimes.trtexec_log import (
     parse_log,
     parse_times,
 )
+from harness.transports.listings import free_mb_of
 from harness.transports.local import LocalTransport
+from harness.transports.told import one_line
 from harness.transports.transport import Finished, ResidentTransport, Transport
 
 # To start takes a second or more, a run of a block next to nothing, one of a large network seconds.
@@ -72,6 +76,7 @@ OPEN = """
 folder="${HARNESS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/harness}/engines"
 mkdir -p "$folder" && echo "$folder" && sha256sum "$(command -v "$1")"
 """
+OPENED = re.compile(r"([^\n]+)\n\\?([0-9a-f]{64}) [^\n]*\n")  # \\: of a path with odd characters
 BUILD = """
 export CUDA_DEVICE_ORDER=PCI_BUS_ID
 engine=$1; part=$1.$$.tmp; shift
@@ -216,19 +221,19 @@ class TensorrtSession:
         if self._here is not None:
             self._here.unload(workload)
 
-    def conditions(self) -> dict[str, float | str | None]:
+    def conditions(self) -> Conditions:
         answers = ask(self._transport, CONDITIONS)
         warnings, self._warnings = self._warnings, set()
         watched, self._watched = self._watched, []
-        load, memory = answers["load"].split(), answers["memory"].split()
-        return (
+        memory_kb = MEMORY_KB.of(word(answers["memory"], 1))
+        return plausible(
             dict.fromkeys(NOT_READ)
             | gpu_conditions(answers["jetson"], answers["gpu"])
             | usual(watched)
             | {
                 "gpu_other_processes": other_processes(answers["gpu_processes"]),
-                "load_1m": float(load[0]) if load else None,
-                "memory_available_mb": float(memory[1]) / 1024 if len(memory) > 1 else None,
+                "load_1m": word(answers["load"], 0),
+                "memory_available_mb": memory_kb and memory_kb / 1024,
                 "trtexec_warnings": "; ".join(sorted(warnings)) or None,
             }
         )
@@ -254,10 +259,9 @@ class TensorrtSession:
     def _open(self) -> tuple[str, str]:
         """The folder of engines on the board, and the SHA-256 of its trtexec."""
         finished = self._run(["sh", "-c", OPEN, "sh", self._trtexec])
-        lines = finished.text.splitlines()
-        if finished.status or len(lines) != 2:
+        if finished.status:
             raise TargetFailed(f"the device cannot keep engines: {finished.complaint():.200}")
-        return lines[0], lines[1].split()[0]
+        return opened(finished.text)
 
     def _model(self, workload: Workload) -> Path:
         if isinstance(workload, Path) and _is_onnx(workload):
@@ -310,9 +314,7 @@ class TensorrtSession:
         _check_fed(workload, log)
 
     def _free_mb(self) -> float:
-        rows = self._run(["df", "-Pk", self._folder]).text.splitlines()
-        columns = rows[-1].split() if rows else []
-        return int(columns[3]) / 1024 if len(columns) > 3 and columns[3].isdigit() else 0.0
+        return free_mb_of(self._run(["df", "-Pk", self._folder]).text) or 0.0
 
     def _export(self, workload: Workload, flag: str, runs: int, more: Sequence[str] = ()) -> str:
         """What trtexec exports by `flag` of one invocation."""
@@ -347,7 +349,7 @@ class TensorrtSession:
     def _note(self, warnings: Sequence[str]) -> None:
         """What makes times doubtful; each is said once, as most visits to a busy GPU say it."""
         for warning in warnings:
-            kind = warning.lstrip("* ").partition(",")[0]
+            kind = one_line(warning.lstrip("* ").partition(",")[0])
             if not warning.startswith("* ") and AT_ONCE not in warning:
                 continue
             self._warnings.add(kind)
@@ -359,6 +361,18 @@ class TensorrtSession:
         return self._transport.run(argv, idle_timeout_s=deadline_s, deadline_s=deadline_s)
 
 
+def opened(text: str) -> tuple[str, str]:
+    """The folder and the SHA-256 that OPEN prints.
+
+    Raises:
+        TargetFailed: it prints something else.
+    """
+    found = OPENED.fullmatch(text)
+    if found is None:
+        raise TargetFailed(f"the device does not say where it keeps engines, but {text[:200]!r}")
+    return found[1], found[2]
+
+
 def read_facts(transport: Transport) -> dict[str, str]:
     """What may change between campaigns, and `processor` and `gpu`, which may not."""
     board, answers = board_facts(transport), ask(transport, FACTS)
@@ -366,9 +380,11 @@ def read_facts(transport: Transport) -> dict[str, str]:
     name = processor_name(answers["cpu"]) or model or processor_numbers(answers["cpu"])
     processor = name or "unknown processor"
     return board | {
-        "processor": f"{processor}, {answers['machine']}, {answers['processors']} processors",
-        "os": answers["os"],
-        "gpu": answers["gpu"] or model or "unknown GPU",
+        "processor": one_line(
+            f"{processor}, {answers['machine']}, {answers['processors']} processors"
+        ),
+        "os": one_line(answers["os"]),
+        "gpu": one_line(answers["gpu"]) or model or "unknown GPU",
     }
 
 
@@ -380,7 +396,7 @@ def opset_of(version: str | None) -> int:
 
 def _failure(what: str, finished: Finished, log: TrtexecLog) -> TargetFailed:
     reason = f"it ended with status {finished.status}: {finished.complaint()}"
-    return TargetFailed(f"{what}: {log.reason if log.errors else reason:.400}")
+    return TargetFailed(f"{what}: {one_line(log.reason if log.errors else reason, 400)}")
 
 
 def _check_fed(workload: Workload, log: TrtexecLog) -> None:
@@ -389,7 +405,7 @@ def _check_fed(workload: Workload, log: TrtexecLog) -> None:
     if taken is not None:
         raise TargetFailed(
             f"{named(workload)}: an input decides sizes inside TensorRT, for which it took values "
-            f"of its own, so that its time means nothing: {taken:.200}"
+            f"of its own, so that its time means nothing: {one_line(taken, 200)}"
         )
 
 

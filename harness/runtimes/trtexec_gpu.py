@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from statistics import median, mode
 
 from harness.runtimes.agent.nvml import throttling
-from harness.runtimes.phone import Conditions
+from harness.runtimes.sensors import Conditions
 from harness.runtimes.tegrastats import parse_line
+from harness.transports.told import CLOCK_MHZ, TEMPERATURE_C
 
 # The one that CUDA takes first: it counts as nvidia-smi does where CUDA_DEVICE_ORDER says so.
 NVIDIA_SMI = 'nvidia-smi -i "$(echo "${CUDA_VISIBLE_DEVICES:-0}" | cut -d , -f 1)"'
@@ -50,9 +51,9 @@ def parse_watched(lines: str) -> Watched:
 
     What nvidia-smi does not tell stands there in words.
     """
-    clocks_mhz = [int(hertz) / HERTZ for hertz in re.findall(r"^(\d{6,12})$", lines, re.MULTILINE)]
-    said = re.findall(r"^(\d{1,5})(?:, .*)?$", lines, re.MULTILINE)
-    clocks_mhz += [float(mhz) for mhz in said]
+    read = [int(hertz) / HERTZ for hertz in re.findall(r"^(\d{6,12})$", lines, re.MULTILINE)]
+    read += [int(mhz) for mhz in re.findall(r"^(\d{1,5})(?:, .*)?$", lines, re.MULTILINE)]
+    clocks_mhz = [mhz for mhz in read if CLOCK_MHZ.of(mhz) is not None]
     told = re.findall(r"^[^,\n]*, 0x([0-9a-fA-F]{1,16})$", lines, re.MULTILINE)
     bits = [int(each, 16) for each in told]
     at_work = [each for each in bits if not each & IDLE] or bits
@@ -74,7 +75,7 @@ def gpu_conditions(jetson: str, other: str) -> Conditions:
     """Temperatures now, by a line of tegrastats or what nvidia-smi said; None by neither."""
     line = parse_line(jetson)
     if line is None:
-        return {"gpu_temperature_c": float(other) if re.fullmatch(r"\d{1,3}", other) else None}
+        return {"gpu_temperature_c": TEMPERATURE_C.of(other)}
     sensors = {name.lower(): celsius for name, celsius in line.temperatures_c.items()}
     return {
         "gpu_temperature_c": sensors.get("gpu", sensors.get("tj")),  # the hottest of the chip
@@ -86,5 +87,5 @@ def other_processes(answer: str) -> int | None:
     """How many programs compute there between visits, when ours has ended."""
     *said, last = answer.splitlines() or [""]
     pids = [line for line in said if line.strip() and "No running processes" not in line]
-    told = last == "told" and all(pid.strip().isdigit() for pid in pids)
+    told = last == "told" and all(pid.strip().isdecimal() for pid in pids)
     return len(pids) if told else None

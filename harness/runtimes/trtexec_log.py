@@ -5,17 +5,20 @@ of github.com/NVIDIA/TensorRT.
 """
 
 import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import FailFast, Field, TypeAdapter
 
 from harness.errors import TargetFailed
+from harness.runtimes.replies import Milliseconds, MillisecondsOrNone, Name, checked
 from harness.runtimes.session import OpTime
+from harness.transports.told import DAY_S, Range
 
 LONGEST_LINE, MOST_LINES = 2_000, 100_000  # what is longer is none of its results
-LONGEST_MS = 1e9  # a number that is larger is no time
+TOLD_MS = Range(0, DAY_S * 1e3)
 NO_CUDA_GRAPH = "flag has been ignored"  # the rest of it differs
 AT_ONCE = "auxiliary streams"  # layers that run beside each other; their times overlap
 NOT_SAVED = "Saving engine to file failed"
@@ -59,9 +62,9 @@ def parse_log(text: str) -> TrtexecLog:
     for line in lines:
         level, message = _level(line)
         if level == "W" and message.startswith("  ") and said["W"]:
-            said["W"][-1] += " " + message.strip()  # goes on from the line before
+            said["W"][-1] = _joined(said["W"][-1], message)  # goes on from the line before
         elif open_error and not _LEVEL.match(line):
-            said["E"][-1] += " " + line.strip()
+            said["E"][-1] = _joined(said["E"][-1], line)
         elif message.strip():
             said[level].append(message.strip())
         open_error = level == "E" and message.rstrip().endswith(":")
@@ -75,6 +78,10 @@ def parse_log(text: str) -> TrtexecLog:
         errors=tuple(said["E"]),
         gpu_compute_ms=_gpu_compute_ms(said["I"]),
     )
+
+
+def _joined(message: str, line: str) -> str:
+    return f"{message} {line.strip()}" if len(message) < LONGEST_LINE else message
 
 
 def _level(line: str) -> tuple[str, str]:
@@ -102,10 +109,10 @@ def _gpu_compute_ms(messages: Sequence[str]) -> dict[str, float]:
     summary = [found[1] for message in messages if (found := _SUMMARY.match(message))]
     if summary:
         rows = _STATISTIC.findall(summary[-1])
-        return {name: ms for name, value in rows if (ms := _milliseconds(value)) is not None}
+        return {name: ms for name, value in rows if (ms := TOLD_MS.of(value)) is not None}
     if "GPU Compute" in messages:
         return _own_lines(messages[messages.index("GPU Compute") + 1 :])
-    lines = [_milliseconds(line[1]) for message in messages if (line := _OF_TEN.match(message))]
+    lines = [TOLD_MS.of(line[1]) for message in messages if (line := _OF_TEN.match(message))]
     means = [ms for ms in lines if ms is not None]
     return {"mean": sum(means) / len(means)} if means else {}
 
@@ -115,22 +122,28 @@ def _own_lines(messages: Sequence[str]) -> dict[str, float]:
     statistics: dict[str, float] = {}
     for message in messages:
         match = _OWN_LINE.match(message)
-        ms = _milliseconds(match[2]) if match else None
+        ms = TOLD_MS.of(match[2]) if match else None
         if match is None or ms is None:
             break
         statistics[f"percentile({match[3]}%)" if match[3] else match[1]] = ms
     return statistics
 
 
-def _milliseconds(value: Any) -> float | None:
-    """A time that can be, of a JSON number or of text; else None."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        ms = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return ms if 0 <= ms < LONGEST_MS else None  # false for what is no number, too
+@dataclass(frozen=True)
+class _Run:
+    start_ms: Annotated[MillisecondsOrNone, Field(alias="startComputeMs")]
+    latency_ms: Annotated[Milliseconds, Field(alias="latencyMs")]
+    compute_ms: Annotated[Milliseconds, Field(alias="computeMs")]
+
+
+@dataclass(frozen=True)
+class _Layer:
+    name: Name
+    average_ms: Annotated[MillisecondsOrNone, Field(alias="averageMs")]
+
+
+_RUNS: TypeAdapter[list[_Run]] = TypeAdapter(Annotated[list[_Run], FailFast()])
+_LAYERS: TypeAdapter[list[_Layer]] = TypeAdapter(Annotated[list[_Layer], FailFast()])
 
 
 @dataclass(frozen=True)
@@ -149,15 +162,14 @@ def parse_times(text: str, warm_up_ms: float) -> Iterations:
     Raises:
         TargetFailed: the file is cut off or is none, or no timed run is in it.
     """
-    rows = _rows(text, "times")
-    starts = [_number(row, "startComputeMs") for row in rows]
-    first = next((n for n, start_ms in enumerate(starts) if start_ms >= warm_up_ms), len(rows))
-    timed = rows[first:]
+    runs = checked(_RUNS, _rows(text, "times"), "what trtexec exported of runs")
+    first = next((n for n, run in enumerate(runs) if run.start_ms >= warm_up_ms), len(runs))
+    timed = runs[first:]
     if not timed:
         raise TargetFailed("trtexec exported no timed run")
     return Iterations(
-        tuple(_ns(_number(row, "latencyMs")) for row in timed),
-        tuple(_ns(_number(row, "computeMs")) for row in timed),
+        tuple(round(run.latency_ms * 1e6) for run in timed),
+        tuple(round(run.compute_ms * 1e6) for run in timed),
     )
 
 
@@ -168,8 +180,8 @@ def parse_layers(text: str) -> Sequence[OpTime]:
         TargetFailed: the file is cut off or is none, or has no layer.
     """
     rows = [row for row in _rows(text, "profile") if "count" not in row]
-    times = [OpTime(str(row.get("name", "")), 1, _number(row, "averageMs")) for row in rows]
-    layers = [time for time in times if time.mean_ms]
+    told = checked(_LAYERS, rows, "what trtexec exported of layers")
+    layers = [OpTime(layer.name, 1, layer.average_ms) for layer in told if layer.average_ms]
     if not layers:
         raise TargetFailed("trtexec exported no layer that takes time")
     return layers
@@ -183,16 +195,5 @@ def _rows(text: str, what: str) -> list[dict[str, Any]]:
             f"trtexec exported {what} that are cut off or no JSON; perhaps its disk is full"
         ) from error
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise TargetFailed(f"trtexec exported no {what}: {text:.100}")
+        raise TargetFailed(f"trtexec exported no {what}, but {text[:100]!r}")
     return rows
-
-
-def _number(row: Mapping[str, Any], name: str) -> float:
-    ms = _milliseconds(row.get(name))
-    if ms is None:
-        raise TargetFailed(f"trtexec exported {name} = {row.get(name)!r:.50}, which is no time")
-    return ms
-
-
-def _ns(ms: float) -> int:
-    return round(ms * 1e6) if math.isfinite(ms) else 0

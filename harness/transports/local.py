@@ -13,7 +13,8 @@ from pathlib import Path, PurePosixPath
 from subprocess import PIPE
 
 from harness.errors import TargetFailed, TargetLost, TargetStalled
-from harness.transports.transport import Finished, Patience, ending
+from harness.transports.lines import Lines
+from harness.transports.transport import Finished, Patience, check_output, ending
 
 PIPE_BUFFER = 1 << 16
 LINGER_S = 1.0  # for a program to end whose output has
@@ -36,7 +37,7 @@ class LocalProcess:
         except OSError as error:
             self._stderr.close()
             raise TargetLost(f"cannot start {argv[0]}: {error.strerror}") from error
-        self._buffer = b""
+        self._lines = Lines(argv[0])
         assert self._child.stdout is not None
         self._output = self._child.stdout.fileno()
         self._selector = selectors.DefaultSelector()
@@ -50,15 +51,14 @@ class LocalProcess:
             raise TargetLost(f"{self._argv[0]} {self.ending()}") from error
 
     def receive(self, idle_timeout_s: float) -> str | None:
-        while b"\n" not in self._buffer:
+        while (line := self._lines.take()) is None:
             if not self._selector.select(idle_timeout_s):
                 raise TargetStalled(f"{self._argv[0]} said nothing for {idle_timeout_s:.0f} s")
             chunk = os.read(self._output, 1 << 16)
             if not chunk:
                 return None  # an unfinished line is no answer
-            self._buffer += chunk
-        line, _, self._buffer = self._buffer.partition(b"\n")
-        return line.decode(errors="replace")
+            self._lines.add(chunk)
+        return line
 
     def ending(self) -> str:
         with suppress(subprocess.TimeoutExpired):  # its output may end before it does
@@ -154,6 +154,7 @@ def _talk(child: "subprocess.Popen[bytes]", stdin: bytes, patience: Patience) ->
                     said[key.fileobj] += chunk  # type: ignore[index]
                 else:
                     selector.unregister(key.fileobj)
+            check_output(said.values())
         with patience.waiting() as timeout_s:
             try:
                 status = child.wait(timeout_s)

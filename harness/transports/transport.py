@@ -1,14 +1,18 @@
 """What every transport offers; a new one is one file, or one folder, with these methods."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from signal import Signals
 from typing import Protocol, runtime_checkable
 
-from harness.errors import TargetStalled
+from harness.errors import TargetFailed, TargetStalled
+from harness.transports.told import one_line
+
+MOST_OUTPUT = 1 << 29  # bytes: what trtexec exports of two million runs
+LONGEST_COMPLAINT = 2000  # characters, of which those of the last lines are told
 
 
 @dataclass(frozen=True)
@@ -26,13 +30,25 @@ class Finished:
     def complaint(self) -> str:
         """The last lines it wrote to standard error, else to standard output."""
         said = self.stderr.decode(errors="replace").strip() or self.text.strip()
-        return " | ".join(said.splitlines()[-3:]) or "no message"
+        return _last_lines(said)
+
+
+def check_output(said: Iterable[bytes | bytearray]) -> None:
+    """Raises TargetFailed where it is more than a program of ours says."""
+    if sum(map(len, said)) > MOST_OUTPUT:
+        raise TargetFailed(
+            f"a program there does not stop talking: more than {MOST_OUTPUT >> 20} MB; it is none "
+            "of ours, or has lost its way"
+        )
+
+
+def _last_lines(text: str) -> str:
+    return one_line(" | ".join(text[-LONGEST_COMPLAINT:].splitlines()[-3:])) or "no message"
 
 
 def ending(status: int | None, stderr: bytes) -> str:
     """How a program ended, in words; a status below zero is that of a signal."""
-    lines = stderr.decode(errors="replace").strip().splitlines()
-    said = " | ".join(lines[-3:]) or "no message"
+    said = _last_lines(stderr.decode(errors="replace").strip())
     if status is None or status >= 0:
         return f"ended: {said}"
     try:

@@ -27,6 +27,8 @@ from harness.errors import (
     TargetStalled,
 )
 from harness.runtimes import resident, torch
+from harness.runtimes.agent_replies import OBJECT
+from harness.runtimes.asking import AgentEnded, ask
 from harness.runtimes.resident import ResidentSession
 from harness.runtimes.session import RuntimeOptions
 from harness.spaces.digits import DIGITS
@@ -494,3 +496,27 @@ def test_what_is_no_python_is_said_to_be_none(
         Device.find("loopback-board", tmp_path).open(),
     ):
         pass
+
+
+def test_an_agent_that_ended_before_it_was_asked_is_told_as_ended(board: RealSshd) -> None:
+    link = opened(board)
+    running = link.start(["sh", "-c", "echo its last words >&2; exit 3"])
+    time.sleep(0.5)
+    with pytest.raises(AgentEnded, match="the agent ended: its last words"):
+        ask(running, {"op": "open"}, OBJECT, 5)
+    running.kill()
+    link.close()
+
+
+def test_an_agent_whose_link_broke_before_it_was_asked_is_not_told_as_ended(
+    own_board: RealSshd,
+) -> None:
+    link = opened(own_board)
+    running = link.start(["sleep", "30"])
+    own_board.cut()
+    time.sleep(0.5)
+    with pytest.raises(TargetLost, match="the link broke") as raised:
+        ask(running, {"op": "open"}, OBJECT, 5)
+    assert not isinstance(raised.value, AgentEnded)
+    running.kill()
+    link.close()

@@ -70,13 +70,28 @@ def test_no_text_does_more_than_fail(text: str, data: st.DataObject) -> None:
         ("min=1238588 ", ""),
         ("max=1252566", "max=x"),
         ("count=50", "count=0"),
-        ("overall=109.832", "overall=many"),
+        ("count=50", f"count={'9' * 300}"),
+        ("Init: 5579", "Init: 1e300"),
     ],
 )
 def test_numbers_that_cannot_be_are_no_result(old: str, new: str) -> None:
     assert old in recorded("litert")
     with pytest.raises(TargetFailed, match="no plausible result"):
         parse_log(recorded("litert").replace(old, new))
+
+
+@pytest.mark.parametrize("told", ["many", "nan", "-3", "1e300"])
+def test_memory_that_cannot_be_is_unknown_and_the_times_are_read(told: str) -> None:
+    log = parse_log(recorded("litert").replace("overall=109.832", f"overall={told}"))
+    assert (log.memory_mb, log.mean_us) == (None, 1.24027e6)
+
+
+def test_runs_that_take_no_time_are_no_result() -> None:
+    text = recorded("litert")
+    for name, told in (("avg", "1.24027e+06"), ("min", "1238588"), ("max", "1252566")):
+        text = text.replace(f"{name}={told}", f"{name}=0")
+    with pytest.raises(TargetFailed, match="no plausible result"):
+        parse_log(text)
 
 
 @given(st.lists(st.integers(1, 10**7), min_size=1, max_size=50))

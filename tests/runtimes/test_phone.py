@@ -11,11 +11,11 @@ from harness.errors import DeviceError
 from harness.runtimes.phone import (
     CONDITIONS,
     WORK,
-    Conditions,
     choose_cores,
     describe_conditions,
     read_conditions,
 )
+from harness.runtimes.sensors import Conditions
 from harness.transports.local import LocalTransport
 
 # A Snapdragon 821's cores (Pixel 1): two clusters of two; the fast one held back.

@@ -21,7 +21,8 @@ PROBE_STEPS = 11
 GPU_POWER_MS = 100  # where the refreshing of a GPU's power cannot be seen (as Zeus takes it)
 RAIL_MS = 20  # between two readings of a Jetson's rails, each some I2C transfers
 MOST_WATTS = 1000  # of one processor package (as Zeus takes it)
-COLDEST_C = -40  # a Jetson's sensor that is off says -256
+COLDEST_C, HOTTEST_C = -40, 200  # a Jetson's sensor that is off says -256; solder melts at 217
+LONGEST_FILE, LONGEST_NUMBER = 1 << 20, 20  # characters; the kernel's counters have 64 bits
 ALIKE_OF = 20  # looks at the counters of dies, of which most tell
 LOOK_S = 0.01  # between two of them
 
@@ -377,8 +378,8 @@ def facts(gpu=None, root="/"):
     found = {} if gpu is None else gpu.facts()
     cuda = os.path.join(root, "usr/local/cuda")
     try:
-        version = json.loads(_text(cuda, "version.json") or "{}")["cuda"]["version"]
-    except (KeyError, TypeError, ValueError):
+        version = str(json.loads(_text(cuda, "version.json") or "{}")["cuda"]["version"])
+    except (KeyError, RecursionError, TypeError, ValueError):
         older = re.search(r"CUDA Version (\S+)", _text(cuda, "version.txt") or "")
         version = older.group(1) if older else None
     if version:
@@ -430,7 +431,8 @@ def _first_told(values):
 
 
 def _hottest_c(millidegrees):
-    told = [each / 1e3 for each in millidegrees if each is not None and each > COLDEST_C * 1e3]
+    told = [each / 1e3 for each in millidegrees if each is not None]
+    told = [celsius for celsius in told if COLDEST_C < celsius < HOTTEST_C]
     return max(told) if told else None
 
 
@@ -438,14 +440,14 @@ def _text(*path):
     """What a file of the kernel says; None where it is missing or may not be read."""
     try:
         with open(os.path.join(*path)) as file:
-            return file.read().strip("\0\n ")
+            return file.read(LONGEST_FILE).strip("\0\n ")
     except (OSError, UnicodeDecodeError):
         return None
 
 
 def _integer(*path):
-    text = _text(*path)
+    text = _text(*path) or ""
     try:
-        return None if text is None else int(text)
+        return int(text) if len(text) <= LONGEST_NUMBER else None
     except ValueError:
         return None

@@ -96,7 +96,7 @@ class Gpu(object):
         facts = {
             "gpu": self.name,
             "gpu_uuid": self.uuid,
-            "driver": driver.value.decode(),
+            "driver": _decoded(driver.value),
             "gpu_max_clocks": self._clocks("nvmlDeviceGetMaxClockInfo", SM),
             "gpu_persistence": self._switch("nvmlDeviceGetPersistenceMode"),
             "gpu_ecc": self._ecc(),
@@ -184,7 +184,7 @@ class Gpu(object):
 
     def _text(self, function):
         text = ctypes.create_string_buffer(TEXT_BYTES)
-        return text.value.decode() if self._ask(function, text, TEXT_BYTES) else None
+        return _decoded(text.value) if self._ask(function, text, TEXT_BYTES) else None
 
     def _ask(self, function, *arguments):
         """Whether it answered: older drivers lack functions, and GPUs lack sensors."""
@@ -192,6 +192,10 @@ class Gpu(object):
             return getattr(self._nvml, function)(self._handle, *arguments) == SUCCESS
         except AttributeError:
             return False
+
+
+def _decoded(text):
+    return text.decode("utf-8", "replace")
 
 
 def open_gpu(bus_id=None, library=LIBRARY):
@@ -207,12 +211,12 @@ def open_gpu(bus_id=None, library=LIBRARY):
     failed = nvml.nvmlInit_v2()
     if failed:
         nvml.nvmlErrorString.restype = ctypes.c_char_p
-        return None, "NVML does not start: " + nvml.nvmlErrorString(failed).decode()
+        return None, "NVML does not start: " + _decoded(nvml.nvmlErrorString(failed))
     if bus_id:
         return _found(nvml, "nvmlDeviceGetHandleByPciBusId_v2", bus_id.encode())
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     first = "0" if visible is None else visible.split(",")[0].strip()
-    if first.isdigit():
+    if first.isdecimal() and len(first) < 5:
         return _numbered(nvml, int(first))
     if first.startswith("MIG-"):
         return _found(nvml, "nvmlDeviceGetHandleByUUID", first.encode())

@@ -15,7 +15,8 @@ def times_of_operators(events):
         count, us = ops.get(event["args"]["op_name"], (0, 0))
         ops[event["args"]["op_name"]] = count + 1, us + own_us
     runs = len(ends)
-    return [[name, count // runs, us / runs / 1e3] for name, (count, us) in ops.items()]
+    # Times are rounded: a loop's may be less than the sum of those in it.
+    return [[name, count // runs, max(0.0, us / runs / 1e3)] for name, (count, us) in ops.items()]
 
 
 def own_times(events):

@@ -6,6 +6,7 @@ import platform
 import re
 import time
 
+LARGEST = 1e18  # number of a file of the kernel; it tells bytes, ticks or Hz
 SHORTEST_S = 0.2  # of a span in which the system's ticks tell how busy processors were
 # Lines of /proc/cpuinfo that tell processors apart which have no name: Arm's, RISC-V's, POWER's.
 NUMBERS = (
@@ -27,9 +28,15 @@ def read_line(path, start=""):
 
 
 def read_number(path, divisor, start=""):
-    line = read_line(path, start)
-    words = [word for word in (line or "").split() if word.lstrip("-").replace(".", "").isdigit()]
-    return float(words[0]) / divisor if words else None
+    """The first number of a line; None without one."""
+    for word in (read_line(path, start) or "").split():
+        try:
+            number = float(word)
+        except ValueError:
+            continue
+        if abs(number) <= LARGEST:  # neither infinite nor NaN
+            return number / divisor
+    return None
 
 
 def processor(cpuinfo="/proc/cpuinfo", model="/proc/device-tree/model"):
@@ -72,9 +79,9 @@ def processor_seconds():
         stay = ["cpu%d" % cpu for cpu in working_cpus()]
         here = sum(busy[cpu] for cpu in stay) if busy.keys() >= set(stay) else busy["cpu"]
         own = time.clock_gettime(2) + _parents_ticks() / ticks
-    except (AttributeError, KeyError, OSError, ValueError):
+        return time.time(), busy["cpu"] / ticks, here / ticks, own
+    except (ArithmeticError, AttributeError, KeyError, OSError, ValueError):
         return None
-    return time.time(), busy["cpu"] / ticks, here / ticks, own
 
 
 def _parents_ticks():

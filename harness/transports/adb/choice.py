@@ -9,6 +9,7 @@ from harness.errors import DeviceError, DeviceNotFound, DeviceOffline, TargetSta
 from harness.transports.adb.backends import candidates
 from harness.transports.adb.link import Backend, Link
 from harness.transports.adb.shell import run_shell
+from harness.transports.told import one_line
 from harness.transports.transport import Patience
 
 PROPERTIES = {
@@ -116,7 +117,7 @@ def read_properties(link: Link) -> dict[str, str]:
     lines = answer.text.splitlines()
     if answer.status or len(lines) != len(PROPERTIES):
         raise DeviceError(f"the phone does not say what it is: {answer.complaint()}")
-    return dict(zip(PROPERTIES, map(str.strip, lines), strict=True))
+    return dict(zip(PROPERTIES, map(one_line, lines), strict=True))
 
 
 def fits(properties: Mapping[str, str], match: Mapping[str, Sequence[str]]) -> bool:

@@ -24,11 +24,13 @@ from harness.hints import install
 from harness.transports.adb.direct import NO_DIALOG
 from harness.transports.adb.link import Attached
 from harness.transports.adb.sockets import receive_exactly, receive_some, send_all
+from harness.transports.told import Range, whole
 
 CONNECT_TIMEOUT_S, START_TIMEOUT_S = 10.0, 20.0
 SETTLING, SETTLE_S = ("connecting", "authorizing", "offline"), 3.0  # while they shake hands
 CHUNK = 1 << 16
 SERVER = "the adb server"
+PORT = Range(1, 65_535)
 
 
 class Refused(Exception):
@@ -38,7 +40,7 @@ class Refused(Exception):
 def server_address() -> tuple[str, int]:
     host = os.environ.get("ANDROID_ADB_SERVER_HOST", "127.0.0.1")
     port = os.environ.get("ANDROID_ADB_SERVER_PORT", "5037")
-    return host, int(port) if port.isdigit() else 5037
+    return host, whole(port, PORT) or 5037
 
 
 def server_runs() -> bool:

@@ -11,12 +11,11 @@ from contextlib import closing, suppress
 
 from harness.errors import TargetFailed, TargetLost
 from harness.transports.adb.link import Link, Stream
-from harness.transports.transport import Finished, Patience
+from harness.transports.transport import Finished, Patience, check_output
 
 HEADER = struct.Struct("<BI")
 STDIN, STDOUT, STDERR, EXIT, CLOSE_STDIN = range(5)
 LONGEST_FRAME = 1 << 20
-MOST_OUTPUT = 64 << 20  # bytes; what says more is no program of ours
 
 
 def run_shell(link: Link, argv: Sequence[str], stdin: bytes, patience: Patience) -> Finished:
@@ -60,6 +59,8 @@ def start_shell(link: Link, argv: Sequence[str], patience: Patience) -> tuple[St
             if len(buffer) < HEADER.size + length:
                 break
             said += buffer[HEADER.size : HEADER.size + length] if kind == STDOUT else b""
+            if len(said) > LONGEST_FRAME:
+                raise TargetFailed("the phone's shell does not end its first line")
             buffer = buffer[HEADER.size + length :]
             if kind == EXIT:
                 return stream, said.decode(errors="replace").partition("\n")[0]
@@ -92,5 +93,4 @@ def _finish(stream: Stream, patience: Patience) -> Finished:
             if kind == EXIT:
                 return Finished(data[0], bytes(output[STDOUT]), bytes(output[STDERR]))
             output[kind] += data
-        if sum(map(len, output.values())) > MOST_OUTPUT:
-            raise TargetFailed("a command on the phone does not stop talking")
+        check_output(output.values())

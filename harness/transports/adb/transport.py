@@ -1,6 +1,5 @@
 """A phone as a device: commands, and files that are sent only once."""
 
-import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -21,6 +20,7 @@ from harness.transports.adb.shell import run_shell, start_shell
 from harness.transports.adb.sync import pull, push
 from harness.transports.content import digest, name_by_content
 from harness.transports.holding import ANSWER_S, check_held, hold_command
+from harness.transports.listings import free_mb_of, sizes_of
 from harness.transports.persistence import Persistence
 from harness.transports.transport import Finished, Patience
 
@@ -154,8 +154,7 @@ class AdbTransport:
                 f"mkdir -p {FOLDER} && cd {FOLDER} && rm -f *.tmp && "
                 'for f in *; do [ -f "$f" ] && stat -c \'%s %n\' "$f"; done; true'
             )
-            rows = [line.split(maxsplit=1) for line in self._ask(phone, script).text.splitlines()]
-            self._there = {row[1]: int(row[0]) for row in rows if len(row) == 2}
+            self._there = sizes_of(self._ask(phone, script).text.splitlines())
         return self._there.get(self._remote(local).name) == local.stat().st_size
 
     def _send(self, phone: Phone, local: Path, remote: PurePosixPath) -> None:
@@ -177,10 +176,10 @@ class AdbTransport:
 
     def _free_mb(self, phone: Phone) -> float:
         answer = self._ask(phone, f"mkdir -p {FOLDER} && df -k {FOLDER}").text
-        columns = re.search(r"^\S+\s+\d+\s+\d+\s+(\d+)\s", answer, re.MULTILINE)
-        if columns is None:
-            raise TargetFailed(f"{phone} does not say how much room it has: {answer:.200}")
-        return int(columns[1]) / 1024
+        free_mb = free_mb_of(answer)
+        if free_mb is None:
+            raise TargetFailed(f"{phone} does not say how much room it has: {answer[:200]!r}")
+        return free_mb
 
     def _ask(self, phone: Phone, script: str, more_s: float = 0.0) -> Finished:
         timeout_s = ASK_TIMEOUT_S + more_s

@@ -8,6 +8,8 @@ from pathlib import Path, PurePosixPath
 
 from harness.errors import DeviceFull, TargetFailed, TargetLost
 from harness.transports.content import digest, name_by_content
+from harness.transports.listings import free_mb_of, sizes_of
+from harness.transports.told import one_line
 from harness.transports.transport import Finished
 
 SPARE_MB = 50  # that a board should keep
@@ -64,10 +66,13 @@ class Folder:
             listed = self._ask(LIST, self._where)
             if listed.status:
                 raise TargetFailed(f"{self._board} cannot keep our files: {listed.complaint()}")
-            path, *rows = listed.text.splitlines()
+            path, *rows = listed.text.splitlines() or [""]
+            if not path.startswith("/"):
+                raise TargetFailed(
+                    f"{self._board} does not say where it keeps our files, but {one_line(path)!r}"
+                )
             self._path = PurePosixPath(path)
-            pairs = [row.split(maxsplit=1) for row in rows]
-            self._sizes = {name: int(size) for size, name in pairs}
+            self._sizes = sizes_of(rows)
         return self._path
 
     def send(self, local: Path) -> PurePosixPath:
@@ -119,10 +124,10 @@ class Folder:
 
     def free_mb(self) -> float:
         answer = self._ask('df -Pk "$1"', str(self.path)).text
-        columns = re.search(r"^.*\s\d+\s+\d+\s+(\d+)\s+\d+%\s", answer, re.MULTILINE)
-        if columns is None:
-            raise TargetFailed(f"{self._board} does not say how much room it has: {answer:.200}")
-        return int(columns[1]) / 1024
+        free_mb = free_mb_of(answer)
+        if free_mb is None:
+            raise TargetFailed(f"{self._board} does not say how much room it has: {answer[:200]!r}")
+        return free_mb
 
     def _has(self, local: Path) -> bool:
         """By name, which has the content in it, and size: only verified files have such a name."""

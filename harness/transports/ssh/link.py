@@ -12,11 +12,13 @@ from harness.transports.ssh.folder import Folder
 from harness.transports.ssh.loop import EventLoop
 from harness.transports.ssh.process import SshProcess
 from harness.transports.ssh.program import TAG, begin, finish
+from harness.transports.told import one_line
 from harness.transports.transport import Finished, Patience
 
 FILE_IDLE_S, FILE_DEADLINE_S = 30.0, 1800.0  # and what a large file takes besides:
 SLOWEST_LINK, SLOWEST_DISK = 100e3, 10e6  # bytes a second
 END_S = 30.0
+LONGEST_NAME = 64  # characters, of a computer (HOST_NAME_MAX)
 
 # Programs outlive their link. These end all that have one of the tags, and wait until they are
 # gone; the second does so when its own link breaks, if the server there notices.
@@ -46,7 +48,7 @@ class Link:
         loop.run(begin(self._connection, "", ["sh", "-c", LIFELINE, "sh", self.tag]))
         self.folder = Folder(self._ask, str(address), address.folder)
         said = self._ask("cat /etc/machine-id 2>/dev/null || uname -n")
-        self.machine = said.text.strip() or address.host
+        self.machine = one_line(said.text, LONGEST_NAME) or address.host
         self._holder: SshProcess | None = None
 
     def hold(self, owner: str) -> None:

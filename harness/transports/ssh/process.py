@@ -4,6 +4,7 @@ import asyncio
 from contextlib import suppress
 
 from harness.errors import TargetLost, TargetStalled
+from harness.transports.lines import Lines
 from harness.transports.ssh.loop import EventLoop
 from harness.transports.ssh.program import SIGNALLED, STDERR, Program
 from harness.transports.transport import ending
@@ -19,7 +20,7 @@ class SshProcess:
     def __init__(self, loop: EventLoop, program: Program) -> None:
         self._loop = loop
         self._program = program
-        self._lines = b""
+        self._lines = Lines(program.name)
         self._errors = b""
         self._turn = asyncio.Lock()  # to write a whole line
         self._heart = loop.begin(self._beat())
@@ -33,7 +34,7 @@ class SshProcess:
             ) from error
 
     def receive(self, idle_timeout_s: float) -> str | None:
-        while b"\n" not in self._lines:
+        while (line := self._lines.take()) is None:
             try:
                 said = self._loop.run(self._program.listen(idle_timeout_s))
             except TimeoutError as error:
@@ -46,9 +47,8 @@ class SshProcess:
             if stream == STDERR:
                 self._errors = (self._errors + data)[-KEPT_BYTES:]
             else:
-                self._lines += data
-        line, _, self._lines = self._lines.partition(b"\n")
-        return line.decode(errors="replace")
+                self._lines.add(data)
+        return line
 
     def ending(self) -> str:
         status = self._program.status

@@ -1,6 +1,7 @@
 """A program on a board, in a channel of a connection."""
 
 import asyncio
+import re
 import shlex
 from collections.abc import Sequence
 from contextlib import suppress
@@ -9,11 +10,13 @@ from signal import Signals
 import asyncssh
 
 from harness.errors import TargetLost
-from harness.transports.transport import Finished, Patience
+from harness.transports.transport import Finished, Patience, check_output
 
 # Servers before OpenSSH 7.9 pass no signals on. But each command leads a process group of its own:
 # the first line tells which, so that it can be killed through another channel.
 MARK = b"harness: process group "
+MARKED = re.compile(MARK + rb"([2-9]|[1-9][0-9]{1,6})\n")  # 1 would mean all processes to `kill`
+LONGEST_GREETING = 1 << 16  # bytes that are kept of it
 # And each has its link's tag in its environment, to be found by when the link is lost.
 TAG = "HARNESS_LINK"
 WRAPPER = f'echo "{MARK.decode()}$$"; export {TAG}="$1"; shift; exec "$@"'
@@ -82,12 +85,13 @@ class Program(asyncssh.SSHClientSession[bytes]):
     def _without_greeting(self, data: bytes) -> bytes:
         """What comes after the line that tells the group; the user's shell may talk before."""
         self._greeting += data
-        line, end, rest = self._greeting.partition(MARK)[2].partition(b"\n")
-        if not end:
+        marked = MARKED.search(self._greeting)
+        if marked is None:
+            self._greeting = self._greeting[-LONGEST_GREETING:]
             return b""
-        self._group = int(line)
+        self._group = int(marked[1])
         self._begun.set()
-        return rest
+        return self._greeting[marked.end() :]
 
     # And these by us.
 
@@ -189,6 +193,7 @@ async def finish(
             if said is None:
                 break
             outputs[said[0]] += said[1]
+            check_output(outputs.values())
     except BaseException:
         await program.kill()
         raise
