@@ -22,6 +22,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,6 @@ from rich.console import Console
 from rich.table import Table as Printed
 
 sys.path.append(str(Path(__file__).parents[1]))
-
-from tests.runtimes.recorded_replies import REPLIES
 
 from harness.deploy.front import Front, Point
 from harness.devices.profile import load_profile
@@ -46,6 +45,7 @@ from harness.tables.ofa_keys import block_key
 from harness.tables.record import Record, Statistics
 from harness.tables.table import Table
 from harness.training.recipe_files import load_recipe, shipped_recipes
+from tests.runtimes.recorded_replies import REPLIES
 
 LARGEST = 1e19  # of any number that a reader may give
 HOSTILE: tuple[Any, ...] = (
@@ -397,7 +397,7 @@ def result(table: Table) -> dict[str, Any]:
 
 def replies() -> dict[str, tuple[Callable[..., Any], Callable[[], Any]]]:
     return {
-        f"reply: {name}": (reply_changed(sample, read), lambda s=sample, r=read: r(s))
+        f"reply: {name}": (reply_changed(sample, read), partial(read, sample))
         for name, (sample, read) in REPLIES.items()
     }
 

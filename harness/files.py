@@ -212,8 +212,12 @@ def _parts(value: Any) -> Iterable[Any]:
         return itertools.chain(value, value.values())
     if isinstance(value, list):
         return value
-    if isinstance(value, str) and len(value) > _LONGEST:
-        raise ValueError(f"a text of {len(value)} characters")
+    if isinstance(value, str):
+        if len(value) > _LONGEST:
+            raise ValueError(f"a text of {len(value)} characters")
+        if not value.isascii() and any("\ud800" <= each <= "\udfff" for each in value):
+            raise ValueError("half a character")  # which no page can hold
+        return ()
     if isinstance(value, int | float) and not abs(value) < _LARGEST:
         raise ValueError(f"the number {value:.3g}" if isinstance(value, float) else "a huge number")
     return ()

@@ -19,7 +19,7 @@ Percent = Annotated[float, Field(strict=True, ge=0, le=100)]
 Predicted = Annotated[float, Field(strict=True, ge=-50, le=150)]  # percent; a fit may overshoot
 Share = Annotated[float, Field(strict=True, ge=0, le=1)]
 Flag = Annotated[bool, Field(strict=True)]
-FileName = Annotated[str, Field(pattern=r"^[^./\\\x00-\x1f][^/\\\x00-\x1f]*$", max_length=200)]
+FileName = Annotated[str, Field(pattern=r"^[^.:/\\\x00-\x1f][^:/\\\x00-\x1f]*$", max_length=200)]
 """Reports are written to folders of these names."""
 
 

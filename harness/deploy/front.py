@@ -136,6 +136,8 @@ class Front:
             raise FileFormatError(f"{path} is not a front of schema {SCHEMA}")
         try:
             front = checked(cls, value)
+            if front.verification and any(p.latency_ms_measured is None for p in front.points):
+                raise ValueError("verified, and not all of its points are measured")
             if space is not None:
                 if front.space != space.name:
                     raise ValueError(f"it is of {front.space}, not of {space.name}")

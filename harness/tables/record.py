@@ -3,7 +3,7 @@
 import re
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
@@ -13,6 +13,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    with_config,
 )
 
 from harness.errors import FileFormatError, TableError
@@ -26,7 +27,7 @@ idle device takes, or all."""
 Clock = Annotated[str, Field(pattern=rf"^({'|'.join(CLOCKS)})$")]
 UNITS = {"latency": "ns", "energy": "nj"}
 Quantity = Annotated[str, Field(pattern=r"^(latency|energy)$")]
-MegaBytes = Annotated[float, Field(gt=0, le=1e7)]
+MegaBytes = Annotated[float, Field(strict=True, gt=0, le=1e7)]
 
 
 def quantity_of(clock: str) -> str:
@@ -52,19 +53,16 @@ def _in_files(name: str) -> str | AliasChoices:
 
 
 _SHORT = {"maximum": "max"}
-_AS_LINES = ConfigDict(
-    extra="forbid", strict=True, alias_generator=AliasGenerator(validation_alias=_in_files)
-)
+_AS_LINES = ConfigDict(extra="forbid", alias_generator=AliasGenerator(validation_alias=_in_files))
 
 
+@with_config(_AS_LINES)
 @dataclass(frozen=True, slots=True)
 class Statistics:
     """What the visits of one workload say, in the quantity's unit: ns of latency, nJ of energy.
 
     None where a foreign source does not tell.
     """
-
-    __pydantic_config__: ClassVar[ConfigDict] = _AS_LINES
 
     value: Amount  # the estimate: the fastest run, the middle energy
     low: Amount  # 95 % of what as many visits to the same workload give while the machine is at the
@@ -107,11 +105,19 @@ class Statistics:
 
 def _in_order(told: Statistics) -> Statistics:
     """Raises ValueError where ends or shares of runs are the wrong way round."""
-    for names in (("low", "value", "high"), ("lower_quartile", "median", "maximum"), SEEN[:3]):
-        values = [each for name in names if (each := getattr(told, name)) is not None]
-        if values != sorted(values):
-            raise ValueError(f"{', '.join(names)} should grow, and are {values}")
+    if not told.low <= told.value <= told.high:
+        raise ValueError(f"{told.value} is not between its ends, {told.low} and {told.high}")
+    if not _grow(told.lower_quartile, told.median, told.maximum):
+        raise ValueError("lower quartile, median and maximum do not grow")
+    if not _grow(told.p50, told.p90, told.p99):
+        raise ValueError("p50, p90 and p99 do not grow")
     return told
+
+
+def _grow(*values: int | None) -> bool:
+    """Those that are known."""
+    known = [each for each in values if each is not None]
+    return known == sorted(known)
 
 
 @lru_cache(maxsize=100_000)
@@ -123,6 +129,7 @@ def _arch(value: Any) -> Arch | None:
     return Arch.from_json(value) if value else None
 
 
+@with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True, slots=True)
 class Record:
     """One measured quantity of one workload.
@@ -131,8 +138,6 @@ class Record:
     `holdout` (a network that judges the calibrated sums), `network` (any other network),
     `sentinel` (visited all along: how steady the machine was).
     """
-
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
     role: Annotated[str, Field(pattern=r"^(sentinel|block|anchor|holdout|network)$")]
     blocks: Annotated[tuple[Annotated[Block, BeforeValidator(_block)], ...], Field(min_length=1)]
@@ -144,10 +149,9 @@ class Record:
     suspect: tuple[str, ...] = ()  # why the numbers deserve doubt
 
     @property
-    def key(self) -> tuple[str, ...]:
+    def key(self) -> tuple[object, ...]:
         """What a table holds at most once."""
-        workload = " ".join(block.key for block in self.blocks)
-        return self.role, workload, self.quantity, self.clock, self.campaign
+        return self.role, self.blocks, self.quantity, self.clock, self.campaign
 
     def to_json(self) -> dict[str, Any]:
         return {

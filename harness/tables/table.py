@@ -95,7 +95,7 @@ class Table:
             raise TableError(f"{name} is empty; move it away and measure again")
         table, whole = cls("", "", {}, {}, ()), None
         records = []
-        seen: set[tuple[str, ...]] = set()
+        seen: set[tuple[object, ...]] = set()
         for number, line in enumerate(lines, start=1):
             try:
                 if number == 1:
@@ -137,17 +137,18 @@ class Table:
         _ = table.infeasible  # its keys are blocks
         return table, header.get("records")
 
-    def _checked(self, record: Record, seen: set[tuple[str, ...]]) -> Record:
+    def _checked(self, record: Record, seen: set[tuple[object, ...]]) -> Record:
         """The record, where its campaign is known and `seen` has none of its key yet."""
         if record.quantity != self.quantity:
             raise TableError(f"a record of {record.quantity} in a table of {self.quantity}")
         if record.campaign not in self.campaigns:
             raise TableError(f"a record of campaign {record.campaign!r}, which the header lacks")
-        if record.key in seen:
+        key = record.key
+        if key in seen:
             raise TableError("the same record a second time")
         if record.arch and _network(self.space, record.arch) not in (None, record.blocks):
             raise TableError(f"blocks that are not those of the arch {record.arch.to_json()}")
-        seen.add(record.key)
+        seen.add(key)
         return record
 
     def save(self, path: Path) -> None:

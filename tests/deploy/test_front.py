@@ -50,7 +50,7 @@ def front(*points: Point) -> Front:
     return Front("cpu", "digits", settings, {"mape": 0.1}, {"rmse": 1.0}, points, (dot,))
 
 
-@pytest.mark.parametrize("points", [(point(1, 80),), (measured(point(1, 80), 1.1, 79),)])
+@pytest.mark.parametrize("points", [(point(1.0, 80.0),), (measured(point(1.0, 80.0), 1.1, 79.0),)])
 def test_a_front_reads_back_as_it_was_written(tmp_path: Path, points: tuple[Point, ...]) -> None:
     written = front(*points)
     written.save(tmp_path / "front.json")

@@ -51,10 +51,10 @@ def test_visits_of_a_bad_round_do_not_count_and_are_made_up_for(
 def test_heat_in_the_middle_of_a_long_round_spoils_only_what_is_near(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.jsonl")
     temperatures_c = (30.0, 35.0, 41.0, 36.0, 32.0)
-    for temperature_c in temperatures_c:
-        journal.append(Visit(1, 0, 5, {"wall": (9, 9)}))
+    for entry, temperature_c in enumerate(temperatures_c, start=1):
+        journal.append(Visit(entry, 0, 5, {"wall": (9, 9)}))
         journal.append_reading(Reading(0, {"temperature_c": temperature_c}))
-    journal.append(Visit(1, 0, 5, {"wall": (9, 9)}))
+    journal.append(Visit(6, 0, 5, {"wall": (9, 9)}))
     journal.close()
     again = Journal(tmp_path / "journal.jsonl")
     again.close()
