@@ -66,6 +66,12 @@ def _blocks(job: Run, device: str, name: str) -> tuple[Block, ...]:
     path = Path(name)
     if not path.exists():
         raise UsageError(f"--arch {name!r} is neither a point (front:7) nor a file")
+    if path.suffix.lower() in (".onnx", ".tflite"):
+        raise UsageError(
+            f"--arch {name} is a model file, whose blocks no table knows; it takes a point "
+            f"(front:7), an arch or a network file. `harness benchmark {name} --device {device} "
+            "--ops` tells where such a file's time goes"
+        )
     if path.suffix.lower() == ".pt":
         from harness.networks.file import NetworkFile
 

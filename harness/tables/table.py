@@ -88,7 +88,7 @@ class Table:
         try:
             lines = content.decode().splitlines()
         except UnicodeDecodeError as error:
-            raise TableError(f"cannot read {name}: {error}") from error
+            raise TableError(f"cannot read {name}: {files.NO_TEXT}") from error
         table = cls("", "", {}, {}, ())
         records = []
         seen: set[tuple[str, ...]] = set()

@@ -20,6 +20,7 @@ from harness.progress import Progress, silent
 from harness.runtimes.session import Workload
 from harness.transports.content import digest
 
+CHOOSE_CACHE = "name another folder for converted files in HARNESS_CACHE"
 LAYERS = Path(harness.networks.__file__).with_name("layers.py")
 
 
@@ -68,11 +69,9 @@ def converted(converter: Converter, workload: Workload) -> Path:
 
 def keep(path: Path, content: bytes) -> None:
     """Write a file of the cache, and beside it what it is checked against."""
-    files.replace_atomically(path, content)
-    try:
-        _checksum(path).write_text(hashlib.sha256(content).hexdigest())
-    except OSError as error:
-        raise files.unwritable(path, error) from error
+    checksum = hashlib.sha256(content).hexdigest().encode()
+    for each, written in ((path, content), (_checksum(path), checksum)):
+        files.replace_atomically(each, written, CHOOSE_CACHE)
 
 
 def is_whole(path: Path) -> bool:
