@@ -149,7 +149,7 @@ def read_json(path: Path) -> Any:
     except OSError as error:
         raise FileFormatError(f"cannot read {path}: {error.strerror or error}") from error
     except ValueError as error:
-        raise FileFormatError(f"cannot read {path}: it is no JSON: {error}") from error
+        raise FileFormatError(f"cannot read {path}: {error}") from error
 
 
 def _once_only(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -345,6 +345,12 @@ def export(
     supernet: Annotated[
         Path | None, typer.Option(help="Its weights, where the front was found without training.")
     ] = None,
+    formats: Annotated[
+        str | None,
+        typer.Option(
+            help="Of pt2,onnx,tflite,tflite-int8 (default: all that what is installed can make)."
+        ),
+    ] = None,
     space: SpaceThere = None,
     data: Data = None,
     root: Root = HERE,
@@ -366,7 +372,7 @@ def export(
     else:
         device, space = found_there(device, space, root)
         job = job_of_front(device, space, root)
-    bundle = Bundle(folder, network, device, max_latency_ms, at, supernet, data)
+    bundle = Bundle(folder, network, device, max_latency_ms, at, supernet, data, formats)
     terminal().say(step(job, bundle))
 
 

@@ -193,7 +193,7 @@
   }
 
   function howToGet(front, template, number) {
-    const told = ["It writes .pt2, .onnx and .tflite files (float and int8; these need the extra litert), each loaded again and compared, with a card."];
+    const told = ["It writes .pt2, .onnx and .tflite files (float and int8; left out where the extra litert is not installed), each loaded again and compared, with a card."];
     if (template.includes("SUPERNET")) {
       told.push(`SUPERNET: a file with trained weights, yours or the authors' (harness fetch ${data.space}); the search needed none.`);
     }
