@@ -29,6 +29,7 @@ tables_app = typer.Typer(cls=Commands, help="Measured latency tables.", no_args_
 @devices_app.command("list")
 def devices_list(root: Root = HERE) -> None:
     """All devices, and what stands behind their numbers."""
+    from harness.devices.device import Device
     from harness.devices.profile import load_profile, profile_paths
     from harness.tables.table import evidence
 
@@ -36,7 +37,8 @@ def devices_list(root: Root = HERE) -> None:
     titles = {name: profile.title for name, profile in profiles.items()}
     widths = max(map(len, titles)), max(map(len, titles.values()))
     for name, title in titles.items():
-        what = profiles[name].evidence or evidence(name, root / "tables")
+        here = profiles[name].transport == "local" and not Device(name, profiles[name]).on_gpu
+        what = profiles[name].evidence or evidence(name, root / "tables", here)
         terminal().say(f"{name:<{widths[0]}} {title:<{widths[1]}} {what}")
 
 

@@ -92,6 +92,9 @@ def run(
     for front in fronts:
         page = job.workspace.report(front.device, front.space) / "index.html"
         terminal().say(f"report of {front.device}: {page}")
+    if len(fronts) > 1:
+        page = job.workspace.report_across(job.space.name) / "index.html"
+        terminal().say(f"report of all of them: {page}")
 
 
 @app.command()
@@ -203,13 +206,13 @@ def benchmark(
     old = None if baseline is None else step.load(baseline)
     (chosen,) = devices_named([device], root, benchmark_model, images, wait)
     chosen = replace(chosen, asked=asked)
-    if ops:
-        step.check_profiles(chosen)
-    result = step.benchmark(job_for("digits", root), chosen, model)
+    result = step.benchmark(job_for("digits", root), chosen, model, old)
     terminal().say(step.describe(result))
     if output is not None:
         write_json(output, result)
-    if ops:
+    if ops and (why := step.tells_no_ops(chosen)):
+        terminal().say(why)
+    elif ops:
         for each in step.profile_ops(chosen, model.absolute()):
             terminal().say(f"{each.op:<28} {each.count:>4}  {each.mean_ms:10.4f} ms")
     if old is not None:

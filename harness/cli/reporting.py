@@ -1,5 +1,6 @@
 """The commands that show what there is: pages, figures, where time goes, what it cost."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -80,6 +81,25 @@ def _compare(names: tuple[str, str], arch: str | None, space: str | None, root: 
         terminal().say(str(path))
 
 
+@app.command(name="list")
+def list_(
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts: one JSON value.")] = False,
+    root: Root = HERE,
+) -> None:
+    """The tables, fronts, supernets and networks that are here."""
+    from harness.pipeline.listing import listing
+
+    found = list(listing(root))
+    if as_json:
+        value = [{"kind": kind, "path": str(path), "what": what} for kind, path, what in found]
+        terminal().say(json.dumps(value))
+        return
+    for kind, path, what in found:
+        terminal().say(f"{kind:<10} {path}  {what}")
+    if not found:
+        terminal().say(f"nothing in {root.absolute()} yet: `harness run` makes a table and a front")
+
+
 @app.command()
 def roofline(device: DeviceName, space: SpaceThere = None, root: Root = HERE) -> None:
     """How much is computed for each byte moved, and how fast: found networks and baselines."""
@@ -111,19 +131,20 @@ def breakdown(
 ) -> None:
     """Where the time and energy of a network, or of a request to several, go."""
     from harness.pipeline import breakdown as step
-    from harness.pipeline.benchmark import check_profiles
+    from harness.pipeline.benchmark import tells_no_ops
 
     device, space = found_there(device, space, root)
     job = job_for(space, root)
     if ops:
         (chosen,) = devices_named([device], root, benchmark_model, wait=wait)
-        check_profiles(chosen)
     parts = step.breakdown(job, device, arch)
     for line in step.describe(parts):
         terminal().say(line)
     for path in step.save(job, device, parts):
         terminal().say(str(path))
-    if ops:
+    if ops and (why := tells_no_ops(chosen)):
+        terminal().say(why)
+    elif ops:
         for line in step.describe_ops(job, chosen, arch):
             terminal().say(line)
 
