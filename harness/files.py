@@ -148,6 +148,8 @@ def read_json(path: Path) -> Any:
         raise FileFormatError(f"cannot read {path}: {NO_TEXT}") from error
     except OSError as error:
         raise FileFormatError(f"cannot read {path}: {error.strerror or error}") from error
+    except json.JSONDecodeError as error:
+        raise FileFormatError(f"cannot read {path}: it is no JSON: {error}") from error
     except ValueError as error:
         raise FileFormatError(f"cannot read {path}: {error}") from error
 

@@ -1,6 +1,7 @@
 """What there is: `harness list`, `harness devices list`."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,9 @@ def said(*words: str) -> str:
 
 @pytest.fixture
 def root(tmp_path: Path, rng: np.random.Generator) -> Path:
-    made_table(rng, 0).save(tmp_path / "tables/cpu.digits.jsonl")
+    table = made_table(rng, 0)
+    facts = {name: told | {"environment": {}} for name, told in table.campaigns.items()}
+    replace(table, campaigns=facts).save(tmp_path / "tables/cpu.digits.jsonl")
     some_front().save(tmp_path / "reports/cpu.digits/front.json")
     (tmp_path / "tables/broken.digits.jsonl").write_text("{}\n")
     return tmp_path

@@ -25,7 +25,11 @@ CASES = (
     # where accuracies come from
     ("search --device zu3eg --accuracy nofile.csv", 3, "cannot read nofile.csv: No such file"),
     ("search --device zu3eg --accuracy nofile", 3, "'nofile' is no source of accuracies"),
-    ("search --device zu3eg --accuracy nofile.pth", 3, "cannot read nofile.pth: No such file"),
+    (
+        "search --device zu3eg --accuracy nofile.pth",
+        3,
+        "there is no nofile.pth; `harness fetch acc-predictor`",
+    ),
     ("search --device zu3eg --accuracy mine:nothing", 2, "cannot import 'mine:nothing'"),
     ("search --device zu3eg --accuracy junk.csv", 3, "junk.csv: it is no text file"),
     # limits
@@ -75,7 +79,7 @@ CASES = (
     ("tables show cpu", 3, "there is no table tables/cpu.digits.jsonl"),
     ("tables show two", 2, "two has tables or fronts of ofa-mbv3-w1.0, ofa-mbv3-w1.2: --space"),
     ("tables show own", 2, "a space of your own"),
-    ("tables compare tables/zu3eg.digits.jsonl README.md", 3, "README.md:1"),
+    ("tables compare tables/zu3eg.digits.jsonl README.md", 3, "README.md is no latency table"),
     ("tables import nofile.yaml --device phone --source web", 2, "end in -published"),
     ("tables import nofile.yaml --device phone-published --source web", 3, "nofile.yaml"),
     ("report --device cpu", 3, "there is no front"),

@@ -100,6 +100,8 @@ class Table:
                 else:
                     records.append(table._checked(Record.from_json(value), seen))
             except (ValueError, TableError) as error:
+                if isinstance(error, json.JSONDecodeError) and number == 1:  # it may be anybody's
+                    raise TableError(f"{name} is no latency table: {error}") from error
                 raise TableError(
                     f"{name}:{number}: {error}; restore the file, or move it away and measure again"
                 ) from error

@@ -7,7 +7,7 @@ from harness.reports.page import short, signed
 
 @pytest.mark.parametrize(
     ("value", "written"),
-    [(22530.4, "22530"), (1234.56, "1235"), (0.012345, "0.01234"), (3, 3), ("local", "local")],
+    [(22530.4, "22530"), (1234.56, "1235"), (0.0123456, "0.01235"), (3, 3), ("local", "local")],
 )
 def test_four_digits_are_written_out(value: object, written: object) -> None:
     assert short(value) == written

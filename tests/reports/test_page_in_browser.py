@@ -302,10 +302,8 @@ def test_a_click_on_a_random_network_tells_the_fronts_network_that_is_as_fast(
 ) -> None:
     opened.go(device_page)
     opened.page.locator("#plot").scroll_into_view_if_needed()
-    where = PLACE.replace(
-        '"front" && t.visible\n    && t.text[0].includes', '"cloud" && [device].map'
-    )
-    opened.page.mouse.click(*opened.page.evaluate(where, ["cpu", 5]))
+    dot = re.sub(r'"front".*\n.*?\)\)\)', '"cloud")', PLACE)
+    opened.page.mouse.click(*opened.page.evaluate(dot, ["cpu", 5]))
     told = opened.page.locator("#network").inner_text()
     assert "A random sub-network takes 4.2 ms and reaches 71.0 %." in told
     assert "front:7, 4.08 ms and 77.5 %" in told
