@@ -310,6 +310,16 @@ def test_a_click_on_a_random_network_tells_the_fronts_network_that_is_as_fast(
     assert opened.page.locator("tr.chosen").get_attribute("data-point") == "7"
 
 
+def test_what_predicted_accuracies_are_off_by_stands_in_the_plot(
+    opened: Opened, front: Front, tmp_path: Path
+) -> None:
+    told = front.accuracy_predictor | {"caveat": "it sits 3.4 points above & keeps their order"}
+    page = replace(front, accuracy_predictor=told)
+    opened.go(save_device_page(shown(page), None, (), (), tmp_path))
+    note = opened.page.locator("#plot .annotation").text_content() or ""
+    assert "it sits 3.4 points above & keeps" in note
+
+
 def test_a_network_far_below_the_others_does_not_press_the_front_to_the_edge(
     opened: Opened, front: Front, tmp_path: Path
 ) -> None:

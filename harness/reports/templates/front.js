@@ -155,6 +155,13 @@
     return values.length ? [Math.min(...values) / 1.08, Math.max(...values) * 1.08] : [1, 10];
   }
 
+  // What predicted accuracies are off by, where real ones of others stand beside them.
+  function notes() {
+    const caveat = one ? fronts[0].caveat : null;
+    return caveat === null ? [] : [{ xref: "paper", yref: "paper", x: 0.01, y: 0.99, xanchor: "left", yanchor: "top", align: "left",
+      showarrow: false, font: { size: 11 }, text: plain(`predicted accuracies: ${caveat}`).replace(/(.{40,}?) /g, "$1<br>") }];
+  }
+
   function layout() {
     const narrow = plot.clientWidth < 600;
     return {
@@ -164,7 +171,7 @@
         range: latencies().map(Math.log10), ...ticks(...latencies()) },
       yaxis: { ...axis("top-1 accuracy, %"), range: accuracies() },
       modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("--soft"), activecolor: colour("--ink") },
-      legend: { orientation: "h", yanchor: "bottom", y: 1, x: 0, font: { size: 11 } }, shapes: marks().shapes,
+      legend: { orientation: "h", yanchor: "bottom", y: 1, x: 0, font: { size: 11 } }, shapes: marks().shapes, annotations: notes(),
     };
   }
 
