@@ -1,5 +1,6 @@
 """What a run shows on the terminal."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
@@ -22,6 +23,8 @@ from harness.progress import Progress as ProgressCallback
 from harness.tables.batch import of_batch
 from harness.tables.statements import WORDS
 
+TOLD_EVERY_S = 30.0
+
 
 class Terminal:
     """Steps with a bar and the time left; lines otherwise."""
@@ -34,7 +37,14 @@ class Terminal:
 
     @contextmanager
     def step(self, title: str) -> Iterator[ProgressCallback]:
-        """A line with a bar; devices that are measured side by side have a line each."""
+        """A line with a bar; devices that are measured side by side have a line each.
+
+        Where nobody sees a bar move, as in a pipe, it is told every half a minute how far it is.
+        """
+        if not self._console.is_terminal:
+            with self._told(title) as told:
+                yield told
+            return
         bars = self._begin()
         task = bars.add_task(escape(title), total=None)
         total = 1
@@ -49,6 +59,20 @@ class Terminal:
             bars.update(task, completed=total, total=total)
         finally:
             self._end(bars)
+
+    @contextmanager
+    def _told(self, title: str) -> Iterator[ProgressCallback]:
+        started = last = time.monotonic()
+
+        def progress(done: int, of: int) -> None:
+            nonlocal last
+            now = time.monotonic()
+            if now - last >= TOLD_EVERY_S and of:
+                last = now
+                self.say(f"{title}: {done / of:.0%} after {now - started:.0f} s")
+
+        yield progress
+        self.say(f"{title}: done in {time.monotonic() - started:.0f} s")
 
     def _begin(self) -> Progress:
         with self._lock:

@@ -20,15 +20,18 @@ from typing import Any
 from harness import locks
 from harness.errors import FileFormatError, WorkspaceError
 
+NO_TEXT = "it is no text file"
+CHOOSE_ROOT = "choose another --root"
 _DEEPEST, _LONGEST, _LARGEST = 20, 1_000_000, 2**63  # of values in files
 _LARGEST_INFLATED = 100_000_000  # bytes, of what was packed to less than a tenth
 
 
-def replace_atomically(path: Path, content: bytes) -> None:
+def replace_atomically(path: Path, content: bytes, otherwise: str = CHOOSE_ROOT) -> None:
     """Write a temporary file beside `path`, then put it in place in one step.
 
     A reader, or a run that is killed at any moment, sees the old file or the new one, never half.
     What a killed run leaves has always the same name: the next one to write `path` takes it.
+    `otherwise`: how to have it written elsewhere, for the message.
 
     Raises:
         WorkspaceError: the folder cannot be written or the disk is full.
@@ -47,7 +50,7 @@ def replace_atomically(path: Path, content: bytes) -> None:
                 temporary.unlink(missing_ok=True)
                 raise
     except OSError as error:
-        raise unwritable(path, error) from error
+        raise unwritable(path, error, otherwise) from error
 
 
 def _write(descriptor: int, content: bytes) -> None:
@@ -95,7 +98,7 @@ def scratch() -> Iterator[Path]:
                 os.close(held)
         held, folder = _new_folder(prefix)
     except OSError as error:
-        raise unwritable(parent, error) from error
+        raise unwritable(parent, error, "name another in TMPDIR") from error
     try:
         yield folder
     finally:
@@ -134,10 +137,10 @@ def check_inflates(path: Path) -> None:
         raise FileFormatError(f"cannot read {path}: it would inflate to {size / 1e6:.0f} MB")
 
 
-def unwritable(path: Path, error: OSError) -> WorkspaceError:
-    """The one wording for every file that could not be written."""
+def unwritable(path: Path, error: OSError, otherwise: str = CHOOSE_ROOT) -> WorkspaceError:
+    """The one wording for every file that could not be written; `otherwise`: how to avoid it."""
     reason = error.strerror or str(error)
-    return WorkspaceError(f"cannot write {path}: {reason}; free the disk or choose another --root")
+    return WorkspaceError(f"cannot write {path}: {reason}; free the disk, or {otherwise}")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -157,7 +160,13 @@ def read_json(path: Path) -> Any:
     check_regular(path)
     try:
         return parsed_json(path.read_text())
-    except (OSError, ValueError) as error:
+    except UnicodeDecodeError as error:
+        raise FileFormatError(f"cannot read {path}: {NO_TEXT}") from error
+    except OSError as error:
+        raise FileFormatError(f"cannot read {path}: {error.strerror or error}") from error
+    except json.JSONDecodeError as error:
+        raise FileFormatError(f"cannot read {path}: it is no JSON: {error}") from error
+    except ValueError as error:
         raise FileFormatError(f"cannot read {path}: {error}") from error
 
 
@@ -249,7 +258,9 @@ def read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
         rows = [(reader.line_num, row) for row in reader]
     except OSError as error:
         raise FileFormatError(f"cannot read {path}: {error.strerror or error}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        raise FileFormatError(f"cannot read {path}: {NO_TEXT}") from error
+    except csv.Error as error:
         raise FileFormatError(f"cannot read {path}: {error}") from error
     columns = list(reader.fieldnames or ())
     if doubled := [name for name in columns if columns.count(name) > 1]:

@@ -3,13 +3,18 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+MOST = 12  # names that a line lists
+
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """`did you mean 'x'?`, or all that is known where nothing is near; capitals do not count."""
+    """`did you mean 'x'?`, or what is known where nothing is near; capitals do not count."""
     names = list(known)
     lower = {each.lower(): each for each in reversed(names)}
     near = get_close_matches(name.lower(), lower, n=1)
-    return f"did you mean {lower[near[0]]!r}?" if near else f"known: {', '.join(names)}"
+    if near:
+        return f"did you mean {lower[near[0]]!r}?"
+    more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
+    return f"known: {', '.join(names[:MOST])}{more}"
 
 
 def install(extra: str) -> str:

@@ -34,8 +34,8 @@ def parse_share(text: str | None) -> float | None:
     """
     if text is None:
         return None
-    if not re.fullmatch(r"\d+(\.\d+)?%?", text):
-        raise UsageError(f"--fail-above {text!r} is no percentage; write 5%")
+    if not re.fullmatch(r"\d+(\.\d+)?%", text):
+        raise UsageError(f"--fail-above {text!r} is no percentage; write 5% (0.05 could be either)")
     return float(text.removesuffix("%")) / 100
 
 

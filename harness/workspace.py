@@ -29,9 +29,17 @@ class Workspace:
         """All tables of latencies of a space."""
         return sorted((self.root / "tables").glob(f"*.{space}.jsonl"))
 
-    def devices(self, space: str) -> list[str]:
-        """Those with a table of latencies of a space."""
-        return [path.name.removesuffix(f".{space}.jsonl") for path in self.tables(space)]
+    def devices(self, space: str = "*") -> list[str]:
+        """Those with a table of latencies of a space; by default, of any."""
+        return sorted({path.name.partition(".")[0] for path in self.tables(space)})
+
+    def spaces(self, device: str) -> list[str]:
+        """Those that a device has a table or a front of."""
+        tables = (self.root / "tables").glob(f"{device}.*.jsonl")
+        fronts = (self.root / "reports").glob(f"{device}.*/front.json")
+        names = [path.stem for path in tables] + [path.parent.name for path in fronts]
+        found = {name.partition(".")[2].removesuffix(".energy") for name in names}
+        return sorted(found - {"baselines"})
 
     def report(self, device: str, space: str) -> Path:
         return self.root / "reports" / f"{device}.{space}"

@@ -2,18 +2,22 @@
 
 import signal
 import sys
+import traceback
 from threading import Timer
 from typing import NoReturn
+
+import typer
 
 from harness.cli import reporting  # adds its commands to `app`, as `training` does
 from harness.cli.catalogues import devices_app, tables_app
 from harness.cli.commands import app
 from harness.cli.training import accuracy_app
-from harness.errors import HarnessError, Interrupted
+from harness.errors import HarnessError, Interrupted, UsageError, WorkspaceError
 
 __all__ = ["app", "main", "reporting"]
 
 AGAIN_S = 0.05
+_Misspelt: type[Exception] = typer.BadParameter.__mro__[1]  # click's UsageError; typer hides it
 
 app.add_typer(accuracy_app, name="accuracy")
 app.add_typer(devices_app, name="devices")
@@ -40,18 +44,20 @@ def main() -> None:
     signal.signal(signal.SIGINT, _interrupt)
     sys.unraisablehook = _interrupt_again
     try:
-        app(args=[argument for argument in sys.argv[1:] if argument != "--debug"])
+        app([word for word in sys.argv[1:] if word != "--debug"], standalone_mode=False)
     except (HarnessError, Interrupted) as error:
-        if debug:
-            raise
-        _fail(str(error), error.exit_code)
+        _fail(str(error), error.exit_code, debug)
+    except _Misspelt as error:
+        _fail(str(getattr(error, "format_message", error.__str__)()), UsageError.exit_code, debug)
     except OSError as error:
-        if debug:
-            raise
         where = f"{error.filename}: " if error.filename else ""
-        _fail(f"{where}{error.strerror or error}", 6)
+        _fail(f"{where}{error.strerror or error}", WorkspaceError.exit_code, debug)
 
 
-def _fail(message: str, exit_code: int) -> NoReturn:
-    sys.stderr.write(f"harness: {' '.join(message.split())}\n")
+def _fail(message: str, exit_code: int, debug: bool) -> NoReturn:
+    """End with the code; `debug` adds how it came to that."""
+    if debug:
+        traceback.print_exc()
+    if message:  # none where the help was shown
+        sys.stderr.write(f"harness: {' '.join(message.split())}\n")
     raise SystemExit(exit_code)

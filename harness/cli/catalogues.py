@@ -13,10 +13,11 @@ from harness.cli.options import (
     FailAbove,
     Root,
     SpaceName,
+    SpaceThere,
     Wait,
     devices_named,
+    found_there,
     job_for,
-    known_device,
     terminal,
 )
 from harness.errors import FileFormatError, Regression, UsageError
@@ -38,6 +39,7 @@ def devices_list(root: Root = HERE) -> None:
 
 def _said_of(name: str, root: Path) -> tuple[str, str]:
     """A device's title, and what stands behind its numbers, or what is wrong with it."""
+    from harness.devices.device import Device
     from harness.devices.profile import load_profile
     from harness.tables.table import evidence
 
@@ -45,7 +47,8 @@ def _said_of(name: str, root: Path) -> tuple[str, str]:
     try:
         profile = load_profile(name, root)
         title = profile.title
-        return title, profile.evidence or evidence(name, root / "tables")
+        here = profile.transport == "local" and not Device(name, profile).on_gpu
+        return title, profile.evidence or evidence(name, root / "tables", here)
     except FileFormatError as error:  # the others are listed all the same
         return title, f"BROKEN: {error}"
 
@@ -115,7 +118,7 @@ def devices_fit(
 @tables_app.command("show")
 def tables_show(
     device: Annotated[str, typer.Argument(help="Name of a device.")],
-    space: SpaceName = "digits",
+    space: SpaceThere = None,
     energy: Annotated[bool, typer.Option("--energy", help="The table of energies.")] = False,
     root: Root = HERE,
 ) -> None:
@@ -123,8 +126,8 @@ def tables_show(
     from harness import pipeline
     from harness.tables.table import Table
 
+    name, space = found_there(device, space, root)
     job = job_for(space, root, quantity="energy" if energy else "latency")
-    name = known_device(device, space, root)
     table = Table.load(job.workspace.table(name, job.space.name, job.quantity))
     terminal().say(pipeline.describe_table(job, table))
 
@@ -155,14 +158,14 @@ def tables_import(
 def tables_export(
     device: Annotated[str, typer.Argument(help="Name of a device.")],
     folder: Annotated[Path, typer.Argument(help="Where the .yaml files go.")],
-    space: SpaceName = "ofa-mbv3-w1.2",
+    space: SpaceThere = None,
     root: Root = HERE,
 ) -> None:
     """Write a table in the OFA authors' format, one file a resolution."""
     from harness import pipeline
 
-    job = job_for(space, root)
-    for path in pipeline.export_published(job, known_device(device, space, root), folder):
+    name, space = found_there(device, space, root)
+    for path in pipeline.export_published(job_for(space, root), name, folder):
         terminal().say(str(path))
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from harness import __version__
 from harness.cli.group import Commands
 from harness.cli.options import (
     CPU,
@@ -25,11 +26,12 @@ from harness.cli.options import (
     Root,
     Seed,
     SpaceName,
+    SpaceThere,
     Wait,
     devices_named,
+    found_there,
     job_for,
     job_of_front,
-    known_device,
     terminal,
 )
 from harness.errors import Regression, UsageError
@@ -40,9 +42,25 @@ app = typer.Typer(
     help="Once-for-all networks on real devices: measure, search, verify, report.",
     epilog="Add --debug to any command for tracebacks. Exit codes: docs/errors.md.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        terminal().say(f"harness {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options_in_front(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_say_version, is_eager=True, help="Say it, and end."),
+    ] = False,
+) -> None:
+    """Once-for-all networks on real devices: measure, search, verify, report."""
+    del version
 
 
 @app.command()
@@ -74,6 +92,9 @@ def run(
     for front in fronts:
         page = job.workspace.report(front.device, front.space) / "index.html"
         terminal().say(f"report of {front.device}: {page}")
+    if len(fronts) > 1:
+        page = job.workspace.report_across(job.space.name) / "index.html"
+        terminal().say(f"report of all of them: {page}")
 
 
 @app.command()
@@ -185,13 +206,13 @@ def benchmark(
     old = None if baseline is None else step.load(baseline)
     (chosen,) = devices_named([device], root, benchmark_model, images, wait)
     chosen = replace(chosen, asked=asked)
-    if ops:
-        step.check_profiles(chosen)
-    result = step.benchmark(job_for("digits", root), chosen, model)
+    result = step.benchmark(job_for("digits", root), chosen, model, old)
     terminal().say(step.describe(result))
     if output is not None:
         write_json(output, result)
-    if ops:
+    if ops and (why := step.tells_no_ops(chosen)):
+        terminal().say(why)
+    elif ops:
         for each in step.profile_ops(chosen, model.absolute()):
             terminal().say(f"{each.op:<28} {each.count:>4}  {each.mean_ms:10.4f} ms")
     if old is not None:
@@ -228,7 +249,7 @@ def search(
         bool, typer.Option("--further", help="Go on from the front that is there.")
     ] = False,
     accuracy: Accuracy = None,
-    space: SpaceName = "digits",
+    space: SpaceThere = None,
     resolutions: Resolutions = None,
     quick: Quick = False,
     fresh: Fresh = False,
@@ -244,8 +265,8 @@ def search(
     from harness.quantities import parse_limit
     from harness.tables.statements import check_time
 
+    device, space = found_there(device, space, root)
     job = job_for(space, root, quick, fresh, seed, distill, resolutions, accuracy=accuracy)
-    device = known_device(device, space, root)
     if at is not None and max_latency_ms is None:
         raise UsageError("--at is for --max-latency-ms; a --constraint says it as cpu:30ms@p90")
     limits = [parse_limit(text) for text in constraint]
@@ -268,7 +289,7 @@ def search(
 @app.command()
 def verify(
     device: DeviceName = "cpu",
-    space: SpaceName = "digits",
+    space: SpaceThere = None,
     benchmark_model: BenchmarkModel = None,
     images: RangeImages = None,
     fresh: Fresh = False,
@@ -279,7 +300,7 @@ def verify(
     from harness import pipeline
 
     (chosen,) = devices_named([device], root, benchmark_model, images, wait)
-    job = job_of_front(chosen.name, space, root)
+    job = job_of_front(*found_there(device, space, root), root)
     evaluator = None if job.accuracy else pipeline.train(job)
     terminal().show_front(pipeline.verify(job, chosen, evaluator, again=fresh))
     pipeline.report(job, chosen.name)
@@ -292,7 +313,7 @@ def extract(
     ],
     output: Annotated[Path, typer.Argument(help="The network file to write.")],
     device: DeviceName = "cpu",
-    space: SpaceName = "digits",
+    space: SpaceThere = None,
     supernet: Annotated[
         Path | None, typer.Option(help="A supernet of ours, or as the OFA authors release them.")
     ] = None,
@@ -306,7 +327,7 @@ def extract(
     """Take one network out of a front, a supernet or a published file, into a network file."""
     from harness import pipeline
 
-    device = known_device(device, space, root)
+    device, space = found_there(device, space, root)
     asked = pipeline.Asked(network, device, supernet, weights, resolution, data)
     job = (
         job_of_front(device, space, root) if network.startswith("front:") else job_for(space, root)
@@ -327,7 +348,13 @@ def export(
     supernet: Annotated[
         Path | None, typer.Option(help="Its weights, where the front was found without training.")
     ] = None,
-    space: SpaceName = "digits",
+    formats: Annotated[
+        str | None,
+        typer.Option(
+            help="Of pt2,onnx,tflite,tflite-int8 (default: all that what is installed can make)."
+        ),
+    ] = None,
+    space: SpaceThere = None,
     data: Data = None,
     root: Root = HERE,
 ) -> None:
@@ -343,9 +370,12 @@ def export(
     if at is not None and device is None:
         raise UsageError("--at is for --device: it says which time --max-latency-ms is about")
     check_time(at)
-    device = known_device(device, space, root) if device else None
-    job = job_for(space, root) if device is None else job_of_front(device, space, root)
-    bundle = Bundle(folder, network, device, max_latency_ms, at, supernet, data)
+    if device is None:
+        job = job_for(space or "digits", root)
+    else:
+        device, space = found_there(device, space, root)
+        job = job_of_front(device, space, root)
+    bundle = Bundle(folder, network, device, max_latency_ms, at, supernet, data, formats)
     terminal().say(step(job, bundle))
 
 

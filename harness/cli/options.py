@@ -23,6 +23,14 @@ DeviceName = Annotated[str, typer.Option("--device", help="Name of a device.")]
 SpaceName = Annotated[
     str, typer.Option("--space", help="Family of networks; your own as package.module:SPACE.")
 ]
+SpaceThere = Annotated[
+    str | None,
+    typer.Option(
+        "--space",
+        help="Family of networks (default: the one that the device has a table or front of, else "
+        "digits); your own as package.module:SPACE.",
+    ),
+]
 Resolutions = Annotated[
     str | None,
     typer.Option(
@@ -154,10 +162,13 @@ def job_of_front(device: str, space: str, root: Path) -> "Run":
     )
 
 
-def known_device(device: str, space: str, root: Path) -> str:
-    """The full name of a device of the catalogue, or of one that only has a table, as imported.
+def found_there(device: str, space: str | None, root: Path) -> tuple[str, str]:
+    """The full name of a device of the catalogue, or of one that only has a table, as imported; and
+    the space that was asked for, else the only one that there is a table or front of.
 
-    Raises ProfileError, naming the nearest, where it is neither.
+    Raises:
+        ProfileError: there is no such device; the nearest is named.
+        UsageError: nobody says which of several spaces, or where the only one is.
     """
     from harness.devices.profile import device_names, full_name
     from harness.errors import ProfileError
@@ -165,11 +176,22 @@ def known_device(device: str, space: str, root: Path) -> str:
     from harness.spaces.catalogue import find_space
     from harness.workspace import Workspace
 
-    name = full_name(device, root)
-    known = {*device_names(root), *Workspace(root).devices(find_space(space).name)}
+    name, there = full_name(device, root), Workspace(root)
+    known = {*device_names(root), *there.devices()}
     if name not in known:
         raise ProfileError(f"no device called {device!r}; {nearest(device, sorted(known))}")
-    return name
+    spaces = there.spaces(name)
+    if space is not None or not spaces or "digits" in spaces:
+        return name, space or "digits"
+    if len(spaces) > 1:
+        raise UsageError(f"{name} has tables or fronts of {', '.join(spaces)}: --space says which")
+    try:
+        return name, find_space(spaces[0]).name
+    except UsageError as error:
+        raise UsageError(
+            f"all that is there of {name} is of {spaces[0]}, a space of your own: say where it is "
+            "by --space package.module:SPACE"
+        ) from error
 
 
 def devices_named(
@@ -180,7 +202,16 @@ def devices_named(
     wait: bool = False,
 ) -> "list[Device]":
     from harness.devices.device import Device
+    from harness.devices.profile import device_names
+    from harness.workspace import Workspace
 
+    imported = set(Workspace(root).devices()) - set(device_names(root))
+    for name in names:
+        if name in imported:
+            raise UsageError(
+                f"{name} has an imported table and no profile: it can be searched and reported, "
+                "and nothing can be run on it from here"
+            )
     found = [Device.find(name, root) for name in names]
     chosen = {device.name: device for device in found}
     for device in chosen.values():

@@ -1,5 +1,6 @@
 """The commands that show what there is: pages, figures, where time goes, what it cost."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,12 +14,12 @@ from harness.cli.options import (
     BenchmarkModel,
     DeviceName,
     Root,
-    SpaceName,
+    SpaceThere,
     Wait,
     devices_named,
+    found_there,
     job_for,
     job_of_front,
-    known_device,
     terminal,
 )
 from harness.errors import UsageError
@@ -43,7 +44,8 @@ def report(
         str | None, typer.Option(help="The network you ship, for --compare: `front:7`, or a file.")
     ] = None,
     space: Annotated[
-        str | None, typer.Option(help="Family of networks (digits, or that of --compare).")
+        str | None,
+        typer.Option(help="Family of networks (default: what there is, else digits)."),
     ] = None,
     root: Root = HERE,
 ) -> None:
@@ -57,11 +59,8 @@ def report(
         return
     if arch is not None:
         raise UsageError("--arch says which network you ship: it is for --compare")
-    family = space or "digits"
-    jobs = {}
-    for given in device or CPU:
-        name = known_device(given, family, root)
-        jobs[name] = job_of_front(name, family, root)
+    there = [found_there(given, space, root) for given in device or CPU]
+    jobs = {name: job_of_front(name, family, root) for name, family in there}
     paths = [path for name, job in jobs.items() for path in pipeline.report(job, name)]
     if len(jobs) > 1:
         paths += pipeline.report_devices(jobs)
@@ -82,13 +81,33 @@ def _compare(names: tuple[str, str], arch: str | None, space: str | None, root: 
         terminal().say(str(path))
 
 
+@app.command(name="list")
+def list_(
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts: one JSON value.")] = False,
+    root: Root = HERE,
+) -> None:
+    """The tables, fronts, supernets and networks that are here."""
+    from harness.pipeline.listing import listing
+
+    found = list(listing(root))
+    if as_json:
+        value = [{"kind": kind, "path": str(path), "what": what} for kind, path, what in found]
+        terminal().say(json.dumps(value))
+        return
+    for kind, path, what in found:
+        terminal().say(f"{kind:<10} {path}  {what}")
+    if not found:
+        terminal().say(f"nothing in {root.absolute()} yet: `harness run` makes a table and a front")
+
+
 @app.command()
-def roofline(device: DeviceName, space: SpaceName = "digits", root: Root = HERE) -> None:
+def roofline(device: DeviceName, space: SpaceThere = None, root: Root = HERE) -> None:
     """How much is computed for each byte moved, and how fast: found networks and baselines."""
     from harness.pipeline import roofline as step
 
+    device, space = found_there(device, space, root)
     job = job_for(space, root)
-    shown = step.roofline(job, known_device(device, space, root))
+    shown = step.roofline(job, device)
     for line in step.describe(shown):
         terminal().say(line)
     for path in step.save(job, shown):
@@ -102,7 +121,7 @@ def breakdown(
         list[str],
         typer.Option(help="`front:7`, an arch or network file; `@3` for three calls; repeat."),
     ],
-    space: SpaceName = "digits",
+    space: SpaceThere = None,
     ops: Annotated[
         bool, typer.Option("--ops", help="By type of operator too, profiled on the device.")
     ] = False,
@@ -112,19 +131,20 @@ def breakdown(
 ) -> None:
     """Where the time and energy of a network, or of a request to several, go."""
     from harness.pipeline import breakdown as step
-    from harness.pipeline.benchmark import check_profiles
+    from harness.pipeline.benchmark import tells_no_ops
 
+    device, space = found_there(device, space, root)
     job = job_for(space, root)
-    device = known_device(device, space, root)
     if ops:
         (chosen,) = devices_named([device], root, benchmark_model, wait=wait)
-        check_profiles(chosen)
     parts = step.breakdown(job, device, arch)
     for line in step.describe(parts):
         terminal().say(line)
     for path in step.save(job, device, parts):
         terminal().say(str(path))
-    if ops:
+    if ops and (why := tells_no_ops(chosen)):
+        terminal().say(why)
+    elif ops:
         for line in step.describe_ops(job, chosen, arch):
             terminal().say(line)
 
@@ -142,7 +162,7 @@ def carbon(
     region: Annotated[
         str | None, typer.Option(help="Whose grid feeds it: USA, FRA, ... (or --grid).")
     ] = None,
-    space: SpaceName = "digits",
+    space: SpaceThere = None,
     watts: Annotated[
         float | None, typer.Option(min=0, help="Assumed of each rank of runs without a counter.")
     ] = None,
@@ -177,8 +197,9 @@ def carbon(
     place = _place(gpu_watts, grid_lb_per_kwh(region) if region else grid, price)
     table = replace(place, pue=pue_of(None, pue, DATA_CENTRE))
     ours = replace(place, pue=pue_of(kind, pue, hardware_pue(hardware)))
-    job = job_for(space, root)
-    device = known_device(device, space, root) if device else None
+    if device is not None:
+        device, space = found_there(device, space, root)
+    job = job_for(space or "digits", root)
     if hours is not None:
         if device is not None or price is not None or watts is not None:
             raise UsageError(

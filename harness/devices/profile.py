@@ -217,8 +217,8 @@ def profile_paths(root: Path) -> dict[str, Path]:
 
 
 def _explain(error: ValidationError) -> str:
-    """The first mistake in one line, with the nearest key for an unknown one."""
-    first = error.errors()[0]
+    """A mistake in one line, with the nearest key for an unknown one, which others come from."""
+    first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
     where = ".".join(str(part) for part in first["loc"])
     if where == "runtime_options.cpus":
         return f"{where}: write any, one, big, little, or a mask such as 0x3"

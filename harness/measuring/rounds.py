@@ -1,6 +1,7 @@
 """Rounds of visits: every workload that still needs one, in a new random order each time."""
 
 import logging
+import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -219,9 +220,9 @@ def _check_time(visits: Visits, deadline_s: float | None) -> None:
     needed_s = (FEWEST_VISITS - visits.rounds_done) * visits.round_s()
     if needed_s > left_s:
         raise UsageError(
-            f"--budget leaves {max(0.0, left_s):.0f} s for measuring, and the fewest visits to "
-            f"{len(visits.entries) - 1} workloads take about {needed_s:.0f} s; give more time, "
-            "or measure fewer --resolutions"
+            f"--budget leaves {max(0.0, left_s):.1f} s for measuring, and the fewest visits to "
+            f"{len(visits.entries) - 1} workloads take about {needed_s:.1f} s: give at least "
+            f"{math.ceil(needed_s - left_s)} s more, or measure fewer --resolutions"
         )
 
 

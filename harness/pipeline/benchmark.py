@@ -1,7 +1,7 @@
 """`harness benchmark`: one model file of the user's, timed with the same care as a table."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, log, sqrt
 from pathlib import Path
@@ -30,7 +30,7 @@ from harness.tables.facts import Facts, Identity
 from harness.tables.record import SEEN, Clock, Record, Statistics
 from harness.tables.repeat import Repeat, value_of
 from harness.tables.statements import WORDS
-from harness.tables.versions import same_versions
+from harness.tables.versions import differences, same_versions
 
 Floats = npt.NDArray[np.float64]
 SCHEMA = 1
@@ -53,7 +53,6 @@ SUFFIXES = {
     "dpu": ".pt",
 }
 PROFILING = ("torch", "onnxruntime", "benchmark_model", "tensorrt")
-_ALIKE = ("kind", "schema", "identity")  # what two results must have in common
 
 
 class Result(TypedDict, total=False):
@@ -81,8 +80,12 @@ class Compared:
     machine: float | None  # of reference blocks: how much of the ratio is the machine's
     beyond: float  # the model's ratio beyond the machine's; all of it where that is not known
     interval: tuple[float, float]  # of that, 95 %: what measuring an unchanged model again may give
+    files: str = ""  # where they are two different ones
 
     def describe(self) -> str:
+        return "; ".join(part for part in (self._times(), self.files) if part)
+
+    def _times(self) -> str:
         low, high = self.interval
         ends = f"{self.beyond:.3f} ({low:.3f} to {high:.3f}, 95 %)"
         if self.machine is None:
@@ -104,12 +107,16 @@ def references() -> list[Entry]:
     return [Entry("block", (block,), (block,)) for block in spread]
 
 
-def benchmark(job: Run, device: Device, model: Path) -> dict[str, Any]:
+def benchmark(
+    job: Run, device: Device, model: Path, baseline: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Times of the model on the device, as a value to print and to compare later.
+
+    `baseline`: a kept result, that is going to be compared with.
 
     Raises:
         UsageError: the device's runtime takes no such file.
-        FileFormatError: there is no such file.
+        FileFormatError: there is no such file, or the baseline is of other settings.
     """
     wanted, given = SUFFIXES[device.profile.runtime], model.suffix.lower()
     if given not in (wanted, ".pt"):
@@ -131,6 +138,8 @@ def benchmark(job: Run, device: Device, model: Path) -> dict[str, Any]:
     entries = [sentinel(DIGITS), Entry("network", model.absolute(), ()), *references()]
     with device.open() as session, job.console.step(f"time {model.name}") as progress:
         identity = device.identity(session)
+        if baseline is not None:
+            check_alike(baseline, identity, None if fed is None else fed.to_json())
         todo = Work(
             identity,
             device.clock,
@@ -183,19 +192,15 @@ def result_of(
     }
 
 
-def check_profiles(device: Device) -> None:
-    """Raises UsageError where the device's runtime gives no times of operators."""
-    if device.profile.runtime not in PROFILING:
-        raise UsageError(f"the runtime {device.profile.runtime} gives no times of operators")
+def tells_no_ops(device: Device) -> str:
+    """Why there are no times of operators; "" where there are."""
+    if device.profile.runtime in PROFILING:
+        return ""
+    return f"no times of operators: the runtime {device.profile.runtime} gives none"
 
 
 def profile_ops(device: Device, workload: Workload) -> Sequence[OpTime]:
-    """Times by type of operator in one run, the longest first.
-
-    Raises:
-        UsageError: the device's runtime does not tell.
-    """
-    check_profiles(device)
+    """Times by type of operator in one run, the longest first; of a runtime that tells them."""
     with device.open() as session:
         assert isinstance(session, ProfilingSession)
         session.prepare([workload])
@@ -277,13 +282,7 @@ def compare(old: dict[str, Any], new: dict[str, Any], at: str = "full") -> Compa
         FileFormatError: the old result is of another device, or not whole.
         UsageError: one of them does not tell that time.
     """
-    for name in _ALIKE:
-        if old.get(name) != new[name]:
-            raise FileFormatError(
-                f"the baseline has another {name}: {json.dumps(old.get(name))}, "
-                f"not {json.dumps(new[name])}; only equal settings can be compared"
-            )
-    _check_fed_alike(old, new)
+    check_alike(old, new["identity"], new.get("fed"))
     clock = new["identity"]["clock"]
     try:
         read = clock if at == "full" else "wall"
@@ -316,12 +315,42 @@ def compare(old: dict[str, Any], new: dict[str, Any], at: str = "full") -> Compa
         None if machine is None else exp(machine),
         exp(beyond),
         (exp(beyond - far), exp(beyond + far)),
+        _apart(old.get("model"), new["model"]),
     )
 
 
-def _check_fed_alike(old: dict[str, Any], new: dict[str, Any]) -> None:
-    """Raises FileFormatError where not both models took the same; older results do not tell."""
-    theirs, ours = (each.get("fed") for each in (old, new))
+def _apart(old: object, new: Mapping[str, str]) -> str:
+    """What to say where the baseline is of another file."""
+    then = old if isinstance(old, dict) else {}
+    if then.get("sha256") == new["sha256"]:
+        return ""
+    digest = str(then.get("sha256"))
+    return (
+        f"the baseline is of another file: {then.get('name')} (sha256 {digest:.12}), this is "
+        f"{new['name']} ({new['sha256']:.12})"
+    )
+
+
+def check_alike(
+    old: Mapping[str, Any], identity: Mapping[str, Any], ours: Mapping[str, Any] | None
+) -> None:
+    """Whether a kept result can be compared with one of this device, fed with `ours`.
+
+    Raises:
+        FileFormatError: it is of another device or setting, or not both models took the same;
+            older results do not tell.
+    """
+    kept = old.get("identity")
+    apart = differences(kept if isinstance(kept, dict) else {}, identity)
+    if apart:
+        told = "; ".join(
+            f"{name} {then!r} then, {now!r} now" for name, (then, now) in apart.items()
+        )
+        raise FileFormatError(
+            f"the baseline is of another device or setting ({told}): only equal ones can be "
+            "compared; keep a baseline of this one by --output"
+        )
+    theirs = old.get("fed")
     if theirs is None and ours is not None:
         if "signature" in ours or not all(map(is_free, ours["inputs"])):
             raise FileFormatError(

@@ -66,13 +66,19 @@ def _blocks(job: Run, device: str, name: str) -> tuple[Block, ...]:
     path = Path(name)
     if not path.exists():
         raise UsageError(f"--arch {name!r} is neither a point (front:7) nor a file")
+    if path.suffix.lower() in (".onnx", ".tflite"):
+        raise UsageError(
+            f"--arch {name} is a model file, whose blocks no table knows; it takes a point "
+            f"(front:7), an arch or a network file. `harness benchmark {name} --ops --device NAME` "
+            "tells where such a file's time goes"
+        )
     if path.suffix.lower() == ".pt":
         from harness.networks.file import NetworkFile
 
         return NetworkFile.load(path).blocks
+    content = files.read_json(path)
     try:
-        arch = Arch.from_json(files.read_json(path))
-        return job.space.blocks(arch)
+        return job.space.blocks(Arch.from_json(content))
     except FileFormatError as error:
         raise FileFormatError(f"{path}: {error}") from error
 

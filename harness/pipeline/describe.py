@@ -34,8 +34,10 @@ def describe_table(job: Run, table: Table) -> str:
         )
     if table.simulated is not None:
         return f"{path}: {_simulated(table)}"
+    finished = campaign.get("finished", True)
     suspect = sum(bool(record.suspect) for record in blocks)
-    doubts = f"; {suspect} of them suspect: repeat with --fresh" if suspect else ""
+    what_to_do = ": repeat with --fresh" if finished else ""  # else more visits may settle them
+    doubts = f"; {suspect} of them suspect{what_to_do}" if suspect else ""
     changed = describe_changes(campaign.get(CHANGED) or {})
     doubts += f"; conditions changed meanwhile: {changed}" if changed else ""
     unknown = describe_unknown(campaign)
@@ -43,7 +45,7 @@ def describe_table(job: Run, table: Table) -> str:
     calibrating = table.calibrating_campaign()
     since = table.campaigns[calibrating]["started_at"]
     calibrated = f"; calibrated anew {since}" if calibrating != name else ""
-    unfinished = "" if campaign.get("finished", True) else ", unfinished: start again to go on"
+    unfinished = "" if finished else ", unfinished: start again to go on"
     holdouts = table.select("holdout", table.clock, calibrating)
     judged = (
         end_to_end_error(table, table.clock).describe()

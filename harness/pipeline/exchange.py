@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,9 +34,10 @@ def import_published(
         UsageError: the name does not say that the table is imported, or there is no such unit.
         TableError: a file is broken, or a measured table has that name.
     """
-    if not device.endswith("-published"):
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*-published", device):
         raise UsageError(
-            f"--device {device}: imported tables end in -published, as note10-published"
+            f"--device {device}: names of imported tables are small letters, digits, - and _, and "
+            "end in -published, as note10-published"
         )
     path = job.workspace.table(device, job.space.name)
     imported = read_published(paths, job.space, device, source, unit)

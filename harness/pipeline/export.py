@@ -1,7 +1,9 @@
 """`harness export`: a network as a bundle of files with a card that says what they are worth."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +11,8 @@ import numpy as np
 
 from harness import __version__, files
 from harness.deploy.front import Front, Point
-from harness.errors import InfeasibleConstraint, UsageError
+from harness.errors import InfeasibleConstraint, MissingExtra, UsageError
+from harness.hints import nearest
 from harness.pipeline.evaluate import check_fits
 from harness.pipeline.extract import Asked, extract_network
 from harness.pipeline.job import Run
@@ -19,7 +22,7 @@ from harness.spaces.block import NUMBER_BYTES
 from harness.tables.statements import WORDS
 
 if TYPE_CHECKING:  # torch is imported where it is needed
-    from harness.deploy.bundle import Written
+    from harness.deploy.bundle import Format, Written
     from harness.networks.file import NetworkFile
 
 JUDGES = 1000  # images at most that accuracies are over
@@ -40,13 +43,15 @@ class Bundle:
     at: str | None = None  # which time of it: "full", "p50", ...; None: the one that ships
     supernet: Path | None = None  # that holds the weights, where the front's own does not
     data: Path | None = None  # a folder of images
+    formats: str | None = None  # as `onnx,pt2`; None: all that what is installed can make
 
 
 def export(job: Run, asked: Bundle) -> str:
     """Write the bundle; what is in it, in lines.
 
     Raises:
-        UsageError: neither a network nor a device is named.
+        UsageError: neither a network nor a device is named, or there is no such format.
+        MissingExtra: a format that was asked for needs what is not installed.
         InfeasibleConstraint: no verified network of the front is fast enough by its upper end.
         ConversionFailed: a file does not compute what the network does.
     """
@@ -54,10 +59,22 @@ def export(job: Run, asked: Bundle) -> str:
         return _export(job, asked)
 
 
+def _formats(text: str | None) -> "list[Format]":
+    """Raises UsageError where a word is no format."""
+    from harness.deploy.bundle import FORMATS
+
+    known = {each.name: each for each in FORMATS}
+    words = list(known) if text is None else [word.strip() for word in text.split(",")]
+    for word in words:
+        if word not in known:
+            raise UsageError(f"--formats: no format {word!r}; {nearest(word, known)}")
+    return [known[word] for word in dict.fromkeys(words)]
+
+
 def _export(job: Run, asked: Bundle) -> str:
-    from harness.deploy.bundle import FORMATS, write
     from harness.networks.file import NetworkFile
 
+    formats = _formats(asked.formats)
     path = asked.folder / "network.pt"
     front: Front | None = None
     if asked.network is not None:
@@ -75,18 +92,48 @@ def _export(job: Run, asked: Bundle) -> str:
             network, asked.network or path, asked.data, asked.folder
         )
     network.save(path)
-    written = []
-    with job.console.step("export") as progress:
-        for done, format_ in enumerate(FORMATS, start=1):
-            written.append(write(format_, network, path, asked.folder, ranges, judges))
-            progress(done, len(FORMATS))
+    written, left_out = _written(job, asked, formats, network, path, ranges, judges)
     facts = _facts(asked, network, written, 0 if judges is None else len(judges[1]))
+    facts["left_out"] = left_out
     facts["latency"] = None if front is None else _promised(front, number)
     files.write_json(asked.folder / "bundle.json", facts)
     files.write_text(asked.folder / "README.md", card(facts))
     if ranges is not None:
         ranges.unlink()
     return "\n".join([f"bundle: {asked.folder}", *(f"  {line}" for line in _lines(facts))])
+
+
+def _written(
+    job: Run,
+    asked: Bundle,
+    formats: "Sequence[Format]",
+    network: "NetworkFile",
+    source: Path,
+    ranges: Path | None,
+    judges: tuple[Any, Any] | None,
+) -> "tuple[list[Written], dict[str, str]]":
+    """The files, and by their names why others are not there: those of an earlier bundle go.
+
+    Raises:
+        MissingExtra: a format that was asked for needs what is not installed.
+    """
+    from harness.deploy.bundle import FORMATS, write
+
+    if (asked.folder / "bundle.json").exists():
+        for each in FORMATS:
+            (asked.folder / each.file).unlink(missing_ok=True)
+    written, left_out = [], {}
+    with job.console.step("export") as progress:
+        for done, each in enumerate(formats, start=1):
+            try:
+                written.append(write(each, network, source, asked.folder, ranges, judges))
+            except MissingExtra as error:
+                (asked.folder / each.file).unlink(missing_ok=True)  # nobody could load it again
+                if asked.formats is not None:
+                    raise
+                left_out[each.file] = str(error)
+            progress(done, len(formats))
+    return written, left_out
 
 
 def _chosen(job: Run, asked: Bundle) -> tuple[Front, int]:
@@ -200,7 +247,7 @@ def _facts(
         "kind": "bundle",
         "schema": 1,
         "harness": __version__,
-        "versions": {name: version(name) for name in names},
+        "versions": dict(_installed(names)),
         "space": network.space,
         "arch": network.arch.to_json() if network.arch else None,
         "macs": sum(block.macs for block in network.blocks),
@@ -217,6 +264,13 @@ def _facts(
     }
 
 
+def _installed(names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The packages of these that are there, with their versions."""
+    for name in names:
+        with suppress(PackageNotFoundError):
+            yield name, version(name)
+
+
 def _lines(facts: dict[str, Any]) -> list[str]:
     lines = []
     for each in facts["files"]:
@@ -231,4 +285,4 @@ def _lines(facts: dict[str, Any]) -> list[str]:
             lines.append(f"{'':<22} {NOT_COMPARED}")
         if each["second_reader"]:
             lines.append(f"{'':<22} {each['second_reader']}")
-    return lines
+    return lines + [f"left out: {file}: {why}" for file, why in facts["left_out"].items()]

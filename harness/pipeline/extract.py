@@ -8,6 +8,7 @@ from harness import files
 from harness.deploy.front import Front
 from harness.errors import FileFormatError, UsageError
 from harness.pipeline.evaluate import check_channels
+from harness.pipeline.fetch import PUBLISHED
 from harness.pipeline.front import found_front
 from harness.pipeline.job import Run
 from harness.pipeline.supernet import train
@@ -59,7 +60,7 @@ def extract_network(job: Run, asked: Asked, output: Path) -> str:
         return _published(asked, path, content.get("resolution"), output)
     _only_of_a_config(asked)
     if asked.supernet is None:
-        raise UsageError(f"{path} is an arch: --supernet says where its weights are")
+        raise UsageError(f"{path} is an arch: {_whose_weights(job)}")
     try:
         arch = Arch.from_json(content)
     except FileFormatError as error:
@@ -72,13 +73,20 @@ def _only_of_a_config(asked: Asked) -> None:
         raise UsageError("--weights and --resolution are of a net.config")
 
 
+def _whose_weights(job: Run) -> str:
+    """What to do where nobody says which."""
+    name = job.space.name
+    brings = f" (`harness fetch {name}` brings the OFA authors')" if name in PUBLISHED else ""
+    return f"--supernet FILE says where weights are{brings}"
+
+
 def _from_front(job: Run, front: Front, arch: Arch, output: Path) -> str:
     from harness.deploy.extract import extract
 
     if job.accuracy:
         raise UsageError(
             f"the front of {front.device} was found with accuracies from {job.accuracy}: "
-            "--supernet says where weights are"
+            f"{_whose_weights(job)}"
         )
     extract(train(job), arch, {"recipe": job.recipe().settings}).save(output)
     return f"network file: {output}"

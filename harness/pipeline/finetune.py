@@ -45,7 +45,7 @@ def finetune(console: Console, asked: FineTuning) -> str | None:
         TrainingDiverged: the loss is no number.
     """
     if find_spec("torch") is None:
-        raise MissingExtra(f"training needs torch: {install('train')}")
+        raise MissingExtra(f"training needs torch, which is not installed: {install('train')}")
     import torch
 
     from harness.networks.file import NetworkFile

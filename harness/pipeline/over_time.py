@@ -51,6 +51,7 @@ def report_over_time(
     path = job.workspace.front(new.device, new.space)
     where = f"--device {shlex.quote(new.device)} --space {shlex.quote(job.space_text or new.space)}"
     front = Front.load(path, job.space) if path.exists() else None
+    error = _error(job, old, new)
     fronts, why = _fronts(job, front, old, new)
     compared = Compared(
         names=names,
@@ -60,8 +61,8 @@ def report_over_time(
         fronts=fronts,
         why_no_fronts=why,
         search=front.command(job.space_text) if front else f"harness search --front {where}",
-        networks=_affected(job, front, fronts, found, (old, new), shipped),
-        error=_error(job, old, new),
+        networks=_affected(job, front, fronts, found, (old, new), shipped, error),
+        error=error,
     )
     return save_comparison(compared, job.workspace.report(new.device, new.space))
 
@@ -97,6 +98,7 @@ def _affected(
     found: Comparison,
     tables: tuple[Table, Table],
     shipped: str | None,
+    error: float | None,
 ) -> tuple[Affected, ...]:
     """What both tables predict of the front's networks and of the one that is shipped."""
     points = front.points if front else ()
@@ -109,6 +111,7 @@ def _affected(
         asked.append(network)
         accuracies.append(None)
     before, after = (_latencies_ms(asked, table) for table in tables)
+    sure = 1 / (1 + (error or 0.0))
     return tuple(
         Affected(
             name=network.name,
@@ -116,6 +119,7 @@ def _affected(
             new_ms=after[network.name],
             accuracy=accuracy,
             best_now=best_within(fronts.new, after[network.name]) if fronts else None,
+            best_surely=best_within(fronts.new, after[network.name] * sure) if fronts else None,
             moved=moved_in(network.blocks, found),
             shipped=network.name == shipped,
         )

@@ -2,7 +2,7 @@
 
 import hashlib
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,15 @@ def settings_of(job: Run, table: Table, campaign: str, question: Question) -> di
         part=job.resolutions_text is not None,
     )
     return settings
+
+
+def asked_alike(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a front's settings decides it: accuracies count by what is in their file, wherever
+    that lies."""
+    accuracy = settings.get("accuracy") or {}
+    return {n: value for n, value in settings.items() if n != "command"} | {
+        "accuracy": accuracy.get("sha256") or accuracy.get("source")
+    }
 
 
 def latencies(

@@ -11,6 +11,7 @@ from harness.errors import FileFormatError, TableError, UsageError
 from harness.pipeline.baselines import NAME as BASELINES
 from harness.pipeline.carbon import own_run
 from harness.pipeline.job import Run
+from harness.pipeline.question import asked_alike
 from harness.pipeline.roofline import roofline
 from harness.pipeline.supernet import read_evaluated
 from harness.predictors.accuracy import AccuracyPredictor
@@ -84,9 +85,10 @@ def report_devices(jobs: Mapping[str, Run]) -> list[Path]:
 
 
 def _check_one_source(fronts: Sequence[Front]) -> None:
-    for front in fronts[1:]:
+    asked = [asked_alike(front.settings) for front in fronts]
+    for front, settings in zip(fronts[1:], asked[1:], strict=True):
         for name in ("supernet", "accuracy"):
-            if front.settings.get(name) != fronts[0].settings.get(name):
+            if settings.get(name) != asked[0].get(name):
                 raise UsageError(
                     f"no page of both {fronts[0].device} and {front.device}: their accuracies are "
                     f"of different sources ({name}: {fronts[0].settings.get(name)} and "

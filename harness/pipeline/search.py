@@ -16,6 +16,7 @@ from harness.pipeline.job import Run
 from harness.pipeline.question import (
     Limits,
     Question,
+    asked_alike,
     held_by,
     latencies,
     settings_of,
@@ -79,8 +80,11 @@ def _search(job: Run, device: str, question: Question, further: bool) -> Front:
         front = Front.load(path, job.space)
         outcome = {name: front.settings[name] for name in _OUTCOME if name in front.settings}
         outcome["latencies"] = latencies(job, table, question, front.points)
-        same = settings | outcome == front.settings
+        same = asked_alike(settings | outcome) == asked_alike(front.settings)
         if same and not further:
+            if settings | outcome != front.settings:  # its accuracies lie elsewhere now
+                front = replace(front, settings=settings | outcome)
+                front.save(path)
             return front
         if same:
             rounds += front.settings["rounds"]
@@ -135,7 +139,7 @@ def search_best(job: Run, device: str, question: Question, weight: float | None)
     if weight is not None:
         loss = 1 - found.accuracy / 100 + weight * found.cost / found.cost.max()
         row = int(loss.argmin())
-    latency_ms, top1 = float(found.cost[row]), float(found.accuracy[row])
+    latency_ms, top1 = float(found.cost[row]), _percent(found.accuracy[row])
     told = twins.latency.statements
     best = {
         "arch": decode(job.space, found.genomes[row]).to_json(),
@@ -147,10 +151,17 @@ def search_best(job: Run, device: str, question: Question, weight: float | None)
         "accuracy_interval": twins.accuracy_interval(top1),
         "accuracy_from": twins.accuracy.describe(),
     }
+    one = found.genomes[row : row + 1]
     best["limits"] = [
-        f"{limit.cost.name} at most {limit.at_most:g} {limit.cost.unit}"
+        f"{limit.cost.name} at most {limit.at_most:g} {limit.cost.unit}: "
+        f"{float(limit.cost.of(one)[0]):.5g}"
         for limit in objectives.limits
     ]
+    others = dict.fromkeys(name for name, *_ in question.limits)
+    costs = {name: _cost(job, twins, name) for name in others}
+    best["costs"] = {
+        f"{name}, {cost.unit}": round(float(cost.of(one)[0]), 5) for name, cost in costs.items()
+    }
     images = table.images_per_run
     if images > 1:
         best |= {"images_per_run": images, "latency_ms_an_image": round(latency_ms / images, 5)}
@@ -256,13 +267,18 @@ def _spread(found: Found, objectives: Objectives, count: int) -> Found:
     return Found(found.genomes[chosen], found.cost[chosen], found.accuracy[chosen])
 
 
+def _percent(accuracy: float) -> float:
+    """An accuracy as it is shown: a predictor may reach beyond what there is."""
+    return min(100.0, max(0.0, float(accuracy)))
+
+
 def _points(space: Space, found: Found, twins: _Twins) -> tuple[Point, ...]:
     macs = CostTable.of(space, lambda block: block.macs).total(found.genomes)
     params = CostTable.of(space, lambda block: block.params).total(found.genomes)
     told = twins.latency.statements
     points = []
     for row, genome in enumerate(found.genomes):
-        latency_ms, top1 = float(found.cost[row]), float(found.accuracy[row])
+        latency_ms, top1 = float(found.cost[row]), _percent(found.accuracy[row])
         points.append(
             Point(
                 arch=decode(space, genome),
@@ -287,7 +303,7 @@ def _cloud(job: Run, twins: _Twins) -> tuple[dict[str, float], ...]:
         genomes, accuracies = _some(job.space, twins)
     latencies = twins.latency.predict(genomes)
     return tuple(
-        {"latency_ms": float(ms), "accuracy": float(top1)}
+        {"latency_ms": float(ms), "accuracy": _percent(top1)}
         for ms, top1 in zip(latencies, accuracies, strict=True)
         if np.isfinite(ms)
     )

@@ -53,7 +53,7 @@ def train(job: Run, ranks: "Ranks | None" = None) -> "SubnetEvaluator":
     """
     recipe = job.recipe()
     if find_spec("torch") is None:
-        raise MissingExtra(f"training needs torch: {install('train')}")
+        raise MissingExtra(f"training needs torch, which is not installed: {install('train')}")
     import torch
 
     from harness.training.distributed import ALONE

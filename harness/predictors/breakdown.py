@@ -3,6 +3,7 @@
 A request runs each network once, or as often as it says, on a batch of the device's size.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,7 +37,7 @@ class Part:
 def break_down(
     networks: Sequence[Network], latency: Table, energy: Table | None = None
 ) -> list[Part]:
-    """The parts of every network; those of one sum up to what the tables predict of it.
+    """The parts of every network, none below zero; those of one sum up to what the tables predict.
 
     Raises:
         TableError: a table lacks a block, or cannot be calibrated; or the two are of other batches.
@@ -53,8 +54,7 @@ def break_down(
     for number, network in enumerate(networks):
         for place, latency_ms in enumerate(times[number]):
             last = place == len(network.blocks)
-            rest = "kept on the chip" if latency.simulated else "besides blocks"
-            what = rest if last else network.blocks[place].key
+            what = "besides blocks" if last else network.blocks[place].key
             energy_mj = energies[number][place] if energies else None
             parts.append(Part(network.name, place, what, latency_ms, energy_mj, images))
     return parts
@@ -67,5 +67,19 @@ def _values(networks: Sequence[Network], table: Table) -> list[list[float]]:
     found = []
     for network in networks:
         parts = [calibration.block_part(b, block_value(values, b)) for b in network.blocks]
-        found.append([network.calls * part / 1e6 for part in [*parts, calibration.offset]])
+        shared = shares([*parts, calibration.offset])
+        found.append([network.calls * part / 1e6 for part in shared])
     return found
+
+
+def shares(parts: Sequence[float]) -> list[float]:
+    """The same sum in parts that are not below zero; the last is what runs take besides blocks.
+
+    A calibration fits networks. Of a block that costs next to nothing it may take away more than
+    there is, and what is below zero besides blocks is saved by all of them: it is taken from the
+    other parts in proportion.
+    """
+    above = [max(0.0, part) for part in parts]
+    total, whole = sum(parts), sum(above)
+    scale = total / whole if 0 < total < whole < math.inf else 1.0
+    return [part * scale for part in above]

@@ -51,6 +51,8 @@ def load_released_accuracy(path: Path, space: Space) -> ReleasedAccuracyPredicto
     """
     from harness.networks.file import read_tensors
 
+    if not path.exists():
+        raise CheckpointError(f"there is no {path}; `harness fetch acc-predictor` brings theirs")
     layers = [gene for gene in space.genes if gene.part in ("ks", "e")]
     if sum(len(gene.choices) for gene in layers) != LAYERS or space.name != FOR:
         raise CheckpointError(f"{path} predicts for {FOR}, not for {space.name}")

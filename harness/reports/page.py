@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 from collections.abc import Iterable, Sequence
 from functools import partial
 from importlib.resources import files as resources
@@ -31,7 +32,7 @@ def templates() -> Environment:
         lstrip_blocks=True,
     )
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
-    environment.filters |= {"when": when, "short": short, "of_batch": of_batch}
+    environment.filters |= {"when": when, "short": short, "signed": signed, "of_batch": of_batch}
     environment.globals |= {"an_image": an_image}
     return environment
 
@@ -42,8 +43,16 @@ def when(started_at: str) -> str:
 
 
 def short(value: object) -> object:
-    """Four digits of a number; else as it is."""
-    return f"{value:.4g}" if isinstance(value, float) else value
+    """Four digits of a number, written out; else as it is."""
+    if not isinstance(value, float) or not math.isfinite(value):
+        return value
+    return f"{value:.0f}" if abs(value) >= 1e4 else f"{value:.4g}"
+
+
+def signed(value: float, digits: int = 1) -> str:
+    """With its sign, but for what rounds to nothing."""
+    rounded = round(value, digits)
+    return f"{rounded:+.{digits}f}" if rounded else f"{0:.{digits}f}"
 
 
 def save_device_page(

@@ -185,9 +185,13 @@ def _cloud_label(front: Front) -> str:
 
 def _cut_below_front(axes: "Axes", front: Front) -> None:
     """Let the front fill the picture; say how many random sub-networks lie below it."""
-    values = [point.accuracy for point in front.points]
+    values = sorted(shown_accuracy(point) for point in front.points)
+    quarter = len(values) // 4
+    # A single network far below the rest would press them to the edge, too.
+    fence = values[quarter] - 3 * max(0.5, values[-1 - quarter] - values[quarter])
     values += [low for p in front.points for low, _ in [p.accuracy_measured_interval or (100, 0)]]
-    bottom = min(values) - 0.5 * (max(values) - min(values))
+    least = min(value for value in values if value >= fence)
+    bottom = least - 0.5 * (max(values) - least)
     hidden = sum(dot["accuracy"] < bottom for dot in front.cloud)
     if hidden:
         axes.set_ylim(bottom=bottom)

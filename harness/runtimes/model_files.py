@@ -56,7 +56,9 @@ def _names(model: Path, _mtime_ns: int, _size: int) -> tuple[str, ...]:
         import onnx
         from google.protobuf.message import DecodeError
     except ImportError as error:
-        raise MissingExtra(f"reading .onnx files: {install('onnx')}") from error
+        raise MissingExtra(
+            f"reading .onnx files needs the package onnx, which is not installed: {install('onnx')}"
+        ) from error
     try:
         read = onnx.load(model, load_external_data=False)
     except DecodeError:  # the runtime will say that it is none

@@ -31,7 +31,14 @@ from harness.runtimes.agent_replies import (
 )
 from harness.runtimes.asking import AgentEnded, ask
 from harness.runtimes.board import is_board, read_conditions, read_facts
-from harness.runtimes.conversion.cache import LAYERS, Converter, cache_folder, convert_all, named
+from harness.runtimes.conversion.cache import (
+    CHOOSE_CACHE,
+    LAYERS,
+    Converter,
+    cache_folder,
+    convert_all,
+    named,
+)
 from harness.runtimes.model_inputs.feeding import Feed, feeding
 from harness.runtimes.model_inputs.values import values_file
 from harness.runtimes.replies import NoReply, Reply
@@ -73,7 +80,7 @@ def agent_file() -> Path:
     digest = hashlib.sha256(content.getvalue()).hexdigest()
     path = cache_folder() / "agent" / f"{digest[:16]}.pyz"
     if not path.exists() or path.read_bytes() != content.getvalue():  # or cut off
-        replace_atomically(path, content.getvalue())
+        replace_atomically(path, content.getvalue(), CHOOSE_CACHE)
     return path
 
 

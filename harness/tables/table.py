@@ -90,7 +90,7 @@ class Table:
         try:
             lines = content.decode("utf-8-sig").splitlines()
         except UnicodeDecodeError as error:
-            raise TableError(f"cannot read {name}: {error}") from error
+            raise TableError(f"cannot read {name}: {files.NO_TEXT}") from error
         if not lines:
             raise TableError(f"{name} is empty; move it away and measure again")
         table, whole = cls("", "", {}, {}, ()), None
@@ -322,8 +322,9 @@ def _order(record: Record) -> tuple[Any, ...]:
     return record.campaign, record.role, len(record.blocks), record.blocks, record.clock
 
 
-def evidence(device: str, folder: Path) -> str:
-    """What stands behind a device's numbers: its newest table in `folder`."""
+def evidence(device: str, folder: Path, here: bool = False) -> str:
+    """What stands behind a device's numbers: its newest table in `folder`; `here`: it is this
+    computer's processor."""
     tables = [Table.load(path) for path in sorted(folder.glob(f"{device}.*.jsonl"))]
     sources = [table.source for table in tables if table.source is not None]
     if sources:
@@ -333,5 +334,5 @@ def evidence(device: str, folder: Path) -> str:
         return simulated[-1]
     dates = [facts["started_at"][:10] for table in tables for facts in table.campaigns.values()]
     if not dates:
-        return "never run on hardware"
+        return "not measured here yet" if here else "never run on hardware"
     return f"measured on hardware, {max(dates)}, {len(tables)} table(s)"

@@ -61,7 +61,9 @@ class Digits:
         try:
             from sklearn.datasets import load_digits
         except ImportError as error:
-            raise MissingExtra(f"training needs scikit-learn: {install('train')}") from error
+            raise MissingExtra(
+                f"digits come with scikit-learn, which is not installed: {install('train')}"
+            ) from error
         raw, targets = load_digits(return_X_y=True)
         order = torch.from_numpy(np.random.default_rng(seed).permutation(len(raw)))
         pixels = torch.tensor(raw, dtype=torch.float32).view(-1, 1, 8, 8)[order] / 16

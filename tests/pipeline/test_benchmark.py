@@ -1,5 +1,6 @@
 """A user's own model file, timed and watched."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -102,9 +103,28 @@ def test_what_users_see_is_compared_on_the_wall_clock_and_the_machine_is_not_tak
         step.compare(result | {"statistics": result["statistics"] | times}, result, "p90")
 
 
+def test_a_baseline_of_another_file_is_compared_and_said_to_be(result: dict[str, Any]) -> None:
+    assert "another file" not in step.compare(result, result).describe()
+    other = result | {"model": {"name": "old.onnx", "sha256": "0123456789abcdef"}}
+    told = step.compare(other, result).describe()
+    assert "the baseline is of another file: old.onnx (sha256 0123456789ab), this is" in told
+
+
+def test_a_baseline_of_other_settings_is_refused_before_anything_is_timed(
+    result: dict[str, Any], model: Path, tmp_path: Path
+) -> None:
+    other = result | {"identity": result["identity"] | {"num_threads": 2}}
+    write_json(tmp_path / "old.json", other)
+    started = time.monotonic()
+    ended = benchmarked(model, "--baseline", str(tmp_path / "old.json"))
+    assert isinstance(ended.exception, FileFormatError)
+    assert len(str(ended.exception)) < 300
+    assert time.monotonic() - started < 5
+
+
 def test_results_of_other_settings_are_refused(result: dict[str, Any]) -> None:
     other = result | {"identity": result["identity"] | {"num_threads": 2}}
-    with pytest.raises(FileFormatError, match="another identity"):
+    with pytest.raises(FileFormatError, match=r"another .*setting \(num_threads 2 then, 1 now\)"):
         step.compare(other, result)
     with pytest.raises(FileFormatError, match="not whole"):
         step.compare(result | {"statistics": {}}, result)

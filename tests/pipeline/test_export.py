@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,10 @@ import torch
 from harness.cli.options import job_for
 from harness.deploy.bundle import CHECKED
 from harness.deploy.eight_bits import in_eight_bits
-from harness.errors import InfeasibleConstraint, UsageError
+from harness.errors import InfeasibleConstraint, MissingExtra, UsageError
 from harness.networks.file import NetworkFile
 from harness.pipeline.export import RANGES, Bundle, best_within, export
+from harness.runtimes.conversion import tflite
 from harness.training.evaluate import top1
 from harness.training.folder import ImageFolder
 from tests.conftest import predict
@@ -104,6 +106,34 @@ def test_images_of_other_classes_are_refused_in_one_line(tmp_path: Path) -> None
     assert "net.pt knows 3 classes (blue, green, red, ...), images has 2" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not list((tmp_path / "out").glob("network*"))
+
+
+def test_what_cannot_be_made_here_is_left_out_and_said_with_what_would_make_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lacks(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    network().save(tmp_path / "net.pt")
+    stale = tmp_path / "out" / "network.tflite"
+    job, asked = job_for("digits", tmp_path), Bundle(tmp_path / "out", tmp_path / "net.pt")
+    export(job, replace(asked, formats="pt2"))
+    assert {each.name for each in (tmp_path / "out").glob("network*")} == {
+        "network.pt",
+        "network.pt2",
+    }
+    stale.write_text("of another network")
+    monkeypatch.setattr(tflite, "version", lacks)  # as without the extra litert
+    said = export(job, asked)
+    assert "network.onnx" in said
+    assert "left out: network.tflite: making .tflite files needs the package litert-torch" in said
+    assert not stale.exists()
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "`network-int8.tflite` was left out: making .tflite files" in card
+    with pytest.raises(MissingExtra, match=r"'\.\[litert\]'"):
+        export(job, replace(asked, formats="pt2,tflite"))
+    with pytest.raises(UsageError, match="no format 'onxx'; did you mean 'onnx'"):
+        export(job, replace(asked, formats="onxx"))
 
 
 def test_a_network_that_was_evaluated_and_answers_nothing_right_is_never_the_best() -> None:

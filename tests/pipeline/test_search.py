@@ -25,7 +25,7 @@ from harness.quantities import parse_limit
 from harness.spaces.arch import Arch
 from harness.spaces.cost import CostTable
 from harness.spaces.digits import DIGITS
-from harness.spaces.genome import Genomes, encode, sample
+from harness.spaces.genome import Genomes, decode, encode, sample
 from harness.tables.repeat import Repeat
 from harness.tables.table import Table
 from harness.workspace import Workspace
@@ -123,6 +123,27 @@ def test_a_front_is_searched_again_where_its_table_or_function_has_changed(root:
     assert len(set(contents)) == 4
     assert run(root, *WORDS, "--front", "--constraint", "slow:2ms").returncode == 0
     assert front.read_text() == contents[-1]
+
+
+def test_accuracies_count_by_what_is_in_their_file_wherever_it_lies(
+    root: Path, rng: np.random.Generator
+) -> None:
+    lines = ["r,d,ks,e,accuracy"]
+    for number, arch in enumerate(decode(DIGITS, genome) for genome in sample(DIGITS, 60, rng)):
+        cells = (" ".join(map(str, part)) for part in (arch.depths, arch.kernels, arch.expands))
+        lines.append(f"{arch.resolution},{','.join(cells)},{60 + number / 2}")
+    (root / "a.csv").write_text("\n".join(lines))
+    assert run(root, "--quick", "--front", "--accuracy", "a.csv").returncode == 0
+    path = root / "reports" / "fast.digits" / "front.json"
+    found = Front.load(path)
+    replace(found, verification={"kept": True}).save(path)
+    (root / "a.csv").rename(root / "moved.csv")
+    assert run(root, "--quick", "--front", "--accuracy", "moved.csv").returncode == 0
+    after = Front.load(path)
+    assert after.points == found.points
+    assert after.verification == {"kept": True}
+    assert after.settings["accuracy"]["source"] == "moved.csv"
+    assert "--accuracy moved.csv" in after.settings["command"]
 
 
 def test_a_front_is_searched_again_where_a_module_that_its_function_imports_has_changed(
@@ -308,9 +329,10 @@ def test_a_limit_is_held_by_the_upper_end_and_the_answer_says_of_which_time(root
     found = best(root, "--constraint", f"fast:{limit_ms}ms@full")
     assert found["latency_ms_interval"][1] <= limit_ms
     assert found["latency_ms"] > fastest["latency_ms"]
-    assert found["limits"] == [
-        f"latency on fast (at full speed, upper end) at most {limit_ms:g} ms"
-    ]
+    (limit,) = found["limits"]
+    what, _, value = limit.partition(": ")
+    assert what == f"latency on fast (at full speed, upper end) at most {limit_ms:g} ms"
+    assert float(value) == pytest.approx(found["latency_ms_interval"][1], rel=1e-4)
 
 
 def test_a_table_with_p90_is_limited_by_it_unless_another_time_is_asked_for(root: Path) -> None:
@@ -337,6 +359,8 @@ def test_limits_on_several_devices_hold_at_once(root: Path) -> None:
     free = best(root, "--constraint", "fast:9ms")
     both = best(root, "--constraint", "fast:9ms", "--constraint", "slow:1.2ms")
     assert both["latency_ms"] <= 0.42
+    assert both["costs"]["fast, ms"] == both["latency_ms"]
+    assert 2.9 < both["costs"]["slow, ms"] / both["costs"]["fast, ms"] < 3.1
     assert both["accuracy"] < free["accuracy"]
     small = best(root, "--constraint", "macs:0.2M", "--constraint", "memory:20kB")
     assert small["accuracy"] < free["accuracy"]

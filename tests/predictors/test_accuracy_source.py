@@ -166,5 +166,8 @@ def test_what_is_no_source_is_one_clear_error(text: str) -> None:
 
 
 def test_their_predictor_is_for_their_space(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="`harness fetch acc-predictor` brings"):
+        accuracy_source(str(tmp_path / "acc_predictor.pth"), DIGITS)
+    (tmp_path / "acc_predictor.pth").touch()
     with pytest.raises(CheckpointError, match="not for digits"):
         accuracy_source(str(tmp_path / "acc_predictor.pth"), DIGITS)

@@ -1,9 +1,13 @@
+import math
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.errors import TableError
 from harness.predictors.block_table import BlockTablePredictor
-from harness.predictors.breakdown import Network, break_down
+from harness.predictors.breakdown import Network, break_down, shares
 from harness.spaces.digits import DIGITS
 from harness.spaces.genome import decode, sample
 from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_0
@@ -37,3 +41,15 @@ def test_a_block_that_the_table_lacks_is_named(rng: np.random.Generator) -> None
     block = OFA_MBV3_W1_0.distinct_blocks()[0]
     with pytest.raises(TableError, match=block.key):
         break_down([Network("a", (block,))], made_table(rng, 0))
+
+
+@given(st.lists(st.floats(-1, 1e3), min_size=2, max_size=40))
+def test_no_share_is_below_zero_and_their_sum_is_the_networks(parts: list[float]) -> None:
+    found = shares(parts)
+    assert all(part >= 0 for part in found)
+    if sum(parts) > 0:
+        assert sum(found) == pytest.approx(sum(parts), rel=1e-9, abs=1e-9)
+
+
+def test_a_block_that_cannot_run_takes_for_ever_and_the_others_what_they_take() -> None:
+    assert shares([math.inf, 2.0, -1.0]) == [math.inf, 2.0, 0.0]

@@ -295,3 +295,65 @@ def test_the_layout_holds_on_a_phone_and_on_a_wide_screen(
     cut = page.evaluate("""[...document.querySelectorAll("main > *, .card, figure")].filter((e) =>
         e.getBoundingClientRect().right > window.innerWidth + 1).map((e) => e.outerHTML)""")
     assert cut == []
+
+
+def test_a_click_on_a_random_network_tells_the_fronts_network_that_is_as_fast(
+    opened: Opened, device_page: Path
+) -> None:
+    opened.go(device_page)
+    opened.page.locator("#plot").scroll_into_view_if_needed()
+    dot = re.sub(r'"front".*\n.*?\)\)\)', '"cloud")', PLACE)
+    opened.page.mouse.click(*opened.page.evaluate(dot, ["cpu", 5]))
+    told = opened.page.locator("#network").inner_text()
+    assert "A random sub-network takes 4.2 ms and reaches 71.0 %." in told
+    assert "front:7, 4.08 ms and 77.5 %" in told
+    assert opened.page.locator("tr.chosen").get_attribute("data-point") == "7"
+
+
+def test_what_predicted_accuracies_are_off_by_stands_in_the_plot(
+    opened: Opened, front: Front, tmp_path: Path
+) -> None:
+    told = front.accuracy_predictor | {"caveat": "it sits 3.4 points above & keeps their order"}
+    page = replace(front, accuracy_predictor=told)
+    opened.go(save_device_page(shown(page), None, (), (), tmp_path))
+    note = opened.page.locator("#plot .annotation").text_content() or ""
+    assert "it sits 3.4 points above & keeps" in note
+
+
+def test_a_network_far_below_the_others_does_not_press_the_front_to_the_edge(
+    opened: Opened, front: Front, tmp_path: Path
+) -> None:
+    low = replace(front.points[0], accuracy=20.0, accuracy_measured=21.0)
+    outlier = replace(front, points=(low, *front.points[1:]))
+    opened.go(save_device_page(shown(outlier), None, (), (), tmp_path))
+    low_end, high_end = opened.page.evaluate("plot._fullLayout.yaxis.range")
+    assert 60 < low_end < 72
+    assert 80 < high_end < 90
+
+
+def test_a_page_of_several_begins_with_more_than_the_fastest_network_of_each(
+    opened: Opened, devices_page: Path
+) -> None:
+    opened.go(devices_page)
+    told = opened.page.locator("#answers .figures button").all_inner_texts()
+    assert len(told) == 3
+    assert "front:0" not in told
+    link = opened.page.locator("td a", has_text="phone")
+    assert link.get_attribute("href") == "../phone.digits/index.html"
+
+
+@pytest.mark.parametrize("opened", [1400], indirect=True)
+def test_the_table_of_a_front_fits_a_wide_screen_with_its_last_column(
+    opened: Opened, device_page: Path
+) -> None:
+    opened.go(device_page)
+    hidden = """[...document.querySelectorAll(".scroll")].filter((e) =>
+        e.scrollWidth > e.clientWidth + 1).length"""
+    assert opened.page.evaluate(hidden) == 0
+
+
+@pytest.mark.parametrize("opened", [400], indirect=True)
+def test_the_legend_is_whole_on_a_phone(opened: Opened, device_page: Path) -> None:
+    opened.go(device_page)
+    assert opened.page.evaluate("""[...document.querySelectorAll("#plot .legendtext")].every((e) =>
+        e.getBoundingClientRect().right <= plot.getBoundingClientRect().right)""")

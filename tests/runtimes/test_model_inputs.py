@@ -294,5 +294,5 @@ def test_an_open_batch_of_a_tflite_file_is_the_profiles(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["broken.tflite", "broken.onnx"])
 def test_what_is_no_such_file_is_named(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(b"\x00not a model")
-    with pytest.raises(TargetFailed, match=rf"{name} is no \S+ file"):
+    with pytest.raises(FileFormatError, match=rf"{name} is no \S+ file"):
         fed(tmp_path / name)

@@ -18,7 +18,7 @@ from onnx import TensorProto, helper
 
 from harness.devices.conditions import Fastest, Limits, doubts_between
 from harness.devices.device import Device
-from harness.errors import DeviceError, DeviceFull, TargetFailed, UsageError
+from harness.errors import DeviceError, DeviceFull, FileFormatError, TargetFailed, UsageError
 from harness.pipeline.table import load_or_start
 from harness.runtimes import tensorrt
 from harness.runtimes.conversion.cache import keep
@@ -272,7 +272,7 @@ def test_models_that_cannot_run_are_named(session: TensorrtSession, tmp_path: Pa
         session.prepare([open_height])
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"\x00not a model")
-    with pytest.raises(TargetFailed, match=r"broken\.onnx is no ONNX file"):
+    with pytest.raises(FileFormatError, match=r"broken\.onnx is no ONNX file"):
         session.prepare([broken])
 
 

@@ -32,6 +32,9 @@
   // Plotly takes some tags in texts: names from files stay text.
   const plain = (text) => String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 
+  // Names in the legend: on a narrow screen in several lines.
+  const folded = (text) => (plot.clientWidth < 600 ? text.replace(/(.{28,}?) /g, "$1<br>") : text);
+
   function facts(front, point) {
     const told = front.told === "simulated" ? "simulated whole" : "measured";
     const rows = [[`${front.times.full ?? "latency"}, predicted`, `${ms(point.ms)} ms${range(point.ms_interval, ms)}${anImage(front, point.ms)}`]];
@@ -71,7 +74,7 @@
     const measured = front.points.filter((point) => point.ms_measured !== null);
     const tint = one ? { predicted: "#e69f00", measured: "#0072b2" } : { predicted: front.colour, measured: front.colour };
     const traces = [{
-      name: `random sub-networks (${plain(front.cloud_is)})`, x: front.cloud.map((dot) => dot[0]), y: front.cloud.map((dot) => dot[1]),
+      name: folded(`random sub-networks (${plain(front.cloud_is)})`), x: front.cloud.map((dot) => dot[0]), y: front.cloud.map((dot) => dot[1]),
       mode: "markers", marker: { color: one ? colour("--cloud") : front.colour, size: 4, opacity: one ? 0.8 : 0.35 },
       hovertemplate: "a random sub-network<br>%{x:.4g} ms, %{y:.1f} %<extra></extra>", hoverlabel: labels, kind: "cloud",
     }, {
@@ -91,7 +94,7 @@
     for (const group of one ? new Set(front.others.map((other) => other.group)) : []) {
       const others = front.others.filter((other) => other.group === group);
       traces.push({
-        name: `${plain(group)} (ImageNet top-1)`, x: others.map((o) => o.ms), y: others.map((o) => o.accuracy), mode: "markers",
+        name: folded(`${plain(group)} (ImageNet top-1)`), x: others.map((o) => o.ms), y: others.map((o) => o.accuracy), mode: "markers",
         marker: { symbol: group.startsWith("published") ? "diamond" : "square", size: 8,
           color: group.startsWith("published") ? "#009e73" : "#cc79a7" },
         text: others.map((o) => `<b>${plain(o.name)}</b><br>${ms(o.ms)} ms${anImage(front, o.ms)}, ImageNet top-1 ${pct(o.accuracy)} %<br>${plain(o.source)}`),
@@ -121,13 +124,19 @@
   }
 
   // Where the front lies: random sub-networks far below it would press it to the edge.
+  // So would single networks of the front or of others that are far below the rest.
   function accuracies() {
-    const values = fronts.filter(isOn).flatMap((f) => [...f.points.flatMap((p) =>
-      [p.accuracy, y(p), ...(p.accuracy_measured_interval ?? [])]), ...(one ? f.others.map((o) => o.accuracy) : [])]);
-    if (!values.length) return [0, 100];
+    const on = fronts.filter(isOn);
+    const own = on.flatMap((f) => f.points.flatMap((p) => [p.accuracy, y(p)])).sort((a, b) => a - b);
+    if (!own.length) return [0, 100];
+    const quarter = (part) => own[Math.floor(part * (own.length - 1))];
+    const fence = quarter(0.25) - 3 * Math.max(0.5, quarter(0.75) - quarter(0.25));
+    const ends = on.flatMap((f) => f.points.flatMap((p) => p.accuracy_measured_interval ?? []));
+    const others = one ? fronts[0].others.map((o) => o.accuracy) : [];
+    const values = [...own, ...ends, ...others].filter((value) => value >= fence);
     const [low, high] = [Math.min(...values), Math.max(...values)];
     const margin = Math.max(0.5, high - low);
-    return [low - 0.5 * margin, high + 0.1 * margin];
+    return [low - 0.25 * margin, high + 0.1 * margin];
   }
 
   // Which multiples of a power of ten are written out, by how far the axis reaches.
@@ -146,6 +155,13 @@
     return values.length ? [Math.min(...values) / 1.08, Math.max(...values) * 1.08] : [1, 10];
   }
 
+  // What predicted accuracies are off by, where real ones of others stand beside them.
+  function notes() {
+    const caveat = one ? fronts[0].caveat : null;
+    return caveat === null ? [] : [{ xref: "paper", yref: "paper", x: 0.01, y: 0.99, xanchor: "left", yanchor: "top", align: "left",
+      showarrow: false, font: { size: 11 }, text: plain(`predicted accuracies: ${caveat}`).replace(/(.{40,}?) /g, "$1<br>") }];
+  }
+
   function layout() {
     const narrow = plot.clientWidth < 600;
     return {
@@ -155,7 +171,7 @@
         range: latencies().map(Math.log10), ...ticks(...latencies()) },
       yaxis: { ...axis("top-1 accuracy, %"), range: accuracies() },
       modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("--soft"), activecolor: colour("--ink") },
-      legend: { orientation: "h", yanchor: "bottom", y: 1, x: 0, font: { size: 11 } }, shapes: marks().shapes,
+      legend: { orientation: "h", yanchor: "bottom", y: 1, x: 0, font: { size: 11 } }, shapes: marks().shapes, annotations: notes(),
     };
   }
 
@@ -166,7 +182,11 @@
       marker: { symbol: "circle-open", size: 19, color: colour("--ink"), line: { width: 2 } } };
     return [...fronts.flatMap(tracesOf).map((trace) => ({ ...trace, visible: isVisible(trace) })), ring];
   }
-  const showVisible = () => Plotly.restyle(plot, { visible: plot.data.map(isVisible) });
+  function showVisible() {
+    const { xaxis, yaxis } = layout();
+    Plotly.update(plot, { visible: plot.data.map(isVisible) },
+      { "xaxis.range": xaxis.range, "xaxis.tickvals": xaxis.tickvals, "xaxis.ticktext": xaxis.ticktext, "yaxis.range": yaxis.range });
+  }
 
   // The most accurate network that keeps to the budget by its upper end, as `harness export` picks it.
   function pick(front) {
@@ -193,7 +213,7 @@
   }
 
   function howToGet(front, template, number) {
-    const told = ["It writes .pt2, .onnx and .tflite files (float and int8; these need the extra litert), each loaded again and compared, with a card."];
+    const told = ["It writes .pt2, .onnx and .tflite files (float and int8; left out where the extra litert is not installed), each loaded again and compared, with a card."];
     if (template.includes("SUPERNET")) {
       told.push(`SUPERNET: a file with trained weights, yours or the authors' (harness fetch ${data.space}); the search needed none.`);
     }
@@ -266,6 +286,16 @@
     document.querySelectorAll("tr[data-point]").forEach((row) =>
       row.classList.toggle("chosen", one && Number(row.dataset.point) === number));
     if (plot.data) showMarks();
+  }
+
+  // What is no network of the front cannot be taken out of it: the one that is as fast can.
+  function beside(index, name, at, up) {
+    const front = fronts[index];
+    const fitting = front.points.map((point, number) => [number, point]).filter(([, point]) => x(point) <= at);
+    const [number, point] = fitting.reduce((best, each) => (y(each[1]) > y(best[1]) ? each : best), fitting[0] ?? [0, front.points[0]]);
+    choose(index, number);
+    document.getElementById("network").prepend(element("p", {}, `${name} takes ${ms(at)} ms and reaches ${pct(up)} %. `
+      + `Beside it on the front of ${front.device}: front:${number}, ${ms(x(point))} ms and ${pct(y(point))} %.`));
   }
 
   function unchoose() {
@@ -378,15 +408,16 @@
     if (chosen) choose(chosen.front, chosen.number);
   });
 
-  // At first a budget that every front has a network for.
-  const fastest = fronts.map((front) => Math.min(...front.points.map(upper)));
-  set(readable(Math.max(ofSlider(500), ...fastest)), null);
+  // At first a budget for which every front has more than its fastest network: what its middle one takes.
+  const middles = fronts.map((front) => front.points.map(upper).sort((a, b) => a - b)[Math.floor(front.points.length / 2)]);
+  set(readable(Math.max(...middles.filter(Number.isFinite))), null);
   update();
   Plotly.newPlot(plot, traces(), layout(), { responsive: true, displaylogo: false,
     modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]] }).then(() => {
     plot.on("plotly_click", (event) => {
-      const which = event.points[0].customdata;
+      const { customdata: which, data: trace, x: at, y: up, text } = event.points[0];
       if (which) choose(which[0], which[1]);
+      else beside(trace.front, trace.kind === "cloud" ? "A random sub-network" : text.match(/<b>(.*?)<\/b>/)[1], at, up);
     });
     plot.on("plotly_relayout", (change) => {
       if (!Object.keys(change).some((name) => name.startsWith("xaxis.range") || name.startsWith("xaxis.autorange"))) return;

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -20,6 +21,9 @@ from harness.progress import Progress, silent
 from harness.runtimes.session import Workload
 from harness.transports.content import digest
 
+CHOOSE_CACHE = "name another folder for converted files in HARNESS_CACHE"
+FEW = 10  # files whose conversion needs no warning
+CONVERSION_S = (1.3, 4.0)  # of a block by litert-torch, on a quiet and on a busy machine of 2 cores
 LAYERS = Path(harness.networks.__file__).with_name("layers.py")
 
 
@@ -68,11 +72,9 @@ def converted(converter: Converter, workload: Workload) -> Path:
 
 def keep(path: Path, content: bytes) -> None:
     """Write a file of the cache, and beside it what it is checked against."""
-    files.replace_atomically(path, content)
-    try:
-        _checksum(path).write_text(hashlib.sha256(content).hexdigest())
-    except OSError as error:
-        raise files.unwritable(path, error) from error
+    checksum = hashlib.sha256(content).hexdigest().encode()
+    for each, written in ((path, content), (_checksum(path), checksum)):
+        files.replace_atomically(each, written, CHOOSE_CACHE)
 
 
 def is_whole(path: Path) -> bool:
@@ -103,9 +105,15 @@ def convert_all(
         return
     if not missing:
         return
-    with ProcessPoolExecutor(
-        min(len(missing), os.cpu_count() or 1), get_context("spawn"), _begin
-    ) as pool:
+    at_once = min(len(missing), os.cpu_count() or 1)
+    if len(missing) > FEW:
+        low, high = (len(missing) * each_s / at_once for each_s in CONVERSION_S)
+        logging.getLogger(__name__).warning(
+            "harness: %d files have to be converted to %s first, about %.0f to %.0f s; they are "
+            "kept for later runs",
+            *(len(missing), converter.suffix, low, high),
+        )
+    with ProcessPoolExecutor(at_once, get_context("spawn"), _begin) as pool:
         waiting = {pool.submit(converted, converter, workload): workload for workload in missing}
         try:
             for done, future in enumerate(as_completed(waiting), start=1):

@@ -42,7 +42,10 @@ def exporter_versions() -> dict[str, str | int]:
         import onnx
         import torch
     except ImportError as error:
-        raise MissingExtra(f"making ONNX files: {error}; {install('onnx')}") from error
+        raise MissingExtra(
+            f"making .onnx files needs the package {error.name}, which is not installed: "
+            f"{install('onnx')}"
+        ) from error
     return {"onnx": onnx.__version__, "torch": torch.__version__}
 
 

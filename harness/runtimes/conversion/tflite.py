@@ -50,7 +50,10 @@ class TfliteConverter:
         try:
             versions = {name: version(name) for name in packages}
         except PackageNotFoundError as error:
-            raise MissingExtra(f"making TFLite files: {error}; {install('litert')}") from error
+            raise MissingExtra(
+                f"making .tflite files needs the package {error.name}, which is not installed: "
+                f"{install('litert')}"
+            ) from error
         settings: dict[str, Any] = {
             "route": ROUTE,
             "batch": self.batch,

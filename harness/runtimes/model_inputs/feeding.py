@@ -81,7 +81,8 @@ def feeding(model: Path, asked: Asked, batch: int) -> Feeding:
 
     Raises:
         UsageError: sizes or values have to be said first, or what was said does not fit the file.
-        TargetFailed: it is no such file, or takes what is not fed here.
+        FileFormatError: it is no such file.
+        TargetFailed: it takes what is not fed here.
         FileFormatError: a file with values cannot be read.
         MissingExtra: what reads such files is not installed.
     """

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from harness.errors import MissingExtra, TargetFailed
+from harness.errors import FileFormatError, MissingExtra
 from harness.hints import install
 from harness.runtimes.model_inputs.model_input import DTYPES, ModelInput, not_fed
 from harness.runtimes.model_inputs.uses import Graph, Operation, Rules
@@ -64,7 +64,8 @@ def read_inputs(model: Path) -> tuple[ModelInput, ...]:
     """What the file takes, besides weights.
 
     Raises:
-        TargetFailed: it is no ONNX file, or takes what is not fed here.
+        FileFormatError: it is no ONNX file.
+        TargetFailed: it takes what is not fed here.
         MissingExtra: the package onnx is not installed.
     """
     try:
@@ -80,7 +81,7 @@ def read_inputs(model: Path) -> tuple[ModelInput, ...]:
         if loaded.functions:
             loaded = onnx.inliner.inline_local_functions(loaded)
     except Exception as error:  # whatever the reader of protocol buffers raises
-        raise TargetFailed(f"{model} is no ONNX file: {error!r:.200}") from error
+        raise FileFormatError(f"{model} is no ONNX file: {error!r:.200}") from error
     graph = _graph_of(loaded.graph)
     weights = {tensor.name for tensor in loaded.graph.initializer}
     given = [each for each in loaded.graph.input if each.name not in weights]

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.errors import MissingExtra, TargetFailed, UsageError
+from harness.errors import FileFormatError, MissingExtra, UsageError
 from harness.hints import install
 from harness.runtimes.model_inputs.model_input import DTYPES, ModelInput, not_fed
 from harness.runtimes.model_inputs.uses import Graph, Operation, Rules, Use
@@ -66,7 +66,8 @@ def read_inputs(model: Path, signature: str | None) -> tuple[tuple[ModelInput, .
     """What the file's graph takes, and its signature, if it needs one to be found.
 
     Raises:
-        TargetFailed: it is no .tflite file, or takes what is not fed here.
+        FileFormatError: it is no .tflite file.
+        TargetFailed: it takes what is not fed here.
         UsageError: there is no such signature, or several and none was chosen.
         MissingExtra: the package ai-edge-litert is not installed.
     """
@@ -101,11 +102,11 @@ def _load(model: Path) -> Any:
         ) from error
     content = model.read_bytes()
     if content[4:8] != IDENTIFIER:
-        raise TargetFailed(f"{model} is no .tflite file: it does not say so in its first bytes")
+        raise FileFormatError(f"{model} is no .tflite file: it does not say so in its first bytes")
     try:
         return schema.ModelT.InitFromPackedBuf(content, 0)
     except Exception as error:  # whatever the reader of flat buffers raises
-        raise TargetFailed(f"{model} is no .tflite file: {error!r:.200}") from error
+        raise FileFormatError(f"{model} is no .tflite file: {error!r:.200}") from error
 
 
 def _choose(model: Path, known: Mapping[str, Any], signature: str | None) -> str | None:

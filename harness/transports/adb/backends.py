@@ -22,7 +22,10 @@ class DirectBackend:
     def __init__(self) -> None:
         """Raises MissingExtra where adb-shell is not installed."""
         if find_spec("adb_shell") is None:
-            raise MissingExtra(f"phones without an adb server: {install('android')}")
+            raise MissingExtra(
+                "no adb server runs, and phones without one are reached by the package adb-shell, "
+                f"which is not installed: {install('android')}, or start one: `adb start-server`"
+            )
 
     def attached(self) -> Sequence[Attached]:
         return [Attached(serial) for serial in usb_serials()]

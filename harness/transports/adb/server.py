@@ -122,7 +122,10 @@ class ServerBackend:
     def __init__(self) -> None:
         """Raises MissingExtra where adbutils is not installed."""
         if find_spec("adbutils") is None:
-            raise MissingExtra(f"phones through the adb server: {install('android')}")
+            raise MissingExtra(
+                "phones at an adb server are reached by the package adbutils, which is not "
+                f"installed: {install('android')}"
+            )
 
     def attached(self) -> Sequence[Attached]:
         rows = [line.split("\t", 1) for line in _answer("host:devices").splitlines()]

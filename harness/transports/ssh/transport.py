@@ -26,7 +26,10 @@ class SshTransport:
     def __init__(self, address: Address) -> None:
         """Raises DeviceNotFound, DeviceOffline, DeviceUnauthorized, MissingExtra."""
         if find_spec("asyncssh") is None:
-            raise MissingExtra(f"boards over SSH: {install('ssh')}")
+            raise MissingExtra(
+                "boards are reached by the package asyncssh, which is not installed: "
+                f"{install('ssh')}"
+            )
         self._address = address
         self._link: Link | None = None
         self._owner: str | None = None  # what we told when we took its lock
