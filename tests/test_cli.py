@@ -97,7 +97,7 @@ def test_an_interrupt_that_python_drops_is_not_lost() -> None:
         "class Deleted:\n"
         "    def __del__(self):\n"
         "        os.kill(os.getpid(), signal.SIGINT)\n"
-        "def app(args):\n"
+        "def app(args, standalone_mode):\n"
         "    Deleted()\n"
         "    time.sleep(20)\n"
         "cli.app = app\n"

@@ -221,9 +221,7 @@ class Device:
                 return take()
             except DeviceBusy as error:
                 if not self.waits:
-                    raise DeviceBusy(
-                        f"cannot use {self}: {error}; --wait waits until it is free"
-                    ) from error
+                    raise DeviceBusy(f"cannot use {self}: {error}; --wait waits for it") from error
                 if str(error) != told:
                     told = str(error)
                     logger = logging.getLogger(__name__)

@@ -45,7 +45,6 @@ def save_breakdown(parts: Sequence[Part], device: str, folder: Path) -> list[Pat
         what = f"{', '.join(networks)} on {device}{left_out}"
         figure.suptitle(what, color=INK, fontweight="bold", wrap=True)
         figure.set_layout_engine("constrained")
-        figure.draw_without_rendering()  # long labels take a second pass to find their room
         data = as_csv(tuple(Part.__dataclass_fields__), (astuple(part) for part in parts))
         return save(figure, folder, "breakdown", data)
 

@@ -22,6 +22,7 @@ CLOUD, PREDICTED, MEASURED, PUBLISHED = "#98a2b1", COLOURS[1], COLOURS[0], COLOU
 FIXED = "#9ca3af"  # layers that do not vary
 KERNELS = {1: "#d1d5db", 3: "#56b4e9", 5: "#0072b2", 7: "#d55e00"}
 FORMATS = ("png", "svg", "pdf")
+DPI = 150
 # Which multiples of a power of ten are written out, by how many times the axis spans its start.
 _TICKS = (
     (4.0, (1.0, 1.2, 1.4, 1.6, 1.8, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0)),
@@ -41,6 +42,7 @@ def drawing(name: str, font_size: float = 10) -> Iterator[ModuleType]:
 
     with mpl.rc_context(
         {
+            "figure.dpi": DPI,  # text is laid out as wide as it is drawn
             "svg.hashsalt": name,
             "svg.fonttype": "path",
             "text.parse_math": False,  # names may have dollars in them
@@ -61,7 +63,7 @@ def save(figure: "Figure", folder: Path, name: str, data: str | None = None) -> 
     contents = {}
     for suffix in FORMATS:
         buffer = io.BytesIO()
-        figure.savefig(buffer, format=suffix, dpi=150, metadata=metadata[suffix])
+        figure.savefig(buffer, format=suffix, dpi=DPI, metadata=metadata[suffix])
         contents[suffix] = buffer.getvalue()
     plt.close(figure)
     if data is not None:

@@ -50,7 +50,7 @@ def test_an_arch_without_a_supernet_and_no_file_at_all_are_one_line(tmp_path: Pa
     arch = {"r": 12, "d": [1, 1, 1], "ks": [3, 0, 0] * 3, "e": [3, 0, 0] * 3}
     (tmp_path / "arch.json").write_text(json.dumps(arch))
     for words, said in (
-        (("arch.json", "network.pt"), "--supernet says where"),
+        (("arch.json", "network.pt"), "--supernet FILE says where"),
         (("nothing.json", "network.pt"), "neither a point"),
     ):
         ended = extract(tmp_path, *words)
