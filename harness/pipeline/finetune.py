@@ -79,8 +79,10 @@ def finetune(console: Console, asked: FineTuning) -> str | None:
             )
         if not ranks.first:
             return None
-    if isinstance(data, ImageFolder) and data.damaged:
-        console.say(data.damage)
+    if isinstance(data, ImageFolder):
+        for remark in (data.lost_colours, data.damage if data.damaged else None):
+            if remark:
+                console.say(remark)
     held_out = result.origin["held_out"]
     return (
         f"network file: {asked.output}; accuracy on {held_out['images']} held-out images "
@@ -101,7 +103,8 @@ def _data(asked: FineTuning, network: "NetworkFile") -> "ImageData":
     if asked.data is not None:
         # As the network's own data were split: what it was trained on may not judge it.
         facts = network.origin.get("data", {})
-        return ImageFolder.open(asked.data, facts.get("seed", 0))
+        channels = network.blocks[0].in_channels
+        return ImageFolder.open(asked.data, facts.get("seed", 0), channels=channels)
     if len(network.classes) != 10 or network.blocks[0].in_channels != 1:
         raise UsageError(
             f"--data says which images {asked.network} is trained on (what is here are digits, "
