@@ -19,6 +19,7 @@ from harness.cli.options import (
     Distill,
     FailAbove,
     Fresh,
+    OptionalSpaceName,
     Quick,
     RangeImages,
     Resolutions,
@@ -31,6 +32,7 @@ from harness.cli.options import (
     job_of_front,
     known_device,
     terminal,
+    training_on,
 )
 from harness.errors import Regression, UsageError
 
@@ -48,7 +50,8 @@ app = typer.Typer(
 @app.command()
 def run(
     device: DeviceNames = CPU,
-    space: SpaceName = "digits",
+    data: Data = None,
+    space: OptionalSpaceName = None,
     accuracy: Accuracy = None,
     resolutions: Resolutions = None,
     benchmark_model: BenchmarkModel = None,
@@ -62,11 +65,25 @@ def run(
 ) -> None:
     """The main job: train, measure, search, verify on the device, report.
 
-    With --accuracy nothing is trained: networks are found and timed, not evaluated.
+    On digits, or on a folder of images of your own. With --accuracy nothing is trained: networks
+    are found and timed, not evaluated.
     """
     from harness import pipeline
 
-    job = job_for(space, root, quick, fresh, seed, distill, resolutions, accuracy=accuracy)
+    if data is not None and accuracy is not None:
+        raise UsageError("--data is to train on, with --accuracy nothing is trained: give one")
+    training = training_on(data, None, 1.0, None, distill or None) if data else None
+    job = job_for(
+        space,
+        root,
+        quick,
+        fresh,
+        seed,
+        distill,
+        resolutions,
+        accuracy=accuracy,
+        training=training,
+    )
     devices = devices_named(device, root, benchmark_model, images, wait)
     fronts = pipeline.run(job, devices)
     for front in fronts:

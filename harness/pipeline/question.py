@@ -5,6 +5,7 @@ import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,8 @@ def settings_of(job: Run, table: Table, campaign: str, question: Question) -> di
     known = table.device in profile_paths(job.workspace.root)
     alone = question != Question() or not known
     command = "search --front" if alone else "run"
+    if job.training.data is not None and not alone:  # a search finds it
+        words.append(f"--data {quote(str(job.training.data.absolute()))}")
     return {
         "command": f"harness {command} {' '.join(words)}",
         "harness": __version__,

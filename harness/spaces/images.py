@@ -1,4 +1,4 @@
-"""A small space for images of one's own, in minutes on a laptop; its name says all that it depends on.
+"""A small space for images of one's own: minutes on a laptop; its name says what it depends on.
 
 `images-64-4`: up to 64 pixels, 4 classes, colour. `images-grey-128-300`: up to 128, 300, grey.
 """
@@ -13,7 +13,7 @@ _NAME = re.compile(r"images-(grey-)?(64|128)-([1-9]\d{0,5})")
 
 
 def images_space(pixels: int, classes: int, channels: int) -> MobileSpace:
-    """The space for images of that size (one of PIXELS), number of classes and channels (1 or 3)."""
+    """The space for images of at most `pixels`, one of PIXELS, and 1 or 3 channels."""
     grey = "grey-" if channels == 1 else ""
     return MobileSpace(
         name=f"images-{grey}{pixels}-{classes}",

@@ -186,7 +186,7 @@ def _batch(
 def _decoded(
     path: str, task: Task, rng: np.random.Generator | None = None
 ) -> npt.NDArray[np.uint8] | None:
-    """An image [r, r, channels], augmented where random numbers are given; None of a damaged file."""
+    """An image [r, r, channels], augmented where random numbers are given; None: it is damaged."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about odd metadata, which do no harm
