@@ -8,7 +8,7 @@ from harness.errors import UsageError
 from harness.hints import nearest
 from harness.own_code import imported
 from harness.spaces.digits import DIGITS
-from harness.spaces.images import is_images, named
+from harness.spaces.images import EXAMPLE, is_images, named
 from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_0, OFA_MBV3_W1_2, ofa_mbv3
 from harness.spaces.ofa_proxyless import OFA_PROXYLESS_W1_3, ofa_proxyless
 from harness.spaces.resnet import OFA_RESNET50, ofa_resnet50
@@ -46,7 +46,7 @@ def find_space(name: str) -> Space:
         ascending = all(small < large for small, large in pairwise((0.0, *widths)))
         if ascending and (len(widths) == 1 or match[1] == "ofa-resnet50"):
             return _FAMILIES[match[1]](widths)
-    raise UsageError(f"no space called {name!r}; {nearest(name, SPACES)}")
+    raise UsageError(f"no space called {name!r}; {nearest(name, (*SPACES, EXAMPLE))}")
 
 
 def _imported(name: str) -> Space:

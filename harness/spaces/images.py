@@ -9,6 +9,7 @@ from harness.spaces.mobile import MobileSpace, Stage
 
 PIXELS = (64, 128)
 """The largest resolution; the others are a half and three quarters of it."""
+EXAMPLE = "images-64-4"
 _NAME = re.compile(r"images-(grey-)?(64|128)-([1-9]\d{0,5})")
 
 
