@@ -105,7 +105,7 @@ def test_the_file_loads_again_with_the_same_logits_and_says_where_it_came_from(
     assert loaded.origin["network"] == {"supernet": "untrained"}
     assert loaded.origin["finetuned"]["file"] == SOURCE["file"]
     assert loaded.origin["finetuned"]["learning_rate"] == 0.05
-    assert loaded.origin["bn_images"] == data.count == 162
+    assert loaded.origin["bn_images"] == data.count == 108
 
 
 def test_its_batch_norm_statistics_are_those_of_the_calibration_images(
