@@ -12,6 +12,8 @@ from harness.hints import install
 from harness.pipeline.job import Console
 from harness.progress import silent
 from harness.spaces.catalogue import find_space
+from harness.spaces.digits import DIGITS
+from harness.spaces.images import is_images
 from harness.transports.content import digest
 
 if TYPE_CHECKING:  # torch is imported where it is needed
@@ -104,7 +106,9 @@ def _data(asked: FineTuning, network: "NetworkFile") -> "ImageData":
         # As the network's own data were split: what it was trained on may not judge it.
         facts = network.origin.get("data", {})
         channels = network.blocks[0].in_channels
-        return ImageFolder.open(asked.data, facts.get("seed", 0), channels=channels)
+        images = ImageFolder.open(asked.data, facts.get("seed", 0), channels=channels)
+        small = network.space == DIGITS.name or is_images(network.space)
+        return images.in_minutes() if small else images
     if len(network.classes) != 10 or network.blocks[0].in_channels != 1:
         raise UsageError(
             f"--data says which images {asked.network} is trained on (what is here are digits, "

@@ -104,8 +104,8 @@ def range_images(data: "ImageData", resolution: int) -> npt.NDArray[np.float32]:
     import torch
 
     mean, std = (np.asarray(v, np.float32).reshape(-1, 1, 1) for v in (data.mean, data.std))
-    first = torch.cat(list(data.calibration(resolution)))[:RANGE_IMAGES].numpy() * std + mean
-    return np.clip(first, 0, 1).astype(np.float32)
+    first = torch.cat(list(data.calibration(resolution)))[:RANGE_IMAGES].numpy()
+    return np.asarray((first * std + mean).clip(0, 1), np.float32)
 
 
 def found_front(job: Run, device: str) -> Front:

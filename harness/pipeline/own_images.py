@@ -21,10 +21,9 @@ def space_for(folder: Path) -> Space:
         UsageError, FileFormatError: it cannot be used.
     """
     from harness.training.folder import ImageFolder
-    from harness.training.look import look
 
     images = ImageFolder.open(folder)
-    seen = look(images.train.paths)
+    seen = images.look()
     pixels = next((p for p in PIXELS if seen.pixels < ENLARGED * p), PIXELS[-1])
     return images_space(pixels, len(images.classes), seen.channels)
 

@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 
 from harness.errors import FileFormatError, UsageError
+from harness.training.augment import AREA, MILD
 from harness.training.draws import Draw, TestImages
 from harness.training.layouts import Listing, list_images
-from harness.training.look import look
+from harness.training.look import Look, look
 from harness.training.reading import Batch, Files, Lazy, Task, read
 from harness.training.splits import split
 
@@ -49,6 +50,7 @@ class ImageFolder:
     count: int
     channels: int = 3  # that images are read in; 1: grey
     calibration_images: int = CALIBRATION_IMAGES
+    smallest_crop: float = AREA[0]  # share of an image's area
     _damaged: dict[str, None] = field(default_factory=dict)
     _kept: dict[str, tuple[int, list[Batch]]] = field(default_factory=dict)
 
@@ -121,13 +123,23 @@ class ImageFolder:
             channels=channels,
         )
 
+    def look(self) -> Look:
+        """What kind of images there are, by a look at some of them.
+
+        Raises:
+            FileFormatError: none of these can be opened.
+        """
+        others = () if self.tested is None else self.tested.paths
+        return look([*self.train.paths, *self.held_out.paths, *others])
+
     def in_minutes(self) -> "ImageFolder":
-        """The same, judged on fewer images: for hundreds of networks on a processor."""
+        """The same for small networks on a processor: fewer judges, crops that show more."""
         return replace(
             self,
             held_out=_evenly(self.held_out, FEW_JUDGES),
             tested=None if self.tested is None else _evenly(self.tested, FEW_TESTS),
             calibration_images=FEW_CALIBRATION,
+            smallest_crop=MILD,
             _kept={},
         )
 
@@ -142,7 +154,7 @@ class ImageFolder:
     @property
     def lost_colours(self) -> str | None:
         """What to say where coloured images are read in grey."""
-        if self.channels != 1 or look(self.train.paths).channels == 1:
+        if self.channels != 1 or self.look().channels == 1:
             return None
         return f"the network takes grey images: those of {self.root} have colours, and lose them"
 
@@ -167,7 +179,14 @@ class ImageFolder:
             WorkspaceError: a worker was killed.
         """
         tasks = (
-            Task(self.train.take(d.indices), d.resolution, d.seed, self.channels) for d in draws
+            Task(
+                self.train.take(each.indices),
+                each.resolution,
+                each.seed,
+                self.channels,
+                self.smallest_crop,
+            )
+            for each in draws
         )
         for batch in self._read(tasks):
             if not len(batch.labels):

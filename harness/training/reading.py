@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from harness.errors import WorkspaceError
 from harness.orphans import end_with_the_parent
-from harness.training.augment import augmented, centred
+from harness.training.augment import AREA, augmented, centred
 
 T = TypeVar("T")
 
@@ -42,6 +42,7 @@ class Task:
     resolution: int  # pixels
     seed: int | None  # of the augmentation; None: images as they are, from the middle
     channels: int = 3  # 1: grey
+    smallest_crop: float = AREA[0]
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,10 @@ def _decoded(
             warnings.simplefilter("ignore")  # about odd metadata, which do no harm
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             size, channels = task.resolution, task.channels
-            image = augmented(path, size, rng, channels) if rng else centred(path, size, channels)
+            if rng is None:
+                image = centred(path, size, channels)
+            else:
+                image = augmented(path, size, rng, channels, task.smallest_crop)
             return np.asarray(image).reshape(size, size, channels)
     except Exception:  # noqa: BLE001  Pillow's decoders raise nearly everything
         return None

@@ -18,6 +18,7 @@ from harness.spaces.arch import Arch
 from harness.spaces.digits import DIGITS
 from harness.supernet.checkpoint import Checkpoint
 from harness.training.data import MEAN, STD
+from harness.training.folder import ImageFolder
 from tests.conftest import lively_supernet
 from tests.training.test_finetune import COLOURS, SPACE, make, network
 
@@ -73,13 +74,14 @@ def test_a_folder_of_other_classes_makes_a_new_head_which_is_said_with_damaged_i
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = make(tmp_path / "images", 20)
-    (folder / "red/000.png").write_text("no image")
+    damaged = Path(ImageFolder.open(folder).train.paths[0])
+    damaged.write_text("no image")
     network(("cat", "cow", "dog", "hen")).save(tmp_path / "animals.pt")
     asked = FineTuning(tmp_path / "animals.pt", tmp_path / "tuned.pt", folder, epochs=1)
     line = finetune(Terminal(), replace(asked, batch_size=8))
     said = capsys.readouterr().out
     assert f"a new head: {asked.network} has 4 classes, the data 3 others" in said
-    assert f"damaged images left out: 1: {folder / 'red/000.png'}" in said
+    assert f"damaged images left out: 1: {damaged}" in said
     assert line is not None
     assert line.startswith(f"network file: {asked.output}; accuracy on 12 held-out images")
     tuned = NetworkFile.load(asked.output)

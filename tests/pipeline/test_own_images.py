@@ -148,8 +148,10 @@ def test_the_space_follows_the_size_of_most_images(tmp_path: Path) -> None:
                 tmp_path / name / f"{number}.png"
             )
     assert space_for(tmp_path).name == "images-grey-128-2"
-    (tmp_path / "a/2.png").unlink()
-    (tmp_path / "b/2.png").unlink()
+    for name in ("a", "b"):
+        (tmp_path / name / "2.png").rename(tmp_path / name / "3.png")
+        Image.fromarray(np.zeros((60, 60), np.uint8)).save(tmp_path / name / "2.png")
+        (tmp_path / name / "1.png").unlink()
     assert space_for(tmp_path).name == "images-grey-64-2"
 
 

@@ -260,7 +260,7 @@ def test_images_not_trained_on_come_in_batches_of_a_hundred_kept_as_bytes(
 def test_facts_tell_data_from_other_data_wherever_they_are(root: Path, tmp_path: Path) -> None:
     facts = ImageFolder.open(root, workers=0).facts
     assert json.loads(json.dumps(facts)) == facts
-    assert (facts["images"], facts["classes"], facts["held_out"]) == (60, 3, 6)
+    assert (facts["images"], facts["classes"], facts["held_out"]) == (60, 3, 12)
     moved = make(tmp_path / "elsewhere" / "train", 20)
     assert ImageFolder.open(moved.parent, workers=0).facts == facts
     assert ImageFolder.open(moved.parent, seed=1, workers=0).facts != facts
