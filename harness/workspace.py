@@ -59,6 +59,10 @@ class Workspace:
         """What each verified network answered to the test images."""
         return self.journal(device, space, f"{campaign}.labels")
 
+    def config(self, supernet: str) -> Path:
+        """How a supernet was trained."""
+        return self.root / "runs" / supernet / "config.json"
+
     def training(self, space: str, settings: dict[str, Any]) -> Path:
         """The folder of one supernet: settings that differ never meet in one folder."""
         text = json.dumps([__version__, settings], sort_keys=True)

@@ -20,6 +20,7 @@ from harness.cli.options import (
     Distill,
     FailAbove,
     Fresh,
+    OptionalSpaceName,
     Quick,
     RangeImages,
     Resolutions,
@@ -33,6 +34,7 @@ from harness.cli.options import (
     job_for,
     job_of_front,
     terminal,
+    training_on,
 )
 from harness.errors import Regression, UsageError
 
@@ -66,7 +68,8 @@ def options_in_front(
 @app.command()
 def run(
     device: DeviceNames = CPU,
-    space: SpaceName = "digits",
+    data: Data = None,
+    space: OptionalSpaceName = None,
     accuracy: Accuracy = None,
     resolutions: Resolutions = None,
     benchmark_model: BenchmarkModel = None,
@@ -80,11 +83,25 @@ def run(
 ) -> None:
     """The main job: train, measure, search, verify on the device, report.
 
-    With --accuracy nothing is trained: networks are found and timed, not evaluated.
+    On digits, or on a folder of images of your own. With --accuracy nothing is trained: networks
+    are found and timed, not evaluated.
     """
     from harness import pipeline
 
-    job = job_for(space, root, quick, fresh, seed, distill, resolutions, accuracy=accuracy)
+    if data is not None and accuracy is not None:
+        raise UsageError("--data is to train on, with --accuracy nothing is trained: give one")
+    training = training_on(data, None, 1.0, None, distill or None) if data else None
+    job = job_for(
+        space,
+        root,
+        quick,
+        fresh,
+        seed,
+        distill,
+        resolutions,
+        accuracy=accuracy,
+        training=training,
+    )
     devices = devices_named(device, root, benchmark_model, images, wait)
     fronts = pipeline.run(job, devices)
     for front in fronts:

@@ -31,6 +31,12 @@ SpaceThere = Annotated[
         "digits); your own as package.module:SPACE.",
     ),
 ]
+OptionalSpaceName = Annotated[
+    str | None,
+    typer.Option(
+        "--space", help="Family of networks (default: digits; with --data, that for its images)."
+    ),
+]
 Resolutions = Annotated[
     str | None,
     typer.Option(
@@ -101,7 +107,7 @@ NOTHING: list[str] = []
 
 
 def job_for(
-    space: str,
+    space: str | None,
     root: Path,
     quick: bool = False,
     fresh: bool = False,
@@ -116,10 +122,22 @@ def job_for(
     from harness.effort import FULL, QUICK
     from harness.pipeline import Run
     from harness.pipeline.job import DIGITS_ALONE
+    from harness.pipeline.own_images import space_for, trained_before
     from harness.spaces.catalogue import find_space, part_of
+    from harness.spaces.images import is_images
     from harness.workspace import Workspace
 
-    chosen = part_of(find_space(space), resolutions)
+    if space is None and training is not None and training.data is not None:
+        found = space_for(training.data)
+    else:
+        found = find_space(space or "digits")
+    chosen = part_of(found, resolutions)
+    if is_images(chosen.name) and training is None and accuracy is None:
+        training = trained_before(Workspace(root), chosen.name)
+    if quick and training is not None and training.data is not None and not is_images(chosen.name):
+        raise UsageError(
+            "--quick is for digits and own images; --epochs-scale shortens a recipe in epochs"
+        )
     if chosen.about_resolutions and training is None:  # who trains, trains at these
         terminal().say(chosen.about_resolutions)
     effort = QUICK if quick else FULL
@@ -133,7 +151,7 @@ def job_for(
         terminal(),
         deadline_s,
         accuracy,
-        space if space != chosen.name else None,
+        space if space not in (None, chosen.name) else None,
         resolutions,
         quantity,
         training or DIGITS_ALONE,
@@ -143,14 +161,22 @@ def job_for(
 def job_of_front(device: str, space: str, root: Path) -> "Run":
     """The settings that made the front of the device."""
     from harness.deploy.front import Front
+    from harness.pipeline.job import Kept, Training
+    from harness.pipeline.own_images import recorded
     from harness.spaces.catalogue import find_space
+    from harness.spaces.images import is_images
     from harness.workspace import Workspace
 
-    family = find_space(space)
-    settings = Front.load(Workspace(root).front(device, family.name), family).settings
+    family, workspace = find_space(space), Workspace(root)
+    name = family.name
+    settings = Front.load(workspace.front(device, name), family).settings
     quick = settings["effort"].get("name") == "quick"
     source = (settings.get("accuracy") or {}).get("source")
     pixels = settings.get("resolutions")  # older fronts do not tell: the whole space
+    supernet = settings["supernet"]
+    training = recorded(workspace, supernet) if supernet else None
+    if training is None and supernet and is_images(name):  # what it was trained on is not here
+        training = Training(kept=Kept(supernet))
     return job_for(
         space,
         root,
@@ -159,6 +185,7 @@ def job_of_front(device: str, space: str, root: Path) -> "Run":
         distill=settings["distill"],
         resolutions=",".join(map(str, pixels)) if pixels else None,
         accuracy=source,
+        training=training,
     )
 
 
@@ -238,7 +265,6 @@ def training_on(
     autocast: bool = False,
     workers: int | None = None,
     subnets: int | None = None,
-    quick: bool = False,
 ) -> "Training":
     """Raises UsageError where a setting of image folders is given without one."""
     from harness.pipeline.job import Training
@@ -247,8 +273,6 @@ def training_on(
         data, recipe, epochs_scale, batch_size, distill, accumulate, autocast, workers, subnets
     )
     plain = Training(distill=distill, subnets=subnets)
-    if data is not None and quick:
-        raise UsageError("--quick is for digits; --epochs-scale shortens a recipe on images")
     if data is None and asked != plain:
         raise UsageError("--recipe, --epochs-scale, --batch-size and the like need --data")
     return asked

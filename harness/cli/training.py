@@ -16,12 +16,12 @@ from harness.cli.options import (
     EpochsScale,
     Fresh,
     OptionalDistill,
+    OptionalSpaceName,
     Quick,
     RecipeName,
     Resolutions,
     Root,
     Seed,
-    SpaceName,
     Subnets,
     Workers,
     job_for,
@@ -34,7 +34,7 @@ accuracy_app = typer.Typer(cls=Commands, help="The accuracy predictor.", no_args
 
 @app.command()
 def train(
-    space: SpaceName = "digits",
+    space: OptionalSpaceName = None,
     data: Data = None,
     recipe: RecipeName = None,
     epochs_scale: EpochsScale = 1.0,
@@ -52,16 +52,14 @@ def train(
     """Train the supernet by progressive shrinking; on several GPUs under torchrun."""
     from harness.pipeline import training as step
 
-    chosen = training_on(
-        data, recipe, epochs_scale, batch_size, distill, accumulate, bf16, workers, quick=quick
-    )
+    chosen = training_on(data, recipe, epochs_scale, batch_size, distill, accumulate, bf16, workers)
     job = job_for(space, root, quick, fresh, seed, distill or 0.0, resolutions, training=chosen)
     terminal().say(f"supernet: {step.train(job)}")
 
 
 @accuracy_app.command("fit")
 def accuracy_fit(
-    space: SpaceName = "digits",
+    space: OptionalSpaceName = None,
     data: Data = None,
     recipe: RecipeName = None,
     epochs_scale: EpochsScale = 1.0,
@@ -83,7 +81,7 @@ def accuracy_fit(
     from harness.pipeline import training as step
 
     chosen = training_on(
-        data, recipe, epochs_scale, batch_size, distill, accumulate, bf16, workers, subnets, quick
+        data, recipe, epochs_scale, batch_size, distill, accumulate, bf16, workers, subnets
     )
     job = job_for(space, root, quick, False, seed, distill or 0.0, resolutions, training=chosen)
     predictor = step.fit_accuracy(job)

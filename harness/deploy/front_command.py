@@ -20,6 +20,8 @@ def command_of(
     words += ["--space", space] if space != "digits" else []
     if part:
         words += ["--resolutions", ",".join(map(str, settings.get("resolutions", ())))]
+    if settings.get("data") and not alone:  # a search finds it
+        words += ["--data", settings["data"]]
     if settings.get("accuracy"):
         words += ["--accuracy", settings["accuracy"]["source"]]
     for name, value, *at in settings.get("limits", ()):

@@ -39,6 +39,7 @@ class Settings(TypedDict, total=False):
     distill: Required[Share]
     supernet: Required[FileName | None]
     accuracy: _Accuracies | None
+    data: _Name  # a folder of the user's own images
     device: _Device
     harness: _Name
     latencies: dict[str, str]

@@ -1,6 +1,6 @@
 """Verifying a front: its networks run on test images and are timed on the device itself."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from harness.spaces.genome import encode
 from harness.spaces.space import Space
 from harness.tables.record import SEEN, Record, Statistics
 from harness.tables.repeat import Repeat, value_of
-from harness.training.data import Images, prepare
+from harness.training.draws import TestImages
 from harness.training.evaluate import top1, top1_interval
 
 Labels = npt.NDArray[np.int64]
@@ -37,21 +37,24 @@ class Judged:
 def judge(
     session: Session,
     paths: Sequence[Path],
-    images: Images,
+    tests: Callable[[int], TestImages],
     log: Path,
     on_progress: Progress = silent,
 ) -> list[Judged]:
-    """Top-1 of network files on `images`, through the device's own runtime.
+    """Top-1 of network files on test images, through the device's own runtime.
 
+    `tests` gives them at a resolution, the same ones at each, normalised as the networks take them.
     The predicted classes are logged network by network, so that a killed run goes on behind the
     last whole one.
     """
     answers = LineLog(log)
     try:
+        resolutions = [NetworkFile.load(path).preprocessing.resolution for path in paths]
+        images = tests(resolutions[0])
         known = _known(log, len(images.labels))
-        for done, path in enumerate(paths, start=1):
+        for done, (path, resolution) in enumerate(zip(paths, resolutions, strict=True), start=1):
             if path.name not in known:
-                known[path.name] = classify(session, path, images)
+                known[path.name] = classify(session, path, tests(resolution))
                 predicted = known[path.name].tolist()
                 answers.append({"network": path.name, "predicted": predicted})
             on_progress(done, len(paths))
@@ -83,21 +86,17 @@ def _known(log: Path, images: int) -> dict[str, Labels]:
         raise FileFormatError(f"{log} is broken: {error}; restore it, or move it away") from error
 
 
-def classify(session: Session, path: Path, images: Images) -> Labels:
+def classify(session: Session, path: Path, tests: TestImages) -> Labels:
     """The class that the network gives each image, on the device."""
-    preprocessing = NetworkFile.load(path).preprocessing
-    prepared = prepare(
-        images.pixels, preprocessing.resolution, preprocessing.mean, preprocessing.std
-    )
-    logits = session.infer(path, prepared.contiguous().numpy())
+    logits = session.infer(path, tests.images.contiguous().numpy())
     session.unload(path)
     return np.asarray(logits.argmax(axis=1), dtype=np.int64)
 
 
-def _judged(predicted: Labels, images: Images) -> Judged:
-    labels, originals = images.labels.numpy(), images.originals.numpy()
-    interval = top1_interval(predicted, labels, originals, np.random.default_rng(0))
-    return Judged(top1(predicted, labels), interval)
+def _judged(predicted: Labels, tests: TestImages) -> Judged:
+    rng = np.random.default_rng(0)
+    interval = top1_interval(predicted, tests.labels, tests.originals, rng)
+    return Judged(top1(predicted, tests.labels), interval)
 
 
 def _seen_ms(wall: Statistics | None, repeats: Mapping[str, Repeat]) -> Seen:

@@ -57,6 +57,8 @@ def run(job: Run, devices: list[Device]) -> list[Front]:
     """The main job for each device."""
     job.workspace.check_writable()
     evaluator = None
+    if job.training.data is not None:
+        job.check_classes()
     if job.accuracy is None:
         evaluator = train(job)
         job.console.say(fit_accuracy(job, evaluator).describe())

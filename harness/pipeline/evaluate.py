@@ -13,11 +13,11 @@ if TYPE_CHECKING:  # torch is imported where it is needed
     import torch
 
     from harness.networks.file import NetworkFile
-    from harness.training.draws import ImageData
+    from harness.training.folder import ImageFolder
 
 
 def evaluate(console: Console, path: Path, folder: Path) -> str:
-    """Top-1 on ROOT/val of a folder of images, else on what is held out of it, in a line.
+    """Top-1 on the test images of a folder, else on what is held out of it, in a line.
 
     Raises:
         CheckpointError: the network file is broken.
@@ -26,13 +26,13 @@ def evaluate(console: Console, path: Path, folder: Path) -> str:
     from harness.networks.file import NetworkFile
     from harness.training.distributed import own_device
     from harness.training.evaluate import count_right
-    from harness.training.folder import ImageFolder
 
     network = NetworkFile.load(path)
-    data = ImageFolder.open(folder, network.origin.get("data", {}).get("seed", 0))
-    check_fits(network, data, path, folder)
+    data = images_for(network, path, folder)
+    if data.lost_colours:
+        console.say(data.lost_colours)
     pixels = network.preprocessing
-    what = "val" if data.tested else "held-out"
+    what = "test" if data.tested else "held-out"
     device = own_device()
     with console.step(f"read the {what} images") as progress:
         batches = data.test(pixels.resolution) or data.judges(pixels.resolution)
@@ -55,25 +55,24 @@ def evaluate(console: Console, path: Path, folder: Path) -> str:
     )
 
 
-def check_channels(wanted: int, found: int, folder: Path) -> None:
-    """Raises UsageError where the images of the folder have others than a network takes."""
-    if wanted != found:
-        raise UsageError(
-            f"the network takes images of {wanted} channel(s), those of {folder} have {found}"
-        )
+def images_for(network: "NetworkFile", path: Path, folder: Path) -> "ImageFolder":
+    """The folder's images as the network takes them, split as those that it was trained on.
 
-
-def check_fits(network: "NetworkFile", data: "ImageData", path: Path, folder: Path) -> None:
-    """Raises UsageError where the images have other channels or classes than the network."""
+    Raises:
+        UsageError: the folder cannot be used, or has other classes.
+    """
     from harness.training.finetune import has_other_classes
+    from harness.training.folder import ImageFolder
 
-    check_channels(network.blocks[0].in_channels, data.channels, folder)
+    seed = network.origin.get("data", {}).get("seed", 0)
+    data = ImageFolder.open(folder, seed, channels=network.blocks[0].in_channels)
     known, found = network.classes, data.classes
     if has_other_classes(network, data):
         raise UsageError(
             f"{path} knows {len(known)} classes ({', '.join(known[:3])}, ...), {folder} has "
             f"{len(found)} ({', '.join(found[:3])}, ...); `harness finetune` gives it a new head"
         )
+    return data
 
 
 Channels = float | tuple[float, ...]

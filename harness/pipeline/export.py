@@ -13,8 +13,9 @@ from harness import __version__, files
 from harness.deploy.front import Front, Point
 from harness.errors import InfeasibleConstraint, MissingExtra, UsageError
 from harness.hints import nearest
-from harness.pipeline.evaluate import check_fits
+from harness.pipeline.evaluate import images_for
 from harness.pipeline.extract import Asked, extract_network
+from harness.pipeline.front import range_images
 from harness.pipeline.job import Run
 from harness.reports.card import card
 from harness.reports.pareto import shown_accuracy
@@ -29,7 +30,6 @@ JUDGES = 1000  # images at most that accuracies are over
 NOT_COMPARED = (
     "not judged: rounding to 8 bits changes what it answers as much as another image does"
 )
-RANGES = 64  # images from which int8 ranges are collected
 
 
 @dataclass(frozen=True)
@@ -184,19 +184,14 @@ def _on_images(
     network: "NetworkFile", source: Path, data: Path, folder: Path
 ) -> "tuple[NetworkFile, tuple[Any, Any], Path]":
     """The network with statistics of these images; images to judge by, and to collect ranges on."""
-    import torch
-
     from harness.networks.build import fold_eps
     from harness.networks.file import Preprocessing
     from harness.training import bn
-    from harness.training.folder import ImageFolder
 
-    images = ImageFolder.open(data, network.origin.get("data", {}).get("seed", 0))
-    check_fits(network, images, source, data)
+    images = images_for(network, source, data)
     resolution = network.preprocessing.resolution
-    calibration = images.calibration(resolution)
     module = network.module()
-    bn.recompute(module, calibration)
+    bn.recompute(module, images.calibration(resolution))
     fold_eps(module)
     network = replace(
         network,
@@ -204,14 +199,12 @@ def _on_images(
         preprocessing=Preprocessing(resolution, images.mean, images.std),
         classes=images.classes,
     )
-    batches = list(images.test(resolution) or images.judges(resolution))
-    pixels, labels = (torch.cat(part).numpy() for part in zip(*batches, strict=True))
-    every = np.linspace(0, len(labels) - 1, min(JUDGES, len(labels))).astype(int)
-    mean, std = (np.asarray(v, np.float32).reshape(-1, 1, 1) for v in (images.mean, images.std))
+    tests = images.tests(resolution)
+    every = np.linspace(0, len(tests.labels) - 1, min(JUDGES, len(tests.labels))).astype(int)
+    judges = np.ascontiguousarray(tests.images.numpy()[every]), tests.labels[every]
     ranges = folder / "ranges.npy"
-    first = torch.cat(list(calibration))[:RANGES].numpy() * std + mean
-    np.save(ranges, np.clip(first, 0, 1).astype(np.float32))
-    return network, (np.ascontiguousarray(pixels[every]), labels[every]), ranges
+    np.save(ranges, range_images(images, resolution))
+    return network, judges, ranges
 
 
 def _promised(front: Front, number: int) -> dict[str, Any]:

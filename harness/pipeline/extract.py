@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from harness import files
 from harness.deploy.front import Front
 from harness.errors import FileFormatError, UsageError
-from harness.pipeline.evaluate import check_channels
 from harness.pipeline.fetch import PUBLISHED
 from harness.pipeline.front import found_front
 from harness.pipeline.job import Run
@@ -123,8 +122,8 @@ def _on_images(network: "Supernet", arch: Arch, asked: Asked, output: Path) -> s
     assert asked.data is not None
     assert asked.supernet is not None
     trained_on = data_facts(asked.supernet)
-    data = ImageFolder.open(asked.data, trained_on.get("seed", 0))
-    check_channels(network.space.image_channels, data.channels, asked.data)
+    channels = network.space.image_channels
+    data = ImageFolder.open(asked.data, trained_on.get("seed", 0), channels=channels)
     if len(data.classes) != network.space.classes:
         raise UsageError(
             f"{asked.supernet} has {network.space.classes} classes, {asked.data} "

@@ -12,6 +12,8 @@ from harness.hints import install
 from harness.pipeline.job import Console
 from harness.progress import silent
 from harness.spaces.catalogue import find_space
+from harness.spaces.digits import DIGITS
+from harness.spaces.images import is_images
 from harness.transports.content import digest
 
 if TYPE_CHECKING:  # torch is imported where it is needed
@@ -79,8 +81,10 @@ def finetune(console: Console, asked: FineTuning) -> str | None:
             )
         if not ranks.first:
             return None
-    if isinstance(data, ImageFolder) and data.damaged:
-        console.say(data.damage)
+    if isinstance(data, ImageFolder):
+        for remark in (data.lost_colours, data.damage if data.damaged else None):
+            if remark:
+                console.say(remark)
     held_out = result.origin["held_out"]
     return (
         f"network file: {asked.output}; accuracy on {held_out['images']} held-out images "
@@ -101,7 +105,10 @@ def _data(asked: FineTuning, network: "NetworkFile") -> "ImageData":
     if asked.data is not None:
         # As the network's own data were split: what it was trained on may not judge it.
         facts = network.origin.get("data", {})
-        return ImageFolder.open(asked.data, facts.get("seed", 0))
+        channels = network.blocks[0].in_channels
+        images = ImageFolder.open(asked.data, facts.get("seed", 0), channels=channels)
+        small = network.space == DIGITS.name or is_images(network.space)
+        return images.in_minutes() if small else images
     if len(network.classes) != 10 or network.blocks[0].in_channels != 1:
         raise UsageError(
             f"--data says which images {asked.network} is trained on (what is here are digits, "

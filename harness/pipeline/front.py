@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from harness.deploy.front import Front, gaps, verification_entries
 from harness.devices.device import Device
@@ -23,7 +24,7 @@ from harness.tables.statements import AT, error_facts
 RANGE_IMAGES = 64
 
 if TYPE_CHECKING:  # torch is imported where it is needed
-    from harness.training.data import Digits
+    from harness.training.draws import ImageData
     from harness.training.evaluate import SubnetEvaluator
 
 
@@ -66,7 +67,7 @@ def _verify(job: Run, device: Device, evaluator: "SubnetEvaluator | None", again
             log = job.workspace.labels(device.name, job.space.name, campaign.id)
             here = device.name if session.infers_on == "the device" else session.infers_on
             with job.console.step(f"evaluate the front on {here.partition(':')[0]}") as progress:
-                judged = judge(session, files, digits_of(evaluator).test, log, progress)
+                judged = judge(session, files, evaluator.data.tests, log, progress)
         infers_on = session.infers_on
         table = add_campaigns(table_path, table, [campaign])
     restated = latency_of(job, table, campaign.id)
@@ -78,34 +79,33 @@ def _verify(job: Run, device: Device, evaluator: "SubnetEvaluator | None", again
         "networks": [str(file.relative_to(job.workspace.root)) for file in files],
     }
     if evaluator:
-        test = digits_of(evaluator).test
-        facts["test_images"] = len(test.labels)
+        tests = evaluator.data.tests(job.space.resolutions[0])
+        facts["test_images"] = len(tests.labels)
         facts["evaluated_on"] = infers_on
-        facts["test_originals"] = len(test.originals.unique())
+        facts["test_originals"] = len(np.unique(tests.originals))
+        facts["classes"] = list(evaluator.data.classes)
     front = replace(front, points=points, verification=facts | gaps(points))
     front.save(path)
     return front
 
 
-def digits_of(evaluator: "SubnetEvaluator") -> "Digits":
-    """The data of a main job: digits, of which test images fit into a request."""
-    from harness.training.data import Digits
-
-    assert isinstance(evaluator.data, Digits)
-    return evaluator.data
-
-
 def training_images(job: Run, evaluator: "SubnetEvaluator") -> Path:
     """A file of images as the supernet was trained on, from which int8 ranges are collected."""
-    import torch
-
     path = job.folder() / "range_images.npy"
-    pixels, _ = digits_of(evaluator).batch(RANGE_IMAGES, torch.Generator().manual_seed(job.seed))
     content = BytesIO()
-    np.save(content, pixels.numpy())
+    np.save(content, range_images(evaluator.data, job.space.resolutions[-1]))
     if not path.exists() or path.read_bytes() != content.getvalue():  # or cut off
         replace_atomically(path, content.getvalue())
     return path
+
+
+def range_images(data: "ImageData", resolution: int) -> npt.NDArray[np.float32]:
+    """Training images [n, channels, r, r] in [0, 1], as they are before they are normalised."""
+    import torch
+
+    mean, std = (np.asarray(v, np.float32).reshape(-1, 1, 1) for v in (data.mean, data.std))
+    first = torch.cat(list(data.calibration(resolution)))[:RANGE_IMAGES].numpy()
+    return np.asarray((first * std + mean).clip(0, 1), np.float32)
 
 
 def found_front(job: Run, device: str) -> Front:

@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING, Protocol
 from harness.effort import Effort
 from harness.errors import UsageError
 from harness.progress import Progress
+from harness.spaces.images import is_images
 from harness.spaces.mobile import MobileSpace
 from harness.spaces.space import Space
-from harness.training.recipe_files import default_recipe, digits_recipe, load_recipe, recipe_for
+from harness.training.recipe_files import (
+    default_recipe,
+    load_recipe,
+    recipe_for,
+    recipe_of_steps,
+)
 from harness.training.stages import Recipe
 from harness.workspace import Workspace
 
@@ -30,6 +36,15 @@ class Console(Protocol):
 
 
 @dataclass(frozen=True)
+class Kept:
+    """A supernet that was trained before."""
+
+    name: str  # of its folder
+    recipe: Recipe | None = None  # None: only its name is known
+    seed: int = 0  # by which its images were split
+
+
+@dataclass(frozen=True)
 class Training:
     """What a supernet is trained on and how, where that is not digits; None: as the recipe says."""
 
@@ -42,6 +57,7 @@ class Training:
     autocast: bool = False  # bfloat16
     workers: int | None = None  # that decode images; None: as many as processors
     subnets: int | None = None  # evaluated for the accuracy predictor
+    kept: Kept | None = None  # what came of it; None: that follows from all settings
 
 
 DIGITS_ALONE = Training()
@@ -67,10 +83,17 @@ class Run:
 
     @property
     def can_train(self) -> bool:
-        """Whether there is data for the space: grey images of ten digits."""
+        """Whether there is data for the space: a folder, or grey images of ten digits."""
         space = self.space
+        if self.training.data is not None:
+            return True
         fits = (space.image_channels, space.classes) == (1, 10)
         return isinstance(space, MobileSpace) and fits
+
+    @property
+    def in_minutes(self) -> bool:
+        """Whether a processor trains the supernet in minutes, in so many steps on any images."""
+        return self.training.data is None or is_images(self.space.name)
 
     def recipe(self) -> Recipe:
         """How the supernet is trained.
@@ -79,44 +102,54 @@ class Run:
             UsageError: there is no data to train this space on.
         """
         training = self.training
-        if training.data is not None:
-            file = load_recipe(training.recipe or default_recipe(self.space))
-            return recipe_for(
-                file,
-                self.images.count,
-                training.batch_size,
-                training.epochs_scale,
-                self.seed,
-                training.distill,
-            )
+        if training.kept is not None and training.kept.recipe is not None:
+            return training.kept.recipe
         if not self.can_train:
             raise UsageError(
                 f"there is no data to train {self.space.name} on (what is here are digits, grey "
                 "images of 10 classes); `harness train --data` takes a folder of images, "
                 "--accuracy says where accuracies come from instead"
             )
-        return digits_recipe(self.effort.training_steps, self.seed, self.distill)
+        file = load_recipe(training.recipe or default_recipe(self.space))
+        scale, batch_size = training.epochs_scale, training.batch_size
+        distill = self.distill if training.data is None else training.distill
+        if self.in_minutes and training.recipe is None:
+            steps = scale * self.effort.training_steps
+            return recipe_of_steps(file, steps, batch_size, self.seed, distill)
+        return recipe_for(file, self.images.count, batch_size, scale, self.seed, distill)
 
     @cached_property
     def images(self) -> "ImageFolder":
-        """The folder of images to train on.
+        """The folder of images to train on, in grey or in colours as the space takes them.
 
         Raises:
             UsageError, FileFormatError: it cannot be used.
         """
         from harness.training.folder import ImageFolder
 
-        assert self.training.data is not None
-        images = ImageFolder.open(self.training.data, self.seed, self.training.workers)
-        if images.channels != self.space.image_channels:
+        training, channels = self.training, self.space.image_channels
+        assert training.data is not None
+        seed = training.kept.seed if training.kept else self.seed
+        images = ImageFolder.open(training.data, seed, training.workers, channels=channels)
+        return images.in_minutes() if self.in_minutes else images
+
+    def check_classes(self) -> None:
+        """Raises UsageError where the folder has others than the space: tables would not fit."""
+        wanted, found = self.space.classes, len(self.images.classes)
+        if wanted != found:
             raise UsageError(
-                f"{self.space.name} takes images of {self.space.image_channels} channel(s), those "
-                f"in {self.training.data} have {images.channels}"
+                f"{self.space.name} has {wanted} classes, {self.training.data} has {found}: leave "
+                "--space out, and take the space that follows from the images"
             )
-        return images
 
     def on_images(self) -> "Run":
-        """The same for a supernet with as many classes as the folder of images has."""
+        """The same for a supernet with as many classes as the folder of images has.
+
+        Raises:
+            UsageError: the space's name says another number of classes.
+        """
+        if is_images(self.space.name):
+            self.check_classes()
         space = replace(self.space, classes=len(self.images.classes))  # type: ignore[type-var]
         job = replace(self, space=space)
         vars(job)["images"] = self.images  # listed once
@@ -124,6 +157,8 @@ class Run:
 
     def folder(self) -> Path:
         """Where the supernet and what hangs on it is kept."""
+        if self.training.kept is not None:
+            return self.workspace.config(self.training.kept.name).parent
         settings = self.recipe().settings | {"resolutions": list(self.space.resolutions)}
         if ":" in (self.space_text or ""):  # a user's own may be another under the same name
             genes = [str(gene) for gene in self.space.genes]

@@ -81,6 +81,8 @@ def settings_of(job: Run, table: Table, campaign: str, question: Question) -> di
         "limits": [[part for part in limit if part is not None] for limit in question.limits],
         "second": question.second,
     }
+    if job.training.data is not None:
+        settings["data"] = str(job.training.data.absolute())
     settings["command"] = command_of(
         table.device,
         job.space_text or job.space.name,
@@ -95,7 +97,7 @@ def asked_alike(settings: Mapping[str, Any]) -> dict[str, Any]:
     """What of a front's settings decides it: accuracies count by what is in their file, wherever
     that lies."""
     accuracy = settings.get("accuracy") or {}
-    return {n: value for n, value in settings.items() if n != "command"} | {
+    return {n: value for n, value in settings.items() if n not in ("command", "data")} | {
         "accuracy": accuracy.get("sha256") or accuracy.get("source")
     }
 

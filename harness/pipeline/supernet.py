@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -60,7 +61,7 @@ def train(job: Run, ranks: "Ranks | None" = None) -> "SubnetEvaluator":
 
     ranks = ranks or ALONE
     data = _data(job)
-    if job.training.data is None:
+    if job.in_minutes:
         torch.set_num_threads(1)  # a second thread brings nothing to networks this small
     if not job.fresh and (there := _trained(job, recipe, data, ranks)):
         return there
@@ -98,7 +99,7 @@ def _train(job: Run, recipe: Recipe, data: "ImageData", ranks: "Ranks") -> "Subn
 
     if ranks.first:
         files.write_json(job.folder() / "config.json", _config(job, ranks))
-    often = CHECKPOINT_EVERY_S if job.training.data else SMALL_CHECKPOINT_EVERY_S
+    often = SMALL_CHECKPOINT_EVERY_S if job.in_minutes else CHECKPOINT_EVERY_S
     training = job.training
     engine = loop.Engine(ranks, training.accumulate, training.autocast, often)
     account = Account(job.folder(), "train", ranks)
@@ -118,6 +119,8 @@ def _train(job: Run, recipe: Recipe, data: "ImageData", ranks: "Ranks") -> "Subn
         from harness.training.folder import told
 
         job.console.say(account.describe())
+        if ranks.first and job.images.lost_colours:
+            job.console.say(job.images.lost_colours)
         damaged = sorted({path for each in ranks.gathered(job.images.damaged) for path in each})
         if damaged:
             job.console.say(told(damaged))
@@ -145,7 +148,8 @@ def _config(job: Run, ranks: "Ranks") -> dict[str, Any]:
     """All that a run was made with."""
     import torch
 
-    training = {name: value for name, value in vars(job.training).items() if name != "data"}
+    of_its_own = ("data", "kept")
+    training = {name: value for name, value in vars(job.training).items() if name not in of_its_own}
     data = job.training.data
     return {
         "harness": __version__,
@@ -155,7 +159,7 @@ def _config(job: Run, ranks: "Ranks") -> dict[str, Any]:
         "classes": job.space.classes,
         "recipe": job.recipe().settings,
         "training": training,
-        "data": None if data is None else {"folder": str(data)} | job.images.facts,
+        "data": None if data is None else {"folder": str(data.absolute())} | job.images.facts,
         "ranks": ranks.count,
         "device": ranks.device,
     }
@@ -222,10 +226,15 @@ def _accuracies(
     job: Run, evaluator: "SubnetEvaluator", genomes: Genomes, ranks: "Ranks"
 ) -> Iterator[float]:
     """Of each network, in order; every rank takes its turn, and only the first gets the values."""
-    if job.training.data is None and ranks.count == 1:
+    if job.in_minutes and ranks.count == 1:
         pool = ThreadPoolExecutor(2)
         try:
-            yield from pool.map(lambda g: evaluator.accuracy(decode(job.space, g)), genomes)
+            archs = (decode(job.space, genome) for genome in genomes)
+            for resolution, group in groupby(archs, key=lambda arch: arch.resolution):
+                # Images are read here, once, and not by both threads.
+                evaluator.data.calibration(resolution)
+                evaluator.data.judges(resolution)
+                yield from pool.map(evaluator.accuracy, group)
         finally:
             pool.shutdown(cancel_futures=True)
         return

@@ -8,6 +8,7 @@ from harness.errors import UsageError
 from harness.hints import nearest
 from harness.own_code import imported
 from harness.spaces.digits import DIGITS
+from harness.spaces.images import EXAMPLE, is_images, named
 from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_0, OFA_MBV3_W1_2, ofa_mbv3
 from harness.spaces.ofa_proxyless import OFA_PROXYLESS_W1_3, ofa_proxyless
 from harness.spaces.resnet import OFA_RESNET50, ofa_resnet50
@@ -28,13 +29,15 @@ _FAMILIES: dict[str, Callable[[tuple[float, ...]], Space]] = {
 
 
 def find_space(name: str) -> Space:
-    """The space called `name`, at any width, or a user's own as `package.module:SPACE`.
+    """The space called `name`, at any width or size, or a user's own as `package.module:SPACE`.
 
     Raises:
         UsageError: there is none; the message names the nearest.
     """
     if name in SPACES:
         return SPACES[name]
+    if images := named(name):
+        return images
     if ":" in name:
         return _imported(name)
     match = re.fullmatch(r"(ofa-[a-z0-9]+)-w(\d\.\d+(?:-\d\.\d+)*)", name)
@@ -43,7 +46,7 @@ def find_space(name: str) -> Space:
         ascending = all(small < large for small, large in pairwise((0.0, *widths)))
         if ascending and (len(widths) == 1 or match[1] == "ofa-resnet50"):
             return _FAMILIES[match[1]](widths)
-    raise UsageError(f"no space called {name!r}; {nearest(name, SPACES)}")
+    raise UsageError(f"no space called {name!r}; {nearest(name, (*SPACES, EXAMPLE))}")
 
 
 def _imported(name: str) -> Space:
@@ -51,7 +54,8 @@ def _imported(name: str) -> Space:
     space = imported(name)
     if not isinstance(space, Space):
         raise UsageError(f"{name!r} is no space but {type(space).__name__}")
-    taken = space.name in SPACES or space.name == "baselines" or space.name.startswith("ofa-")
+    taken = space.name in SPACES or space.name == "baselines" or is_images(space.name)
+    taken = taken or space.name.startswith("ofa-")
     if taken or not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", space.name):
         raise UsageError(
             f"the space {name!r} is named {space.name!r}; it needs a name of its own, of small "

@@ -9,7 +9,8 @@ import math
 import numpy as np
 from PIL import Image, ImageEnhance
 
-AREA = (0.08, 1.0)  # of the image that a random crop takes
+AREA = (0.08, 1.0)  # of the image that a random crop takes, at least and at most
+MILD = 0.5  # at least, where there is no time to learn from crops that show little
 ASPECT = (3 / 4, 4 / 3)  # width / height of a random crop
 BRIGHTNESS, SATURATION = 32 / 255, 0.5  # the largest change of each, either way
 CENTRE = 0.875  # of the shorter side that judging looks at
@@ -17,20 +18,28 @@ CENTRE = 0.875  # of the shorter side that judging looks at
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
 
 
-def augmented(path: str, resolution: int, rng: np.random.Generator) -> Image.Image:
-    """A random crop, perhaps mirrored, with other colours: RGB, `resolution` pixels square.
+def augmented(
+    path: str,
+    resolution: int,
+    rng: np.random.Generator,
+    channels: int = 3,
+    smallest: float = AREA[0],
+) -> Image.Image:
+    """A random crop, perhaps mirrored, with other colours: `resolution` pixels square.
+
+    RGB, or grey where `channels` is 1. `smallest`: share of the area that a crop has at least.
 
     Raises whatever Pillow raises on a damaged file.
     """
     with Image.open(path) as image:
         width, height = image.size
-        left, top, right, bottom = random_box(width, height, rng)
+        left, top, right, bottom = random_box(width, height, rng, smallest)
         # JPEG is decoded at 1/2, 1/4 or 1/8 where the crop still has `resolution` pixels.
         enough = resolution / (right - left), resolution / (bottom - top)
         image.draft(None, (math.ceil(width * enough[0]), math.ceil(height * enough[1])))
         x, y = image.width / width, image.height / height
         box = (left * x, top * y, right * x, bottom * y)
-        crop = _rgb(image).resize((resolution, resolution), Image.Resampling.BILINEAR, box)
+        crop = _in(channels, image).resize((resolution, resolution), Image.Resampling.BILINEAR, box)
     if rng.random() < 0.5:
         crop = crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     changes = [
@@ -43,21 +52,21 @@ def augmented(path: str, resolution: int, rng: np.random.Generator) -> Image.Ima
     return crop
 
 
-def centred(path: str, resolution: int) -> Image.Image:
-    """The middle: shorter side to resolution / 0.875, then a centre crop; RGB.
+def centred(path: str, resolution: int, channels: int = 3) -> Image.Image:
+    """The middle: shorter side to resolution / 0.875, then a centre crop; RGB or grey.
 
     Decoded at full size, so that accuracies compare with published ones. Raises whatever Pillow
     raises on a damaged file.
     """
     with Image.open(path) as image:
         box = centre_box(*image.size, resolution)
-        return _rgb(image).resize((resolution, resolution), Image.Resampling.BILINEAR, box)
+        return _in(channels, image).resize((resolution, resolution), Image.Resampling.BILINEAR, box)
 
 
-def random_box(width: int, height: int, rng: np.random.Generator) -> Box:
+def random_box(width: int, height: int, rng: np.random.Generator, smallest: float = AREA[0]) -> Box:
     """Where a random crop of AREA and ASPECT lies; the middle where ten tries do not fit."""
     for _ in range(10):
-        area = width * height * rng.uniform(*AREA)
+        area = width * height * rng.uniform(smallest, AREA[1])
         aspect = math.exp(rng.uniform(math.log(ASPECT[0]), math.log(ASPECT[1])))
         w, h = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
         if 0 < w <= width and 0 < h <= height:
@@ -82,7 +91,9 @@ def centre_box(width: int, height: int, resolution: int) -> Box:
     return (left * x, top * y, (left + resolution) * x, (top + resolution) * y)
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def _in(channels: int, image: Image.Image) -> Image.Image:
+    """The image in grey (1) or in colours (3)."""
     if image.mode.startswith("I"):  # 16-bit grey, which convert() would cut off at 255
         image = image.point(lambda value: value * (1 / 256)).convert("L")
-    return image if image.mode == "RGB" else image.convert("RGB")
+    mode = "L" if channels == 1 else "RGB"
+    return image if image.mode == mode else image.convert(mode)

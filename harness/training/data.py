@@ -16,7 +16,7 @@ from torch import Tensor
 
 from harness.errors import MissingExtra
 from harness.hints import install
-from harness.training.draws import Draw
+from harness.training.draws import Draw, TestImages
 
 BASE_SIZE = 20  # pixels; every image is made at this size and resized from there
 MEAN, STD = 0.3, 0.35  # of pixel values in [0, 1] after the transforms
@@ -105,6 +105,12 @@ class Digits:
             self._prepared[key] = prepare(self.validation.pixels, resolution)
         labels = self.validation.labels.split(_BATCH)
         return list(zip(self._prepared[key].split(_BATCH), labels, strict=True))
+
+    def tests(self, resolution: int) -> TestImages:
+        """The test images, always the same."""
+        test = self.test
+        pixels = prepare(test.pixels, resolution)
+        return TestImages(pixels, test.labels.numpy(), test.originals.numpy())
 
     def batch(self, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """A training batch: pixels [size, 1, BASE_SIZE, BASE_SIZE] in [0, 1], labels [size]."""

@@ -26,6 +26,15 @@ class Draw:
     seed: int  # of their augmentation
 
 
+@dataclass(frozen=True)
+class TestImages:
+    """Images that neither training nor any choice has seen."""
+
+    images: Tensor  # [n, channels, r, r], normalised
+    labels: npt.NDArray[np.int64]  # [n]
+    originals: npt.NDArray[np.int64]  # [n]: those made from one original have the same number
+
+
 class ImageData(Protocol):
     """A data set, as training and evaluation see it."""
 
@@ -58,6 +67,9 @@ class ImageData(Protocol):
 
     def judges(self, resolution: int) -> Sequence[tuple[Tensor, Tensor]]:
         """Batches of validation images and their labels."""
+
+    def tests(self, resolution: int) -> TestImages:
+        """What the networks that were chosen are judged on."""
 
 
 @dataclass(frozen=True)

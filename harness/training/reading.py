@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from harness.errors import WorkspaceError
 from harness.orphans import end_with_the_parent
-from harness.training.augment import augmented, centred
+from harness.training.augment import AREA, augmented, centred
 
 T = TypeVar("T")
 
@@ -41,13 +41,15 @@ class Task:
     files: Files
     resolution: int  # pixels
     seed: int | None  # of the augmentation; None: images as they are, from the middle
+    channels: int = 3  # 1: grey
+    smallest_crop: float = AREA[0]
 
 
 @dataclass(frozen=True)
 class Batch:
     """What a worker answers. Bytes: a quarter of what floats would take in shared memory."""
 
-    pixels: Tensor  # uint8 [n, r, r, 3]
+    pixels: Tensor  # uint8 [n, r, r, channels]
     labels: Tensor  # int64 [n]
     damaged: tuple[str, ...]  # paths
 
@@ -58,7 +60,7 @@ class Batch:
     def normalised(
         self, mean: float | tuple[float, ...], std: float | tuple[float, ...]
     ) -> tuple[Tensor, Tensor]:
-        """float32 [n, 3, r, r], channels last, of pixels in [0, 1]; and the labels."""
+        """float32 [n, channels, r, r], channels last, of pixels in [0, 1]; and the labels."""
         _, height, width, channels = self.pixels.shape
         centre, spread = (
             torch.tensor(value).expand(channels).repeat(width) for value in (mean, std)
@@ -138,16 +140,17 @@ class _Reader(Dataset[Batch]):
 
     def __getitem__(self, task: Task) -> Batch:
         if task.seed is None:
-            return _as_they_are(task.files, task.resolution)
-        return _augmented(task.files, task.resolution, task.seed)
+            return _as_they_are(task)
+        return _augmented(task, task.seed)
 
 
-def _augmented(files: Files, resolution: int, seed: int) -> Batch:
+def _augmented(task: Task, seed: int) -> Batch:
     """The next good image takes the place of a damaged one, so that the batch keeps its size.
 
     Random numbers belong to the draw and the place in it.
     """
-    pixels = np.empty((len(files), resolution, resolution, 3), np.uint8)
+    files = task.files
+    pixels = np.empty((len(files), task.resolution, task.resolution, task.channels), np.uint8)
     labels = np.empty(len(files), np.int64)
     damaged: dict[str, None] = {}
     for place in range(len(files)):
@@ -155,7 +158,7 @@ def _augmented(files: Files, resolution: int, seed: int) -> Batch:
             path = files.paths[chosen]
             if path in damaged:
                 continue
-            image = _decoded(path, resolution, np.random.default_rng([seed, place]))
+            image = _decoded(path, task, np.random.default_rng([seed, place]))
             if image is not None:
                 pixels[place], labels[place] = image, files.labels[chosen]
                 break
@@ -165,11 +168,12 @@ def _augmented(files: Files, resolution: int, seed: int) -> Batch:
     return _batch(pixels, labels, damaged)
 
 
-def _as_they_are(files: Files, resolution: int) -> Batch:
+def _as_they_are(task: Task) -> Batch:
     """From the middle; damaged ones are left out."""
-    decoded = {path: _decoded(path, resolution) for path in files.paths}
+    files, size = task.files, task.resolution
+    decoded = {path: _decoded(path, task) for path in files.paths}
     images = [image for image in decoded.values() if image is not None]
-    pixels = np.array(images, np.uint8).reshape(-1, resolution, resolution, 3)
+    pixels = np.array(images, np.uint8).reshape(-1, size, size, task.channels)
     good = [place for place, path in enumerate(files.paths) if decoded[path] is not None]
     return _batch(pixels, files.labels[good], [p for p in decoded if decoded[p] is None])
 
@@ -181,14 +185,18 @@ def _batch(
 
 
 def _decoded(
-    path: str, resolution: int, rng: np.random.Generator | None = None
+    path: str, task: Task, rng: np.random.Generator | None = None
 ) -> npt.NDArray[np.uint8] | None:
-    """An image [r, r, 3], augmented where random numbers are given; None of a damaged file."""
+    """An image [r, r, channels], augmented where random numbers are given; None: it is damaged."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about odd metadata, which do no harm
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = augmented(path, resolution, rng) if rng else centred(path, resolution)
-            return np.asarray(image)
+            size, channels = task.resolution, task.channels
+            if rng is None:
+                image = centred(path, size, channels)
+            else:
+                image = augmented(path, size, rng, channels, task.smallest_crop)
+            return np.asarray(image).reshape(size, size, channels)
     except Exception:  # noqa: BLE001  Pillow's decoders raise nearly everything
         return None

@@ -20,6 +20,7 @@ from pydantic import (
 from harness.errors import FileFormatError, RecipeError, UsageError
 from harness.files import read_toml
 from harness.hints import nearest
+from harness.spaces.images import is_images
 from harness.spaces.space import Space
 from harness.training.stages import Initialisation, Recipe, Stage
 
@@ -130,7 +131,7 @@ def default_recipe(space: Space) -> str:
     Raises:
         UsageError: there is none; one has to be named.
     """
-    family = re.sub(r"-w[\d.-]+$", "", space.name)
+    family = "images" if is_images(space.name) else re.sub(r"-w[\d.-]+$", "", space.name)
     if family in shipped_recipes():
         return family
     if (space.image_channels, space.classes) == (1, 10):
@@ -157,10 +158,20 @@ def recipe_for(
     return _recipe(file, epochs_scale * images / batch_size, batch_size, seed, distill)
 
 
+def recipe_of_steps(
+    file: RecipeFile,
+    steps: float,
+    batch_size: int | None = None,
+    seed: int = 0,
+    distill: float | None = None,
+) -> Recipe:
+    """The recipe scaled to about `steps` steps in all, however many images there are."""
+    return _recipe(file, steps / file.epochs, batch_size or file.batch_size, seed, distill)
+
+
 def digits_recipe(steps: int, seed: int = 0, distill: float = 0.0) -> Recipe:
     """The recipe of digits, scaled to about `steps` steps in all."""
-    file = load_recipe("digits")
-    return _recipe(file, steps / file.epochs, file.batch_size, seed, distill)
+    return recipe_of_steps(load_recipe("digits"), steps, seed=seed, distill=distill)
 
 
 def _recipe(

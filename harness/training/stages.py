@@ -70,6 +70,16 @@ class Recipe:
                 del stage["warmup_from"]
         return plain
 
+    @classmethod
+    def of(cls, settings: dict[str, Any]) -> "Recipe":
+        """The recipe that has these settings.
+
+        Raises:
+            KeyError, TypeError: they are no settings of a recipe.
+        """
+        stages = tuple(Stage(**stage) for stage in settings["stages"])
+        return cls(**{**settings, "stages": stages})
+
     @property
     def steps(self) -> int:
         return sum(stage.steps for stage in self.stages)

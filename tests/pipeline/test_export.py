@@ -17,7 +17,8 @@ from harness.deploy.bundle import CHECKED
 from harness.deploy.eight_bits import in_eight_bits
 from harness.errors import InfeasibleConstraint, MissingExtra, UsageError
 from harness.networks.file import NetworkFile
-from harness.pipeline.export import RANGES, Bundle, best_within, export
+from harness.pipeline.export import Bundle, best_within, export
+from harness.pipeline.front import RANGE_IMAGES
 from harness.runtimes.conversion import tflite
 from harness.training.evaluate import top1
 from harness.training.folder import ImageFolder
@@ -71,16 +72,16 @@ def test_the_int8_file_answers_as_8_bits_do_and_the_bundle_tells_how_far_that_is
 ) -> None:
     written, data = NetworkFile.load(bundle / "network.pt"), ImageFolder.open(bundle / "../images")
     resolution = written.preprocessing.resolution
-    batches = zip(*(data.test(resolution) or data.judges(resolution)), strict=True)
-    images, labels = (torch.cat(part) for part in batches)
-    seen = torch.cat(list(data.calibration(resolution)))[:RANGES]
+    tests = data.tests(resolution)
+    images = tests.images
+    seen = torch.cat(list(data.calibration(resolution)))[:RANGE_IMAGES]
     logits = answers(bundle / "network-int8.tflite", images.numpy())
     assert in_eight_bits(written.module(), seen, images).agree(logits)
     int8 = json.loads((bundle / "bundle.json").read_text())["files"][-1]
     exact = predict(written.module(), images).numpy()[:CHECKED]
     difference = np.abs(logits[:CHECKED] - exact).max() / np.abs(exact).max()
     assert int8["largest_difference"] == pytest.approx(difference, rel=1e-4)
-    assert int8["accuracy"] == top1(logits.argmax(1), labels.numpy())
+    assert int8["accuracy"] == top1(logits.argmax(1), tests.labels)
 
 
 def test_its_network_has_statistics_of_the_images_and_its_card_says_so(bundle: Path) -> None:

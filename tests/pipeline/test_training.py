@@ -152,7 +152,6 @@ def test_what_cannot_be_trained_on_is_one_line(root: Path, tmp_path: Path) -> No
     for words, code, said in (
         (["--data", "nowhere"], 2, "there is no folder nowhere"),
         (["--data", str(tmp_path)], 3, "at least two"),
-        (["--data", "images", "--space", "digits"], 2, "1 channel"),
         (["--data", "images", "--recipe", "shrot"], 3, "shrot"),
         (["--recipe", "digits"], 2, "need --data"),
     ):

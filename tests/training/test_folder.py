@@ -20,7 +20,7 @@ from torch import Tensor
 
 from harness.errors import FileFormatError, UsageError, WorkspaceError
 from harness.training.draws import Draw, ImageData
-from harness.training.folder import ImageFolder
+from harness.training.folder import FEW_CALIBRATION, FEW_JUDGES, ImageFolder
 
 COLOURS = {"blue": (20, 20, 200), "green": (20, 200, 20), "red": (200, 20, 20)}
 
@@ -153,10 +153,12 @@ def test_splits_are_disjoint_even_over_classes_and_follow_the_seed(tmp_path: Pat
     make(tmp_path, 40)
     data = ImageFolder.open(tmp_path, workers=0)
     assert data.classes == ("blue", "green", "red")
-    assert not set(data.train.paths) & set(data.held_out.paths)
-    assert len(set(data.train.paths) | set(data.held_out.paths)) == 120
-    assert data.count == len(data.train) == 108
-    assert np.bincount(data.held_out.labels).tolist() == [4, 4, 4]
+    assert data.tested is not None
+    parts = [data.train.paths, data.held_out.paths, data.tested.paths]
+    assert len(set().union(*parts)) == sum(map(len, parts)) == 120
+    assert data.count == len(data.train) == 72
+    assert np.bincount(data.held_out.labels).tolist() == [8, 8, 8]
+    assert np.bincount(data.tested.labels).tolist() == [8, 8, 8]
     for path, label in zip(data.held_out.paths, data.held_out.labels, strict=True):
         assert Path(path).parent.name == data.classes[label]
     again, other = (ImageFolder.open(tmp_path, seed=seed, workers=0) for seed in (0, 1))
@@ -165,22 +167,66 @@ def test_splits_are_disjoint_even_over_classes_and_follow_the_seed(tmp_path: Pat
     assert sorted(np.bincount(fewer.held_out.labels)) == [2, 2, 3]
 
 
-def test_a_small_class_gives_at_most_a_tenth_and_keeps_an_image(tmp_path: Path) -> None:
+def test_a_small_class_gives_at_most_a_fifth_and_keeps_an_image(tmp_path: Path) -> None:
     make(tmp_path, 60, ["blue"])
-    make(tmp_path, 4, ["green"])
+    make(tmp_path, 2, ["green"])
     make(tmp_path, 1, ["red"])
     data = ImageFolder.open(tmp_path, workers=0)
-    assert np.bincount(data.held_out.labels, minlength=3).tolist() == [5, 1, 0]
+    assert np.bincount(data.held_out.labels, minlength=3).tolist() == [11, 1, 0]
+    assert np.bincount(data.train.labels, minlength=3).tolist() == [37, 1, 1]
 
 
-def test_val_is_the_test_set_and_folders_of_classes_alone_have_none(
+def test_val_is_the_test_set_and_folders_of_classes_alone_give_one(
     root: Path, tmp_path: Path
 ) -> None:
     data = ImageFolder.open(root, workers=0)
     batches = data.test(16)
     assert batches is not None
     assert torch.cat([labels for _, labels in batches]).tolist() == [0] * 3 + [1] * 3 + [2] * 3
-    assert ImageFolder.open(make(tmp_path, 4), workers=0).test(16) is None
+    assert data.tests(16).labels.tolist() == [0] * 3 + [1] * 3 + [2] * 3
+    alone = ImageFolder.open(make(tmp_path, 10), workers=0)
+    assert alone.tests(16).labels.tolist() == [0] * 2 + [1] * 2 + [2] * 2
+    assert not alone.facts["test"] == data.facts["test"] == 0
+
+
+def test_two_images_a_class_leave_none_for_a_test_so_that_those_held_out_judge(
+    tmp_path: Path,
+) -> None:
+    data = ImageFolder.open(make(tmp_path, 2), workers=0)
+    assert data.test(16) is None
+    assert torch.equal(data.tests(16).images, next(iter(data.judges(16)))[0])
+
+
+def test_images_come_in_grey_where_that_is_asked_for_and_lost_colours_are_said(
+    root: Path,
+) -> None:
+    data, grey = (ImageFolder.open(root, workers=0, channels=channels) for channels in (3, 1))
+    asked = some_draws(data, 1)
+    ((_, labels),), ((in_grey, same_labels),) = data.stream(asked), grey.stream(asked)
+    assert in_grey.shape == (6, 1, 16, 16)
+    assert torch.equal(labels, same_labels)
+    assert data.facts != grey.facts
+    assert data.lost_colours is None
+    assert "lose them" in str(grey.lost_colours)
+    weights = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)  # ITU-R 601, as Pillow's
+    for of, wanted in zip(grey.tests(16).images, data.tests(16).images, strict=True):
+        mean, std = (torch.tensor(value).view(3, 1, 1) for value in (data.mean, data.std))
+        brightness = ((wanted * std + mean) * weights).sum(0)
+        assert isinstance(grey.std, float)
+        assert torch.allclose(of[0] * grey.std + torch.tensor(grey.mean), brightness, atol=0.01)
+
+
+def test_in_minutes_hundreds_of_images_of_every_class_judge(tmp_path: Path) -> None:
+    make(tmp_path, 1)
+    for name in COLOURS:  # links: so many images need not be made
+        for number in range(1, 2000):
+            (tmp_path / name / f"{number:04}.png").symlink_to("000.png")
+    data = ImageFolder.open(tmp_path, workers=0)
+    few = data.in_minutes()
+    assert (len(data.held_out), len(few.held_out)) == (1000, FEW_JUDGES)
+    assert np.bincount(few.held_out.labels).min() >= FEW_JUDGES // 3
+    assert sum(map(len, few.calibration(16))) == FEW_CALIBRATION
+    assert few.facts == data.facts
 
 
 def test_calibration_is_of_training_images_and_always_the_same(root: Path) -> None:
@@ -198,13 +244,13 @@ def test_images_not_trained_on_come_in_batches_of_a_hundred_kept_as_bytes(
 ) -> None:
     data = ImageFolder.open(make(tmp_path, 80), workers=0)
     batches = data.calibration(16)
-    assert [len(images) for images in batches] == [100, 100, 16]
-    assert len(batches) == 3
+    assert [len(images) for images in batches] == [100, 44]
+    assert len(batches) == 2
     assert torch.equal(batches[1:][0], batches[1])
     with pytest.raises(IndexError):
-        batches[3]
+        batches[2]
     kept = data._kept["calibration"]
-    assert [batch.pixels.dtype for batch in kept[1]] == [torch.uint8] * 3
+    assert [batch.pixels.dtype for batch in kept[1]] == [torch.uint8] * 2
     data.calibration(16)
     assert data._kept["calibration"] is kept  # not decoded again
     data.calibration(24)
@@ -214,7 +260,7 @@ def test_images_not_trained_on_come_in_batches_of_a_hundred_kept_as_bytes(
 def test_facts_tell_data_from_other_data_wherever_they_are(root: Path, tmp_path: Path) -> None:
     facts = ImageFolder.open(root, workers=0).facts
     assert json.loads(json.dumps(facts)) == facts
-    assert (facts["images"], facts["classes"], facts["held_out"]) == (60, 3, 6)
+    assert (facts["images"], facts["classes"], facts["held_out"]) == (60, 3, 12)
     moved = make(tmp_path / "elsewhere" / "train", 20)
     assert ImageFolder.open(moved.parent, workers=0).facts == facts
     assert ImageFolder.open(moved.parent, seed=1, workers=0).facts != facts
@@ -317,7 +363,7 @@ def test_a_draw_of_damaged_images_alone_is_an_error(tmp_path: Path) -> None:
         damage(Path(path), "empty")
     with pytest.raises(FileFormatError, match=rf"all 4 images of a batch .*{data.train.paths[0]}"):
         next(data.stream([draw(range(4))]))
-    with pytest.raises(FileFormatError, match="all 6 judges images"):
+    with pytest.raises(FileFormatError, match="all 12 judges images"):
         data.judges(16)
 
 
@@ -369,4 +415,5 @@ def test_links_to_themselves_are_damaged_images_and_no_classes(tmp_path: Path) -
     assert data.facts["images"] == 61
     list(data.stream([draw(np.arange(data.count))]))
     data.judges(16)
+    data.test(16)
     assert data.damaged == (tmp_path / "red" / "loop.png",)
