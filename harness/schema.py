@@ -3,6 +3,7 @@
 Bounds are wide: what lies beyond them was not measured, by anybody.
 """
 
+import re
 from typing import Annotated, Any, TypeVar, cast
 
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError
@@ -19,7 +20,15 @@ Percent = Annotated[float, Field(strict=True, ge=0, le=100)]
 Predicted = Annotated[float, Field(strict=True, ge=-50, le=150)]  # percent; a fit may overshoot
 Share = Annotated[float, Field(strict=True, ge=0, le=1)]
 Flag = Annotated[bool, Field(strict=True)]
-FileName = Annotated[str, Field(pattern=r"^[^.:/\\\x00-\x1f][^:/\\\x00-\x1f]*$", max_length=200)]
+
+
+def _can_be_a_file(name: str) -> str:
+    if not re.fullmatch(r"[^.:/\\\x00-\x1f][^:/\\\x00-\x1f]{0,200}", name):
+        raise ValueError(f"{name[:_LONGEST]!r} is no name of a file")
+    return name
+
+
+FileName = Annotated[str, AfterValidator(_can_be_a_file)]
 """Reports are written to folders of these names."""
 
 

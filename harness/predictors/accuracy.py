@@ -118,13 +118,14 @@ class AccuracyPredictor:
         features = one_hot(space, np.zeros((1, len(space.genes)), np.int16)).shape[1]
         if weights[0].shape[:1] != (features,):
             raise CheckpointError(f"{path} predicts for {space.name} as it was, with other choices")
-        sizes = (features, *HIDDEN, 1)
+        sizes = [features, *(bias.size for bias in biases)]
         for number, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-            shapes = (sizes[number : number + 2], sizes[number + 1 : number + 2])
-            if (weight.shape, bias.shape) != shapes:
+            if weight.shape != tuple(sizes[number : number + 2]) or bias.ndim != 1:
                 raise ValueError(f"layer {number} has the shapes {weight.shape} and {bias.shape}")
             if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
                 raise ValueError(f"layer {number} has weights that are no numbers")
+        if sizes[-1] != 1:
+            raise ValueError(f"it tells {sizes[-1]} accuracies of a network")
         trained_at = _resolutions(content, space)
         if trained_at != space.resolutions:
             raise CheckpointError(

@@ -51,17 +51,17 @@ def load_released_accuracy(path: Path, space: Space) -> ReleasedAccuracyPredicto
     """
     from harness.networks.file import read_tensors
 
-    if not path.exists():
-        raise CheckpointError(f"there is no {path}; `harness fetch acc-predictor` brings theirs")
-    layers = [gene for gene in space.genes if gene.part in ("ks", "e")]
-    if sum(len(gene.choices) for gene in layers) != LAYERS or space.name != FOR:
-        raise CheckpointError(f"{path} predicts for {FOR}, not for {space.name}")
-    if space.never_released_at:
+    if space.name == FOR and space.never_released_at:
         raise CheckpointError(
             f"{path} tells nothing at {numbers(space.never_released_at)} pixels, only at "
             f"{space.released_at[0]} to {space.released_at[-1]}: leave them out of --resolutions, "
             "or evaluate networks there (--accuracy with a CSV, or a function)"
         )
+    if not path.exists():
+        raise CheckpointError(f"there is no {path}; `harness fetch acc-predictor` brings theirs")
+    layers = [gene for gene in space.genes if gene.part in ("ks", "e")]
+    if sum(len(gene.choices) for gene in layers) != LAYERS or space.name != FOR:
+        raise CheckpointError(f"{path} predicts for {FOR}, not for {space.name}")
     content = read_tensors(path)
     try:
         state = content.get("state_dict", content)

@@ -7,9 +7,9 @@ from harness.errors import FileFormatError
 
 _KEY = re.compile(
     r"(?P<kind>conv|mbconv|bottleneck|maxpool|pool|mix|linear)"
-    r"-(?P<height>[0-9]{1,6})x(?P<width>[0-9]{1,6})x(?P<in_channels>[0-9]{1,6})"
-    r"-m(?P<mid_channels>[0-9]{1,6})-o(?P<out_channels>[0-9]{1,6})-k(?P<kernel>[0-9]{1,6})-s(?P<stride>[0-9]{1,6})"
-    r"-(?P<act>none|relu|relu6|h_swish|swish)-se(?P<se_channels>[0-9]{1,6})-res(?P<residual>[01])"
+    r"-(?P<height>[0-9]{1,9})x(?P<width>[0-9]{1,9})x(?P<in_channels>[0-9]{1,9})"
+    r"-m(?P<mid_channels>[0-9]{1,9})-o(?P<out_channels>[0-9]{1,9})-k(?P<kernel>[0-9]{1,9})-s(?P<stride>[0-9]{1,9})"
+    r"-(?P<act>none|relu|relu6|h_swish|swish)-se(?P<se_channels>[0-9]{1,9})-res(?P<residual>[01])"
 )
 _WORDS = {"kind", "act"}
 NUMBER_BYTES = {"float32": 4, "float16": 2, "int8": 1}  # of a map, by precision

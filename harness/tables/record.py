@@ -27,7 +27,7 @@ idle device takes, or all."""
 Clock = Annotated[str, Field(pattern=rf"^({'|'.join(CLOCKS)})$")]
 UNITS = {"latency": "ns", "energy": "nj"}
 Quantity = Annotated[str, Field(pattern=r"^(latency|energy)$")]
-MegaBytes = Annotated[float, Field(strict=True, gt=0, le=1e7)]
+MegaBytes = Annotated[float, Field(strict=True, gt=0, le=1e9)]
 
 
 def quantity_of(clock: str) -> str:

@@ -93,13 +93,17 @@ class Table:
             raise TableError(f"cannot read {name}: {files.NO_TEXT}") from error
         if not lines:
             raise TableError(f"{name} is empty; move it away and measure again")
+        try:
+            header = files.parsed_json(lines[0])
+        except ValueError as error:  # it may be anybody's
+            raise TableError(f"{name} is no latency table: {error}") from error
         table, whole = cls("", "", {}, {}, ()), None
         records = []
         seen: set[tuple[object, ...]] = set()
         for number, line in enumerate(lines, start=1):
             try:
                 if number == 1:
-                    table, whole = cls._from_header(line)
+                    table, whole = cls._from_header(header)
                 else:
                     records.append(table._checked(Record.parse(line), seen))
             except TableError as error:
@@ -114,14 +118,13 @@ class Table:
         return replace(table, records=tuple(records))
 
     @classmethod
-    def _from_header(cls, line: str) -> tuple["Table", int | None]:
+    def _from_header(cls, value: Any) -> tuple["Table", int | None]:
         """The table without its records, and how many it should have; older ones do not tell."""
+        if not isinstance(value, dict) or value.get("kind") != "table":
+            raise TableError("not the header of a latency table")
+        if value.get("schema") != SCHEMA:
+            raise TableError(f"schema {value.get('schema')!r}, this version reads {SCHEMA}")
         try:
-            value = files.parsed_json(line)
-            if not isinstance(value, dict) or value.get("kind") != "table":
-                raise TableError("not the header of a latency table")
-            if value.get("schema") != SCHEMA:
-                raise TableError(f"schema {value.get('schema')!r}, this version reads {SCHEMA}")
             header = checked(Header, value)
         except ValueError as error:
             raise TableError(f"the header: {error}") from error

@@ -105,7 +105,8 @@ def test_a_front_that_another_model_found_is_told(tmp_path: Path) -> None:
     old = save_front(tmp_path, "zu3eg", SMALL)
     assert any("another model" in note for note in roofline(job(tmp_path), "zu3eg").notes)
     stands = roofline(job(tmp_path), "zu3eg").evidence
-    same = replace(old, table={"campaign": {"simulated": stands}})
+    facts = {"started_at": "2026-01-01", "rounds": 1, "environment": {}}
+    same = replace(old, table={"campaign": facts | {"simulated": stands}})
     same.save(Workspace(tmp_path).front("zu3eg", "digits"))
     assert roofline(job(tmp_path), "zu3eg").notes == (FAR_SMALLER,)
 

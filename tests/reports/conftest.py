@@ -18,6 +18,7 @@ def some_front(device: str = "cpu", factor: float = 1.0) -> Front:
     )
     campaign = {
         "started_at": "2026-01-01T00:00:00+00:00",
+        "rounds": 12,
         "wall_over_cpu": 1.01,
         "slowdown": 1.2,
         "took_s": 45.0,
@@ -40,6 +41,7 @@ def some_front(device: str = "cpu", factor: float = 1.0) -> Front:
             "device": {"title": device, "identity": {"processor": device, "runtime": "torch"}},
         },
         table=dict.fromkeys((*error, *floor, *calibration), 0.875)
+        | {"networks": 20, "anchors": 20}
         | {"scales": {}, "source": None, "networks": 20, "campaign": campaign, "clock": "thread"}
         | {"mape": 0.02, "statements": {}},
         accuracy_predictor={

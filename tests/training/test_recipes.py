@@ -276,7 +276,7 @@ def test_a_space_takes_the_recipe_of_its_family() -> None:
         ("x" * 5000, "no recipe called"),
         ("x" * 5000 + ".toml", "cannot read"),
         ("\x00.toml", "cannot read"),
-        ("nowhere/mine.toml", "cannot read 'nowhere/mine.toml'"),
+        ("nowhere/mine.toml", "cannot read nowhere/mine.toml"),
     ],
 )
 def test_a_recipe_that_is_not_there_is_a_clear_error(name: str, named: str) -> None:
