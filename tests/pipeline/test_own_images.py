@@ -98,7 +98,6 @@ def test_commands_that_follow_find_the_supernet_and_its_images(root: Path, tmp_p
     assert json.loads(found)["accuracy"] > 0
     on_front(root, "verify")
     assert front_of(root) == before
-    on_front(root, "report")
     on_front(root, "extract", "front:0", str(tmp_path / "network.pt"))
     assert NetworkFile.load(tmp_path / "network.pt").arch == before.points[0].arch
 
@@ -118,7 +117,6 @@ def test_a_page_is_written_anew_where_images_and_supernet_are_gone(root: Path) -
     images, runs = root / "own images", root / "runs"
     try:
         images.rename(root / "moved")
-        on_front(root, "report")
         runs.rename(root / "gone")
         on_front(root, "report")
     finally:
