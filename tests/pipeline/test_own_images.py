@@ -127,8 +127,13 @@ def test_commands_that_follow_find_the_supernet_and_its_images(root: Path, tmp_p
     before = front_of(root)
     found = on_front(root, "search", "--max-latency-ms", "1000", "--quick")
     assert json.loads(found)["accuracy"] > 0
-    on_front(root, "verify")
-    assert front_of(root) == before
+    job = job_of_front(DEVICE, space_of(root), root)
+    device, evaluator = Device.find(DEVICE, root), pipeline.train(job)
+    assert pipeline.verify(job, device, evaluator) == before
+    again = pipeline.verify(job, device, evaluator, again=True)
+    assert [p.accuracy_measured for p in again.points] == [
+        p.accuracy_measured for p in before.points
+    ]
     on_front(root, "extract", "front:0", str(tmp_path / "network.pt"))
     assert NetworkFile.load(tmp_path / "network.pt").arch == before.points[0].arch
 

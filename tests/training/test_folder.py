@@ -266,6 +266,8 @@ def test_facts_tell_data_from_other_data_wherever_they_are(root: Path, tmp_path:
     assert json.loads(json.dumps(facts)) == facts
     assert (facts["images"], facts["classes"], facts["held_out"]) == (60, 3, 12)
     moved = make(tmp_path / "elsewhere" / "train", 20)
+    assert ImageFolder.open(moved.parent, workers=0).facts != facts  # some are for a test
+    make(tmp_path / "elsewhere" / "val", 1)
     assert ImageFolder.open(moved.parent, workers=0).facts == facts
     assert ImageFolder.open(moved.parent, seed=1, workers=0).facts != facts
     (moved / "red" / "003.png").rename(moved / "red" / "103.png")
