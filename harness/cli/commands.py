@@ -91,6 +91,11 @@ def run(
     for front in fronts:
         page = job.workspace.report(front.device, front.space) / "index.html"
         terminal().say(f"report of {front.device}: {page}")
+    if data is not None:
+        terminal().say(
+            f"networks: {job.folder() / 'networks'}; as .onnx and others: `harness export FOLDER "
+            f"--device {fronts[0].device} --space {job.space.name} --max-latency-ms ...`"
+        )
 
 
 @app.command()
