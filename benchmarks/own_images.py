@@ -1,11 +1,12 @@
 """From a folder of images of one's own to a verified front: how long, how true, how accurate?
 
 Makes folders of shapes in noise (tests/shapes.py) and runs `harness run --data` on each, as a user
-would, on this computer through torch and onnxruntime. One image of each folder is damaged.
+would, on this computer through torch and onnxruntime. One image is damaged, and with --smallest the
+last class has that many.
 
 Prints a line for each front, and as its last line one JSON object.
 
-    python benchmarks/own_images.py [--grey] [--classes 300 --images 10] [--quick]
+    python benchmarks/own_images.py [--grey] [--classes 300 --images 10] [--smallest 2] [--quick]
 """
 
 import argparse
@@ -32,6 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--classes", type=int, default=4)
     parser.add_argument("--images", type=int, default=200, help="of each class")
+    parser.add_argument("--smallest", type=int, help="images of the last class")
     parser.add_argument("--grey", action="store_true")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--root", type=Path, help="kept there (default: nowhere)")
@@ -41,8 +43,13 @@ def main() -> None:
         data = make_shapes(root / "images", asked.images, asked.classes, asked.grey)
         damaged = min(data.rglob("*.png"))
         damaged.write_bytes(damaged.read_bytes()[:200])
+        if asked.smallest is not None:
+            last = max(path for path in data.iterdir() if path.is_dir())
+            for path in sorted(last.iterdir())[asked.smallest :]:
+                path.unlink()
         words = ["run", "--data", str(data), "--root", str(root), *["--quick"] * asked.quick]
         words += [word for device in DEVICES for word in ("--device", device)]
+        count = len(list(data.rglob("*.png")))
         started = time.monotonic()
         ended = subprocess.run(
             [sys.executable, "-m", "harness", *words], stdout=subprocess.PIPE, text=True, check=True
@@ -55,7 +62,7 @@ def main() -> None:
             {
                 "processors": len(os.sched_getaffinity(0)),
                 "space": fronts[0].space,
-                "images": asked.images * asked.classes,
+                "images": count,
                 "minutes": round(minutes, 2),
                 "chance": round(100 / asked.classes, 2),
                 "damaged_named": damaged.name in ended.stdout,

@@ -112,6 +112,11 @@ def run(
     if len(fronts) > 1:
         page = job.workspace.report_across(job.space.name) / "index.html"
         terminal().say(f"report of all of them: {page}")
+    if data is not None:
+        terminal().say(
+            f"networks: {job.folder() / 'networks'}; as .onnx and others: `harness export FOLDER "
+            f"--device {fronts[0].device} --space {job.space.name} --max-latency-ms ...`"
+        )
 
 
 @app.command()

@@ -73,6 +73,8 @@ def run(job: Run, devices: list[Device]) -> list[Front]:
         report(job, device.name)
     if len(fronts) > 1:
         report_devices({device.name: job for device in devices})
+    if job.training.data is not None and job.images.damaged:  # also those of the test
+        job.console.say(job.images.damage)
     return fronts
 
 

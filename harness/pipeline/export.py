@@ -72,6 +72,8 @@ def _formats(text: str | None) -> "list[Format]":
 
 
 def _export(job: Run, asked: Bundle) -> str:
+    if asked.device is not None and asked.data is None:  # of its own images, where it had any
+        asked = replace(asked, data=job.training.data)
     from harness.networks.file import NetworkFile
 
     formats = _formats(asked.formats)
@@ -190,15 +192,16 @@ def _on_images(
 
     images = images_for(network, source, data)
     resolution = network.preprocessing.resolution
-    module = network.module()
-    bn.recompute(module, images.calibration(resolution))
-    fold_eps(module)
-    network = replace(
-        network,
-        weights=dict(module.state_dict()),
-        preprocessing=Preprocessing(resolution, images.mean, images.std),
-        classes=images.classes,
-    )
+    if network.origin.get("data") != images.facts:  # else they are of these already
+        module = network.module()
+        bn.recompute(module, images.calibration(resolution))
+        fold_eps(module)
+        network = replace(
+            network,
+            weights=dict(module.state_dict()),
+            preprocessing=Preprocessing(resolution, images.mean, images.std),
+            classes=images.classes,
+        )
     tests = images.tests(resolution)
     every = np.linspace(0, len(tests.labels) - 1, min(JUDGES, len(tests.labels))).astype(int)
     judges = np.ascontiguousarray(tests.images.numpy()[every]), tests.labels[every]

@@ -25,6 +25,9 @@ if TYPE_CHECKING:  # torch is imported where it is needed
     from harness.training.folder import ImageFolder
 
 
+IMAGE_STEPS = 2  # for a step of digits: one sub-network each, where that has up to four
+
+
 class Console(Protocol):
     """Where a run says what it does."""
 
@@ -115,6 +118,7 @@ class Run:
         distill = self.distill if training.data is None else training.distill
         if self.in_minutes and training.recipe is None:
             steps = scale * self.effort.training_steps
+            steps *= 1 if training.data is None else IMAGE_STEPS
             return recipe_of_steps(file, steps, batch_size, self.seed, distill)
         return recipe_for(file, self.images.count, batch_size, scale, self.seed, distill)
 

@@ -52,7 +52,8 @@ class ImageFolder:
     calibration_images: int = CALIBRATION_IMAGES
     smallest_crop: float = AREA[0]  # share of an image's area
     _damaged: dict[str, None] = field(default_factory=dict)
-    _kept: dict[str, tuple[int, list[Batch]]] = field(default_factory=dict)
+    keeps_all: bool = False  # resolutions of images that judge; else the newest alone
+    _kept: dict[tuple[str, int], list[Batch]] = field(default_factory=dict)
 
     @classmethod
     def open(
@@ -140,6 +141,7 @@ class ImageFolder:
             tested=None if self.tested is None else _evenly(self.tested, FEW_TESTS),
             calibration_images=FEW_CALIBRATION,
             smallest_crop=MILD,
+            keeps_all=True,
             _kept={},
         )
 
@@ -222,17 +224,19 @@ class ImageFolder:
         return Lazy(batches, lambda batch: batch.normalised(self.mean, self.std))
 
     def _keep(self, what: str, files: Files, resolution: int) -> list[Batch]:
-        """Images that are not augmented, kept at the newest resolution only, as bytes."""
-        kept = self._kept.get(what)
-        if kept is not None and kept[0] == resolution:
-            return kept[1]
-        self._kept.pop(what, None)  # makes room first
+        """Images that are not augmented, kept as bytes."""
+        kept = self._kept.get((what, resolution))
+        if kept is not None:
+            return kept
+        if not self.keeps_all:  # makes room first
+            for old in [key for key in self._kept if key[0] == what]:
+                del self._kept[old]
         parts = np.split(np.arange(len(files)), range(BATCH_SIZE, len(files), BATCH_SIZE))
         tasks = [Task(files.take(part), resolution, None, self.channels) for part in parts]
         batches = [batch.copy() for batch in self._read(tasks) if len(batch.labels)]
         if not batches:
             raise FileFormatError(f"all {len(files)} {what} images of {self.root} are damaged")
-        self._kept[what] = resolution, batches
+        self._kept[what, resolution] = batches
         return batches
 
     def _read(self, tasks: Iterable[Task]) -> Iterator[Batch]:

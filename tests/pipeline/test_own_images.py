@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,17 +35,42 @@ def job_on(data: Path, root: Path) -> Run:
     return replace(job, effort=TINY)
 
 
-@pytest.fixture(scope="module", params=["colour", "grey"])
-def root(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With a front for two classes of images, one of which is damaged."""
-    root = tmp_path_factory.mktemp(request.param)
-    data = make_shapes(root / "own images", 12, 2, grey=request.param == "grey")
+def job_in(root: Path, grey: bool) -> Run:
+    """On two classes of images, one of which is damaged."""
+    data = make_shapes(root / "own images", 12, 2, grey=grey)
     (data / "circle/003.png").write_bytes(b"damaged")
+    return job_on(data, root)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With the front and the page of a folder in colour."""
+    root = tmp_path_factory.mktemp("colour")
+    with few_judges():
+        pipeline.run(job_in(root, grey=False), [Device.find(DEVICE, root)])
+    return root
+
+
+@pytest.fixture(scope="module")
+def grey_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With the front of a folder in grey."""
+    root = tmp_path_factory.mktemp("grey")
+    job, device = job_in(root, grey=True), Device.find(DEVICE, root)
+    with few_judges():
+        evaluator = pipeline.train(job)
+        pipeline.fit_accuracy(job, evaluator)
+    pipeline.measure(job, device)
+    pipeline.search(job, DEVICE)
+    pipeline.verify(job, device, evaluator)
+    return root
+
+
+@contextmanager
+def few_judges() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(supernet, "FOUND_EVALUATIONS", 500)
         patch.setattr(supernet, "JUDGES", 3)
-        pipeline.run(job_on(data, root), [Device.find(DEVICE, root)])
-    return root
+        yield
 
 
 def space_of(root: Path) -> str:
@@ -66,7 +93,11 @@ def on_front(root: Path, command: str, *words: str) -> str:
     return invoke(command, *words, *options)
 
 
-def test_a_folder_comes_to_a_verified_front_of_networks_for_its_classes(root: Path) -> None:
+@pytest.mark.parametrize("colours", ["root", "grey_root"])
+def test_a_folder_comes_to_a_verified_front_of_networks_for_its_classes_and_colours(
+    colours: str, request: pytest.FixtureRequest
+) -> None:
+    root = request.getfixturevalue(colours)
     front = front_of(root)
     assert front.space == space_of(root)
     assert front.verification is not None
@@ -96,9 +127,13 @@ def test_commands_that_follow_find_the_supernet_and_its_images(root: Path, tmp_p
     before = front_of(root)
     found = on_front(root, "search", "--max-latency-ms", "1000", "--quick")
     assert json.loads(found)["accuracy"] > 0
-    on_front(root, "verify")
-    assert front_of(root) == before
-    on_front(root, "report")
+    job = job_of_front(DEVICE, space_of(root), root)
+    device, evaluator = Device.find(DEVICE, root), pipeline.train(job)
+    assert pipeline.verify(job, device, evaluator) == before
+    again = pipeline.verify(job, device, evaluator, again=True)
+    assert [p.accuracy_measured for p in again.points] == [
+        p.accuracy_measured for p in before.points
+    ]
     on_front(root, "extract", "front:0", str(tmp_path / "network.pt"))
     assert NetworkFile.load(tmp_path / "network.pt").arch == before.points[0].arch
 
@@ -118,7 +153,6 @@ def test_a_page_is_written_anew_where_images_and_supernet_are_gone(root: Path) -
     images, runs = root / "own images", root / "runs"
     try:
         images.rename(root / "moved")
-        on_front(root, "report")
         runs.rename(root / "gone")
         on_front(root, "report")
     finally:
@@ -126,11 +160,12 @@ def test_a_page_is_written_anew_where_images_and_supernet_are_gone(root: Path) -
         (root / "gone").rename(runs)
 
 
-def test_a_network_of_the_front_is_evaluated_and_tuned_on_images_of_any_colours(
-    root: Path, tmp_path: Path
+@pytest.mark.parametrize("colours", ["root", "grey_root"])
+def test_a_network_of_the_front_is_tuned_and_evaluated_on_images_of_other_colours(
+    colours: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
+    root, grey = request.getfixturevalue(colours), colours == "grey_root"
     network = root / (front_of(root).verification or {})["networks"][0]
-    grey = "grey" in space_of(root)
     other = make_shapes(tmp_path / "others", 10, 3, grey=not grey)
     words = (str(tmp_path / "tuned.pt"), "--data", str(other))
     tuned = invoke("finetune", str(network), *words, "--epochs", "0.5", "--batch-size", "8")

@@ -86,7 +86,7 @@ def test_fine_tuning_makes_a_network_better_on_images_it_has_not_seen(
 ) -> None:
     judged = tuned[1].origin["held_out"]
     assert judged["images"] == 36
-    assert judged["accuracy_before"] < 60
+    assert judged["accuracy_before"] < 65
     assert judged["accuracy_after"] > judged["accuracy_before"] + 30
 
 

@@ -249,12 +249,16 @@ def test_images_not_trained_on_come_in_batches_of_a_hundred_kept_as_bytes(
     assert torch.equal(batches[1:][0], batches[1])
     with pytest.raises(IndexError):
         batches[2]
-    kept = data._kept["calibration"]
-    assert [batch.pixels.dtype for batch in kept[1]] == [torch.uint8] * 2
+    kept = data._kept["calibration", 16]
+    assert [batch.pixels.dtype for batch in kept] == [torch.uint8] * 2
     data.calibration(16)
-    assert data._kept["calibration"] is kept  # not decoded again
+    assert data._kept["calibration", 16] is kept  # not decoded again
     data.calibration(24)
-    assert data._kept["calibration"][0] == 24  # and 16 is let go
+    assert list(data._kept) == [("calibration", 24)]  # and 16 is let go
+    few = data.in_minutes()
+    few.calibration(16)
+    few.calibration(24)
+    assert list(few._kept) == [("calibration", 16), ("calibration", 24)]
 
 
 def test_facts_tell_data_from_other_data_wherever_they_are(root: Path, tmp_path: Path) -> None:
@@ -262,6 +266,8 @@ def test_facts_tell_data_from_other_data_wherever_they_are(root: Path, tmp_path:
     assert json.loads(json.dumps(facts)) == facts
     assert (facts["images"], facts["classes"], facts["held_out"]) == (60, 3, 12)
     moved = make(tmp_path / "elsewhere" / "train", 20)
+    assert ImageFolder.open(moved.parent, workers=0).facts != facts  # some are for a test
+    make(tmp_path / "elsewhere" / "val", 1)
     assert ImageFolder.open(moved.parent, workers=0).facts == facts
     assert ImageFolder.open(moved.parent, seed=1, workers=0).facts != facts
     (moved / "red" / "003.png").rename(moved / "red" / "103.png")
