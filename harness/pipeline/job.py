@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # torch is imported where it is needed
     from harness.training.folder import ImageFolder
 
 
-IMAGE_STEPS = 2  # for a step of digits: one sub-network each, where that has up to four
+IMAGE_STEPS = 1.5  # for a step of digits: one sub-network each, where that has up to four
 
 
 class Console(Protocol):

@@ -18,12 +18,13 @@ from harness.cli.options import job_for, job_of_front
 from harness.deploy.front import Front
 from harness.devices.device import Device
 from harness.effort import QUICK
-from harness.errors import UsageError
+from harness.errors import FileFormatError, UsageError
 from harness.networks.file import NetworkFile
 from harness.pipeline import supernet
 from harness.pipeline.job import Run, Training
-from harness.pipeline.own_images import space_for
+from harness.pipeline.own_images import recorded, space_for, trained_before
 from harness.tables.table import Table
+from harness.workspace import Workspace
 from tests.shapes import make_shapes
 
 DEVICE = "zu3eg"  # simulated: nothing is timed
@@ -205,3 +206,16 @@ def test_what_does_not_fit_the_folder_is_one_line(
     data = make_shapes(tmp_path / "images", 4, 2)
     with pytest.raises(UsageError, match=re.escape(said.format(data=data))):
         invoke("run", "--data", str(data), "--root", str(tmp_path), *words)
+
+
+def test_what_was_trained_before_is_told_by_its_folder_or_by_nobody(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    assert recorded(workspace, "images-64-2-00000000") is None
+    assert trained_before(workspace, "images-64-2") is None
+    config = workspace.config("digits-00000000")
+    config.parent.mkdir(parents=True)
+    config.write_text('{"data": null}')
+    assert recorded(workspace, "digits-00000000") is None
+    config.write_text('{"data": {"folder": "images"}}')
+    with pytest.raises(FileFormatError, match=r"config\.json is broken"):
+        recorded(workspace, "digits-00000000")

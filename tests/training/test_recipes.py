@@ -22,7 +22,7 @@ from harness.training.recipe_files import (
     recipe_for,
     shipped_recipes,
 )
-from harness.training.stages import Stage
+from harness.training.stages import Recipe, Stage
 from harness.workspace import Workspace
 
 IMAGENET = 1_281_167 - 10_000  # training images without those held out
@@ -383,3 +383,9 @@ def test_any_value_at_any_key_is_a_recipe_error_or_a_recipe_that_can_be_run(
     recipe = recipe_for(file, images)
     assert all(stage.steps >= 1 for stage in recipe.stages)
     assert json.loads(json.dumps(recipe.settings)) == recipe.settings
+
+
+@pytest.mark.parametrize("name", sorted(shipped_recipes()))
+def test_a_recipe_comes_back_from_its_settings(name: str) -> None:
+    recipe = recipe_for(load_recipe(name), 10_000, seed=3, distill=0.5)
+    assert Recipe.of(json.loads(json.dumps(recipe.settings))) == recipe
