@@ -97,5 +97,5 @@ def test_a_broken_table_in_a_revision_is_named_as_it_was_asked_for(
     (tmp_path / "t.jsonl").write_text("{\n")
     git("add", ".")
     git("commit", "--message=broken")
-    with pytest.raises(TableError, match=r"^HEAD:t\.jsonl:1: "):
+    with pytest.raises(TableError, match=r"^HEAD:t\.jsonl is no latency table: "):
         load_revision("HEAD:t.jsonl", tmp_path)
