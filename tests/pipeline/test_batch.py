@@ -110,9 +110,9 @@ def test_a_request_says_what_it_takes_and_what_an_image_takes(root: Path) -> Non
 
 
 @pytest.mark.parametrize("device", ["raspberry-pi-5", "older"])
-def test_where_a_run_has_one_image_nothing_is_said_of_batches(root: Path, device: str) -> None:
-    (root / "of_batches.py").write_text("def accuracy(arch):\n    return 60 + 2 * sum(arch.depths)\n")
-    searched = ("--device", device, "--accuracy", "of_batches:accuracy", "--quick")
+def test_where_a_run_has_one_image_nothing_is_said_by_depth(root: Path, device: str) -> None:
+    (root / "by_depth.py").write_text("def accuracy(arch):\n    return 60 + 2 * sum(arch.depths)\n")
+    searched = ("--device", device, "--accuracy", "by_depth:accuracy", "--quick")
     told = [
         harness("breakdown", "--device", device, "--arch", "arch.json"),
         harness("tables", "show", device),
@@ -128,8 +128,8 @@ def test_where_a_run_has_one_image_nothing_is_said_of_batches(root: Path, device
 
 
 def test_fronts_and_answers_have_the_latency_of_an_image_beside_that_of_a_run(root: Path) -> None:
-    (root / "of_batches.py").write_text("def accuracy(arch):\n    return 60 + 2 * sum(arch.depths)\n")
-    words = ("search", "--device", BOARD, "--accuracy", "of_batches:accuracy", "--quick")
+    (root / "by_depth.py").write_text("def accuracy(arch):\n    return 60 + 2 * sum(arch.depths)\n")
+    words = ("search", "--device", BOARD, "--accuracy", "by_depth:accuracy", "--quick")
     best = json.loads(harness(*words, "--max-latency-ms", "0.3"))
     assert best["images_per_run"] == BATCH
     assert best["latency_ms_an_image"] == pytest.approx(best["latency_ms"] / BATCH, abs=1e-5)
