@@ -56,7 +56,7 @@ class Block:
         """
         match = _KEY.fullmatch(key)
         if match is None:
-            raise FileFormatError(f"not a block: {key!r} (expected one like {_EXAMPLE.key})")
+            raise FileFormatError(f"not a block: {key[:80]!r} (expected one like {_EXAMPLE.key})")
         fields = {
             name: value if name in _WORDS else int(value)
             for name, value in match.groupdict().items()

@@ -23,8 +23,10 @@ _Round = Annotated[int, Field(strict=True, ge=0, lt=10**6)]
 _Sample = Annotated[int, Field(strict=True, ge=-(10**15), le=10**15)]
 
 
-def _told(values: dict[str, Any]) -> dict[str, Any]:
+def _told(values: Any) -> dict[str, Any]:
     """Older versions wrote clocks that tell nothing, too."""
+    if not isinstance(values, dict):
+        raise ValueError("no times by clock")
     return {clock: each for clock, each in values.items() if each}
 
 

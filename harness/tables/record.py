@@ -120,9 +120,13 @@ def _grow(*values: int | None) -> bool:
     return known == sorted(known)
 
 
-@lru_cache(maxsize=100_000)
-def _block(key: str) -> Block:
-    return Block.parse(key)
+def _block(key: Any) -> Block:
+    if not isinstance(key, str):
+        raise ValueError("no name of a block")
+    return _parsed(key)
+
+
+_parsed = lru_cache(maxsize=100_000)(Block.parse)
 
 
 def _arch(value: Any) -> Arch | None:
@@ -144,7 +148,7 @@ class Record:
     arch: Annotated[Arch | None, BeforeValidator(_arch)]  # of networks
     quantity: Quantity
     clock: Clock
-    campaign: str
+    campaign: Annotated[str, Field(max_length=200)]
     statistics: Annotated[Statistics, AfterValidator(_in_order)]
     suspect: tuple[str, ...] = ()  # why the numbers deserve doubt
 
