@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -196,15 +197,16 @@ def test_a_finished_job_is_not_done_again(killed_run: KilledRun) -> None:
     assert after == before
 
 
-def test_an_infeasible_constraint_names_the_smallest_latency(killed_run: KilledRun) -> None:
-    arguments = ("search", "--quick", "--device", DEVICE, "--max-latency-ms", "0.0001")
-    assert "smallest achievable one is 0.0" in one_line(run(killed_run.root, *arguments), 5)
-
-
-def test_a_feasible_constraint_gives_a_network_within_it(killed_run: KilledRun) -> None:
-    ended = run(killed_run.root, "search", "--quick", "--device", DEVICE, "--max-latency-ms", "0.1")
-    best = json.loads(ended.stdout)
-    assert best["latency_ms"] <= 0.1
+def test_an_infeasible_constraint_names_the_smallest_latency_which_is_feasible(
+    killed_run: KilledRun,
+) -> None:
+    asked = ("search", "--quick", "--device", DEVICE, "--max-latency-ms")
+    message = one_line(run(killed_run.root, *asked, "0.0001"), 5)
+    match = re.search(r"smallest achievable one is ([\d.]+) ms$", message)
+    assert match
+    limit_ms = 1.5 * float(match[1])  # its upper end; how busy the machine was is in it
+    best = json.loads(run(killed_run.root, *asked, f"{limit_ms:.4f}").stdout)
+    assert 0 < best["latency_ms"] < limit_ms
     assert best["arch"]["r"] in DIGITS.resolutions
 
 

@@ -21,7 +21,7 @@ from harness.runtimes.replies import (
     Seconds,
 )
 from harness.runtimes.session import Energy, Meter, Samples
-from harness.transports.told import ENERGY_MJ, UNIX_NS, one_line
+from harness.transports.told import ENERGY_MJ, RUN_NS, UNIX_NS, one_line
 
 MOST_FACTS = 500
 LONGEST_PERIOD_S = 60.0  # between two refreshes of an energy counter; slow ones take a second
@@ -52,12 +52,14 @@ class Loaded:
     run_ns: Nanoseconds
 
 
+# On virtual machines a thread is charged nothing for a run now and then: it counts with wall time.
+_Elapsed = Annotated[int, Field(strict=True, ge=0, le=int(RUN_NS.highest))]
+
+
 @dataclass(frozen=True)
 class Visited:
     at_ns: Annotated[int, Field(strict=True, ge=int(UNIX_NS.lowest), le=int(UNIX_NS.highest))]
-    values: dict[
-        Literal["wall", "thread", "device"], Annotated[tuple[Nanoseconds, ...], FailFast()]
-    ]
+    values: dict[Literal["wall", "thread", "device"], Annotated[tuple[_Elapsed, ...], FailFast()]]
 
     def samples(self, runs: int) -> Samples:
         """Raises NoReply where these are not so many runs."""
@@ -67,6 +69,9 @@ class Visited:
                 f"a visit of {runs} run(s) was answered by times of {counts}: another program or "
                 "version answers; start again"
             )
+        for clock, times in self.values.items():
+            if clock != "thread" and min(times) < 1:
+                raise NoReply(f"a visit was answered by a run of no time ({clock}): start again")
         return Samples(self.at_ns, {str(clock): times for clock, times in self.values.items()})
 
 

@@ -34,7 +34,8 @@ def _above_zero(values: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]
     if "wall" not in values:
         raise ValueError("no time of the wall clock")
     for clock, each in values.items():
-        if clock != "net" and min(each) <= 0:  # an energy can be below that of idling
+        # An energy can be below that of idling, and a thread be charged nothing for a run.
+        if clock != "net" and min(each) < (0 if clock == "thread" else 1):
             raise ValueError(f"{clock}: {min(each)} is no time")
     return values
 

@@ -21,7 +21,14 @@ from harness.console import Terminal
 from harness.devices.conditions import Limits
 from harness.devices.device import Device
 from harness.effort import QUICK
-from harness.errors import DeviceError, DeviceOffline, TableError, TargetFailed, TargetLost
+from harness.errors import (
+    DeviceError,
+    DeviceOffline,
+    FileFormatError,
+    TableError,
+    TargetFailed,
+    TargetLost,
+)
 from harness.measuring.campaign import Campaign, Work, run_campaign
 from harness.measuring.plan import Entry, Plan, block_entries, calibration_entries
 from harness.pipeline import Run, measure
@@ -342,7 +349,7 @@ def test_a_model_that_the_phone_cannot_load_is_named(tmp_path: Path, phone: Real
     broken.write_bytes(b"not a model")
     foreign.write_bytes(with_foreign_operators(TfliteConverter(1, "float32"), (BLOCKS[0],)))
     with session(tmp_path, phone, "direct") as opened:
-        with pytest.raises(TargetFailed, match=r"broken\.tflite is no \.tflite file"):
+        with pytest.raises(FileFormatError, match=r"broken\.tflite is no \.tflite file"):
             opened.load(broken)
         with pytest.raises(TargetFailed, match=r"foreign\.tflite: .*Failed to allocate"):
             opened.load(foreign)
