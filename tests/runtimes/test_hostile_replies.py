@@ -369,8 +369,8 @@ def test_a_group_that_no_program_can_be_in_is_not_that_of_ours(before: str) -> N
 
 
 def test_a_run_that_its_thread_was_charged_nothing_for_is_taken_and_one_of_no_time_is_not() -> None:
-    read = agent_replies.VISITED.validate_python
+    read = VISITED.validate_python
     told = read(VISIT | {"values": {"wall": [1000, 2000], "thread": [0, 990]}}).samples(2)
     assert told.values["thread"] == (0, 990)
-    with pytest.raises(NoReply, match="no time"):
+    with pytest.raises(TargetFailed, match="no time"):
         read(VISIT | {"values": {"wall": [0, 2000], "thread": [0, 990]}}).samples(2)
