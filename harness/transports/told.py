@@ -34,7 +34,7 @@ class Range:
 
 DAY_S = 86_400.0
 RUN_NS = Range(1, DAY_S * 1e9)  # light goes a foot in 1 ns; nobody waits longer than a day
-UNIX_NS = Range(0, 4_102_444_800 * 1e9)  # until 2100; boards without a battery begin in 1970
+UNIX_NS = Range(0, 3_471_292_799 * 1e9)  # before 2080; boards without a battery begin in 1970
 COUNT = Range(0, 10**9)  # a run a microsecond for a quarter of an hour; operators in a network
 CPUS = Range(0, 4096)  # the most that Linux can be built for is 8192, that anybody builds 2048
 MEMORY_MB = Range(0, 1e9)  # a petabyte
