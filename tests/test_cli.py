@@ -107,3 +107,11 @@ def test_an_interrupt_that_python_drops_is_not_lost() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
     assert "start the same command again" in one_line(ended, 130)
+
+
+def test_the_page_of_commands_is_made_from_the_commands(tmp_path: Path, repository: Path) -> None:
+    made = tmp_path / "commands.md"
+    words = ["harness.cli", "utils", "docs", "--name", "harness", "--output", str(made)]
+    subprocess.run([sys.executable, "-m", "typer", *words], check=True, capture_output=True)
+    kept = repository / "docs" / "commands.md"
+    assert kept.read_text() == made.read_text(), f"again: typer {' '.join(words[:-1])} {kept}"

@@ -1,5 +1,6 @@
 """The commands about devices and tables that are there."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ from harness.cli.group import Commands
 from harness.cli.options import (
     HERE,
     NOTHING,
+    AsJson,
     BenchmarkModel,
     FailAbove,
     Root,
@@ -27,11 +29,16 @@ tables_app = typer.Typer(cls=Commands, help="Measured latency tables.", no_args_
 
 
 @devices_app.command("list")
-def devices_list(root: Root = HERE) -> None:
+def devices_list(as_json: AsJson = False, root: Root = HERE) -> None:
     """All devices, and what stands behind their numbers."""
     from harness.devices.profile import profile_paths
 
     known = {name: _said_of(name, root) for name in sorted(profile_paths(root))}
+    if as_json:
+        keys = ("name", "title", "evidence")
+        rows = [dict(zip(keys, (name, *each), strict=True)) for name, each in known.items()]
+        terminal().say(json.dumps(rows))
+        return
     widths = max(map(len, known)), max(len(title) for title, _ in known.values())
     for name, (title, what) in known.items():
         terminal().say(f"{name:<{widths[0]}} {title:<{widths[1]}} {what}")

@@ -339,7 +339,10 @@ def extract(
     supernet: Annotated[
         Path | None, typer.Option(help="A supernet of ours, or as the OFA authors release them.")
     ] = None,
-    weights: Annotated[Path | None, typer.Option(help="Of a net.config: its `init`.")] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="Of a net.config, its file `init`; else the word `init`: untrained."),
+    ] = None,
     resolution: Annotated[
         int | None, typer.Option(min=1, help="Of a net.config, pixels (default: what it states).")
     ] = None,

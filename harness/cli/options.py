@@ -44,6 +44,7 @@ Resolutions = Annotated[
         "also others."
     ),
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="For scripts: one JSON value.")]
 Quick = Annotated[bool, typer.Option("--quick", help="A first look in two minutes.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Start over instead of going on.")]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same networks.")]

@@ -11,6 +11,7 @@ from harness.cli.commands import app
 from harness.cli.options import (
     CPU,
     HERE,
+    AsJson,
     BenchmarkModel,
     DeviceName,
     Root,
@@ -83,7 +84,7 @@ def _compare(names: tuple[str, str], arch: str | None, space: str | None, root: 
 
 @app.command(name="list")
 def list_(
-    as_json: Annotated[bool, typer.Option("--json", help="For scripts: one JSON value.")] = False,
+    as_json: AsJson = False,
     root: Root = HERE,
 ) -> None:
     """The tables, fronts, supernets and networks that are here."""

@@ -1,5 +1,6 @@
 """The commands that train: supernets, accuracy predictors, single networks."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from harness.cli.group import Commands
 from harness.cli.options import (
     HERE,
     Accumulate,
+    AsJson,
     Autocast,
     BatchSize,
     Data,
@@ -92,11 +94,13 @@ def accuracy_fit(
 def evaluate(
     network: Annotated[Path, typer.Argument(help="A network file.")],
     data: Annotated[Path, typer.Option(help="Folder of images: val/CLASS/*.jpg, or classes.")],
+    as_json: AsJson = False,
 ) -> None:
     """The accuracy of a network file on a folder of images."""
     from harness.pipeline.evaluate import evaluate as step
 
-    terminal().say(step(terminal(), network, data))
+    accuracy = step(terminal(), network, data)
+    terminal().say(json.dumps(accuracy.to_json()) if as_json else accuracy.describe())
 
 
 @app.command()

@@ -1,9 +1,10 @@
 """`harness evaluate`: the accuracy of a network file on images that it was not trained on."""
 
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from math import sqrt
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import UsageError
 from harness.pipeline.job import Console
@@ -16,8 +17,39 @@ if TYPE_CHECKING:  # torch is imported where it is needed
     from harness.training.folder import ImageFolder
 
 
-def evaluate(console: Console, path: Path, folder: Path) -> str:
-    """Top-1 on the test images of a folder, else on what is held out of it, in a line.
+@dataclass(frozen=True)
+class Accuracy:
+    """Of a network on the images of a folder that it was not trained on."""
+
+    network: str
+    data: str
+    images: str  # "test", or "held-out" where the folder has no test images
+    right: int
+    total: int
+    damage: str  # which images could not be read, or nothing
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 %, as shares."""
+        return wilson(self.right, self.total)
+
+    def describe(self) -> str:
+        """It in a line."""
+        low, high = self.interval
+        damage = f"; {self.damage}" if self.damage else ""
+        return (
+            f"{self.network}: top-1 {100 * self.right / self.total:.2f} % on {self.total} "
+            f"{self.images} images of {self.data} "
+            f"(95 %: {100 * low:.2f} to {100 * high:.2f}){damage}"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """For scripts."""
+        return asdict(self) | {"top1": self.right / self.total, "top1_95": self.interval}
+
+
+def evaluate(console: Console, path: Path, folder: Path) -> Accuracy:
+    """Top-1 on the test images of a folder, else on what is held out of it.
 
     Raises:
         CheckpointError: the network file is broken.
@@ -47,12 +79,8 @@ def evaluate(console: Console, path: Path, folder: Path) -> str:
                 progress(number, len(batches))
 
         right, total = count_right(module, prepared(), device)
-    low, high = wilson(right, total)
-    damage = f"; {data.damage}" if data.damaged else ""
-    return (
-        f"{path}: top-1 {100 * right / total:.2f} % on {total} {what} images of {folder} "
-        f"(95 %: {100 * low:.2f} to {100 * high:.2f}){damage}"
-    )
+    damage = data.damage if data.damaged else ""
+    return Accuracy(str(path), str(folder), what, right, total, damage)
 
 
 def images_for(network: "NetworkFile", path: Path, folder: Path) -> "ImageFolder":

@@ -17,6 +17,10 @@ if TYPE_CHECKING:  # torch is imported where it is needed
     from harness.supernet.supernet import Supernet
 
 
+INIT = Path("init")
+GREY = 0.5, 0.5  # mean and standard deviation where no images have said theirs
+
+
 @dataclass(frozen=True)
 class Asked:
     """Which network, and where its weights are."""
@@ -24,7 +28,7 @@ class Asked:
     network: str  # front:7, or a file with an arch or a net.config
     device: str  # whose front
     supernet: Path | None  # ours, or as the OFA authors release them
-    weights: Path | None  # of a net.config
+    weights: Path | None  # of a net.config; of an arch or point just `init`, untrained ones
     resolution: int | None  # of a net.config, pixels
     data: Path | None = None  # a folder of images, for batch-norm statistics
 
@@ -45,6 +49,8 @@ def extract_network(job: Run, asked: Asked, output: Path) -> str:
         _only_of_a_config(asked)
         front = found_front(job, asked.device)
         arch = front.point(int(number)).arch
+        if asked.weights is not None:
+            return _untrained(job, arch, output)
         if asked.supernet is not None:
             return _from_supernet(job, arch, asked, output)
         return _from_front(job, front, arch, output)
@@ -58,25 +64,43 @@ def extract_network(job: Run, asked: Asked, output: Path) -> str:
     if isinstance(content, dict) and "blocks" in content:
         return _published(asked, path, content.get("resolution"), output)
     _only_of_a_config(asked)
-    if asked.supernet is None:
-        raise UsageError(f"{path} is an arch: {_whose_weights(job)}")
     try:
         arch = Arch.from_json(content)
     except FileFormatError as error:
         raise FileFormatError(f"{path}: {error}") from error
+    if asked.weights is not None:
+        return _untrained(job, arch, output)
+    if asked.supernet is None:
+        raise UsageError(f"{path} is an arch: {_whose_weights(job)}")
     return _from_supernet(job, arch, asked, output)
 
 
 def _only_of_a_config(asked: Asked) -> None:
-    if asked.weights is not None or asked.resolution is not None:
-        raise UsageError("--weights and --resolution are of a net.config")
+    if asked.resolution is not None:
+        raise UsageError("--resolution is of a net.config")
+    if asked.weights not in (None, INIT):
+        raise UsageError(
+            f"--weights {asked.weights}: files of weights are of a net.config; an arch or point "
+            "takes those of --supernet, or untrained ones by --weights init"
+        )
 
 
 def _whose_weights(job: Run) -> str:
     """What to do where nobody says which."""
     name = job.space.name
     brings = f" (`harness fetch {name}` brings the OFA authors')" if name in PUBLISHED else ""
-    return f"--supernet FILE says where weights are{brings}"
+    return f"--supernet FILE says where weights are{brings}; --weights init takes untrained ones"
+
+
+def _untrained(job: Run, arch: Arch, output: Path) -> str:
+    """Of the arch with random weights, the same each time."""
+    from harness.networks.build import build_lively
+
+    space = job.space.including(arch.resolution)
+    blocks = space.blocks(arch)
+    weights = build_lively(blocks, seed=0).state_dict()
+    _save(output, space.name, arch, blocks, weights, {"weights": "random"})
+    return f"network file: {output}; weights are random: good for timing only"
 
 
 def _from_front(job: Run, front: Front, arch: Arch, output: Path) -> str:
@@ -166,12 +190,13 @@ def _save(
     from harness.networks.file import IMAGENET, NetworkFile, Preprocessing
 
     resolution, classes = blocks[0].height, blocks[-1].out_channels
+    colours = blocks[0].in_channels == len(IMAGENET[0])
     NetworkFile(
         space=space,
         arch=arch,
         blocks=tuple(blocks),
         weights=dict(weights),
-        preprocessing=Preprocessing(resolution, *IMAGENET),
+        preprocessing=Preprocessing(resolution, *(IMAGENET if colours else GREY)),
         classes=tuple(str(number) for number in range(classes)),
         origin=origin,
     ).save(output)

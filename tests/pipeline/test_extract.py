@@ -59,6 +59,19 @@ def test_an_arch_without_a_supernet_and_no_file_at_all_are_one_line(tmp_path: Pa
         assert len(ended.stderr.strip().splitlines()) == 1
 
 
+def test_an_arch_becomes_an_untrained_network_by_the_word_init_alone(tmp_path: Path) -> None:
+    arch = {"r": 12, "d": [1, 1, 1], "ks": [3, 0, 0] * 3, "e": [3, 0, 0] * 3}
+    (tmp_path / "arch.json").write_text(json.dumps(arch))
+    ended = extract(tmp_path, "arch.json", "network.pt", "--weights", "init")
+    assert "weights are random: good for timing only" in ended.stdout, ended.stderr
+    network = NetworkFile.load(tmp_path / "network.pt")
+    assert network.arch == Arch.from_json(arch)
+    assert network.module()(torch.rand(2, 1, 12, 12)).shape == (2, 10)
+    ended = extract(tmp_path, "arch.json", "network.pt", "--weights", "other.pt")
+    assert ended.returncode == 2
+    assert "--weights other.pt: files of weights are of a net.config" in ended.stderr
+
+
 def test_a_net_config_becomes_a_network_file_that_says_its_weights_are_random(
     tmp_path: Path,
 ) -> None:

@@ -95,9 +95,9 @@ def test_a_setting_that_a_table_has_and_its_device_no_longer_makes_it_another_de
         assert load_or_start(path, device, "digits", device.identity(session)).has_blocks
 
 
-def test_a_refresh_measures_again_what_moved_and_leaves_the_rest(job: Run) -> None:
-    path, before = saved(job)
-    content = path.read_text()
+def test_a_refresh_measures_again_what_moved_and_leaves_the_rest(job: Run, tmp_path: Path) -> None:
+    _, before = saved(job)
+    elsewhere = replace(job, workspace=Workspace(tmp_path))
     stage = f"mbconv-o{DIGITS.stages[0].width}"
     moved = {b for b in DIGITS.distinct_blocks() if stage_of(b) == stage and b.kernel == 7}
     assert len(moved) > 5
@@ -107,16 +107,15 @@ def test_a_refresh_measures_again_what_moved_and_leaves_the_rest(job: Run) -> No
         else r
         for r in before.records
     ]
-    replace(before, records=tuple(records)).save(path)
-    wrong = saved(job)[1].block_values("thread")
-    after = refresh(job, Device.find(DEVICE, job.workspace.root))
-    right, truth = after.block_values("thread"), before.block_values("thread")
-    mended = [1.5 * wrong[block] < right[block] < 1.5 * truth[block] for block in moved]
-    assert np.mean(mended) > 0.8  # all of them, where nothing else runs on the machine
+    wrong = replace(before, records=tuple(records))
+    wrong.save(elsewhere.workspace.table(DEVICE, "digits"))
+    after = refresh(elsewhere, Device.find(DEVICE, tmp_path))
     (again,) = (facts["moved"] for facts in after.campaigns.values() if "moved" in facts)
+    right, halved = after.block_values("thread"), wrong.block_values("thread")
     assert {block.key for block in moved} <= set(again)
-    assert len(again) < len(truth)
-    path.write_text(content)
+    assert len(again) < len(right)
+    # All of them are twice what the table said; a busy machine moves one or the other further.
+    assert 1.5 < np.median([right[block] / halved[block] for block in moved]) < 3
 
 
 def test_a_table_at_some_resolutions_holds_just_those(job: Run, tmp_path: Path) -> None:
