@@ -76,6 +76,17 @@ class NetworkFile:
         network.load_state_dict(self.weights)
         return network
 
+    def _check_weights(self) -> None:
+        """Raises ValueError where they are not of the blocks; nothing of their size is made."""
+        with torch.device("meta"):
+            wanted = {name: each.shape for name, each in build(self.blocks).state_dict().items()}
+        given = {name: each.shape for name, each in self.weights.items()}
+        apart = [name for name in wanted | given if wanted.get(name) != given.get(name)]
+        if apart:
+            raise ValueError(
+                f"{len(apart)} of its weights are not those of its blocks, such as {apart[0]:.80}"
+            )
+
     def save(self, path: Path) -> None:
         content = {
             "schema": SCHEMA,
@@ -109,7 +120,7 @@ class NetworkFile:
                 classes=tuple(told["classes"]),
                 origin=told["origin"],
             )
-            loaded.module()
+            loaded._check_weights()
         except (
             *(ValueError, TypeError, AttributeError, RuntimeError, ArithmeticError),
             FileFormatError,

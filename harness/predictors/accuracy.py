@@ -102,7 +102,10 @@ class AccuracyPredictor:
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
                 return cls._of(dict(content), path, space)
-        except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except (
+            *(OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile),
+            MemoryError,  # of an array that says to be of any size
+        ) as error:
             raise CheckpointError(
                 f"cannot read {path}: {error}; restore it, or move it away"
             ) from error
