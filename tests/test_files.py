@@ -24,6 +24,7 @@ from harness.supernet.either import load_supernet
 from harness.tables.ofa import read_published
 from harness.tables.table import Table
 from harness.training.recipe_files import load_recipe
+from tests.command_line import harness
 
 READERS: dict[str, Callable[[Path], object]] = {
     "x.json": files.read_json,
@@ -140,16 +141,7 @@ def test_only_regular_files_are_read(name: str, kind: str, tmp_path: Path) -> No
 def test_a_command_that_is_given_a_pipe_is_one_line(words: tuple[str, ...], tmp_path: Path) -> None:
     for name in ("pipe", "pipe.onnx"):
         os.mkfifo(tmp_path / name)
-    repository = Path(__file__).parents[1]
-    ended = subprocess.run(
-        [sys.executable, "-m", "harness", *words],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(repository)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    ended = harness(tmp_path, *words)
     assert ended.returncode == 3, ended.stdout + ended.stderr
     (line,) = ended.stderr.strip().splitlines()
     assert "pipe" in line

@@ -23,8 +23,9 @@ from harness.measuring.plan import table_entries
 from harness.networks.file import NetworkFile
 from harness.spaces.digits import DIGITS
 from harness.tables.table import Table
+from tests.command_line import harness
 
-KILLS = 20
+KILLS = 10  # `benchmarks/kills.py` makes a thousand
 DEVICE = "cpu-onnxruntime"
 HARNESS = [sys.executable, "-m", "harness"]
 MEASURE = [*HARNESS, "measure", "--quick", "--device", DEVICE, "--root"]
@@ -62,11 +63,11 @@ def is_complete(root: Path) -> bool:
 
 @pytest.fixture(scope="module")
 def killed_run(tmp_path_factory: pytest.TempPathFactory) -> KilledRun:
-    """The job killed with SIGKILL at 20 random moments, each between its start and 7 s later.
+    """The job killed with SIGKILL at random moments, each between its start and 7 s later.
 
     The table comes first, as `run --quick` alone would only take a first look. That spreads the
     kills over all steps. Should the job be done before the last kill, it is started once more in
-    another folder, so that there are always 20.
+    another folder, so that there are always as many.
     """
     chance = random.Random(11)
     root = tmp_path_factory.mktemp("killed")
@@ -171,9 +172,7 @@ def test_the_networks_of_the_front_are_files_that_can_be_used(killed_run: Killed
 
 
 def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*HARNESS, *arguments, "--root", str(root)], capture_output=True, text=True, check=False
-    )
+    return harness(root.parent, *arguments, "--root", str(root))
 
 
 def one_line(ended: subprocess.CompletedProcess[str], code: int) -> str:

@@ -75,11 +75,11 @@ def kinds(folder: Path) -> Iterator[Kind]:
     recipe = tomllib.loads(shipped_recipes()["digits"].read_text())
     yield Kind(recipe, as_toml, lambda path: load_recipe(str(path)), "recipe.toml")
     yield Kind(net_config(), as_json, net_config_of, "net.config")
-    rows = [
+    networks = [
         ["r", "d", "ks", "e", "accuracy"],
         *(row_of(arch) for arch in dict.fromkeys(archs(120))),
     ]
-    yield Kind(rows, as_csv, lambda path: read_csv(path, DIGITS), "accuracies.csv")
+    yield Kind(networks, as_csv, lambda path: read_csv(path, DIGITS), "accuracies.csv")
     yield Kind(MEASUREMENTS, as_csv, read_measurements, "measurements.csv")
     yield Kind(network_content(), as_network, NetworkFile.load, "network.pt")
     made_predictor().save(folder / "made")

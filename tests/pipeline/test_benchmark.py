@@ -76,9 +76,9 @@ def test_a_slower_machine_is_told_apart_from_a_slower_model(result: dict[str, An
     assert machine.ratio == pytest.approx(1.4, rel=1e-3)
     assert machine.machine == pytest.approx(1.4, rel=1e-3)
     assert machine.interval[0] < 1 < machine.interval[1]
-    model = step.compare(result, slower(result, 1.4, "statistics"))
+    model = step.compare(result, slower(result, 3.0, "statistics"))
     assert model.machine == pytest.approx(1.0)
-    assert model.beyond == pytest.approx(1.4, rel=1e-3)
+    assert model.beyond == pytest.approx(3.0, rel=1e-3)
     assert 1.05 < model.interval[0] < model.beyond
 
 

@@ -1,9 +1,7 @@
 """`harness export`: the whole bundle of a small network, on images and without."""
 
 import json
-import os
 import subprocess
-import sys
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
@@ -22,6 +20,7 @@ from harness.pipeline.front import RANGE_IMAGES
 from harness.runtimes.conversion import tflite
 from harness.training.evaluate import top1
 from harness.training.folder import ImageFolder
+from tests.command_line import harness
 from tests.conftest import predict
 from tests.reports.conftest import some_front
 from tests.runtimes.test_conversion import answers
@@ -31,14 +30,7 @@ FILES = ("network.pt2", "network.onnx", "network.tflite", "network-int8.tflite")
 
 
 def command(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "harness", *words],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"PYTHONPATH": str(cwd)},
-    )
+    return harness(cwd, *words)
 
 
 @pytest.fixture(scope="module")

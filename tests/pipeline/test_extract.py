@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,14 +10,14 @@ import torch
 
 from harness.networks.file import NetworkFile
 from harness.spaces.arch import Arch
+from tests.command_line import harness
 
 DATA = Path(os.environ.get("HARNESS_DATA", Path(__file__).parents[3] / "shared" / "data"))
 FILES = sorted(DATA.glob("ofa/reference/ofa_mbv3*.json"))
 
 
 def extract(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "harness", "extract", *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return harness(folder, "extract", *words)
 
 
 @pytest.mark.skipif(not FILES, reason=f"no reference below {DATA} (set HARNESS_DATA)")

@@ -21,6 +21,7 @@ from harness.spaces.digits import DIGITS
 from harness.spaces.genome import decode, sample
 from harness.tables.table import Table
 from harness.workspace import Workspace
+from tests.command_line import harness
 from tests.pipeline.test_search import WORDS, make_root, one_line, run
 from tests.reports.conftest import some_front
 from tests.tables.test_calibration import record
@@ -29,8 +30,7 @@ FIGURES = ("pareto", "architectures", "latency-agreement", "roofline")
 
 
 def report(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "harness", "report", *words]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    return harness(root, "report", *words)
 
 
 @pytest.fixture

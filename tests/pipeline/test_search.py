@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 
 from harness import pipeline
+from harness.cli.options import job_for
 from harness.console import Terminal
 from harness.deploy.front import Front
 from harness.effort import QUICK
@@ -29,6 +29,7 @@ from harness.spaces.genome import Genomes, decode, encode, sample
 from harness.tables.repeat import Repeat
 from harness.tables.table import Table
 from harness.workspace import Workspace
+from tests.command_line import harness, started_in
 from tests.tables.test_calibration import energy_table, made_table
 
 DATA = Path(os.environ.get("HARNESS_DATA", Path(__file__).parents[3] / "shared" / "data")) / "ofa"
@@ -71,8 +72,22 @@ def energies(root: Path) -> Path:
 
 
 def run(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "harness", "search", "--device", "fast", *words]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    return harness(root, "search", "--device", "fast", *words)
+
+
+def searched(
+    root: Path,
+    *limits: str,
+    accuracy: str = "mine:accuracy",
+    further: bool = False,
+    objective: str | None = None,
+) -> Path:
+    """The file of the front that `search --front` writes, without its page and figures."""
+    with started_in(root):
+        job = job_for("digits", Path(), quick=True, accuracy=accuracy)
+        question = pipeline.Question(tuple(map(parse_limit, limits)), objective)
+        pipeline.search(job, "fast", question, further)
+    return root / "reports" / "fast.digits" / "front.json"
 
 
 def best(root: Path, *words: str) -> dict[str, Any]:
@@ -97,16 +112,12 @@ def test_a_front_and_its_page_come_from_a_table_and_a_function(root: Path) -> No
     page = (root / "reports" / "fast.digits" / "index.html").read_text()
     assert "not verified yet" in page
     assert "mine:accuracy" in page
-    command = front.settings["command"].split()
-    again = subprocess.run(
-        [sys.executable, "-m", *command, "--fresh"], cwd=root, capture_output=True, check=False
-    )
-    assert again.returncode == 0
+    _, *command = front.settings["command"].split()
+    assert harness(root, *command, "--fresh").returncode == 0
     assert Front.load(root / "reports" / "fast.digits" / "front.json").points == front.points
 
 
 def test_a_front_is_searched_again_where_its_table_or_function_has_changed(root: Path) -> None:
-    front = root / "reports" / "fast.digits" / "front.json"
     contents = []
     for change in ("nothing", "function", "table", "limit"):
         if change == "function":
@@ -117,12 +128,10 @@ def test_a_front_is_searched_again_where_its_table_or_function_has_changed(root:
             table = Table.load(path)
             slower = (replace(r, statistics=r.statistics.scaled(1.5)) for r in table.records)
             replace(table, records=tuple(slower)).save(path)
-        words = ["--constraint", "slow:2ms"] if change == "limit" else []
-        assert run(root, *WORDS, "--front", *words).returncode == 0
-        contents.append(front.read_text())
+        limits = ["slow:2ms"] if change == "limit" else []
+        contents.append(searched(root, *limits).read_text())
     assert len(set(contents)) == 4
-    assert run(root, *WORDS, "--front", "--constraint", "slow:2ms").returncode == 0
-    assert front.read_text() == contents[-1]
+    assert searched(root, "slow:2ms").read_text() == contents[-1]
 
 
 def test_accuracies_count_by_what_is_in_their_file_wherever_it_lies(
@@ -133,14 +142,13 @@ def test_accuracies_count_by_what_is_in_their_file_wherever_it_lies(
         cells = (" ".join(map(str, part)) for part in (arch.depths, arch.kernels, arch.expands))
         lines.append(f"{arch.resolution},{','.join(cells)},{60 + number / 2}")
     (root / "a.csv").write_text("\n".join(lines))
-    assert run(root, "--quick", "--front", "--accuracy", "a.csv").returncode == 0
-    path = root / "reports" / "fast.digits" / "front.json"
+    path = searched(root, accuracy="a.csv")
     found = Front.load(path)
     measured = replace(found.points[0], memory_mb_measured=1.5)
     found = replace(found, points=(measured, *found.points[1:]))
     found.save(path)
     (root / "a.csv").rename(root / "moved.csv")
-    assert run(root, "--quick", "--front", "--accuracy", "moved.csv").returncode == 0
+    searched(root, accuracy="moved.csv")
     after = Front.load(path)
     assert after.points == found.points
     assert after.settings["accuracy"]["source"] == "moved.csv"
@@ -153,17 +161,16 @@ def test_a_front_is_searched_again_where_a_module_that_its_function_imports_has_
     (root / "other.py").write_text("LEAST = 60\n")
     module = root / "mine.py"
     module.write_text("from other import LEAST\n" + module.read_text().replace("60 +", "LEAST +"))
-    path, accuracies = root / "reports" / "fast.digits" / "front.json", []
+    accuracies = []
     for least in (60, 60, 50):
         (root / "other.py").write_text(f"LEAST = {least}\n")
-        assert run(root, *WORDS, "--front").returncode == 0
-        accuracies.append(Front.load(path).points[0].accuracy)
+        accuracies.append(Front.load(searched(root)).points[0].accuracy)
     assert accuracies[0] == accuracies[1] == accuracies[2] + 10
 
 
 def test_a_front_within_limits_is_searched_again_where_their_upper_ends_moved(root: Path) -> None:
-    path, table_path = (root / name for name in ("reports/fast.digits", "tables/fast.digits.jsonl"))
-    path, table = path / "front.json", Table.load(table_path)
+    table_path = root / "tables" / "fast.digits.jsonl"
+    table = Table.load(table_path)
     holdouts = [record for record in table.records if record.role == "holdout"]
     spread = [  # networks that calibrate nothing: predictions stay, only their error grows
         replace(record, statistics=record.statistics.scaled((0.8, 1.25)[number % 2]))
@@ -171,21 +178,18 @@ def test_a_front_within_limits_is_searched_again_where_their_upper_ends_moved(ro
     ]
     others = [record for record in table.records if record.role != "holdout"]
     unsure = replace(table, records=(*others, *spread))
-    limit = ["--constraint", f"fast:{1.6 * best(root, '--complexity-weight', '9')['latency_ms']}ms"]
-    for words, same in ((limit, False), ([], True)):
+    limit = [f"fast:{1.6 * best(root, '--complexity-weight', '9')['latency_ms']}ms"]
+    for limits, same in ((limit, False), ([], True)):
         table.save(table_path)
-        assert run(root, *WORDS, "--front", *words).returncode == 0
-        before = path.read_text()
+        before = searched(root, *limits).read_text()
         unsure.save(table_path)
-        assert run(root, *WORDS, "--front", *words).returncode == 0
-        assert (path.read_text() == before) == same
+        assert (searched(root, *limits).read_text() == before) == same
 
 
 def test_a_front_within_limits_stays_when_it_was_verified_on_another_day(root: Path) -> None:
-    path, table_path = (root / name for name in ("reports/fast.digits", "tables/fast.digits.jsonl"))
-    path, table = path / "front.json", Table.load(table_path)
-    words = [*WORDS, "--front", "--constraint", "fast:9ms@full"]
-    assert run(root, *words).returncode == 0
+    table_path = root / "tables" / "fast.digits.jsonl"
+    table = Table.load(table_path)
+    path = searched(root, "fast:9ms@full")
     before = path.read_text()
     networks = [(DIGITS.blocks(p.arch), p.arch) for p in Front.load(path).points]
     anchors = [record for record in table.records if record.role == "anchor"]
@@ -199,14 +203,14 @@ def test_a_front_within_limits_stays_when_it_was_verified_on_another_day(root: P
     later = table.with_campaign("later", table.campaigns[anchors[0].campaign], slower)
     assert Repeat.of(later).shifts == pytest.approx([np.log(1.2)], rel=1e-3)
     later.save(table_path)
-    assert run(root, *words).returncode == 0
-    assert path.read_text() == before
+    assert searched(root, "fast:9ms@full").read_text() == before
     others = [
         record for record in slower if record.role == "anchor" or record.arch != networks[0][1]
     ]
     table.with_campaign("later", later.campaigns["later"], others).save(table_path)
-    assert run(root, *words).returncode == 0
-    assert path.read_text() != before, "a campaign of other networks moved the upper end"
+    assert searched(root, "fast:9ms@full").read_text() != before, (
+        "a campaign of other networks moved the upper end"
+    )
 
 
 def test_a_front_asks_a_function_that_may_be_slow_only_little_whether_it_is_the_same(
@@ -216,9 +220,9 @@ def test_a_front_asks_a_function_that_may_be_slow_only_little_whether_it_is_the_
     module.write_text(
         module.read_text().replace("arch):\n", "arch):\n    open('calls', 'a').write('.')\n", 1)
     )
-    assert run(root, *WORDS, "--front").returncode == 0
+    searched(root)
     (root / "calls").unlink()
-    assert run(root, *WORDS, "--front").returncode == 0
+    searched(root)
     assert len((root / "calls").read_text()) == 100
 
 
@@ -298,9 +302,8 @@ def test_the_best_network_of_an_int8_device_is_told_with_what_its_accuracy_leave
 
 def test_a_front_can_be_searched_further_and_gets_no_worse(root: Path) -> None:
     fronts = []
-    for words in ([], ["--further"], ["--further"], []):
-        assert run(root, *WORDS, "--front", *words).returncode == 0
-        fronts.append(Front.load(root / "reports" / "fast.digits" / "front.json"))
+    for further in (False, True, True, False):
+        fronts.append(Front.load(searched(root, further=further)))
     assert [front.settings["rounds"] for front in fronts] == [1, 2, 3, 3]
     assert fronts[2].points == fronts[3].points
     for old, new in pairwise(fronts):
@@ -314,14 +317,14 @@ def test_the_command_in_a_front_repeats_it(root: Path) -> None:
     assert run(root, *WORDS, "--front", *words).returncode == 0
     path = root / "reports" / "fast.digits" / "front.json"
     first = Front.load(path)
-    command = [sys.executable, "-m", *first.settings["command"].split(), "--fresh"]
-    assert subprocess.run(command, cwd=root, capture_output=True, check=False).returncode == 0
+    _, *command = first.settings["command"].split()
+    assert harness(root, *command, "--fresh").returncode == 0
     assert Front.load(path).points == first.points
 
 
 def test_a_broken_table_of_another_device_stops_nobody(root: Path) -> None:
     (root / "tables" / "broken.digits.jsonl").write_text("{")
-    assert run(root, *WORDS, "--front").returncode == 0
+    assert searched(root).exists()
 
 
 def test_a_limit_is_held_by_the_upper_end_and_the_answer_says_of_which_time(root: Path) -> None:
@@ -395,9 +398,7 @@ def test_a_complexity_weight_prefers_smaller_networks(root: Path) -> None:
 
 
 def test_a_third_objective_keeps_networks_that_two_would_not(root: Path) -> None:
-    ended = run(root, *WORDS, "--front", "--objective", "params")
-    assert ended.returncode == 0, ended.stderr
-    points = Front.load(root / "reports" / "fast.digits" / "front.json").points
+    points = Front.load(searched(root, objective="params")).points
     accuracies = [point.accuracy for point in points]
     assert accuracies != sorted(accuracies)
 
@@ -468,8 +469,7 @@ def test_reference_note10_becomes_a_front_in_one_command_after_its_import(tmp_pa
         [*imported.split(), str(DATA / "note10")],
         [*search.split(), "--accuracy", str(DATA / "acc_predictor.pth")],
     ):
-        command = [sys.executable, "-m", "harness", *words]
-        ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        ended = harness(tmp_path, *words)
         assert ended.returncode == 0, ended.stderr
     assert "3.4 points" in " ".join(ended.stdout.split())
     folder = tmp_path / "reports" / "note10-published.ofa-mbv3-w1.2"

@@ -17,6 +17,7 @@ from harness.files import read_lines
 from harness.pipeline.job import Run
 from harness.spaces.digits import DIGITS
 from harness.workspace import Workspace
+from tests import command_line
 
 SPACE = """
 from dataclasses import replace
@@ -75,8 +76,10 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def harness(root: Path, *words: str, ranks: int = 0) -> subprocess.CompletedProcess[str]:
     """The command, under torchrun where ranks are given."""
+    if not ranks:
+        return command_line.harness(root, *words)
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
-    start = [*torchrun, "-m", "harness"] if ranks else ["-m", "harness"]
+    start = [*torchrun, "-m", "harness"]
     environment = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
     return subprocess.run(
         [sys.executable, *start, *words],

@@ -139,18 +139,17 @@ def test_runs_and_memory_are_recorded_as_the_runner_tells_them(
 def test_a_killed_measurement_goes_on_through_the_other_backend(
     tmp_path: Path, phone: RealAdbd
 ) -> None:
-    command = [sys.executable, "-m", "harness", "measure", "--device", "loopback-phone"]
-    command += ["--quick", "--space", "tests.real.small_space:SMALL", "--root", str(tmp_path)]
+    command = [sys.executable, "-m", "tests.real.measure_small", str(tmp_path)]
     write_profile(tmp_path, phone, "direct")
     journals = tmp_path / "runs" / "loopback-phone.small"
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as killed:
         for _ in range(3000):
-            if journals.exists() and sum(map(_lines, journals.glob("*.jsonl"))) > 50:
+            if journals.exists() and sum(map(_lines, journals.glob("*.jsonl"))) > 20:
                 break
             time.sleep(0.1)
         killed.send_signal(signal.SIGKILL)
     before = sum(map(_lines, journals.glob("*.jsonl")))
-    assert before > 50
+    assert before > 20
     write_profile(tmp_path, phone, "server")
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
@@ -273,7 +272,7 @@ def test_a_hot_phone_is_given_time_to_cool_down(tmp_path: Path, phone: RealAdbd)
     with session(tmp_path, phone, "direct") as opened:
         campaign = measured(opened, tmp_path / "runs", Limits(max_temperature_c=40))
     assert time.monotonic() - started > 5
-    assert not any(record.suspect for record in campaign.records)
+    assert not any("too hot" in why for record in campaign.records for why in record.suspect)
 
 
 def test_a_runner_that_hangs_is_killed_and_tried_once_more(

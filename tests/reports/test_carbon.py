@@ -1,7 +1,6 @@
 import csv
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +28,7 @@ from harness.reports.carbon import (
 )
 from harness.reports.cost import energy
 from harness.training.distributed import Ranks
+from tests.command_line import harness
 
 KG_A_KWH = 0.954 * 0.45359237  # of the US grid
 SESSION: dict[str, Any] = {
@@ -114,8 +114,7 @@ def test_the_command_shows_table_runs_and_what_is_not_known(tmp_path: Path) -> N
     record.write_text(json.dumps([SESSION | {"energy_mj": None, "silent": ["no RAPL"]}]))
 
     def carbon(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "harness", "carbon", *words]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        return harness(tmp_path, "carbon", *words)
 
     ended = carbon()
     assert ended.returncode == 0, ended.stderr
@@ -185,8 +184,7 @@ def test_hours_are_counted_by_where_they_were_spent(words: tuple[str, ...], told
 
 def test_hours_on_hardware_in_a_region_are_accounted_for_with_their_sources(tmp_path: Path) -> None:
     def carbon(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "harness", "carbon", *words]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        return harness(tmp_path, "carbon", *words)
 
     words = ("--hours", "100", "--hardware", "v100-sxm2", "--count", "8", "--pue", "1.1")
     told = carbon(*words, "--region", "fra")

@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from harness.errors import UsageError
 from harness.spaces.catalogue import find_space
 from harness.spaces.genome import decode, encode, sample
 from harness.supernet.supernet import Supernet
+from tests.command_line import harness
 
 ACCURACY = """
 
@@ -50,8 +50,7 @@ def test_the_documented_space_is_a_space_like_ours(folder: Path) -> None:
 
 def test_its_front_is_found_and_timed_with_the_users_own_accuracies(folder: Path) -> None:
     words = "run --quick --space my_spaces:TINY --accuracy my_spaces:accuracy --device cpu"
-    command = [sys.executable, "-m", "harness", *words.split()]
-    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    ended = harness(folder, *words.split())
     assert ended.returncode == 0, ended.stderr
     front = json.loads((folder / "reports" / "cpu.tiny" / "front.json").read_text())
     assert len(front["points"]) > 3

@@ -1,0 +1,18 @@
+"""Measures a table of the small space through a phone: a process that a test can kill."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from harness.console import Terminal
+from harness.devices.device import Device
+from harness.effort import QUICK
+from harness.pipeline import Run, measure
+from harness.workspace import Workspace
+from tests.real.small_space import SMALL
+
+if __name__ == "__main__":
+    root = Path(sys.argv[1])
+    effort = replace(QUICK, table=replace(QUICK.table, min_visits=3, max_visits=3, anchors=4))
+    job = Run(Workspace(root), SMALL, effort, 0, 0.0, False, Terminal())
+    measure(job, Device.find("loopback-phone", root))
