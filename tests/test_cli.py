@@ -99,7 +99,7 @@ def test_an_interrupt_that_python_drops_is_not_lost() -> None:
         "        os.kill(os.getpid(), signal.SIGINT)\n"
         "def app(args, standalone_mode):\n"
         "    Deleted()\n"
-        "    time.sleep(20)\n"
+        "    time.sleep(60)\n"
         "cli.app = app\n"
         "cli.main()\n"
     )

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import threading
 import traceback
 from threading import Timer
 from typing import NoReturn
@@ -33,7 +34,9 @@ def _interrupt_again(lost: "sys.UnraisableHookArgs") -> None:
     if not isinstance(lost.exc_value, Interrupted):
         sys.__unraisablehook__(lost)
         return
-    later = Timer(AGAIN_S, signal.raise_signal, (signal.SIGINT,))
+    main_thread = threading.main_thread().ident
+    assert main_thread is not None
+    later = Timer(AGAIN_S, signal.pthread_kill, (main_thread, signal.SIGINT))  # wakes it
     later.daemon = True
     later.start()
 

@@ -218,7 +218,9 @@ def test_a_front_asks_a_function_that_may_be_slow_only_little_whether_it_is_the_
 ) -> None:
     module = root / "mine.py"
     module.write_text(
-        module.read_text().replace("arch):\n", "arch):\n    open('calls', 'a').write('.')\n", 1)
+        module.read_text().replace(
+            "arch):\n", "arch):\n    with open('calls', 'a') as calls: calls.write('.')\n", 1
+        )
     )
     searched(root)
     (root / "calls").unlink()
@@ -301,9 +303,8 @@ def test_the_best_network_of_an_int8_device_is_told_with_what_its_accuracy_leave
 
 
 def test_a_front_can_be_searched_further_and_gets_no_worse(root: Path) -> None:
-    fronts = []
-    for further in (False, True, True, False):
-        fronts.append(Front.load(searched(root, further=further)))
+    rounds = (False, True, True, False)
+    fronts = [Front.load(searched(root, further=further)) for further in rounds]
     assert [front.settings["rounds"] for front in fronts] == [1, 2, 3, 3]
     assert fronts[2].points == fronts[3].points
     for old, new in pairwise(fronts):

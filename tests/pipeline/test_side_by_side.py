@@ -52,7 +52,7 @@ def test_two_devices_are_measured_at_the_same_time_into_two_whole_tables(
     (start, end), (other_start, other_end) = map(span_s, tables)
     assert max(start, other_start) < min(end, other_end)
     for table in tables:
-        assert len(table.select("block", table.clock)) == 145
+        assert len(table.select("block", table.clock, table.block_campaign())) == 145
 
 
 def test_one_that_fails_does_not_stop_the_other(tmp_path: Path) -> None:
