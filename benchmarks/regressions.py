@@ -31,6 +31,7 @@ from harness.spaces.digits import DIGITS
 from harness.spaces.genome import Genomes, decode, encode, sample
 from harness.spaces.space import Space
 
+MODEL = {"name": "network", "sha256": "0" * 64}  # of no file
 MORE_MACS = (1.03, 1.25)  # of the versions that are tried
 SLOWER = (1.05, 1.07)  # of those that count
 Network = tuple[Block, ...]
@@ -94,7 +95,7 @@ def as_results(
     found = {}
     for network in {record.blocks for record in campaign.records if record.role == "network"}:
         timed = [r for r in campaign.records if r.role == "network" and r.blocks == network]
-        found[network] = result_of({"name": "network"}, device.name, identity, campaign, timed)
+        found[network] = result_of(MODEL, device.name, identity, campaign, timed)
     return found
 
 

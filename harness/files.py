@@ -151,23 +151,32 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Raises FileFormatError where it cannot be read, or its text is not what is asked for."""
+    check_regular(path)
+    try:
+        yield
+    except OSError as error:
+        raise FileFormatError(f"cannot read {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise FileFormatError(f"cannot read {path}: {NO_TEXT}") from error
+    except json.JSONDecodeError as error:
+        raise FileFormatError(f"cannot read {path}: it is no JSON: {error}") from error
+    except RecursionError as error:
+        raise FileFormatError(f"cannot read {path}: nested too deep") from error
+    except (ValueError, csv.Error) as error:
+        raise FileFormatError(f"cannot read {path}: {error}") from error
+
+
 def read_json(path: Path) -> Any:
     """The JSON value in `path`.
 
     Raises:
         FileFormatError: the file is missing, or what is in it is not what `parsed_json` takes.
     """
-    check_regular(path)
-    try:
+    with reading(path):
         return parsed_json(path.read_text())
-    except UnicodeDecodeError as error:
-        raise FileFormatError(f"cannot read {path}: {NO_TEXT}") from error
-    except OSError as error:
-        raise FileFormatError(f"cannot read {path}: {error.strerror or error}") from error
-    except json.JSONDecodeError as error:
-        raise FileFormatError(f"cannot read {path}: it is no JSON: {error}") from error
-    except ValueError as error:
-        raise FileFormatError(f"cannot read {path}: {error}") from error
 
 
 def parsed_json(text: str) -> Any:
@@ -190,15 +199,8 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises:
         FileFormatError: the file is missing, or is not TOML.
     """
-    check_regular(path)
-    try:
+    with reading(path):
         return tomllib.loads(path.read_text("utf-8"))
-    except RecursionError as error:
-        raise FileFormatError(f"cannot read {path}: nested too deep") from error
-    except OSError as error:
-        raise FileFormatError(f"cannot read {path}: {error.strerror or error}") from error
-    except ValueError as error:  # no UTF-8, no TOML, too many digits
-        raise FileFormatError(f"cannot read {path}: {error}") from error
 
 
 def within_bounds(value: Any) -> Any:
@@ -251,17 +253,10 @@ def read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     Raises:
         FileFormatError: it cannot be read, or two columns have one name.
     """
-    check_regular(path)
-    try:
+    with reading(path):
         lines = path.read_text(encoding="utf-8-sig").splitlines()
         reader = csv.DictReader(lines, skipinitialspace=True)
         rows = [(reader.line_num, row) for row in reader]
-    except OSError as error:
-        raise FileFormatError(f"cannot read {path}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise FileFormatError(f"cannot read {path}: {NO_TEXT}") from error
-    except csv.Error as error:
-        raise FileFormatError(f"cannot read {path}: {error}") from error
     columns = list(reader.fieldnames or ())
     if doubled := [name for name in columns if columns.count(name) > 1]:
         raise FileFormatError(f"{path}: two columns are called {doubled[0]!r}")
