@@ -4,11 +4,18 @@ The command line prints such an error as one line; the message says what went wr
 what to do about it. Anything else that escapes is a bug of ours.
 """
 
+LONGEST = 1500  # characters of a message
+
 
 class HarnessError(Exception):
     """Base of all expected errors."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        """The message, cut where it holds what a file or device had too much of."""
+        message = super().__str__()
+        return message if len(message) <= LONGEST else f"{message[:LONGEST]}..."
 
 
 class UsageError(HarnessError):

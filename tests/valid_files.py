@@ -298,6 +298,8 @@ def load_predictor(path: Path) -> Any:
 
 def as_arrays(valid: dict[str, Any], value: Any, path: Path) -> None:
     """The large arrays as they were."""
+    if not isinstance(value, dict):
+        raise TypeError(value)
     large = {name: each for name, each in valid.items() if each.size >= SMALL}
     arrays = large | {str(name): np.array(part) for name, part in value.items()}
     if any(array.dtype == object for array in arrays.values()):

@@ -111,6 +111,7 @@ class NetworkFile:
         content = load_tensors(path, "network")
         try:
             told = checked(_Content, content)
+            files.within_bounds([told["origin"], told["arch"], told["classes"]])
             loaded = cls(
                 space=told["space"],
                 arch=Arch.from_json(told["arch"]) if told["arch"] else None,

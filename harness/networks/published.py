@@ -117,9 +117,10 @@ def _network(config: Any, resolution: int) -> PublishedNetwork:
     classifier = config["classifier"]
     blocks.append(plain("linear", 1, classifier["in_features"], classifier["out_features"], "none"))
     prefixes.append("classifier.")
-    return PublishedNetwork(
-        tuple(blocks), tuple(prefixes), float((config.get("bn") or {}).get("eps", BN_EPS))
-    )
+    eps = float((config.get("bn") or {}).get("eps", BN_EPS))
+    if not 0 <= eps < 1:
+        raise ValueError(f"bn.eps is {eps}")
+    return PublishedNetwork(tuple(blocks), tuple(prefixes), eps)
 
 
 def _there(layer: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -72,5 +72,5 @@ class Arch:
         ):
             for number in numbers:
                 if type(number) not in kinds or not 0 <= number <= _LARGEST:
-                    raise FileFormatError(f"not an arch: {number!r} is no size of a network")
+                    raise FileFormatError(f"not an arch: {number!r:.60} is no size of a network")
         return cls(resolution, depths, kernels, expands, widths)

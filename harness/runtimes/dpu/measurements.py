@@ -1,6 +1,5 @@
 """Blocks timed on a real DPU, in a CSV file."""
 
-import math
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ NEEDED = {"conv": COLUMNS, "mbconv": COLUMNS, "linear": ("cin", "cout"), "pool":
 """The kinds that are read, and what their rows must tell besides the time."""
 OTHER_NAMES = {"fc": "linear", "dense": "linear", "avgpool": "pool"}
 DIVISOR = 8  # of inner channels
+LONGEST_MS = 86_400e3  # of a block, a day
 SQUEEZE = 4  # inner channels to one of the squeeze
 
 
@@ -97,7 +97,7 @@ def _measured(row: dict[str, str], where: str) -> Measured:
     if missing:
         raise ValueError(f"{missing[0]} is missing")
     latency_ms = float(row["hw_ms"])
-    if not 0 < latency_ms < math.inf:
+    if not 0 < latency_ms <= LONGEST_MS:
         raise ValueError(f"hw_ms is {row['hw_ms']}")
     loaded, saved = (row.get(name) or None for name in ("load_bytes", "save_bytes"))
     return Measured(
