@@ -59,12 +59,24 @@ def accuracy_coverage(
         order = np.random.default_rng(draw).permutation(len(genomes))
         fitted, others = order[:networks], order[networks:]
         predictor = fit(DIGITS, genomes[fitted], accuracies[fitted], draw)
-        judges = find_judges(replace(job, seed=draw), predictor)
+        judges = find_judges(after(job, draw, genomes[fitted], accuracies[fitted]), predictor)
         predictor = predictor.judged_by(judges, evaluated(evaluator, judges))
         rows["random"].append(judged(predictor, genomes[others], accuracies[others]))
         found = fresh(on_fronts(predictor, draw), [judges, genomes[fitted]])
         rows["found"].append(judged(predictor, found, evaluated(evaluator, found)))
     return show(rows)
+
+
+def after(job: Run, draw: int, genomes: Genomes, accuracies: Floats) -> Run:
+    """The job of a draw, whose networks these are that were evaluated."""
+    of_draw = replace(job, workspace=Workspace(job.workspace.root / f"draw-{draw}"), seed=draw)
+    of_draw.evaluated.parent.mkdir(parents=True, exist_ok=True)
+    lines = (
+        {"genome": genome, "accuracy": accuracy}
+        for genome, accuracy in zip(genomes.tolist(), accuracies.tolist(), strict=True)
+    )
+    of_draw.evaluated.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    return of_draw
 
 
 def evaluated(evaluator: SubnetEvaluator, genomes: Genomes) -> Floats:

@@ -66,18 +66,6 @@ def sample(space: Space, count: int, rng: np.random.Generator) -> Genomes:
     return canonical(space, _any(space, count, rng))
 
 
-def sample_uniform(space: Space, count: int, rng: np.random.Generator) -> Genomes:
-    """Random rows with every network of the space equally likely.
-
-    There are far more deep networks than shallow ones, so nearly all drawn are deep.
-    """
-    genomes = _any(space, count, rng)
-    for column in {gene.depth for gene in space.genes if gene.depth is not None}:
-        networks = np.array(space.networks_of_depth(column), dtype=float)
-        genomes[:, column] = rng.choice(len(networks), count, p=networks / networks.sum())
-    return canonical(space, genomes)
-
-
 def _any(space: Space, count: int, rng: np.random.Generator) -> Genomes:
     return rng.integers(0, space.sizes, (count, len(space.sizes)), dtype=np.int16)
 

@@ -5,7 +5,6 @@ genes: the resolution, a kernel, an expand, a width; a depth gene may leave it o
 of genomes, cost tables, the supernet) is made from that, for any family.
 """
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -122,25 +121,6 @@ class Space(ABC):
     def sizes(self) -> tuple[int, ...]:
         """How many choices each gene has."""
         return tuple(len(gene.choices) for gene in self.genes)
-
-    @cached_property
-    def archs_per_resolution(self) -> int:
-        """How many different sub-networks there are at each resolution, exactly."""
-        hiding = {gene.depth for gene in self.genes if gene.depth is not None}
-        always = (
-            len(gene.choices)
-            for column, gene in enumerate(self.genes)
-            if column and column not in hiding and gene.depth is None
-        )
-        return math.prod(always) * math.prod(sum(self.networks_of_depth(c)) for c in hiding)
-
-    def networks_of_depth(self, column: int) -> tuple[int, ...]:
-        """For each choice of a depth gene, how many ways there are to choose what it leaves in."""
-        hidden = [gene for gene in self.genes if gene.depth == column]
-        return tuple(
-            math.prod(len(gene.choices) for gene in hidden if choice >= gene.from_choice)
-            for choice in range(len(self.genes[column].choices))
-        )
 
     def check(self, arch: Arch) -> None:
         """Raises UsageError where `arch` is not one of this space, naming the odd part."""

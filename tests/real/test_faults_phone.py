@@ -24,7 +24,7 @@ from harness.errors import (
     TargetLost,
     TargetStalled,
 )
-from harness.transports import persistence
+from harness.transports import retries
 from harness.transports.adb import backends, choice, direct, keys, transport
 from harness.transports.adb.choice import Wanted
 from harness.transports.adb.transport import AdbTransport
@@ -42,7 +42,7 @@ def _short_time_outs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "ASK_TIMEOUT_S", 1.0)
     monkeypatch.setattr(choice, "ASK_TIMEOUT_S", 1.0)
     monkeypatch.setattr(transport, "FILE_IDLE_S", 1.0)
-    monkeypatch.setattr(persistence, "AGAIN_EVERY_S", 0.1)
+    monkeypatch.setattr(retries, "AGAIN_EVERY_S", 0.1)
     monkeypatch.setattr(backends, "DIALOG_S", 1.0)
 
 

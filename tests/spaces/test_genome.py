@@ -16,7 +16,6 @@ from harness.spaces.genome import (
     one_hot,
     present,
     sample,
-    sample_uniform,
 )
 
 spaces = st.sampled_from(list(SPACES.values()))
@@ -45,32 +44,10 @@ def test_canonical_rows_are_equal_exactly_for_equal_networks(space, seed) -> Non
 
 
 def test_the_same_seed_draws_the_same_networks() -> None:
-    for draw in (sample, sample_uniform):
-        first, again = (draw(DIGITS, 50, np.random.default_rng(5)) for _ in range(2))
-        other = draw(DIGITS, 50, np.random.default_rng(6))
-        assert (first == again).all()
-        assert not (first == other).all()
-
-
-def test_uniform_sampling_draws_every_depth_as_often_as_it_has_networks(
-    rng: np.random.Generator,
-) -> None:
-    depths = sample_uniform(DIGITS, 20_000, rng)[:, 1:4]
-    share = np.bincount(depths[:, 0], minlength=3) / len(depths)
-    expected = np.array([9, 81, 729]) / 819
-    assert np.allclose(share, expected, atol=5 * np.sqrt(expected * (1 - expected) / len(depths)))
-
-
-def test_uniform_sampling_draws_every_network_of_the_smallest_depth_alike(
-    rng: np.random.Generator,
-) -> None:
-    rows = sample_uniform(DIGITS, 200_000, rng)
-    depths, kernels, expands = np.split(rows[:, 1:], [3, 12], axis=1)
-    single = depths[:, 0] == 0
-    counts = np.bincount(kernels[single, 0] * 3 + expands[single, 0], minlength=9)
-    expected = counts.sum() / 9
-    chi_square = ((counts - expected) ** 2 / expected).sum()
-    assert chi_square < 26.1  # the 0.1 % point at 8 degrees of freedom
+    first, again = (sample(DIGITS, 50, np.random.default_rng(5)) for _ in range(2))
+    other = sample(DIGITS, 50, np.random.default_rng(6))
+    assert (first == again).all()
+    assert not (first == other).all()
 
 
 def test_sampling_by_setting_draws_every_choice_alike(rng: np.random.Generator) -> None:

@@ -45,11 +45,6 @@ def test_params_and_macs_are_those_of_the_papers_table_1(
     assert round(sum(block.macs for block in blocks) / 1e6) == macs_m
 
 
-def test_ofa_mbv3_has_exactly_7371_to_the_5_archs_at_25_resolutions() -> None:
-    assert OFA_MBV3_W1_0.archs_per_resolution == 7371**5
-    assert len(OFA_MBV3_W1_0.resolutions) == 25
-
-
 def test_distinct_blocks_are_exactly_those_of_all_archs_of_a_small_space() -> None:
     seen: set[Block] = set()
     for resolution in DIGITS.resolutions:

@@ -21,7 +21,7 @@ from harness.transports.adb.sync import pull, push
 from harness.transports.content import digest, name_by_content
 from harness.transports.holding import ANSWER_S, check_held, hold_command
 from harness.transports.listings import free_mb_of, sizes_of
-from harness.transports.persistence import Persistence
+from harness.transports.retries import Retries
 from harness.transports.transport import Finished, Patience
 
 FOLDER = PurePosixPath("/data/local/tmp/harness")
@@ -43,7 +43,7 @@ class AdbTransport:
         """Raises DeviceNotFound, DeviceUnauthorized, DeviceOffline, DeviceBusy, MissingExtra."""
         self._wanted = wanted
         away = (DeviceUnauthorized, DeviceBusy)
-        self._persistence = Persistence(self._connect, self.close, wait_s, away)
+        self._retries = Retries(self._connect, self.close, wait_s, away)
         self._phone: Phone | None = None
         self._owner: str | None = None  # what we told when we took its lock
         self._holder: Stream | None = None
@@ -70,7 +70,7 @@ class AdbTransport:
                 self.close()  # adbd ends what still runs there
                 raise
 
-        return self._persistence.do(once)
+        return self._retries.do(once)
 
     def push(self, local: Path) -> PurePosixPath:
         """Send a file under a temporary name, compare its SHA-256 there, then rename it.
@@ -83,7 +83,7 @@ class AdbTransport:
             if not self._is_there(phone, local):
                 self._send(phone, local, remote)
 
-        self._persistence.do(once, stalls_are_losses=True)
+        self._retries.do(once, stalls_are_losses=True)
         return remote
 
     def check_room(self, files: Sequence[Path]) -> None:
@@ -97,11 +97,11 @@ class AdbTransport:
                     f"free there: free some space, or delete {FOLDER}"
                 )
 
-        self._persistence.do(once, stalls_are_losses=True)
+        self._retries.do(once, stalls_are_losses=True)
 
     def free_mb(self) -> float:
         """Room for our files."""
-        return self._persistence.do(self._free_mb, stalls_are_losses=True)
+        return self._retries.do(self._free_mb, stalls_are_losses=True)
 
     def forget(self) -> None:
         self._there = None
@@ -110,10 +110,10 @@ class AdbTransport:
         def once(phone: Phone) -> None:
             pull(phone.link, str(remote), local, _file_patience(f"reading {remote} of {phone}"))
 
-        self._persistence.do(once, stalls_are_losses=True)
+        self._retries.do(once, stalls_are_losses=True)
 
     def hold(self, owner: str) -> None:
-        self._hold(self._persistence.do(lambda phone: phone), owner)  # who is busy is not away
+        self._hold(self._retries.do(lambda phone: phone), owner)  # who is busy is not away
         self._owner = owner  # for links to come
 
     def _hold(self, phone: Phone, owner: str) -> None:

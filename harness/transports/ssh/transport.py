@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import MissingExtra
 from harness.hints import install
-from harness.transports.persistence import Persistence
+from harness.transports.retries import Retries
 from harness.transports.ssh.address import Address
 from harness.transports.ssh.loop import EventLoop
 from harness.transports.transport import Finished, Patience, Process
@@ -34,7 +34,7 @@ class SshTransport:
         self._link: Link | None = None
         self._owner: str | None = None  # what we told when we took its lock
         self._former: list[str] = []  # tags of links whose programs may still run
-        self._persistence = Persistence(self._connect, self._disconnect, address.wait_s)
+        self._retries = Retries(self._connect, self._disconnect, address.wait_s)
         self._loop = EventLoop()
         self.is_here = False
         self.python: Sequence[str] = address.python
@@ -56,35 +56,35 @@ class SshTransport:
             patience = Patience(f"{argv[0]} on {self._address}", idle_timeout_s, deadline_s)
             return link.run(argv, stdin, patience)
 
-        return self._persistence.do(once)
+        return self._retries.do(once)
 
     def start(self, argv: Sequence[str]) -> Process:
-        return self._persistence.do(lambda link: link.start(argv))
+        return self._retries.do(lambda link: link.start(argv))
 
     def push(self, local: Path) -> PurePosixPath:
-        return self._persistence.do(lambda link: link.folder.send(local), stalls_are_losses=True)
+        return self._retries.do(lambda link: link.folder.send(local), stalls_are_losses=True)
 
     def push_with(self, local: Path, beside: Mapping[str, Path]) -> PurePosixPath:
-        return self._persistence.do(
+        return self._retries.do(
             lambda link: link.folder.send_with(local, beside), stalls_are_losses=True
         )
 
     def free_mb(self) -> float:
         """Room for our files."""
-        return self._persistence.do(lambda link: link.folder.free_mb(), stalls_are_losses=True)
+        return self._retries.do(lambda link: link.folder.free_mb(), stalls_are_losses=True)
 
     def check_room(self, files: Sequence[Path]) -> None:
-        self._persistence.do(lambda link: link.folder.check_room(files), stalls_are_losses=True)
+        self._retries.do(lambda link: link.folder.check_room(files), stalls_are_losses=True)
 
     def forget(self) -> None:
         if self._link is not None:
             self._link.folder.forget()
 
     def pull(self, remote: PurePosixPath, local: Path) -> None:
-        self._persistence.do(lambda link: link.pull(remote, local), stalls_are_losses=True)
+        self._retries.do(lambda link: link.pull(remote, local), stalls_are_losses=True)
 
     def hold(self, owner: str) -> None:
-        self._persistence.do(lambda link: link.hold(owner))
+        self._retries.do(lambda link: link.hold(owner))
         self._owner = owner  # for links to come
 
     def close(self) -> None:

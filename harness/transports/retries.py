@@ -14,7 +14,7 @@ Link = TypeVar("Link")
 Result = TypeVar("Result")
 
 
-class Persistence(Generic[Link]):
+class Retries(Generic[Link]):
     """Does operations over a link; all of them can be repeated."""
 
     def __init__(
