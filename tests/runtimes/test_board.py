@@ -1,11 +1,14 @@
 """What boards said of themselves, recorded (board_recordings/README.md names the sources)."""
 
+import os
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
 from harness.runtimes.board import (
+    CLOCKS,
     CONDITIONS,
     FACTS,
     describe_conditions,
@@ -55,6 +58,26 @@ def test_clocks_are_not_locked_where_only_some_of_them_were_seen(unseen: str) ->
         "MinFreq=6144", "MinFreq=1"
     )
     assert facts(jetson_clocks=unlocked) == {"jetson_clocks": "off"}
+
+
+@pytest.mark.parametrize("gpu", ["17000000.gp10b", "57000000.gpu", "gpu-gpc-0"])
+def test_clocks_are_read_from_the_kernels_files_where_jetson_clocks_may_not_be_asked(
+    gpu: str, tmp_path: Path
+) -> None:
+    (tmp_path / "jetson_clocks").write_text("#!/bin/sh\n")
+    (tmp_path / "jetson_clocks").chmod(0o755)
+    for folder, lowest, highest in (
+        ("devices/system/cpu/cpu0/cpufreq", "scaling_min_freq", "scaling_max_freq"),
+        (f"class/devfreq/{gpu}", "min_freq", "max_freq"),
+    ):
+        (tmp_path / "sys" / folder).mkdir(parents=True)
+        for name in (lowest, highest):
+            (tmp_path / "sys" / folder / name).write_text("1300500\n")
+    script = CLOCKS.replace("/sys/", f"{tmp_path}/sys/").replace("$(id -u)", "1000")
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    command = ["sh", "-c", script]
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert facts(jetson_clocks=told.stdout) == {"jetson_clocks": "on"}
 
 
 def test_a_processor_that_is_off_does_not_unlock_the_clocks() -> None:

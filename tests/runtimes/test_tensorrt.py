@@ -497,8 +497,11 @@ def test_the_gpus_clock_is_that_of_its_work(
     assert session.conditions()["gpu_clock_mhz"] is None  # nothing has worked since
 
 
-def test_a_jetsons_clock_is_read_from_the_kernels_file_while_it_works(tmp_path: Path) -> None:
-    for unit, hertz in (("bwmgr", 4266000000), ("17000000.gp10b", 1300500000)):
+@pytest.mark.parametrize("gpu", ["17000000.gp10b", "57000000.gpu", "gpu-gpc-0"])
+def test_a_jetsons_clock_is_read_from_the_kernels_file_while_it_works(
+    gpu: str, tmp_path: Path
+) -> None:
+    for unit, hertz in (("bwmgr", 4266000000), (gpu, 1300500000)):
         node = tmp_path / "sys/class/devfreq" / unit
         node.mkdir(parents=True)
         (node / "cur_freq").write_text(f"{hertz}\n")
