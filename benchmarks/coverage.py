@@ -17,6 +17,7 @@ Prints tables and, as its last line, one JSON object.
 import argparse
 import json
 import os
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
@@ -108,7 +109,8 @@ def main() -> None:
     if "accuracy" in parts:
         from coverage_accuracy import accuracy_coverage
 
-        found |= accuracy_coverage()
+        with tempfile.TemporaryDirectory() as folder:
+            found |= accuracy_coverage(root=arguments.folder or Path(folder))
     print(json.dumps(found))
 
 

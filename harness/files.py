@@ -152,7 +152,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
+def _reading(path: Path) -> Iterator[None]:
     """Raises FileFormatError where it cannot be read, or its text is not what is asked for."""
     check_regular(path)
     try:
@@ -175,7 +175,7 @@ def read_json(path: Path) -> Any:
     Raises:
         FileFormatError: the file is missing, or what is in it is not what `parsed_json` takes.
     """
-    with reading(path):
+    with _reading(path):
         return parsed_json(path.read_text())
 
 
@@ -199,7 +199,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises:
         FileFormatError: the file is missing, or is not TOML.
     """
-    with reading(path):
+    with _reading(path):
         return tomllib.loads(path.read_text("utf-8"))
 
 
@@ -253,7 +253,7 @@ def read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     Raises:
         FileFormatError: it cannot be read, or two columns have one name.
     """
-    with reading(path):
+    with _reading(path):
         lines = path.read_text(encoding="utf-8-sig").splitlines()
         reader = csv.DictReader(lines, skipinitialspace=True)
         rows = [(reader.line_num, row) for row in reader]

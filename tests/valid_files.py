@@ -16,6 +16,7 @@ import numpy as np
 
 from harness.deploy.front import Front, Point
 from harness.devices.profile import load_profile
+from harness.files import read_json
 from harness.networks.build import build_random
 from harness.networks.file import NetworkFile, Preprocessing, save_tensors
 from harness.networks.published import PublishedNetwork
@@ -47,12 +48,6 @@ class Kind:
 
 
 def kinds(folder: Path) -> Iterator[Kind]:
-    as_json = lambda value, path: path.write_text(json.dumps(value))  # noqa: E731
-    as_lines = lambda value, path: path.write_text(  # noqa: E731
-        "".join(f"{json.dumps(line)}\n" for line in value)
-        if isinstance(value, list)
-        else json.dumps(value)
-    )
     table = made_table()
     table.save(folder / "made")
     lines = [json.loads(line) for line in (folder / "made").read_text().splitlines()]
@@ -89,6 +84,15 @@ def kinds(folder: Path) -> Iterator[Kind]:
     yield Kind(small, partial(as_arrays, arrays), load_predictor, "predictor.npz")
 
 
+def as_json(value: Any, path: Path) -> None:
+    path.write_text(json.dumps(value))
+
+
+def as_lines(value: Any, path: Path) -> None:
+    lines = value if isinstance(value, list) else [value]
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+
+
 def rows_of(mean_ms: float) -> dict[str, float]:
     return {"mean": mean_ms, "std": 0.1, "count": 50}
 
@@ -104,9 +108,7 @@ def read_journal(path: Path) -> Any:
 
 
 def read_arch(path: Path) -> Arch:
-    from harness import files as our_files
-
-    return Arch.from_json(our_files.read_json(path))
+    return Arch.from_json(read_json(path))
 
 
 def load_mine(path: Path, root: Path) -> Any:

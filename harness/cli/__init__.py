@@ -4,7 +4,6 @@ import signal
 import sys
 import threading
 import traceback
-from threading import Timer
 from typing import NoReturn
 
 import typer
@@ -36,7 +35,7 @@ def _interrupt_again(lost: "sys.UnraisableHookArgs") -> None:
         return
     main_thread = threading.main_thread().ident
     assert main_thread is not None
-    later = Timer(AGAIN_S, signal.pthread_kill, (main_thread, signal.SIGINT))  # wakes it
+    later = threading.Timer(AGAIN_S, signal.pthread_kill, (main_thread, signal.SIGINT))  # wakes it
     later.daemon = True
     later.start()
 

@@ -11,6 +11,7 @@ import torch
 from harness.networks.file import NetworkFile
 from harness.spaces.arch import Arch
 from tests.command_line import harness
+from tests.valid_files import net_config
 
 DATA = Path(os.environ.get("HARNESS_DATA", Path(__file__).parents[3] / "shared" / "data"))
 FILES = sorted(DATA.glob("ofa/reference/ofa_mbv3*.json"))
@@ -74,20 +75,7 @@ def test_an_arch_becomes_an_untrained_network_by_the_word_init_alone(tmp_path: P
 def test_a_net_config_becomes_a_network_file_that_says_its_weights_are_random(
     tmp_path: Path,
 ) -> None:
-    def layer(channels: int, out: int, kernel: int, stride: int) -> dict[str, object]:
-        fields = {"in_channels": channels, "out_channels": out, "kernel_size": kernel}
-        return fields | {"stride": stride, "act_func": "relu6", "use_bn": True}
-
-    inner = layer(8, 8, 5, 1) | {"name": "MBInvertedConvLayer", "expand_ratio": 3}
-    config = {
-        "first_conv": layer(3, 8, 3, 2),
-        "blocks": [
-            {"mobile_inverted_conv": inner, "shortcut": {"name": "IdentityLayer"}},
-            {"mobile_inverted_conv": {"name": "ZeroLayer"}, "shortcut": None},
-        ],
-        "feature_mix_layer": layer(8, 16, 1, 1),
-        "classifier": {"in_features": 16, "out_features": 5},
-    }
+    config = net_config()
     (tmp_path / "net.config").write_text(json.dumps(config))
     ended = extract(tmp_path, "net.config", "network.pt")
     assert "--resolution" in ended.stderr
@@ -97,7 +85,7 @@ def test_a_net_config_becomes_a_network_file_that_says_its_weights_are_random(
         ("feature_mix_layer", "in_channels", 9),
         ("first_conv", "act_func", "unheard"),
     ):
-        broken = config | {part: {**config[part], name: wrong}}  # type: ignore[dict-item]
+        broken = config | {part: {**config[part], name: wrong}}
         (tmp_path / "broken.config").write_text(json.dumps(broken))
         ended = extract(tmp_path, "broken.config", "network.pt", "--resolution", "32")
         assert ended.returncode == 3, ended.stderr

@@ -303,8 +303,7 @@ def test_the_best_network_of_an_int8_device_is_told_with_what_its_accuracy_leave
 
 
 def test_a_front_can_be_searched_further_and_gets_no_worse(root: Path) -> None:
-    rounds = (False, True, True, False)
-    fronts = [Front.load(searched(root, further=further)) for further in rounds]
+    fronts = [Front.load(searched(root, further=more)) for more in (False, True, True, False)]
     assert [front.settings["rounds"] for front in fronts] == [1, 2, 3, 3]
     assert fronts[2].points == fronts[3].points
     for old, new in pairwise(fronts):

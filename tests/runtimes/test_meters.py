@@ -512,7 +512,7 @@ def test_facts_and_conditions_of_a_gpu(library: Path, tmp_path: Path) -> None:
         "driver": "535.129.03",
         "gpu_max_clocks": "1980 MHz, memory 2619 MHz",
         "gpu_power_limit": "700 W",
-        "gpu_retries": "on",
+        "gpu_persistence": "on",
         "gpu_ecc": "on",
     }
     found = gpu.conditions()

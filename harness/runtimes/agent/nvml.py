@@ -98,7 +98,7 @@ class Gpu(object):
             "gpu_uuid": self.uuid,
             "driver": _decoded(driver.value),
             "gpu_max_clocks": self._clocks("nvmlDeviceGetMaxClockInfo", SM),
-            "gpu_retries": self._switch("nvmlDeviceGetPersistenceMode"),
+            "gpu_persistence": self._switch("nvmlDeviceGetPersistenceMode"),
             "gpu_ecc": self._ecc(),
         }
         facts.update(self._limits())
