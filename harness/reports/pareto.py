@@ -184,7 +184,7 @@ def _cloud_label(front: Front) -> str:
 
 
 def _cut_below_front(axes: "Axes", front: Front) -> None:
-    """Let the front fill the picture; say how many random sub-networks lie below it."""
+    """Let the front fill the picture; say how many networks lie below it."""
     values = sorted(shown_accuracy(point) for point in front.points)
     quarter = len(values) // 4
     # A single network far below the rest would press them to the edge, too.
@@ -193,9 +193,12 @@ def _cut_below_front(axes: "Axes", front: Front) -> None:
     least = min(value for value in values if value >= fence)
     bottom = least - 0.5 * (max(values) - least)
     hidden = sum(dot["accuracy"] < bottom for dot in front.cloud)
-    if hidden:
+    own = sum(shown_accuracy(point) < bottom for point in front.points)
+    if hidden or own:
         axes.set_ylim(bottom=bottom)
-        text = f"{hidden} random sub-network{'s' if hidden > 1 else ''} below"
+        text = f"{hidden} random sub-network{'' if hidden == 1 else 's'} below"
+        if own:
+            text = f"{own} of the front and {text}"
         axes.annotate(
             text, (0.01, 0.02), xycoords="axes fraction", fontsize=8, color=INK, alpha=0.7
         )
