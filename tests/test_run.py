@@ -125,8 +125,10 @@ def test_every_visit_was_made_once_and_every_record_is_there(killed_run: KilledR
         assert set(visits.values()) == {1}
         for entry in range(1, entries):
             rounds = sorted(number for visited, number in visits if visited == entry)
-            assert rounds == list(range(len(rounds))), "a round was left out"
-            assert plan.min_visits <= len(rounds) <= plan.max_visits
+            # Later rounds visit what still needs it, which new visits to the others may change.
+            needed = list(range(plan.min_visits))
+            assert rounds[: plan.min_visits] == needed, "a round was left out"
+            assert len(rounds) <= plan.max_visits
 
 
 def test_every_sub_network_was_evaluated_once(killed_run: KilledRun) -> None:

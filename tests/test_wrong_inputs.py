@@ -1,14 +1,13 @@
 """Wrong inputs, in one table: each is one line, with the right exit code and the right advice."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-from harness import cli
 from harness.cli.options import found_there
 from harness.tables.table import Table
+from tests.command_line import harness
 
 NOT_OURS = "what a user wrote\n"
 CASES = (
@@ -114,54 +113,31 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def searched(root: Path) -> Path:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        for words in (
-            "measure --device zu3eg --quick",
-            "search --device zu3eg --accuracy mine:top1 --front --quick",
-        ):
-            assert ended(words, patch) == 0
+    for words in (
+        "measure --device zu3eg --quick",
+        "search --device zu3eg --accuracy mine:top1 --front --quick",
+    ):
+        assert harness(root, *words.split()).returncode == 0
     return root
-
-
-def ended(words: str, patch: pytest.MonkeyPatch) -> int:
-    """The exit code of a command, run in this process as from a shell."""
-    patch.setattr(sys, "argv", ["harness", *words.split()])
-    patch.setattr(sys, "unraisablehook", sys.unraisablehook)
-    try:
-        cli.main()
-    except SystemExit as error:
-        return int(error.code or 0)
-    return 0
 
 
 @pytest.mark.parametrize(("words", "code", "advice"), CASES, ids=[case[0] for case in CASES])
 def test_a_wrong_input_is_one_line_with_its_code_and_what_to_do(
-    searched: Path,
-    words: str,
-    code: int,
-    advice: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    searched: Path, words: str, code: int, advice: str
 ) -> None:
-    monkeypatch.chdir(searched)
-    found = ended(words, monkeypatch)
-    errors = capfd.readouterr().err
-    assert (found, len(errors.splitlines())) == (code, 1), errors
-    assert errors.startswith("harness: ")
-    assert advice in errors
-    assert "delete" not in errors
+    ended = harness(searched, *words.split())
+    assert (ended.returncode, len(ended.stderr.splitlines())) == (code, 1), ended.stderr
+    assert ended.stderr.startswith("harness: ")
+    assert advice in ended.stderr
+    assert "delete" not in ended.stderr
     assert (searched / "README.md").read_text() == NOT_OURS
 
 
-def test_debug_adds_the_traceback_and_keeps_the_code(
-    root: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(root)
-    assert ended("--debug search --device cpuu", monkeypatch) == 3
-    errors = capfd.readouterr().err
-    assert "Traceback" in errors
-    assert errors.splitlines()[-1].startswith("harness: no device called 'cpuu'")
+def test_debug_adds_the_traceback_and_keeps_the_code(root: Path) -> None:
+    ended = harness(root, "--debug", "search", "--device", "cpuu")
+    assert ended.returncode == 3
+    assert "Traceback" in ended.stderr
+    assert ended.stderr.splitlines()[-1].startswith("harness: no device called 'cpuu'")
 
 
 def test_the_only_space_of_a_device_need_not_be_named(root: Path) -> None:
@@ -171,9 +147,9 @@ def test_the_only_space_of_a_device_need_not_be_named(root: Path) -> None:
 
 
 def test_a_cache_that_cannot_be_written_names_its_variable(
-    root: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(root)
     monkeypatch.setenv("HARNESS_CACHE", str(root / "README.md"))
-    assert ended("devices check cpu", monkeypatch) == 6
-    assert "name another folder for converted files in HARNESS_CACHE" in capfd.readouterr().err
+    ended = harness(root, "devices", "check", "cpu")
+    assert ended.returncode == 6
+    assert "name another folder for converted files in HARNESS_CACHE" in ended.stderr
