@@ -44,6 +44,12 @@ def report(
     arch: Annotated[
         str | None, typer.Option(help="The network you ship, for --compare: `front:7`, or a file.")
     ] = None,
+    accuracy: Annotated[
+        str | None,
+        typer.Option(
+            help="For --compare: the front's own package.module:function, which is called anew."
+        ),
+    ] = None,
     space: Annotated[
         str | None,
         typer.Option(help="Family of networks (default: what there is, else digits)."),
@@ -56,10 +62,12 @@ def report(
     if compare is not None:
         if device is not None:
             raise UsageError("--compare takes tables, which tell their device: leave out --device")
-        _compare(compare, arch, space, root)
+        _compare(compare, arch, accuracy, space, root)
         return
     if arch is not None:
         raise UsageError("--arch says which network you ship: it is for --compare")
+    if accuracy is not None:
+        raise UsageError("--accuracy is for --compare: a page shows accuracies that the front has")
     there = [found_there(given, space, root) for given in device or CPU]
     jobs = {name: job_of_front(name, family, root) for name, family in there}
     paths = [path for name, job in jobs.items() for path in pipeline.report(job, name)]
@@ -69,7 +77,9 @@ def report(
         terminal().say(str(path))
 
 
-def _compare(names: tuple[str, str], arch: str | None, space: str | None, root: Path) -> None:
+def _compare(
+    names: tuple[str, str], arch: str | None, accuracy: str | None, space: str | None, root: Path
+) -> None:
     from harness import pipeline
     from harness.tables.compare import load_revision
 
@@ -78,7 +88,7 @@ def _compare(names: tuple[str, str], arch: str | None, space: str | None, root: 
     job = job_for(family, root)
     if job.workspace.front(new.device, job.space.name).exists():
         job = job_of_front(new.device, family, root)
-    for path in pipeline.report_over_time(job, names, old, new, arch):
+    for path in pipeline.report_over_time(job, names, old, new, arch, accuracy):
         terminal().say(str(path))
 
 

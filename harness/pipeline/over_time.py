@@ -32,15 +32,21 @@ from harness.tables.table import Table
 
 
 def report_over_time(
-    job: Run, names: tuple[str, str], old: Table, new: Table, shipped: str | None
+    job: Run,
+    names: tuple[str, str],
+    old: Table,
+    new: Table,
+    shipped: str | None,
+    function: str | None = None,
 ) -> list[Path]:
     """The page of two tables of a device; the files written.
 
-    `shipped`: the network in use, as `front:7` or a file with an arch or a network.
+    `shipped`: the network in use, as `front:7` or a file with an arch or a network. `function`: the
+    one that a front's accuracies come from, which is only called where the user names it.
 
     Raises:
         TableError: the tables are not of one device and setting, or cannot be compared.
-        UsageError: `shipped` is no network.
+        UsageError: `shipped` is no network, or `function` is not the front's.
     """
     if new.space != job.space.name:
         raise TableError(f"the tables are of {new.space}, not of {job.space.name}: say --space")
@@ -52,7 +58,7 @@ def report_over_time(
     where = f"--device {shlex.quote(new.device)} --space {shlex.quote(job.space_text or new.space)}"
     front = Front.load(path, job.space) if path.exists() else None
     error = _error(job, old, new)
-    fronts, why = _fronts(job, front, old, new)
+    fronts, why = _fronts(job, front, old, new, function)
     compared = Compared(
         names=names,
         old=old,
@@ -67,12 +73,21 @@ def report_over_time(
     return save_comparison(compared, job.workspace.report(new.device, new.space))
 
 
-def _fronts(job: Run, front: Front | None, old: Table, new: Table) -> tuple[Fronts | None, str]:
+def _fronts(
+    job: Run, front: Front | None, old: Table, new: Table, function: str | None
+) -> tuple[Fronts | None, str]:
     """Found by each table as the front was, or why not."""
+    if function not in (None, job.accuracy):
+        raise UsageError(
+            f"--accuracy {function}: accuracies of the front come from {job.accuracy or 'its run'}"
+        )
     if front is None:
         return None, f"there is none of {new.device}"
-    if job.accuracy is not None and is_function(job.accuracy):
-        return None, f"its accuracies come from {job.accuracy}, which only `harness search` calls"
+    if job.accuracy is not None and is_function(job.accuracy) and function is None:
+        return None, (
+            f"its accuracies come from {job.accuracy}, which is called only where you name it: "
+            f"--accuracy {job.accuracy}"
+        )
     if front.settings.get("second"):
         return None, f"this front also keeps {front.settings['second']} low"
     limits = tuple(

@@ -186,12 +186,22 @@ def test_a_block_that_cannot_run_any_more_is_told_and_gains_nothing(searched: Pa
 def test_the_same_table_changes_nothing_and_calls_no_function_for_it(root: Path) -> None:
     words = (*WORDS, "--front", "--constraint", "macs:0.4M")
     assert run(root, *words).returncode == 0
-    done = report(root, "--compare", "tables/fast.digits.jsonl", "tables/fast.digits.jsonl")
+    tables = ("--compare", "tables/fast.digits.jsonl", "tables/fast.digits.jsonl")
+    done = report(root, *tables)
     assert done.returncode == 0, done.stderr
     page = (root / "reports/fast.digits/compare.html").read_text()
     assert "Everything takes 1.000 times as long as before." in page
     # A front does not have a function called: its file may be a stranger's.
-    assert "accuracies come from mine:accuracy, which only `harness search` calls" in unescape(page)
+    said = "accuracies come from mine:accuracy, which is called only where you name it"
+    assert said in unescape(page)
+    done = report(root, *tables, "--accuracy", "mine:accuracy")
+    assert done.returncode == 0, done.stderr
+    page = unescape((root / "reports/fast.digits/compare.html").read_text())
+    assert said not in page
+    assert "<b>1.000 ×</b><span>the latency of the front at the same predicted accuracy" in page
+    other = one_line(report(root, *tables, "--accuracy", "mine:nan"), 2)
+    assert "accuracies of the front come from mine:accuracy" in other
+    assert "--accuracy is for --compare" in one_line(report(root, "--accuracy", "mine:nan"), 2)
 
 
 def test_energies_are_not_compared_as_latencies(root: Path) -> None:
