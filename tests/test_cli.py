@@ -109,6 +109,25 @@ def test_an_interrupt_that_python_drops_is_not_lost() -> None:
     assert "start the same command again" in one_line(ended, 130)
 
 
+def test_an_interrupt_that_a_module_takes_for_an_error_of_its_own_is_one() -> None:
+    """As compiled modules do that are being imported."""
+    code = (
+        "import os, signal\n"
+        "from harness import cli\n"
+        "def app(args, standalone_mode):\n"
+        "    try:\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "    except BaseException:\n"
+        "        raise ImportError('initialization failed') from None\n"
+        "cli.app = app\n"
+        "cli.main()\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert "start the same command again" in one_line(ended, 130)
+
+
 def test_the_page_of_commands_is_made_from_the_commands(tmp_path: Path, repository: Path) -> None:
     made = tmp_path / "commands.md"
     words = ["harness.cli", "utils", "docs", "--name", "harness", "--output", str(made)]

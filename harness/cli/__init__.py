@@ -17,6 +17,7 @@ from harness.errors import HarnessError, Interrupted, UsageError, WorkspaceError
 __all__ = ["app", "main", "reporting"]
 
 AGAIN_S = 0.05
+STOPPED = "stopped; start the same command again, without --fresh, to go on"
 _Misspelt: type[Exception] = typer.BadParameter.__mro__[1]  # click's UsageError; typer hides it
 
 app.add_typer(accuracy_app, name="accuracy")
@@ -24,8 +25,12 @@ app.add_typer(devices_app, name="devices")
 app.add_typer(tables_app, name="tables")
 
 
+_pressed = threading.Event()  # Ctrl-C, in this command
+
+
 def _interrupt(_signum: int, _frame: object) -> NoReturn:
-    raise Interrupted("stopped; start the same command again, without --fresh, to go on")
+    _pressed.set()
+    raise Interrupted(STOPPED)
 
 
 def _interrupt_again(lost: "sys.UnraisableHookArgs") -> None:
@@ -43,6 +48,7 @@ def _interrupt_again(lost: "sys.UnraisableHookArgs") -> None:
 def main() -> None:
     """The entry point: expected errors become one line and their exit code."""
     debug = "--debug" in sys.argv
+    _pressed.clear()
     signal.signal(signal.SIGINT, _interrupt)
     sys.unraisablehook = _interrupt_again
     try:
@@ -54,6 +60,10 @@ def main() -> None:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _fail(f"{where}{error.strerror or error}", WorkspaceError.exit_code, debug)
+    except Exception:
+        if not _pressed.is_set():
+            raise
+        _fail(STOPPED, Interrupted.exit_code, debug)  # some modules start by an error of their own
 
 
 def _fail(message: str, exit_code: int, debug: bool) -> NoReturn:

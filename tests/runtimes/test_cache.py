@@ -1,9 +1,16 @@
 """Files of the cache that a full disk, a crash or a hand has spoilt."""
 
 import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -14,7 +21,7 @@ from harness.runtimes.conversion.tflite import TfliteConverter
 from harness.runtimes.conversion.weights import to_weights
 from harness.runtimes.onnxruntime import open_session
 from harness.runtimes.resident import agent_file
-from harness.runtimes.session import RuntimeOptions
+from harness.runtimes.session import RuntimeOptions, Workload
 from harness.spaces.digits import DIGITS
 from harness.transports.local import LocalTransport
 from tests.conftest import lively_supernet
@@ -74,6 +81,58 @@ def test_a_spoilt_model_of_a_slow_converter_is_made_again_in_the_pool() -> None:
     convert_all(converter, [BLOCK])
     assert is_whole(path)
     assert path.stat().st_size > 500
+
+
+@dataclass(frozen=True)
+class Endless:
+    """A conversion that takes minutes, begun once the file at its place is there."""
+
+    place: Path
+    suffix: ClassVar[str] = ".endless"
+    slow: ClassVar[bool] = True
+
+    def path(self, workload: Workload) -> Path:
+        assert not isinstance(workload, Path)
+        return self.place.with_suffix(f".{len(workload)}")
+
+    def make(self, _workload: Workload) -> bytes:
+        self.place.touch()
+        time.sleep(600)
+        return b""
+
+
+@pytest.mark.parametrize("group", [True, False])
+def test_ctrl_c_ends_conversions_at_once_and_silently(
+    tmp_path: Path, repository: Path, group: bool
+) -> None:
+    """A terminal sends it to the whole group, `kill -INT` to the command alone."""
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from harness import cli\n"
+        "from harness.runtimes.conversion.cache import convert_all\n"
+        "from tests.runtimes.test_cache import BLOCK, Endless\n"
+        "cli.app = lambda *_, **__: convert_all(Endless(Path(sys.argv[1])), [BLOCK, BLOCK * 2])\n"
+        "if __name__ == '__main__':\n"
+        "    cli.main()\n"
+    )
+    script, begun = tmp_path / "convert.py", tmp_path / "begun"
+    script.write_text(code)
+    with subprocess.Popen(
+        [sys.executable, str(script), str(begun)],
+        env=os.environ | {"PYTHONPATH": str(repository)},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        while not begun.exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        (os.killpg if group else os.kill)(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=60)  # ten times less than a conversion takes
+    assert process.returncode == 130
+    assert errors.startswith("harness: stopped; ")
+    assert len(errors.splitlines()) == 1
 
 
 def test_spoilt_weights_are_made_again(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -16,7 +17,7 @@ import platformdirs
 import harness.networks
 from harness import files
 from harness.errors import ConversionFailed, HarnessError
-from harness.orphans import end_with_the_parent
+from harness.orphans import deaf_to_interrupts, end_with_the_parent
 from harness.progress import Progress, silent
 from harness.runtimes.session import Workload
 from harness.transports.content import digest
@@ -113,9 +114,12 @@ def convert_all(
             "kept for later runs",
             *(len(missing), converter.suffix, low, high),
         )
-    with ProcessPoolExecutor(at_once, get_context("spawn"), _begin) as pool:
-        waiting = {pool.submit(converted, converter, workload): workload for workload in missing}
+    context = get_context("spawn")
+    line, our_end = context.Pipe(duplex=False)
+    with line, our_end, ProcessPoolExecutor(at_once, context, _begin, (line,)) as pool:
         try:
+            with deaf_to_interrupts():
+                waiting = {pool.submit(converted, converter, each): each for each in missing}
             for done, future in enumerate(as_completed(waiting), start=1):
                 try:
                     future.result()
@@ -129,13 +133,16 @@ def convert_all(
             raise ConversionFailed(
                 "a converting process died, perhaps for lack of memory; start again to go on"
             ) from error
+        except BaseException:
+            our_end.close()  # ends the workers, whose conversions may take a minute
+            raise
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _begin() -> None:
+def _begin(line: Connection) -> None:
     """Converters talk a lot; what matters comes back as an exception."""
-    end_with_the_parent()
+    end_with_the_parent(line)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
