@@ -62,7 +62,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def started(step: str, root: Path, how: str, said: Path) -> "subprocess.Popen[bytes]":
-    own = {name: str(root / f"{name}-{how}") for name in ("HARNESS_LOCKS", "HARNESS_CACHE")}
+    own = {"HARNESS_LOCKS": str(root / f"locks-{how}")}
     with said.open("wb") as file:
         return subprocess.Popen(
             [sys.executable, "-c", PAUSED, step, str(root), how],
