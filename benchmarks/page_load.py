@@ -21,9 +21,10 @@ from playwright.sync_api import Browser, sync_playwright
 from rich.console import Console
 from rich.table import Table
 
+from harness.carbon.place import Place
 from harness.deploy.front import Front, Point, gaps
 from harness.reports.architectures import Drawn, layers, save_architectures
-from harness.reports.carbon import Place, save_deployments
+from harness.reports.carbon import save_deployments
 from harness.reports.content import Shown
 from harness.reports.page import plotly, save_devices_page
 from harness.reports.pareto import save_fronts

@@ -20,7 +20,7 @@ def _mobilenet_v1() -> tuple[Block, ...]:
     rows = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5)
     found = [conv(PIXELS, 3, 32, 3, 2, "relu6")]
     for out, stride in (*rows, (1024, 2), (1024, 1)):
-        layer = Layer(3, 1, out, stride, "relu6").after(found[-1])
+        layer = Layer(3, out, stride, "relu6", expand=1).after(found[-1])
         found.append(replace(layer, residual=False))
     return (*found, *_classifier(found[-1]))
 
@@ -28,15 +28,15 @@ def _mobilenet_v1() -> tuple[Block, ...]:
 _V3_SMALL = Baseline(
     name="mobilenet-v3-small",
     layers=(
-        Layer(3, 16, 16, 2, "relu", 2),
-        Layer(3, 72, 24, 2, "relu"),
-        Layer(3, 88, 24, 1, "relu"),
-        Layer(5, 96, 40, 2, "h_swish", 2),
-        *[Layer(5, 240, 40, 1, "h_swish", 2)] * 2,
-        Layer(5, 120, 48, 1, "h_swish", 2),
-        Layer(5, 144, 48, 1, "h_swish", 2),
-        Layer(5, 288, 96, 2, "h_swish", 2),
-        *[Layer(5, 576, 96, 1, "h_swish", 2)] * 2,
+        Layer(3, 16, 2, "relu", mid=16, squeeze="mid"),
+        Layer(3, 24, 2, "relu", mid=72),
+        Layer(3, 24, 1, "relu", mid=88),
+        Layer(5, 40, 2, "h_swish", mid=96, squeeze="mid"),
+        *[Layer(5, 40, 1, "h_swish", mid=240, squeeze="mid")] * 2,
+        Layer(5, 48, 1, "h_swish", mid=120, squeeze="mid"),
+        Layer(5, 48, 1, "h_swish", mid=144, squeeze="mid"),
+        Layer(5, 96, 2, "h_swish", mid=288, squeeze="mid"),
+        *[Layer(5, 96, 1, "h_swish", mid=576, squeeze="mid")] * 2,
     ),
     stem=16,
     head=576,

@@ -26,8 +26,8 @@ from harness.cli.options import (
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from harness.reports.carbon import Place
-    from harness.reports.emission_factors import Work
+    from harness.carbon.factors import HardwareHours
+    from harness.carbon.place import Place
 
 
 @app.command()
@@ -197,9 +197,9 @@ def carbon(
     root: Root = HERE,
 ) -> None:
     """What finding networks costs: the paper's table, our own runs, and what inferences add."""
+    from harness.carbon.factors import grid_lb_per_kwh, hardware_pue
+    from harness.carbon.place import DATA_CENTRE, EDGE, pue_of
     from harness.pipeline import carbon as step
-    from harness.reports.carbon import DATA_CENTRE, EDGE, pue_of
-    from harness.reports.emission_factors import grid_lb_per_kwh, hardware_pue
 
     if (device is None) != (arch is None):
         raise UsageError("--device and --arch say together which network is used")
@@ -235,7 +235,7 @@ def carbon(
 
 def _place(gpu_w: float | None, grid: float | None, price: float | None) -> "Place":
     """Table 2's, but for what is said."""
-    from harness.reports.carbon import Place
+    from harness.carbon.place import Place
 
     usual = Place()
     return replace(
@@ -246,12 +246,12 @@ def _place(gpu_w: float | None, grid: float | None, price: float | None) -> "Pla
     )
 
 
-def _work(hours: float, count: int, hardware: str | None, watts: float | None) -> "Work":
+def _work(hours: float, count: int, hardware: str | None, watts: float | None) -> "HardwareHours":
     """Raises UsageError where nobody says what the hardware draws."""
-    from harness.reports.emission_factors import POWER_SOURCE, Work, hardware_w
+    from harness.carbon.factors import POWER_SOURCE, HardwareHours, hardware_w
 
     if (hardware is None) == (watts is None):
         raise UsageError("--hours needs either --hardware or --gpu-watts: what draws the power")
     if watts is not None:
-        return Work(hours, count, watts, "as stated")
-    return Work(hours, count, hardware_w(str(hardware)), f"{hardware}, {POWER_SOURCE}")
+        return HardwareHours(hours, count, watts, "as stated")
+    return HardwareHours(hours, count, hardware_w(str(hardware)), f"{hardware}, {POWER_SOURCE}")

@@ -6,26 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from harness import files
+from harness.carbon.account import Account, Recorded, account, inferences_kg
+from harness.carbon.factors import GRID_SOURCE, HardwareHours
+from harness.carbon.place import GRID_LB_PER_KWH, KG_PER_LB, OFFICE, Place
+from harness.carbon.table_2 import DEPLOYMENTS, table_2
 from harness.devices.profile import load_profile, profile_paths
 from harness.errors import FileFormatError, UsageError
 from harness.pipeline.breakdown import networks
 from harness.pipeline.job import Run
 from harness.predictors.breakdown import break_down
-from harness.reports.carbon import (
-    DEPLOYMENTS,
-    GRID_LB_PER_KWH,
-    KG_PER_LB,
-    OFFICE,
-    Account,
-    Place,
-    Recorded,
-    account,
-    inferences_kg,
-    save_deployments,
-    table_2,
-)
+from harness.reports.carbon import save_deployments
 from harness.reports.cost import energy
-from harness.reports.emission_factors import GRID_SOURCE, Work
 from harness.schema import checked
 from harness.tables.batch import of_batch
 from harness.tables.table import Table
@@ -67,7 +58,7 @@ def describe_table(place: Place) -> Iterator[str]:
                 yield f"  {row.method.name}: {row.method.misprint}"
 
 
-def describe_work(work: Work, place: Place, region: str | None) -> str:
+def describe_work(work: HardwareHours, place: Place, region: str | None) -> str:
     """Hours on hardware in a place, with where each input comes from."""
     usual = place.grid_lb_per_kwh == GRID_LB_PER_KWH
     grid = "the US mean of the paper's source" if usual else "as stated"

@@ -2,13 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from math import sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import UsageError
 from harness.pipeline.job import Console
-from harness.tables.repeat import NORMAL95
 
 if TYPE_CHECKING:  # torch is imported where it is needed
     import torch
@@ -30,8 +28,11 @@ class Accuracy:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """95 %, as shares."""
-        return wilson(self.right, self.total)
+        """95 %, as shares (Wilson, 1927)."""
+        from scipy.stats import binomtest
+
+        low, high = binomtest(self.right, self.total).proportion_ci(0.95, "wilson")
+        return float(low), float(high)
 
     def describe(self) -> str:
         """It in a line."""
@@ -118,11 +119,3 @@ def renormalised(
         [torch.tensor(each).view(-1, 1, 1) for each in pair] for pair in (theirs, ours)
     )
     return (images * std + mean - wanted_mean) / wanted_std
-
-
-def wilson(right: int, total: int) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson, 1927)."""
-    z = NORMAL95
-    middle = (right + z * z / 2) / (total + z * z)
-    half = z * sqrt(right * (total - right) / total + z * z / 4) / (total + z * z)
-    return middle - half, middle + half

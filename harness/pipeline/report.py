@@ -6,6 +6,7 @@ from statistics import median
 
 from jinja2 import UndefinedError
 
+from harness.carbon.place import Place
 from harness.deploy.front import Front
 from harness.errors import FileFormatError, TableError, UsageError
 from harness.pipeline.baselines import NAME as BASELINES
@@ -23,7 +24,7 @@ from harness.reports.agreement import (
     save_latency_agreement,
 )
 from harness.reports.architectures import Drawn, layers, save_architectures
-from harness.reports.carbon import Place, save_deployments
+from harness.reports.carbon import save_deployments
 from harness.reports.content import Shown
 from harness.reports.cost import Line, cost
 from harness.reports.drift import save_drift

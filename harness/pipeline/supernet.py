@@ -16,10 +16,10 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from harness import __version__, files
+from harness.carbon.recording import Recording
 from harness.errors import FileFormatError, MissingExtra
 from harness.files import LineLog, read_lines
 from harness.hints import install
-from harness.pipeline.emissions import Account
 from harness.pipeline.job import Run
 from harness.predictors import accuracy
 from harness.predictors.accuracy import AccuracyPredictor
@@ -102,7 +102,7 @@ def _train(job: Run, recipe: Recipe, data: "ImageData", ranks: "Ranks") -> "Subn
     often = SMALL_CHECKPOINT_EVERY_S if job.in_minutes else CHECKPOINT_EVERY_S
     training = job.training
     engine = loop.Engine(ranks, training.accumulate, training.autocast, often)
-    account = Account(job.folder(), "train", ranks)
+    account = Recording(job.folder(), "train", ranks)
     with job.console.step("train the supernet") as progress:
 
         def on_step(done: int, of: int) -> None:
@@ -191,7 +191,7 @@ def _evaluated(
 ) -> npt.NDArray[np.float64]:
     """Validation accuracies [n], percent, as `path` has them or has them from now on."""
     log = LineLog(path) if ranks.first else None
-    account = Account(job.folder(), "evaluate", ranks)
+    account = Recording(job.folder(), "evaluate", ranks)
     try:
         ranks.wait()  # the first one has cut off what a killed run left half written
         known = _by_genome(job, path) if path.exists() else {}

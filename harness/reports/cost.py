@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
+from harness.carbon.account import Account
+from harness.carbon.place import DATA_CENTRE, Place
+from harness.carbon.table_2 import METHODS
 from harness.deploy.front import Front
-from harness.reports.carbon import DATA_CENTRE, METHODS, Account, Place
 
 Line = tuple[str, str]  # what, how much
 

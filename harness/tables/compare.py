@@ -176,6 +176,8 @@ def _interval_of_median(change: Floats) -> tuple[float, float]:
 
 def _moved(pairs: list[tuple[Record, Record]], beyond: Floats) -> tuple[Moved, ...]:
     """The pairs whose change beyond the shift is neither noise nor small, [pairs] log ratios."""
+    from scipy.stats import false_discovery_control, norm
+
     old, new = (noise([pair[side].statistics for pair in pairs]) for side in (0, 1))
     within = old**2 + new**2
     # Most blocks did not move, so their changes show the real noise. What it exceeds the records'
@@ -183,7 +185,8 @@ def _moved(pairs: list[tuple[Record, Record]], beyond: Floats) -> tuple[Moved, .
     between = max(0.0, _spread(beyond) ** 2 - float(np.median(within)))
     z = np.abs(beyond) / np.sqrt(within + between)
     z /= max(1.0, _spread(z))
-    p = _adjusted(np.array([math.erfc(value / math.sqrt(2)) for value in z]))
+    # Benjamini and Hochberg's: calling all up to `a` moved makes a share of `a` false.
+    p = false_discovery_control(2 * norm.sf(z))
     chosen = np.flatnonzero((p <= LEVEL) & (np.abs(beyond) >= math.log(SMALLEST_MOVE)))
     order = chosen[np.argsort(-np.abs(beyond[chosen]), kind="stable")]
     return tuple(_move(pairs[i], float(beyond[i]), float(p[i])) for i in order)
@@ -222,15 +225,6 @@ def _disagreement(statistics: Statistics) -> float:
     if statistics.first_half is None or statistics.second_half is None:
         return 0.0
     return abs(math.log(statistics.second_half / statistics.first_half))
-
-
-def _adjusted(p: Floats) -> Floats:
-    """Benjamini and Hochberg's: calling all up to `a` moved makes a share of `a` false."""
-    order = np.argsort(p)[::-1]
-    ranks = np.arange(len(p), 0, -1)
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum.accumulate(p[order] * len(p) / ranks)
-    return adjusted
 
 
 def load_revision(text: str, root: Path) -> Table:

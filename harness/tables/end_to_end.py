@@ -111,16 +111,11 @@ def _unseen(table: Table, clock: str, campaign: str) -> tuple[Floats, list[Recor
 
 def spearman(a: Floats, b: Floats) -> float:
     """Rank correlation; ties get their mean rank. 0 where there is nothing to rank."""
-    ranks = [_mean_ranks(values) for values in (a, b)]
-    if len(a) < 2 or any(np.ptp(rank) == 0 for rank in ranks):
+    from scipy.stats import spearmanr
+
+    if len(a) < 2 or any(np.ptp(values) == 0 for values in (a, b)):
         return 0.0
-    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
-
-
-def _mean_ranks(values: Floats) -> Floats:
-    _, group, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = counts.cumsum()
-    return (ends - (counts - 1) / 2)[group]
+    return float(spearmanr(a, b).statistic)
 
 
 def _halves(records: Sequence[Record]) -> Floats:

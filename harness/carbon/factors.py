@@ -1,67 +1,24 @@
-"""Watts of hardware and the carbon intensity of grids: inputs of a calculator.
+"""Watts of hardware and the carbon intensity of grids, from `factors.toml`."""
 
-As Lacoste et al. have it: Quantifying the Carbon Emissions of Machine Learning, 2019.
-"""
-
+import tomllib
 from dataclasses import dataclass
+from pathlib import Path
 
+from harness.carbon.place import EDGE, KG_PER_LB, OFFICE, Place, Pue
 from harness.errors import UsageError
 from harness.hints import nearest
-from harness.reports.carbon import EDGE, KG_PER_LB, OFFICE, Place, Pue
 
-YEAR = 2023
-GRID_SOURCE = f"{YEAR}, Our World in Data as CodeCarbon 3.3.2 has it"
-POWER_SOURCE = "thermal design power, from data sheets as github.com/mlco2/impact lists them"
-
-# Watts at full load; a real load takes less.
-HARDWARE_W = {
-    "a100-pcie": 250,
-    "a100-sxm4": 400,
-    "a6000": 300,
-    "epyc-7763": 280,
-    "gtx-1080ti": 250,
-    "jetson-agx-xavier": 30,
-    "k80": 300,
-    "p100": 250,
-    "rtx-2080ti": 250,
-    "rtx-3090": 350,
-    "t4": 70,
-    "titan-xp": 250,
-    "v100-sxm2": 300,
-    "xeon-gold-6148": 150,
-}
-ON_THE_EDGE = ("jetson-agx-xavier",)
-
-# Grams of CO2e a kWh, by ISO 3166 code.
-GRID_G_PER_KWH = {
-    "AUS": 548.692,
-    "BRA": 98.348,
-    "CAN": 170.043,
-    "CHE": 34.843,
-    "CHN": 582.317,
-    "DEU": 380.95,
-    "ESP": 174.05,
-    "FIN": 79.158,
-    "FRA": 56.039,
-    "GBR": 237.589,
-    "IND": 713.441,
-    "IRL": 290.805,
-    "ITA": 330.718,
-    "JPN": 485.392,
-    "KOR": 430.567,
-    "NLD": 267.622,
-    "NOR": 30.08,
-    "POL": 661.926,
-    "SGP": 470.783,
-    "SWE": 40.695,
-    "TWN": 642.378,
-    "USA": 369.473,
-}
+_FACTORS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text())
+POWER_SOURCE: str = _FACTORS["hardware"]["source"]
+HARDWARE_W: dict[str, float] = _FACTORS["hardware"]["watts"]
+ON_THE_EDGE: list[str] = _FACTORS["hardware"]["edge"]
+GRID_SOURCE: str = _FACTORS["grid"]["source"]
+GRID_G_PER_KWH: dict[str, float] = _FACTORS["grid"]["g_co2e_per_kwh"]
 
 
 @dataclass(frozen=True)
-class Work:
-    """Hours on hardware, to be accounted for."""
+class HardwareHours:
+    """Work to be accounted for."""
 
     hours: float
     count: int  # of the same, at once

@@ -9,23 +9,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from harness.carbon import recording
+from harness.carbon.account import account, inferences_kg
+from harness.carbon.place import DATA_CENTRE, EDGE, OFFICE, Place, pue_of
+from harness.carbon.table_2 import METHODS, table_2, two_digits
 from harness.cli import app
 from harness.errors import UsageError
-from harness.pipeline import emissions
 from harness.pipeline.carbon import own_run
-from harness.reports.carbon import (
-    DATA_CENTRE,
-    EDGE,
-    METHODS,
-    OFFICE,
-    Place,
-    account,
-    inferences_kg,
-    pue_of,
-    save_deployments,
-    table_2,
-    two_digits,
-)
+from harness.reports.carbon import save_deployments
 from harness.reports.cost import energy
 from harness.training.distributed import Ranks
 from tests.command_line import harness
@@ -159,8 +150,8 @@ def test_what_a_run_records_has_the_pue_that_its_co2e_is_with(
 ) -> None:
     readings = iter((0.0, 3.6e8))  # mJ: the machine need not have a counter
     read: dict[str, Callable[[], float | None]] = {"a counter": lambda: next(readings)}
-    monkeypatch.setattr(emissions, "_meters", lambda _: (read, (), "a computer"))
-    used = emissions.Account(tmp_path, "training", Ranks(0, 1, "cpu"))
+    monkeypatch.setattr(recording, "_meters", lambda _: (read, (), "a computer"))
+    used = recording.Recording(tmp_path, "training", Ranks(0, 1, "cpu"))
     used.write()
     (kept,) = json.loads((tmp_path / "emissions.rank-0.json").read_text())
     assert (kept["pue"], kept["pue_is"]) == (1, OFFICE.why)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import files
-from harness.reports.carbon import GRID_LB_PER_KWH, KG_PER_LB, OFFICE, Place
+from harness.carbon.place import GRID_LB_PER_KWH, KG_PER_LB, OFFICE, Place
 from harness.runtimes.agent import meters, nvml
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Session:
     grid_kg_per_kwh: float = GRID_KG_PER_KWH
 
 
-class Account:
+class Recording:
     """The use of one rank since it began, kept in `emissions.rank-N.json` of its folder."""
 
     def __init__(self, folder: Path, what: str, ranks: "Ranks") -> None:
