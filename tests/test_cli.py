@@ -109,6 +109,31 @@ def test_an_interrupt_that_python_drops_is_not_lost() -> None:
     assert "start the same command again" in one_line(ended, 130)
 
 
+def test_an_interrupt_that_is_caught_with_all_else_comes_again_and_lets_cleaning_up_end() -> None:
+    code = (
+        "import os, signal, time\n"
+        "from harness import cli\n"
+        "def app(args, standalone_mode):\n"
+        "    try:\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "        time.sleep(60)\n"
+        "    except BaseException:\n"
+        "        pass\n"
+        "    try:\n"
+        "        time.sleep(60)\n"
+        "    finally:\n"
+        "        time.sleep(2)\n"
+        "        print('cleaned up')\n"
+        "cli.app = app\n"
+        "cli.main()\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=False
+    )
+    assert "start the same command again" in one_line(ended, 130)
+    assert ended.stdout == "cleaned up\n"
+
+
 def test_an_interrupt_that_a_module_takes_for_an_error_of_its_own_is_one() -> None:
     """As compiled modules do that are being imported."""
     code = (
