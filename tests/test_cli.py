@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -89,68 +90,60 @@ def test_devices_check_shows_what_the_device_says_of_itself(tmp_path: Path) -> N
         assert wanted in shown
 
 
-def test_an_interrupt_that_python_drops_is_not_lost() -> None:
-    """As where it comes in the middle of deleting an object."""
-    code = (
-        "import os, signal, time\n"
-        "from harness import cli\n"
-        "class Deleted:\n"
-        "    def __del__(self):\n"
-        "        os.kill(os.getpid(), signal.SIGINT)\n"
-        "def app(args, standalone_mode):\n"
-        "    Deleted()\n"
-        "    time.sleep(60)\n"
-        "cli.app = app\n"
-        "cli.main()\n"
-    )
-    ended = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False
-    )
-    assert "start the same command again" in one_line(ended, 130)
-
-
-def test_an_interrupt_that_is_caught_with_all_else_comes_again_and_lets_cleaning_up_end() -> None:
-    code = (
-        "import os, signal, time\n"
-        "from harness import cli\n"
-        "def app(args, standalone_mode):\n"
-        "    try:\n"
-        "        os.kill(os.getpid(), signal.SIGINT)\n"
-        "        time.sleep(60)\n"
-        "    except BaseException:\n"
-        "        pass\n"
-        "    try:\n"
-        "        time.sleep(60)\n"
-        "    finally:\n"
-        "        time.sleep(2)\n"
-        "        print('cleaned up')\n"
-        "cli.app = app\n"
-        "cli.main()\n"
+def stopped(app: str) -> str:
+    """What a command says that is stopped by Ctrl-C; `app` is the Python that it does."""
+    code = "\n".join(
+        [
+            "import os, signal, time",
+            "from harness import cli",
+            "def app(args, standalone_mode):",
+            textwrap.indent(textwrap.dedent(app), "    "),
+            "cli.app = app",
+            "cli.main()",
+        ]
     )
     ended = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=False
     )
     assert "start the same command again" in one_line(ended, 130)
-    assert ended.stdout == "cleaned up\n"
+    return ended.stdout
+
+
+def test_an_interrupt_that_python_drops_is_not_lost() -> None:
+    """As where it comes in the middle of deleting an object."""
+    stopped("""
+        class Deleted:
+            def __del__(self):
+                os.kill(os.getpid(), signal.SIGINT)
+        Deleted()
+        time.sleep(60)
+    """)
+
+
+def test_an_interrupt_that_is_caught_with_all_else_comes_again_and_lets_cleaning_up_end() -> None:
+    said = stopped("""
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(60)
+        except BaseException:
+            pass
+        try:
+            time.sleep(60)
+        finally:
+            time.sleep(2)
+            print('cleaned up')
+    """)
+    assert said == "cleaned up\n"
 
 
 def test_an_interrupt_that_a_module_takes_for_an_error_of_its_own_is_one() -> None:
     """As compiled modules do that are being imported."""
-    code = (
-        "import os, signal\n"
-        "from harness import cli\n"
-        "def app(args, standalone_mode):\n"
-        "    try:\n"
-        "        os.kill(os.getpid(), signal.SIGINT)\n"
-        "    except BaseException:\n"
-        "        raise ImportError('initialization failed') from None\n"
-        "cli.app = app\n"
-        "cli.main()\n"
-    )
-    ended = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False
-    )
-    assert "start the same command again" in one_line(ended, 130)
+    stopped("""
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except BaseException:
+            raise ImportError('initialization failed') from None
+    """)
 
 
 def test_the_page_of_commands_is_made_from_the_commands(tmp_path: Path, repository: Path) -> None:
