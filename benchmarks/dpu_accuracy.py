@@ -34,6 +34,7 @@ from harness.runtimes.dpu.architecture import WEIGHT_BYTES_PER_CYCLE, Dpu, Map
 from harness.runtimes.dpu.fit import Error, error, measured_ms, predicted_ms
 from harness.runtimes.dpu.measurements import Measured, left_aside, read
 from harness.runtimes.dpu.model import Cost, block_cost, network_cost
+from harness.runtimes.dpu.options import DpuOptions
 from harness.runtimes.dpu.timeline import Timeline
 from harness.spaces.block import Block
 from harness.spaces.catalogue import find_space
@@ -57,7 +58,8 @@ def main() -> None:
     if not files:
         raise SystemExit(f"no fpga/*.csv below {DATA}: set HARNESS_DATA")
     measured = [each for of_file in files.values() for each in of_file]
-    board, larger = (Dpu.of(Device.find(name, Path()).options.dpu) for name in ("zu3eg", "zu9eg"))
+    both = (Device.find(name, Path()).options for name in ("zu3eg", "zu9eg"))
+    board, larger = (Dpu.of(options.of(DpuOptions)) for options in both)
     by_kernel = {
         str(kernel): [each for each in measured if each.block.kernel == kernel]
         for kernel in sorted({each.block.kernel for each in measured})

@@ -6,7 +6,15 @@ Bounds are wide: what lies beyond them was not measured, by anybody.
 import re
 from typing import Annotated, Any, TypeVar, cast
 
-from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
 
 T = TypeVar("T")
 _LONGEST = 60  # of a wrong value that is shown
@@ -20,6 +28,17 @@ Percent = Annotated[float, Field(strict=True, ge=0, le=100)]
 Predicted = Annotated[float, Field(strict=True, ge=-50, le=150)]  # percent; a fit may overshoot
 Share = Annotated[float, Field(strict=True, ge=0, le=1)]
 Flag = Annotated[bool, Field(strict=True)]
+
+
+class Section(BaseModel):
+    """A part of a file that users write: keys that it does not know are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def one_or_several(value: object) -> object:
+    """A tuple of one where several are possible."""
+    return (value,) if isinstance(value, str) else value
 
 
 def _can_be_a_file(name: str) -> str:

@@ -13,7 +13,8 @@ import torch
 
 from harness.errors import ConversionFailed
 from harness.hints import install
-from harness.runtimes.session import RuntimeOptions, Session
+from harness.runtimes.options import RuntimeOptions
+from harness.runtimes.session import Session
 from harness.transports.local import LocalTransport
 
 Floats = npt.NDArray[np.float32]

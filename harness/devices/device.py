@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from importlib import import_module
 from pathlib import Path
 from threading import RLock
 from typing import Any, TypeVar
@@ -18,22 +17,12 @@ from harness.devices import lock
 from harness.devices.conditions import Limits
 from harness.devices.energy import EnergySession
 from harness.devices.profile import Profile, full_name, load_profile
-from harness.devices.sections import TorchSection
 from harness.errors import DeviceBusy, DeviceError, DeviceNotFound
 from harness.runtimes.model_inputs.asked import NOTHING_ASKED, Asked
+from harness.runtimes.options import RuntimeOptions
 from harness.runtimes.resident import ResidentSession
-from harness.runtimes.session import (
-    BenchmarkModelOptions,
-    DpuOptions,
-    RuntimeOptions,
-    Session,
-    TensorrtOptions,
-    TorchOptions,
-)
-from harness.transports.adb.choice import Wanted
-from harness.transports.adb.transport import AdbTransport
-from harness.transports.local import LocalTransport
-from harness.transports.ssh import Address, SshTransport
+from harness.runtimes.session import Session
+from harness.transports.kind import Way
 from harness.transports.transport import KeepingTransport, Transport
 
 AGAIN_EVERY_S = 1.0
@@ -69,16 +58,11 @@ class Device:
 
     @property
     def options(self) -> RuntimeOptions:
-        runner = BenchmarkModelOptions(**self.profile.benchmark_model.model_dump())
-        return RuntimeOptions(
-            **self.profile.runtime_options.model_dump(),
-            range_images=self.range_images,
-            asked=self.asked,
-            benchmark_model=replace(runner, path=self.benchmark_model or runner.path),
-            torch=TorchOptions(**self.profile.torch.model_dump()),
-            tensorrt=TensorrtOptions(**self.profile.tensorrt.model_dump()),
-            dpu=DpuOptions(**self.profile.dpu.model_dump()),
-        )
+        options = self.profile.options
+        given: dict[str, object] = {"range_images": self.range_images, "asked": self.asked}
+        if self.benchmark_model:
+            given["own"] = options.own.model_copy(update={"path": self.benchmark_model})
+        return options.model_copy(update=given)
 
     @property
     def limits(self) -> Limits:
@@ -86,20 +70,18 @@ class Device:
 
     @property
     def clock(self) -> str:
-        """The clock its latencies are read from.
-
-        On a GPU or a simulated accelerator: its own. One thread in our own process: CPU time of
-        that thread, without the time that other programs are given. Everything else: wall time.
-        """
-        if self.on_gpu or self.profile.simulated:
-            return "device"
-        ours = self.profile.runtime != "benchmark_model"
-        return "thread" if ours and self.options.num_threads == 1 else "wall"
+        """The clock its latencies are read from: one of those of its runtime's samples."""
+        return self.profile.runs_on.clock(self.options)
 
     @property
     def on_gpu(self) -> bool:
         """Whether networks run on an NVIDIA GPU."""
-        return self.profile.runtime == "tensorrt" or self.profile.torch.device == "cuda"
+        return self.profile.runs_on.on_gpu(self.options)
+
+    @property
+    def way(self) -> Way:
+        """How it is reached."""
+        return self.profile.way(self.name, self.serial)
 
     @property
     def hardware(self) -> str:
@@ -107,15 +89,7 @@ class Device:
 
         What is really at the other end says its own name once it is reached.
         """
-        profile = self.profile
-        if profile.transport == "local":
-            return "local"
-        if profile.transport == "none":
-            return f"simulated-{self.name}"
-        if profile.transport == "ssh":
-            return f"ssh-{profile.ssh.host}"
-        match = profile.match.model_dump_json(exclude_defaults=True)
-        return f"adb-{self.wanted.serial or match}"
+        return self.profile.reached_by.hardware(self.way)
 
     @contextmanager
     def open(self, quantity: str = "latency") -> Iterator[Session]:
@@ -156,9 +130,8 @@ class Device:
         Raises:
             DeviceError, MissingExtra: it cannot be started there.
         """
-        runtime = import_module(f"harness.runtimes.{self.profile.runtime}")
-        with closing(runtime.open_session(transport, self.options)) as session:
-            if self.profile.transport in ("local", "ssh"):
+        with closing(self.profile.runs_on.open(transport, self.options)) as session:
+            if not self.profile.reached_by.checks_match:
                 self._check_match(session.environment)
             yield session
 
@@ -174,24 +147,12 @@ class Device:
                 )
 
     def _transport(self) -> Transport:
-        if self.profile.transport in ("local", "none"):
-            return LocalTransport(self.hardware)
-        if self.profile.transport == "ssh":
-            return SshTransport(Address(**self.profile.ssh.model_dump()))
-        return AdbTransport(self.wanted, self.profile.adb.wait_s)
-
-    @property
-    def wanted(self) -> Wanted:
-        """Which phone it must be."""
-        adb = self.profile.adb
-        match = self.profile.match.model_dump(exclude_defaults=True)
-        serial = self.serial or next(iter(adb.serial), None)
-        return Wanted(match, serial, adb.backend)
+        return self.profile.reached_by.open(self.way)
 
     @property
     def units(self) -> "tuple[Device, ...]":
         """A device for each phone that the profile names; itself where that is at most one."""
-        serials = self.profile.adb.serial
+        serials = self.profile.reached_by.serials(self.way.settings)
         return tuple(replace(self, serial=serial) for serial in serials) or (self,)
 
     @contextmanager
@@ -237,9 +198,10 @@ class Device:
             "clock": self.clock,
             "conditions": profile.conditions.model_dump(),
         } | profile.runtime_options.model_dump()
+        own = profile.runs_on.identity(self.options, session.environment)
         if profile.simulated:  # nothing else has an effect
             kept = ("processor", "runtime", "clock", "precision", "batch")
-            return {name: identity[name] for name in kept} | {"dpu": profile.dpu.model_dump()}
+            return {name: identity[name] for name in kept} | own
         if identity["converter"] == "litert-torch":
             del identity["converter"]  # tables older than the choice do not have it
         if isinstance(session, EnergySession):
@@ -247,13 +209,4 @@ class Device:
         for name in ("gpu", "power_mode"):  # where there is one
             if name in session.environment:
                 identity[name] = session.environment[name]
-        if profile.torch != TorchSection():
-            identity["torch"] = profile.torch.model_dump()
-        if profile.runtime == "tensorrt":
-            identity["tensorrt"] = profile.tensorrt.model_dump(mode="json", exclude={"trtexec"})
-        if profile.runtime == "benchmark_model":
-            identity["benchmark_model"] = profile.benchmark_model.model_dump(
-                mode="json", exclude={"path"}
-            )
-            identity["battery_saver"] = session.environment["battery_saver"]
-        return identity
+        return identity | own

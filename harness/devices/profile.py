@@ -1,114 +1,64 @@
 """Device profiles: the checked content of `devices/NAME.toml`."""
 
 import re
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, create_model, model_validator
 
 from harness import files
-from harness.devices.sections import (
-    AdbSection,
-    BenchmarkModelSection,
-    ConditionsSection,
-    DpuSection,
-    MatchSection,
-    RuntimeSection,
-    SshSection,
-    Strict,
-    TensorrtSection,
-    TorchSection,
-)
-from harness.errors import FileFormatError, ProfileError
+from harness.devices.sections import ConditionsSection, MatchSection
+from harness.errors import FileFormatError, ProfileError, UsageError
 from harness.hints import nearest
-from harness.runtimes.session import DpuOptions
+from harness.runtimes.options import RuntimeOptions, SharedOptions
+from harness.runtimes.runtime import RUNTIMES, Runtime
+from harness.schema import Section
+from harness.transports.kind import TRANSPORTS, TransportKind, Way
 
 _PACKAGE = Path(__file__).parent
 SHIPPED = (_PACKAGE / "catalogue", _PACKAGE.parents[1] / "devices")
 """Where the catalogue lies in an installed package, and in a checkout."""
 
-TFLITE = ("float32", "float16", "int8")
-PRECISIONS = {
-    "torch": ("float32",),
-    "onnxruntime": ("float32",),
-    "litert": TFLITE,
-    "benchmark_model": TFLITE,
-    "tensorrt": ("float32", "float16"),
-    "dpu": ("int8",),
-}
-TFLITE_RUNTIMES = ("litert", "benchmark_model")
-TRANSPORTS = {  # of each runtime
-    "torch": ("local", "ssh"),
-    "onnxruntime": ("local", "ssh"),
-    "litert": ("local", "ssh"),
-    "benchmark_model": ("adb",),
-    "tensorrt": ("local", "ssh"),
-    "dpu": ("none",),
-}
-PHONES_KNOW = ("model", "device", "manufacturer", "soc")
-OTHERS_KNOW = ("model", "processor", "gpu", "power_mode")
 
-
-class Profile(Strict):
-    """A device profile."""
+class Profile(Section):
+    """A device profile; with the sections that its runtime and its transport have."""
 
     title: Annotated[str, Field(max_length=200)]
     aliases: tuple[str, ...] = ()
-    transport: Literal["local", "ssh", "adb", "none"]
-    runtime: Literal["torch", "onnxruntime", "litert", "benchmark_model", "tensorrt", "dpu"]
+    transport: str
+    runtime: str
     match: MatchSection = MatchSection()
-    adb: AdbSection = AdbSection()
-    ssh: SshSection = SshSection()
-    benchmark_model: BenchmarkModelSection = BenchmarkModelSection()
-    torch: TorchSection = TorchSection()
-    tensorrt: TensorrtSection = TensorrtSection()
-    dpu: DpuSection = DpuSection()
-    runtime_options: RuntimeSection = RuntimeSection()
+    runtime_options: SharedOptions = SharedOptions()
     conditions: ConditionsSection = ConditionsSection()
 
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        if self.transport not in TRANSPORTS[self.runtime]:
-            raise ValueError(
-                f"the runtime {self.runtime} needs the transport "
-                f"{' or '.join(TRANSPORTS[self.runtime])}, not {self.transport}"
-            )
-        if self.transport == "adb" and not (any(self.match.model_dump().values())):
-            raise ValueError("match: says which phone it must be, such as { model = 'Pixel 2' }")
-        if self.transport == "ssh" and not self.ssh.host:
-            raise ValueError("ssh.host: says which board, such as a Host of ~/.ssh/config")
-        known = PHONES_KNOW if self.transport == "adb" else OTHERS_KNOW
-        for name in self.match.model_dump(exclude_defaults=True):
-            if name not in known:
-                raise ValueError(f"match.{name}: with {self.transport} it is {', '.join(known)}")
-        for name in ("adb", "ssh"):
-            self._is_for(name, "transport")
-        for name in ("benchmark_model", "torch", "tensorrt", "dpu"):
-            self._is_for(name, "runtime")
-        if self.transport != "adb" and self.runtime_options.cpus in ("big", "little"):
-            raise ValueError("runtime_options.cpus: big and little are for phones; use a mask")
-        if self.runtime == "tensorrt":
-            for name in ("num_threads", "cpus"):
-                if name in self.runtime_options.model_fields_set:
-                    raise ValueError(f"runtime_options.{name}: has no effect on tensorrt")
-        if self.simulated:
-            for name in ("num_threads", "cpus", "batch"):
-                if name in self.runtime_options.model_fields_set:
-                    raise ValueError(f"runtime_options.{name}: has no effect on a simulated DPU")
-            if "match" in self.model_fields_set or "conditions" in self.model_fields_set:
-                raise ValueError("match, conditions: nothing is reached where a DPU is simulated")
-        if self.torch.device == "cpu" and self.torch.cuda_graphs:
-            raise ValueError("torch.cuda_graphs: needs device = 'cuda'")
-        if self.runtime_options.converter != "litert-torch" and (
-            self.runtime_options.precision != "float32" or self.runtime not in TFLITE_RUNTIMES
-        ):
-            raise ValueError("runtime_options.converter: onnx-tf makes only float32 .tflite files")
-        return self
+    @property
+    def runs_on(self) -> Runtime:
+        return RUNTIMES.find(self.runtime)
+
+    @property
+    def reached_by(self) -> TransportKind:
+        return TRANSPORTS.find(self.transport)
+
+    @property
+    def runtime_settings(self) -> Section:
+        """The section that is named like the runtime."""
+        return self._section(self.runtime)
+
+    @property
+    def options(self) -> RuntimeOptions:
+        """What a session is opened with."""
+        return RuntimeOptions(**self.runtime_options.model_dump(), own=self.runtime_settings)
+
+    def way(self, device: str = "", serial: str | None = None) -> Way:
+        """How the device of that name is reached."""
+        match = self.match.model_dump(exclude_defaults=True)
+        return Way(device, self._section(self.transport), match, serial)
 
     @property
     def simulated(self) -> bool:
         """Whether a cost model answers instead of a device."""
-        return self.runtime == "dpu"
+        return self.runs_on.evidence is not None
 
     @property
     def is_edge(self) -> bool:
@@ -116,30 +66,92 @@ class Profile(Strict):
 
         Not the computer at hand, nor a server that is reached by SSH.
         """
-        return self.transport in ("adb", "none") or (
-            self.transport == "ssh" and bool(self.match.model)
-        )
+        return self.reached_by.is_edge(self.way())
 
     @property
     def evidence(self) -> str | None:
         """What stands behind simulated numbers; None where a device is measured."""
-        return DpuOptions(**self.dpu.model_dump()).evidence if self.simulated else None
+        told = self.runs_on.evidence
+        return None if told is None else told(self.options)
 
-    def _is_for(self, name: str, part: str) -> None:
-        """Raises ValueError where a section is for another transport or runtime."""
-        section = getattr(self, name)
-        if name != getattr(self, part) and section != type(section)():
-            raise ValueError(f"{name}: is for {part} = '{name}'")
+    def _section(self, name: str) -> Section:
+        section: Section = getattr(self, name, Section())
+        return section
 
     @model_validator(mode="after")
-    def _runs_in_this_precision(self) -> Self:
-        precision = self.runtime_options.precision
-        if precision not in PRECISIONS[self.runtime]:
+    def _fits_together(self) -> Self:
+        runtime, transport = self.runs_on, self.reached_by
+        if self.transport not in runtime.transports:
             raise ValueError(
-                f"the runtime {self.runtime} has no precision {precision!r}, "
-                f"only {', '.join(PRECISIONS[self.runtime])}"
+                f"the runtime {self.runtime} needs the transport "
+                f"{' or '.join(runtime.transports)}, not {self.transport}"
             )
+        if lacking := transport.lacks(self.way()):
+            raise ValueError(lacking)
+        if not transport.match and {"match", "conditions"} & self.model_fields_set:
+            raise ValueError(f"match, conditions: transport = {self.transport!r} reaches nothing")
+        for name in self.match.model_dump(exclude_defaults=True):
+            if name not in transport.match:
+                known = ", ".join(transport.match)
+                raise ValueError(f"match.{name}: with {self.transport} it is {known}")
+        self._has_effect(runtime)
         return self
+
+    def _has_effect(self, runtime: Runtime) -> None:
+        """Raises ValueError where `[runtime_options]` asks for what the runtime does not have."""
+        shared = self.runtime_options
+        for name in runtime.without_effect:
+            if name in shared.model_fields_set:
+                raise ValueError(f"runtime_options.{name}: has no effect on {runtime.name}")
+        if shared.cpus in ("big", "little") and not runtime.knows_core_sizes:
+            raise ValueError("runtime_options.cpus: big and little are for phones; use a mask")
+        if shared.precision not in runtime.precisions:
+            raise ValueError(
+                f"the runtime {runtime.name} has no precision {shared.precision!r}, "
+                f"only {', '.join(runtime.precisions)}"
+            )
+        if shared.converter != "litert-torch" and (
+            shared.precision != "float32" or runtime.file_suffix != ".tflite"
+        ):
+            raise ValueError("runtime_options.converter: onnx-tf makes only float32 .tflite files")
+
+
+def _model_for(settings: dict[str, Any]) -> type[Profile]:
+    """Profiles with the sections that go with this one's runtime and transport.
+
+    Raises:
+        ProfileError: there is no such runtime or transport, or it has a section of another.
+    """
+    runtime, transport = settings.get("runtime"), settings.get("transport")
+    if not isinstance(runtime, str) or not isinstance(transport, str):
+        # It will be told which is wrong; of sections nothing is known.
+        return _with_sections(*((name, Any, None) for name in _kinds()))
+    try:
+        model = _model_of(RUNTIMES.find(runtime), TRANSPORTS.find(transport))
+    except UsageError as error:
+        key = "runtime" if runtime not in RUNTIMES.names() else "transport"
+        raise ProfileError(f"{key}: {error}") from error
+    for key in settings.keys() - model.model_fields.keys():
+        if key in _kinds():
+            raise ProfileError(f"{key}: is for {_kinds()[key]} = '{key}'")
+    return model
+
+
+def _kinds() -> dict[str, str]:
+    """What sections may be named after."""
+    runtimes = dict.fromkeys(RUNTIMES.names(), "runtime")
+    return runtimes | dict.fromkeys(TRANSPORTS.names(), "transport")
+
+
+@cache
+def _model_of(runtime: Runtime, transport: TransportKind) -> type[Profile]:
+    kinds = (each for each in (runtime, transport) if each.options.model_fields)
+    return _with_sections(*((each.name, each.options, each.options()) for each in kinds))
+
+
+def _with_sections(*sections: tuple[str, Any, Any]) -> type[Profile]:
+    fields: dict[str, Any] = {name: (kind, default) for name, kind, default in sections}
+    return create_model("Profile", __base__=Profile, **fields)
 
 
 def load_profile(name: str, root: Path) -> Profile:
@@ -151,10 +163,15 @@ def load_profile(name: str, root: Path) -> Profile:
     known = profile_paths(root)
     if name not in known:
         raise ProfileError(f"no device called {name!r}; {nearest(name, device_names(root))}")
+    settings = _settings(name, known, ())
     try:
-        return Profile.model_validate(_settings(name, known, ()))
+        model = _model_for(settings)
+    except ProfileError as error:
+        raise ProfileError(f"{known[name]}: {error}") from error
+    try:
+        return model.model_validate(settings)
     except ValidationError as error:
-        raise ProfileError(f"{known[name]}: {_explain(error)}") from error
+        raise ProfileError(f"{known[name]}: {_explain(error, model)}") from error
 
 
 def full_name(name: str, root: Path) -> str:
@@ -216,7 +233,7 @@ def profile_paths(root: Path) -> dict[str, Path]:
     return found
 
 
-def _explain(error: ValidationError) -> str:
+def _explain(error: ValidationError, model: type[Profile]) -> str:
     """A mistake in one line, with the nearest key for an unknown one, which others come from."""
     first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
     where = ".".join(str(part) for part in first["loc"])
@@ -224,7 +241,7 @@ def _explain(error: ValidationError) -> str:
         return f"{where}: write any, one, big, little, or a mask such as 0x3"
     if first["type"] != "extra_forbidden":
         return f"{where}: {first['msg']}" if where else first["msg"].removeprefix("Value error, ")
-    section: type[Strict] = Profile
+    section: type[Section] = model
     if len(first["loc"]) > 1:
-        section = Profile.model_fields[str(first["loc"][0])].annotation or Profile
+        section = model.model_fields[str(first["loc"][0])].annotation or model
     return f"unknown key {where!r}; {nearest(str(first['loc'][-1]), section.model_fields)}"

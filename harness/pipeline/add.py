@@ -14,27 +14,20 @@ from harness import files
 from harness.errors import DeviceError, TargetFailed, UsageError
 from harness.runtimes import board
 from harness.runtimes.phone import core_mask, read_facts
+from harness.runtimes.runtime import RUNTIMES
 from harness.transports.adb.choice import Wanted
 from harness.transports.adb.transport import AdbTransport
 from harness.transports.ssh import Address, SshTransport
 
-# What runs on the board, the first that is there: a GPU, then the fastest on CPUs.
 PROBE = """
-import importlib.util, json
-there = [n for n in ("onnxruntime", "ai_edge_litert", "tflite_runtime", "torch")
-         if importlib.util.find_spec(n)]
+import importlib.util, json, sys
+there = [n for n in sys.argv[1:] if importlib.util.find_spec(n)]
 gpu = None
 if "torch" in there:
     import torch
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
 print(json.dumps({"there": there, "gpu": gpu}))
 """
-RUNTIMES = {
-    "onnxruntime": "onnxruntime",
-    "ai_edge_litert": "litert",
-    "tflite_runtime": "litert",
-    "torch": "torch",
-}
 PROBE_TIMEOUT_S = 120.0  # torch may come from a slow card
 
 
@@ -88,7 +81,7 @@ def add_board(name: str, host: str, python: str | None, root: Path) -> Path:
     profile: dict[str, Any] = {
         "title": facts.get("model", host),
         "transport": "ssh",
-        "runtime": RUNTIMES["torch" if runs["gpu"] else runs["there"][0]],
+        "runtime": "torch" if runs["gpu"] else _runtimes()[runs["there"][0]],
         "ssh": {"host": host},
         "runtime_options": {"num_threads": 1, "batch": 1},
     }
@@ -110,7 +103,7 @@ def _probe(transport: SshTransport) -> dict[str, Any]:
     Raises:
         TargetFailed: there is no Python, or none of the runtimes.
     """
-    argv = [*transport.python, "-c", PROBE]
+    argv = [*transport.python, "-c", PROBE, *_runtimes()]
     ended = transport.run(argv, idle_timeout_s=PROBE_TIMEOUT_S, deadline_s=PROBE_TIMEOUT_S)
     try:
         found: dict[str, Any] = json.loads(ended.text.splitlines()[-1])
@@ -121,10 +114,16 @@ def _probe(transport: SshTransport) -> dict[str, Any]:
         ) from error
     if not found["there"]:
         raise TargetFailed(
-            f"{' '.join(transport.python)} there has none of {', '.join(RUNTIMES)}: install one, "
-            "or name another interpreter with --python"
+            f"{' '.join(transport.python)} there has none of {', '.join(_runtimes())}: install "
+            "one, or name another interpreter with --python"
         )
     return found
+
+
+def _runtimes() -> dict[str, str]:
+    """Of each package that a board may have the runtime; the first that is there is taken."""
+    ranked = sorted(RUNTIMES.all(), key=lambda runtime: runtime.board_rank)
+    return {package: runtime.name for runtime in ranked for package in runtime.board_packages}
 
 
 def _saved(profile: dict[str, Any], name: str, root: Path) -> Path:

@@ -44,15 +44,6 @@ PLAN = Plan(
     anchors=0,
     sustain_s=20.0,
 )
-SUFFIXES = {
-    "onnxruntime": ".onnx",
-    "litert": ".tflite",
-    "benchmark_model": ".tflite",
-    "torch": ".pt",
-    "tensorrt": ".onnx",
-    "dpu": ".pt",
-}
-PROFILING = ("torch", "onnxruntime", "benchmark_model", "tensorrt")
 
 
 class Result(TypedDict, total=False):
@@ -118,10 +109,9 @@ def benchmark(
         UsageError: the device's runtime takes no such file.
         FileFormatError: there is no such file, or the baseline is of other settings.
     """
-    wanted, given = SUFFIXES[device.profile.runtime], model.suffix.lower()
-    if given not in (wanted, ".pt"):
-        theirs = "" if wanted == ".pt" else f"{wanted} and "
-        raise UsageError(f"{device.name} runs {theirs}network files (.pt), not {model.name}")
+    runtime, given = device.profile.runs_on, model.suffix.lower()
+    if given not in (runtime.file_suffix, ".pt"):
+        raise UsageError(f"{device.name} runs {runtime.takes}network files (.pt), not {model.name}")
     files.check_regular(model)
     try:
         digest = model_files.digest(model)
@@ -194,7 +184,7 @@ def result_of(
 
 def tells_no_ops(device: Device) -> str:
     """Why there are no times of operators; "" where there are."""
-    if device.profile.runtime in PROFILING:
+    if device.profile.runs_on.profiles_operators:
         return ""
     return f"no times of operators: the runtime {device.profile.runtime} gives none"
 

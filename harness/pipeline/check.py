@@ -10,7 +10,6 @@ from harness.measuring.plan import sentinel
 from harness.runtimes.resident import ResidentSession
 from harness.spaces.digits import DIGITS
 from harness.tables.batch import of_batch
-from harness.transports.adb.backends import backend_named
 from harness.transports.transport import KeepingTransport
 
 FREE_MB = 200  # a small table's; large ones need 1 to 10 GB, and say so before they start
@@ -33,9 +32,10 @@ def check(device: Device) -> Iterator[tuple[str, str]]:
     Raises:
         DeviceError, MissingExtra: a step failed; it is named, with what to do.
     """
-    if device.profile.transport == "adb":
-        with _step("adb"):
-            yield "adb", backend_named(device.wanted.backend).name
+    transport = device.profile.transport
+    with _step(transport):
+        if through := device.profile.reached_by.through(device.way):
+            yield transport, through
     for unit in device.units:
         yield from _check_unit(unit)
 

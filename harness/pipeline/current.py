@@ -20,5 +20,6 @@ def check_current(job: Run, table: Table) -> None:
     root = job.workspace.root
     if table.simulated is None or table.device not in profile_paths(root):
         return
-    if table.identity.get("dpu") != load_profile(table.device, root).dpu.model_dump():
+    profile = load_profile(table.device, root)
+    if table.identity.get(profile.runtime) != profile.runtime_settings.model_dump():
         raise TableError(simulated_otherwise(table))

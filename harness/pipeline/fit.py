@@ -27,7 +27,7 @@ from harness.runtimes.dpu.fit import (
 )
 from harness.runtimes.dpu.limits import check
 from harness.runtimes.dpu.measurements import Measured, left_aside, read
-from harness.runtimes.session import DpuOptions
+from harness.runtimes.dpu.options import DpuOptions
 
 
 def fit_device(
@@ -53,7 +53,8 @@ def fit_device(
         for kind, count in left_aside(path, skip).items():
             yield f"{path}: {count} rows of type {kind} left aside"
     check_enough(measured)
-    start = Dpu.of(DpuOptions(**profile.dpu.model_dump()))
+    options = profile.options.of(DpuOptions)
+    start = Dpu.of(options)
     check_feasible(start, measured)
     before = error(predicted_ms(start, measured), measured_ms(measured))
     constants = fit(start, measured)
@@ -78,7 +79,7 @@ def fit_device(
         f"{blocks} blocks of {', '.join(path.name for path in paths)}, mean error "
         f"{held_out.mape:.1%} on blocks left out"
     )
-    title = profile.title if known else f"{name}: DPU {profile.dpu.architecture}, simulated"
+    title = profile.title if known else f"{name}: DPU {options.architecture}, simulated"
     path = root / "devices" / f"{name}.toml"
     if path.exists():
         yield f"replaces {path}"
@@ -122,12 +123,13 @@ def _by_stage(dpu: Dpu, measured: Sequence[Measured]) -> Iterator[str]:
 
 def _toml(profile: Profile, title: str, constants: Constants, fitted_to: str) -> str:
     """The profile with new constants, what others do not extend written out."""
-    dpu = profile.dpu.model_dump() | {
+    options = profile.options.of(DpuOptions)
+    dpu = options.model_dump() | {
         "vector_ns": constants.vector_ns,
         "ddr_share": constants.ddr_share,
         "pass_cycles": constants.pass_cycles,
         "fitted_to": fitted_to,
-        "fitted_on": DpuOptions(**profile.dpu.model_dump()).hardware,
+        "fitted_on": options.hardware,
     }
     aliases = {"aliases": list(profile.aliases)} if profile.aliases else {}
     return tomli_w.dumps(

@@ -25,7 +25,7 @@ from harness.predictors.roofline import (
 )
 from harness.reports.pareto import shown_ms
 from harness.runtimes.dpu.architecture import Dpu
-from harness.runtimes.session import DpuOptions
+from harness.runtimes.dpu.options import DpuOptions
 from harness.spaces.block import Block
 from harness.tables.batch import an_image, images_per_run, of_batch
 from harness.tables.table import Table, evidence
@@ -82,7 +82,7 @@ def _dpu(job: Run, device: str) -> DpuOptions | None:
     if device not in profile_paths(job.workspace.root):
         return None
     found = Device.find(device, job.workspace.root)
-    return found.options.dpu if found.profile.simulated else None
+    return found.options.of(DpuOptions) if found.profile.simulated else None
 
 
 def _baselines(job: Run, device: str) -> tuple[Table | None, str]:

@@ -7,12 +7,13 @@ of its runs without the slowest.
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import platformdirs
+from pydantic import AfterValidator, Field
 
 from harness.errors import DeviceError, MissingExtra, TargetFailed, TargetStalled
 from harness.progress import Progress, silent
@@ -22,9 +23,12 @@ from harness.runtimes.benchmark_log import BenchmarkLog, parse_log, parse_ops, r
 from harness.runtimes.conversion.cache import convert_all, converted, named
 from harness.runtimes.conversion.choice import range_images_fact, tflite_converter
 from harness.runtimes.model_inputs.feeding import NOTHING_SAID, Feeding, feeding
+from harness.runtimes.options import RuntimeOptions
 from harness.runtimes.phone import CHANGING, core_mask, read_conditions, read_facts
+from harness.runtimes.runtime import Runtime
 from harness.runtimes.sensors import Conditions
-from harness.runtimes.session import OpTime, RuntimeOptions, Samples, Session, Workload
+from harness.runtimes.session import OpTime, Samples, Session, Workload
+from harness.schema import Section
 from harness.transports.local import LocalTransport
 from harness.transports.transport import Finished, KeepingTransport
 
@@ -47,6 +51,18 @@ FIRST_RUN_S = 300.0  # of which nobody knows how long it takes
 PATIENCE = 5  # times as long as before may runs take
 
 
+class BenchmarkModelOptions(Section):
+    """`[benchmark_model]`: the runner on a phone."""
+
+    path: Annotated[Path, AfterValidator(Path.expanduser)] | None = None  # on this computer
+    delegate: Literal["default", "none", "xnnpack", "gpu", "nnapi"] = "default"
+    warmup_runs: Annotated[int, Field(ge=1, le=10_000)] = 1  # at least
+    warmup_s: Annotated[float, Field(ge=0, le=60)] = 0.2  # at least
+    runs: Annotated[int, Field(ge=1, le=10_000)] = 10  # timed in one invocation, at least
+    seconds: Annotated[float, Field(ge=0, le=20)] = 0.1  # of timed runs, at least
+    extra_args: tuple[Annotated[str, Field(pattern=r"^--\w+(=.*)?$")], ...] = ()
+
+
 def open_session(transport: KeepingTransport, options: RuntimeOptions) -> "BenchmarkModelSession":
     """Send the runner to the phone.
 
@@ -62,7 +78,7 @@ def find_binary(options: RuntimeOptions) -> Path:
     Raises:
         MissingExtra: it is not where it should be.
     """
-    path = options.benchmark_model.path or DEFAULT_BINARY
+    path = options.of(BenchmarkModelOptions).path or DEFAULT_BINARY
     if not path.is_file():
         raise MissingExtra(
             f"there is no benchmark_model at {path}: download {DOWNLOAD} to there, or say where it "
@@ -89,7 +105,7 @@ class BenchmarkModelSession:
         self._models: dict[Workload, Path] = {}
         self._fed: dict[Workload, Feeding] = {}  # with what, model files of the user's
         self._here: Session | None = None  # LiteRT on this computer, for accuracies
-        self.visit_cost_ns = int((options.benchmark_model.warmup_s + 0.3) * 1e9)
+        self.visit_cost_ns = int((options.of(BenchmarkModelOptions).warmup_s + 0.3) * 1e9)
         digest = hashlib.sha256(binary.read_bytes()).hexdigest()
         self.environment: Mapping[str, str] = read_facts(transport) | {
             "benchmark_model": digest[:16],
@@ -189,7 +205,7 @@ class BenchmarkModelSession:
     def _invoke_once(
         self, workload: Workload, runs: int, sustained_s: float | None, more: Sequence[str]
     ) -> tuple[BenchmarkLog, str]:
-        strict = STRICT.get(self._options.benchmark_model.delegate)
+        strict = STRICT.get(self._options.of(BenchmarkModelOptions).delegate)
         try:
             finished = self._run(workload, runs, more, sustained_s)
             output = _output(finished)
@@ -214,8 +230,9 @@ class BenchmarkModelSession:
         binary = self._transport.push(self._binary)
         options = self._options
         if sustained_s is not None:  # at once, and for so long
-            chosen = replace(options.benchmark_model, warmup_s=0.0, seconds=sustained_s)
-            options = replace(options, benchmark_model=chosen)
+            at_once = {"warmup_s": 0.0, "seconds": sustained_s}
+            chosen = options.of(BenchmarkModelOptions).model_copy(update=at_once)
+            options = options.model_copy(update={"own": chosen})
         inputs = input_flags(self._feeding(workload), self._transport.push)
         argv = [*command(options, str(binary), str(graph), runs, self._mask), *inputs, *more]
         deadline_s = self._deadline_s(workload)
@@ -242,7 +259,7 @@ def command(
     options: RuntimeOptions, binary: str, graph: str, runs: int, mask: str | None
 ) -> list[str]:
     """The command line of one invocation."""
-    chosen = options.benchmark_model
+    chosen = options.of(BenchmarkModelOptions)
     pinned = ["taskset", mask] if mask else []
     return [
         *pinned,
@@ -266,3 +283,21 @@ def _output(finished: Finished) -> str:
 
 def _is_model_file(workload: Workload) -> bool:
     return isinstance(workload, Path) and workload.suffix.lower() == ".tflite"
+
+
+def _identity(options: RuntimeOptions, environment: Mapping[str, str]) -> dict[str, Any]:
+    own = options.of(BenchmarkModelOptions).model_dump(mode="json", exclude={"path"})
+    return {"benchmark_model": own, "battery_saver": environment["battery_saver"]}
+
+
+RUNTIME = Runtime(
+    name="benchmark_model",
+    open=open_session,
+    transports=("adb",),
+    precisions=("float32", "float16", "int8"),
+    file_suffix=".tflite",
+    options=BenchmarkModelOptions,
+    knows_core_sizes=True,
+    profiles_operators=True,
+    identity=_identity,
+)

@@ -5,8 +5,10 @@ from importlib.util import find_spec
 from harness.errors import MissingExtra
 from harness.hints import install
 from harness.runtimes.conversion.choice import range_images_fact, tflite_converter
-from harness.runtimes.resident import model_file_session
-from harness.runtimes.session import RuntimeOptions, Session
+from harness.runtimes.options import RuntimeOptions
+from harness.runtimes.resident import AGENT, model_file_session
+from harness.runtimes.runtime import Runtime, thread_clock
+from harness.runtimes.session import Session
 from harness.transports.transport import ResidentTransport
 
 
@@ -18,6 +20,19 @@ def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Sessi
     """
     if transport.is_here and find_spec("ai_edge_litert") is None:
         raise MissingExtra(f"the runtime litert is not installed: {install('litert')}")
-    session = model_file_session(transport, "litert", options, tflite_converter(options))
+    converter = tflite_converter(options)
+    session = model_file_session(transport, AGENT / "with_litert.py", options, converter)
     session.environment = {**session.environment, **range_images_fact(options)}
     return session
+
+
+RUNTIME = Runtime(
+    name="litert",
+    open=open_session,
+    transports=("local", "ssh"),
+    precisions=("float32", "float16", "int8"),
+    file_suffix=".tflite",
+    clock=thread_clock,
+    board_packages=("ai_edge_litert", "tflite_runtime"),
+    board_rank=2,
+)

@@ -6,8 +6,10 @@ from importlib.util import find_spec
 from harness.errors import MissingExtra
 from harness.hints import install
 from harness.runtimes.conversion.onnx import OPSET, OnnxConverter
-from harness.runtimes.resident import model_file_session
-from harness.runtimes.session import RuntimeOptions, Session
+from harness.runtimes.options import RuntimeOptions
+from harness.runtimes.resident import AGENT, model_file_session
+from harness.runtimes.runtime import Runtime, thread_clock
+from harness.runtimes.session import Session
 from harness.transports.transport import ResidentTransport
 
 # By onnxruntime's minor version (its docs/Versioning.md); JetPack 4 has 1.10 at most.
@@ -25,7 +27,7 @@ def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Sessi
         raise MissingExtra(f"the runtime onnxruntime is not installed: {install('onnx')}")
     opset = OPSET if transport.is_here else opset_there(transport)
     return model_file_session(
-        transport, "onnxruntime", options, OnnxConverter(options.batch, opset)
+        transport, AGENT / "with_onnxruntime.py", options, OnnxConverter(options.batch, opset)
     )
 
 
@@ -36,3 +38,16 @@ def opset_there(transport: ResidentTransport) -> int:
     found = re.match(r"1\.(\d{1,4})\.", said)
     # Without an answer the agent will say what is wrong.
     return OPSETS.get(int(found[1]), OPSET) if found else OPSET
+
+
+RUNTIME = Runtime(
+    name="onnxruntime",
+    open=open_session,
+    transports=("local", "ssh"),
+    precisions=("float32",),
+    file_suffix=".onnx",
+    clock=thread_clock,
+    profiles_operators=True,
+    board_packages=("onnxruntime",),
+    board_rank=1,
+)

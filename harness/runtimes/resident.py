@@ -6,9 +6,9 @@ import itertools
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 from zipfile import ZipFile, ZipInfo
 
@@ -41,13 +41,13 @@ from harness.runtimes.conversion.cache import (
 )
 from harness.runtimes.model_inputs.feeding import Feed, feeding
 from harness.runtimes.model_inputs.values import values_file
+from harness.runtimes.options import RuntimeOptions
 from harness.runtimes.replies import NoReply, Reply
 from harness.runtimes.sensors import Conditions, plausible
 from harness.runtimes.session import (
     Energy,
     Meter,
     OpTime,
-    RuntimeOptions,
     Samples,
     Workload,
     seed_of,
@@ -64,6 +64,8 @@ ENERGY_RUNS = 5  # of a window that is shorter than one, and before it
 PATIENCE = 5  # times as long as a network took when it was loaded may its runs take
 MOST_LOSSES, MOST_STALLS = 3, 1  # of the agent on a board, without an answer between them
 
+NO_SETTINGS: Mapping[str, Any] = MappingProxyType({})
+
 Result = TypeVar("Result")
 
 
@@ -71,11 +73,14 @@ def nothing_to_prepare(_workloads: Sequence[Workload], _on_progress: Progress) -
     """For runtimes that build their networks on the device."""
 
 
-def agent_file() -> Path:
-    """The agent and the layers as one file that Python runs; its name tells its content."""
+def agent_file(runtime: Path) -> Path:
+    """The agent, the runtime's side of it and the layers as one file that Python runs.
+
+    Its name tells its content.
+    """
     content = BytesIO()
     with ZipFile(content, "w") as archive:
-        for path in (*sorted(AGENT.glob("*.py")), LAYERS):
+        for path in (*sorted({*AGENT.glob("*.py"), runtime}), LAYERS):
             archive.writestr(ZipInfo(path.name), path.read_bytes())  # no dates in it
     digest = hashlib.sha256(content.getvalue()).hexdigest()
     path = cache_folder() / "agent" / f"{digest[:16]}.pyz"
@@ -98,22 +103,27 @@ class ResidentSession:
     def __init__(
         self,
         transport: ResidentTransport,
-        runtime: str,
+        runtime: Path,
         options: RuntimeOptions,
         specify: Callable[[Workload], dict[str, Any]],
         prepare: Callable[[Sequence[Workload], Progress], None] = nothing_to_prepare,
+        settings: Mapping[str, Any] = NO_SETTINGS,
     ) -> None:
-        """`specify` makes the runtime's part of a load request: blocks, weights or a model file."""
+        """`runtime` is its file for the device, with a function `start`, as `agent/with_torch.py`;
+        it gets the `settings`. `specify` makes its part of a load request: blocks, weights or a
+        model file.
+        """
         self._transport = transport
+        self._runtime = runtime
         self._options = options
         self._specify = specify
         self._prepare = prepare
         self._opening = {
             "op": "open",
-            "runtime": runtime,
+            "runtime": runtime.stem,
             "threads": options.num_threads,
             "cpus": options.cpus,
-            "torch": asdict(options.torch),
+            "settings": dict(settings),
         }
         self._ids: dict[Workload, int] = {}
         self._run_ns: dict[Workload, int] = {}
@@ -201,7 +211,7 @@ class ResidentSession:
 
     def _start(self) -> Mapping[str, str]:
         """Start the agent; what it finds there."""
-        agent = str(self._transport.push(agent_file()))
+        agent = str(self._transport.push(agent_file(self._runtime)))
         self._process = self._transport.start([*self._transport.python, "-u", agent])
         try:
             return self._opened()
@@ -303,7 +313,7 @@ class ResidentSession:
 
 
 def model_file_session(
-    transport: ResidentTransport, runtime: str, options: RuntimeOptions, converter: Converter
+    transport: ResidentTransport, runtime: Path, options: RuntimeOptions, converter: Converter
 ) -> ResidentSession:
     """A session of a runtime that takes model files: converted ones, or the user's own."""
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from harness.progress import Progress, silent
 from harness.runtimes import model_files
-from harness.runtimes.model_inputs.asked import NOTHING_ASKED, Asked
 from harness.spaces.block import Block
 
 Workload = tuple[Block, ...] | Path
@@ -26,84 +25,6 @@ def seed_of(workload: Workload) -> int:
     else:
         content = hashlib.sha256(" ".join(block.key for block in workload).encode()).hexdigest()
     return int.from_bytes(bytes.fromhex(content)[:4], "little")
-
-
-@dataclass(frozen=True)
-class BenchmarkModelOptions:
-    """Settings of the command-line runner on phones."""
-
-    path: Path | None = None  # of the runner, on this computer; None: where it usually lies
-    delegate: str = "default"  # "default", "none", "xnnpack", "gpu" or "nnapi"
-    warmup_runs: int = 1  # at least
-    warmup_s: float = 0.2  # at least
-    runs: int = 10  # timed in one invocation, at least
-    seconds: float = 0.1  # of timed runs, at least
-    extra_args: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class TorchOptions:
-    """How torch runs networks."""
-
-    device: str = "cpu"  # or "cuda"
-    memory_format: str = "contiguous"  # or "channels_last"
-    autocast: str = "off"  # "float16" or "bfloat16"
-    cuda_graphs: bool = False
-
-
-@dataclass(frozen=True)
-class TensorrtOptions:
-    """Settings of the board's trtexec."""
-
-    trtexec: str = "/usr/src/tensorrt/bin/trtexec"
-    cuda_graphs: bool = False
-    extra_args: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class DpuOptions:
-    """A simulated DPU: its size, its memory, and the constants fitted to measurements."""
-
-    architecture: str = "B4096"
-    clock_mhz: float = 300.0
-    ddr_gb_s: float = 17.0
-    vector_ns: float = 0.0
-    ddr_share: float = 1.0
-    pass_cycles: float = 0.0
-    fitted_to: str = ""  # "": to nothing that was measured
-    fitted_on: str = ""  # which hardware that was, as `hardware` tells it
-
-    @property
-    def hardware(self) -> str:
-        return f"{self.architecture}, {self.clock_mhz:g} MHz, {self.ddr_gb_s:g} GB/s"
-
-    @property
-    def evidence(self) -> str:
-        """What stands behind its numbers."""
-        if self.fitted_to and self.fitted_on == self.hardware:
-            return f"simulated, fitted to {self.fitted_to}"
-        return "simulated, uncalibrated: its constants were not fitted on this hardware"
-
-
-@dataclass(frozen=True)
-class RuntimeOptions:
-    """The settings of a device that change its numbers."""
-
-    num_threads: int = 1
-    cpus: str = "any"  # "any", "one" (the last we may use), "big", "little", or a mask: "0x2"
-    precision: str = "float32"
-    batch: int = 1
-    converter: str = "litert-torch"  # of .tflite files
-    range_images: Path | None = None  # from which int8 ranges of network files are collected
-    asked: Asked = NOTHING_ASKED  # what a model file is fed with
-    benchmark_model: BenchmarkModelOptions = BenchmarkModelOptions()
-    torch: TorchOptions = TorchOptions()
-    tensorrt: TensorrtOptions = TensorrtOptions()
-    dpu: DpuOptions = DpuOptions()
-
-    def here(self) -> "RuntimeOptions":
-        """The same for this computer, whose cores have other names."""
-        return replace(self, cpus="any")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,11 +27,14 @@ from harness.runtimes.board import read_facts as board_facts
 from harness.runtimes.conversion.cache import convert_all, converted, named
 from harness.runtimes.conversion.onnx import OPSET, OnnxConverter
 from harness.runtimes.model_inputs.feeding import feeding
+from harness.runtimes.options import RuntimeOptions
 from harness.runtimes.phone import MEMORY_KB, ask, word
+from harness.runtimes.runtime import Runtime, device_clock
 from harness.runtimes.sensors import Conditions, plausible
-from harness.runtimes.session import OpTime, RuntimeOptions, Samples, Session, Workload
+from harness.runtimes.session import OpTime, Samples, Session, Workload
 from harness.runtimes.trtexec_flags import (
     WARM_UP_MS,
+    TensorrtOptions,
     build_flags,
     input_flags,
     numbers_of,
@@ -137,7 +141,7 @@ class TensorrtSession:
     def __init__(self, transport: ResidentTransport, options: RuntimeOptions) -> None:
         self._transport = transport
         self._options = options
-        self._trtexec = options.tensorrt.trtexec
+        self._trtexec = options.of(TensorrtOptions).trtexec
         self._engines: dict[Workload, Engine] = {}
         self._run_ns: dict[Workload, int] = {}
         self._warnings: set[str] = set()  # since the conditions were last read
@@ -336,7 +340,8 @@ class TensorrtSession:
         if finished.status or not log.passed:
             raise _failure(f"{named(workload)}: trtexec could not run it", finished, log)
         _check_fed(workload, log)
-        if self._options.tensorrt.cuda_graphs and any(NO_CUDA_GRAPH in w for w in log.warnings):
+        wanted = self._options.of(TensorrtOptions).cuda_graphs
+        if wanted and any(NO_CUDA_GRAPH in each for each in log.warnings):
             raise TargetFailed(f"{named(workload)}: it cannot run as a CUDA graph")
         self._note(log.warnings)
         return exported
@@ -416,3 +421,23 @@ def _output(finished: Finished) -> str:
 
 def _is_onnx(workload: Workload) -> bool:
     return isinstance(workload, Path) and workload.suffix.lower() == ".onnx"
+
+
+def _identity(options: RuntimeOptions, _environment: Mapping[str, str]) -> dict[str, Any]:
+    own = options.of(TensorrtOptions)
+    return {"tensorrt": own.model_dump(mode="json", exclude={"trtexec"})}
+
+
+RUNTIME = Runtime(
+    name="tensorrt",
+    open=open_session,
+    transports=("local", "ssh"),
+    precisions=("float32", "float16"),
+    file_suffix=".onnx",
+    clock=device_clock,
+    options=TensorrtOptions,
+    without_effect=("num_threads", "cpus"),
+    profiles_operators=True,
+    on_gpu=lambda _options: True,
+    identity=_identity,
+)

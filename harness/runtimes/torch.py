@@ -1,16 +1,37 @@
 """torch eager on a CPU or an NVIDIA GPU, through the resident agent."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
+
+from pydantic import model_validator
 
 from harness.errors import MissingExtra
 from harness.hints import install
 from harness.runtimes.conversion.weights import to_weights
-from harness.runtimes.resident import ResidentSession
-from harness.runtimes.session import RuntimeOptions, Session, Workload
+from harness.runtimes.options import RuntimeOptions
+from harness.runtimes.resident import AGENT, ResidentSession
+from harness.runtimes.runtime import Clock, Runtime, thread_clock
+from harness.runtimes.session import Session, Workload
+from harness.schema import Section
 from harness.transports.transport import ResidentTransport
+
+
+class TorchOptions(Section):
+    """`[torch]`: how torch runs networks."""
+
+    device: Literal["cpu", "cuda"] = "cpu"
+    memory_format: Literal["contiguous", "channels_last"] = "contiguous"
+    autocast: Literal["off", "float16", "bfloat16"] = "off"
+    cuda_graphs: bool = False
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.device == "cpu" and self.cuda_graphs:
+            raise ValueError("cuda_graphs needs device = 'cuda'")
+        return self
 
 
 def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Session:
@@ -31,5 +52,34 @@ def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Sessi
             "weights": {"path": str(transport.push(weights.path)), "tensors": weights.tensors},
         }
 
-    runtime = "torch-cuda" if options.torch.device == "cuda" else "torch"
-    return ResidentSession(transport, runtime, options, specify)
+    settings = options.of(TorchOptions).model_dump()
+    return ResidentSession(transport, AGENT / "with_torch.py", options, specify, settings=settings)
+
+
+def _on_gpu(options: RuntimeOptions) -> bool:
+    return options.of(TorchOptions).device == "cuda"
+
+
+def _clock(options: RuntimeOptions) -> Clock:
+    return "device" if _on_gpu(options) else thread_clock(options)
+
+
+def _identity(options: RuntimeOptions, _environment: Mapping[str, str]) -> dict[str, Any]:
+    own = options.of(TorchOptions)
+    return {} if own == TorchOptions() else {"torch": own.model_dump()}
+
+
+RUNTIME = Runtime(
+    name="torch",
+    open=open_session,
+    transports=("local", "ssh"),
+    precisions=("float32",),
+    file_suffix=".pt",
+    clock=_clock,
+    options=TorchOptions,
+    profiles_operators=True,
+    on_gpu=_on_gpu,
+    identity=_identity,
+    board_packages=("torch",),
+    board_rank=3,
+)

@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
+from typing import Annotated
+
+from pydantic import Field
 
 from harness.errors import DeviceError, TargetFailed
 from harness.runtimes.model_inputs.feeding import Feeding
 from harness.runtimes.model_inputs.values import Array, values_file
-from harness.runtimes.session import RuntimeOptions
+from harness.runtimes.options import RuntimeOptions
+from harness.schema import Section
 
 Push = Callable[[Path], PurePosixPath]
 
@@ -21,6 +25,14 @@ GRAPHS, NO_GRAPHS = (
 BUILD_ONLY = ("--skipInference", "--buildOnly")  # since TensorRT 8.6, and until 8.5
 
 
+class TensorrtOptions(Section):
+    """`[tensorrt]`: the board's own trtexec."""
+
+    trtexec: Annotated[str, Field(min_length=1)] = "/usr/src/tensorrt/bin/trtexec"
+    cuda_graphs: bool = False
+    extra_args: tuple[Annotated[str, Field(pattern=r"^--\w+(=.*)?$")], ...] = ()
+
+
 def build_flags(options: RuntimeOptions, known: frozenset[str]) -> list[str]:
     """How an engine is built by a trtexec that knows these flags.
 
@@ -33,21 +45,21 @@ def build_flags(options: RuntimeOptions, known: frozenset[str]) -> list[str]:
             "the device's trtexec has no --fp16: its TensorRT computes as the network file says, "
             'so that only precision = "float32" is possible'
         )
-    if options.tensorrt.cuda_graphs and not {GRAPHS, NO_GRAPHS} & known:
+    if options.of(TensorrtOptions).cuda_graphs and not {GRAPHS, NO_GRAPHS} & known:
         raise DeviceError("the device's trtexec has no CUDA graphs: set cuda_graphs = false")
     precision = "--fp16" if half else "--noTF32"  # which keeps ten bits of a float32's fraction
     only_build = [flag for flag in BUILD_ONLY if flag in known][:1]
-    return [*_among(known, [precision]), *only_build, *options.tensorrt.extra_args]
+    return [*_among(known, [precision]), *only_build, *options.of(TensorrtOptions).extra_args]
 
 
 def run_flags(options: RuntimeOptions, known: frozenset[str]) -> list[str]:
     """How an engine is run, besides how often."""
-    graphs = GRAPHS if options.tensorrt.cuda_graphs else NO_GRAPHS
+    graphs = GRAPHS if options.of(TensorrtOptions).cuda_graphs else NO_GRAPHS
     return [
         f"--warmUp={WARM_UP_MS}",
         "--duration=0",
         *_among(known, [*RUNNING, graphs]),
-        *options.tensorrt.extra_args,
+        *options.of(TensorrtOptions).extra_args,
     ]
 
 

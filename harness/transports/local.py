@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from subprocess import PIPE
 
 from harness.errors import TargetFailed, TargetLost, TargetStalled
+from harness.transports.kind import TransportKind
 from harness.transports.lines import Lines
 from harness.transports.transport import Finished, Patience, check_output, ending
 
@@ -161,3 +162,11 @@ def _talk(child: "subprocess.Popen[bytes]", stdin: bytes, patience: Patience) ->
             except subprocess.TimeoutExpired as error:
                 raise TimeoutError from error
     return Finished(status, bytes(said[child.stdout]), bytes(said[child.stderr]))
+
+
+TRANSPORT = TransportKind(
+    name="local",
+    open=lambda _way: LocalTransport(),
+    hardware=lambda _way: "local",
+    match=("model", "processor", "gpu", "power_mode"),
+)

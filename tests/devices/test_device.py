@@ -4,9 +4,9 @@ import pytest
 
 from harness.devices.device import Device
 from harness.devices.profile import Profile
-from harness.devices.sections import RuntimeSection
 from harness.errors import DeviceBusy
 from harness.pipeline.check import check
+from harness.runtimes.options import SharedOptions
 from harness.runtimes.resident import ResidentSession
 
 
@@ -25,13 +25,13 @@ def test_identity_holds_every_setting_that_changes_the_numbers(tmp_path: Path) -
     with Device.find("cpu", tmp_path).open() as session:
         identity = Device.find("cpu", tmp_path).identity(session)
     assert identity["runtime"] == "torch"
-    settings = set(RuntimeSection.model_fields) - {"converter"}  # told where it is not the usual
+    settings = set(SharedOptions.model_fields) - {"converter"}  # told where it is not the usual
     assert {"processor", "clock", *settings} <= set(identity)
 
 
 @pytest.mark.parametrize(("threads", "clock"), [(1, "thread"), (2, "wall")])
 def test_thread_time_counts_only_where_one_thread_does_the_work(threads: int, clock: str) -> None:
-    section = RuntimeSection(num_threads=threads)
+    section = SharedOptions(num_threads=threads)
     profile = Profile(title="x", transport="local", runtime="torch", runtime_options=section)
     assert Device("x", profile).clock == clock
 

@@ -10,7 +10,7 @@ from harness.devices.conditions import Limits
 from harness.measuring.plan import Entry, Plan
 from harness.measuring.rounds import Visits
 from harness.measuring.sustained import is_steady, sustain
-from harness.runtimes.session import RuntimeOptions
+from harness.runtimes.options import RuntimeOptions
 from harness.runtimes.torch import open_session
 from harness.spaces.digits import DIGITS
 from harness.spaces.genome import decode, sample

@@ -28,6 +28,7 @@ from harness.predictors.block_table import BlockTablePredictor
 from harness.runtimes.dpu.architecture import Dpu
 from harness.runtimes.dpu.measurements import COLUMNS
 from harness.runtimes.dpu.model import network_cost
+from harness.runtimes.dpu.options import DpuOptions
 from harness.spaces.arch import Arch
 from harness.spaces.catalogue import SPACES
 from harness.spaces.genome import encode
@@ -77,7 +78,7 @@ def front_of(root: Path, name: str, space: Space) -> Front:
 
 def test_a_table_holds_every_block_with_the_time_of_the_cost_model(root: Path) -> None:
     table = table_of(root, "zu3eg", MBV3)
-    dpu = Dpu.of(Device.find("zu3eg", root).options.dpu)
+    dpu = Dpu.of(Device.find("zu3eg", root).options.of(DpuOptions))
     values = table.block_values("device")
     assert set(values) == set(MBV3.distinct_blocks())
     for block, value in values.items():
@@ -115,7 +116,7 @@ def test_verifying_a_front_of_an_older_version_gives_it_intervals_of_today(root:
 
 
 def test_a_front_is_verified_by_simulating_its_networks_whole(root: Path) -> None:
-    dpu = Dpu.of(Device.find("zu3eg", root).options.dpu)
+    dpu = Dpu.of(Device.find("zu3eg", root).options.of(DpuOptions))
     front = front_of(root, "zu3eg", MBV3)
     for point in front.points:
         whole_ms = network_cost(dpu, MBV3.blocks(point.arch)).cycles / dpu.clock_mhz / 1e3
@@ -231,7 +232,7 @@ def test_network_files_are_simulated_too(root: Path, tmp_path: Path) -> None:
 
 def written(path: Path, root: Path, vector_ns: float) -> Path:
     """Measurements of a board that is the model with another constant."""
-    dpu = Dpu.of(Device.find("zu3eg", root).options.dpu)
+    dpu = Dpu.of(Device.find("zu3eg", root).options.of(DpuOptions))
     board = replace(dpu, constants=replace(dpu.constants, vector_ns=vector_ns))
     with path.open("w", newline="") as file:
         rows = csv.writer(file)
@@ -253,12 +254,15 @@ def test_a_users_board_is_fitted_and_then_simulated(tmp_path: Path) -> None:
     assert any("left out" in line and "seed 0" in line for line in lines)
     assert any("without o48: mean error  0.0%" in line for line in lines)
     profile = load_profile("my-board", tmp_path)
-    assert profile.dpu.vector_ns == pytest.approx(200, rel=0.01)
+    assert profile.options.of(DpuOptions).vector_ns == pytest.approx(200, rel=0.01)
     assert "mine.csv" in str(profile.evidence)
-    assert profile.dpu.architecture == "B2304"
+    assert profile.options.of(DpuOptions).architecture == "B2304"
     table = pipeline.measure(job(tmp_path, MBV3), Device.find("my-board", tmp_path))
     assert "mine.csv" in str(table.simulated)
-    assert json.loads(json.dumps(table.identity))["dpu"]["vector_ns"] == profile.dpu.vector_ns
+    assert (
+        json.loads(json.dumps(table.identity))["dpu"]["vector_ns"]
+        == profile.options.of(DpuOptions).vector_ns
+    )
 
 
 def test_rows_of_other_types_are_fitted_without_by_choice_and_counted(tmp_path: Path) -> None:
@@ -273,7 +277,8 @@ def test_rows_of_other_types_are_fitted_without_by_choice_and_counted(tmp_path: 
     fitted = CliRunner().invoke(app, [*words, "--skip", "eltwise"])
     assert fitted.exit_code == 0
     assert "2 rows of type eltwise left aside" in fitted.output
-    assert load_profile("mine", tmp_path).dpu.vector_ns == pytest.approx(200, rel=0.01)
+    options = load_profile("mine", tmp_path).options.of(DpuOptions)
+    assert options.vector_ns == pytest.approx(200, rel=0.01)
 
 
 def test_what_cannot_be_fitted_says_why_and_writes_nothing(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from harness.devices.device import Device
 from harness.errors import DeviceFull, DeviceNotFound, HarnessError, MissingExtra, UsageError
 from harness.pipeline.add import add_phone
 from harness.pipeline.check import check
+from harness.transports.adb import AdbSection
 from harness.transports.adb.choice import Wanted
 from harness.transports.adb.transport import AdbTransport
 from tests.real.conftest import BACKENDS, STAND_IN, write_profile
@@ -100,7 +101,7 @@ def test_a_profile_is_written_from_the_phone_at_hand(tmp_path: Path, phone: Real
     assert tomllib.loads(path.read_text())["match"] == {"model": ["Loopback"]}
     device = Device.find("my-phone", tmp_path)
     assert device.profile.title == "harness tests Loopback"
-    assert device.wanted.serial == phone.serial
+    assert device.way.settings == AdbSection(serial=(phone.serial,))
     with pytest.raises(UsageError, match="is there already"):
         add_phone("my-phone", phone.serial, tmp_path)
     with pytest.raises(UsageError, match="no name of a device"):
@@ -117,7 +118,8 @@ def test_what_a_phone_calls_itself_cannot_break_its_profile(
     try:
         add_phone("mine", phone.serial, tmp_path)
         device = Device.find("mine", tmp_path)
-        AdbTransport(device.wanted).close()  # it still matches
+        with device.reach():  # it still matches
+            pass
     finally:
         properties.write_text(before)
 

@@ -29,8 +29,8 @@ from harness.errors import (
 from harness.runtimes import resident, torch
 from harness.runtimes.agent_replies import OBJECT
 from harness.runtimes.asking import AgentEnded, ask
+from harness.runtimes.options import RuntimeOptions
 from harness.runtimes.resident import ResidentSession
-from harness.runtimes.session import RuntimeOptions
 from harness.spaces.digits import DIGITS
 from harness.transports.ssh import Address, SshTransport, process
 from harness.transports.ssh import connection as connecting
@@ -260,7 +260,7 @@ def test_the_agent_ends_with_its_link_even_in_the_middle_of_a_visit(own_board: R
     link = opened(own_board)
     running = session(link)
     running.load(BLOCKS[0])
-    agent = str(link.push(resident.agent_file()))
+    agent = str(link.push(resident.agent_file(resident.AGENT / "with_torch.py")))
     after(1.0, own_board.stop)
     with pytest.raises((TargetLost, DeviceOffline)):
         running.visit(BLOCKS[0], runs=10**9)

@@ -17,7 +17,8 @@ from scipy.stats import spearmanr
 
 from harness.devices.device import Device
 from harness.runtimes import onnxruntime, tensorrt
-from harness.runtimes.session import RuntimeOptions, TensorrtOptions
+from harness.runtimes.options import RuntimeOptions
+from harness.runtimes.trtexec_flags import TensorrtOptions
 from harness.spaces.digits import DIGITS
 from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_0
 from harness.transports.ssh import Address, SshTransport
@@ -157,7 +158,7 @@ def test_weights_beside_a_model_are_sent_for_its_engine(
     )
     starter.chmod(0o755)
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
-    options = RuntimeOptions(tensorrt=TensorrtOptions(trtexec=str(starter)))
+    options = RuntimeOptions(own=TensorrtOptions(trtexec=str(starter)))
     with closing(SshTransport(Address(board.name))) as link:
         for weights in (WEIGHTS, WEIGHTS + 1):
             model = save_beside(weights, tmp_path / "model.onnx", "weights.bin")

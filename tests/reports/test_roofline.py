@@ -21,11 +21,20 @@ from harness.predictors.roofline import (
 from harness.reports.roofline import save_roofline
 from harness.runtimes.dpu.architecture import Dpu
 from harness.runtimes.dpu.model import block_cost
-from harness.runtimes.session import DpuOptions
+from harness.runtimes.dpu.options import DpuOptions
 from harness.spaces.block import Block
 
 BLOCK = Block("mbconv", 8, 8, 4, 24, 6, 3, 2, "relu", 0, False)
-DPU = Dpu.of(DpuOptions("B2304", 200, 8.5, vector_ns=130, ddr_share=0.3, pass_cycles=6))
+DPU = Dpu.of(
+    DpuOptions(
+        architecture="B2304",
+        clock_mhz=200,
+        ddr_gb_s=8.5,
+        vector_ns=130,
+        ddr_share=0.3,
+        pass_cycles=6,
+    )
+)
 
 
 def test_each_input_output_and_parameter_is_moved_once() -> None:

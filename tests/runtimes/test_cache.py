@@ -20,8 +20,9 @@ from harness.runtimes.conversion.onnx import OnnxConverter
 from harness.runtimes.conversion.tflite import TfliteConverter
 from harness.runtimes.conversion.weights import to_weights
 from harness.runtimes.onnxruntime import open_session
-from harness.runtimes.resident import agent_file
-from harness.runtimes.session import RuntimeOptions, Workload
+from harness.runtimes.options import RuntimeOptions
+from harness.runtimes.resident import AGENT, agent_file
+from harness.runtimes.session import Workload
 from harness.spaces.digits import DIGITS
 from harness.transports.local import LocalTransport
 from tests.conftest import lively_supernet
@@ -146,9 +147,11 @@ def test_spoilt_weights_are_made_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("spoil", [cut, flip, empty])
 def test_a_spoilt_agent_is_made_again(spoil: Callable[[Path], bytes]) -> None:
-    content = spoil(agent_file())
-    assert agent_file().read_bytes() == content
-    assert agent_file().stem == hashlib.sha256(content).hexdigest()[:16]
+    content = spoil(agent_file(AGENT / "with_onnxruntime.py"))
+    assert agent_file(AGENT / "with_onnxruntime.py").read_bytes() == content
+    assert (
+        agent_file(AGENT / "with_onnxruntime.py").stem == hashlib.sha256(content).hexdigest()[:16]
+    )
 
 
 def test_a_device_can_be_used_when_everything_in_the_cache_is_cut_off() -> None:

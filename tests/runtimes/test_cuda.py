@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,9 @@ from harness.devices.energy import EnergySession
 from harness.measuring.campaign import Work, run_campaign
 from harness.measuring.plan import Plan, block_entries, calibration_entries
 from harness.runtimes import torch as runtime
+from harness.runtimes.options import RuntimeOptions
 from harness.runtimes.resident import ResidentSession
-from harness.runtimes.session import RuntimeOptions, TorchOptions
+from harness.runtimes.torch import TorchOptions
 from harness.spaces.digits import DIGITS
 from harness.spaces.genome import decode, sample
 from harness.transports.local import LocalTransport
@@ -25,17 +25,19 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA G
 EAGER = TorchOptions(device="cuda")
 WAYS = {
     "eager": EAGER,
-    "graphs": replace(EAGER, cuda_graphs=True),
-    "float16": replace(EAGER, autocast="float16"),
-    "channels last": replace(EAGER, memory_format="channels_last"),
-    "all": TorchOptions("cuda", "channels_last", "bfloat16", True),
+    "graphs": EAGER.model_copy(update={"cuda_graphs": True}),
+    "float16": EAGER.model_copy(update={"autocast": "float16"}),
+    "channels last": EAGER.model_copy(update={"memory_format": "channels_last"}),
+    "all": TorchOptions(
+        device="cuda", memory_format="channels_last", autocast="bfloat16", cuda_graphs=True
+    ),
 }
 NETWORK = DIGITS.blocks(decode(DIGITS, sample(DIGITS, 1, np.random.default_rng(3))[0]))
 
 
 @contextmanager
 def opened(options: TorchOptions, batch: int = 1) -> Iterator[ResidentSession]:
-    session = runtime.open_session(LocalTransport(), RuntimeOptions(batch=batch, torch=options))
+    session = runtime.open_session(LocalTransport(), RuntimeOptions(batch=batch, own=options))
     assert isinstance(session, ResidentSession)
     try:
         yield session

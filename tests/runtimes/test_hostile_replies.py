@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from harness.errors import DeviceError, TargetFailed, TargetLost
 from harness.runtimes.agent import meters, system
 from harness.runtimes.agent_replies import OPENED, VISITED, decoded
+from harness.runtimes.options import RuntimeOptions
 from harness.runtimes.phone import choose_cores
 from harness.runtimes.replies import checked
-from harness.runtimes.resident import ResidentSession
+from harness.runtimes.resident import AGENT, ResidentSession
 from harness.runtimes.sensors import plausible
-from harness.runtimes.session import RuntimeOptions
 from harness.spaces.digits import DIGITS
 from harness.transports.lines import LONGEST_LINE, Lines
 from harness.transports.listings import free_mb_of, sizes_of
@@ -267,7 +267,7 @@ def answering(folder: Path, *lines: str) -> ResidentSession:
     program.write_text(f"{says}read -r _; exit 3\n")
     transport = LocalTransport()
     transport.python = ("sh", str(program))
-    return ResidentSession(transport, "torch", RuntimeOptions(), lambda _: {})
+    return ResidentSession(transport, AGENT / "with_torch.py", RuntimeOptions(), lambda _: {})
 
 
 @pytest.mark.parametrize(

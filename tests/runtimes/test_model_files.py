@@ -13,7 +13,8 @@ from harness.errors import FileFormatError
 from harness.measuring.plan import Entry, Plan, campaign_id
 from harness.runtimes import onnxruntime
 from harness.runtimes.model_files import beside, digest
-from harness.runtimes.session import RuntimeOptions, seed_of
+from harness.runtimes.options import RuntimeOptions
+from harness.runtimes.session import seed_of
 from harness.transports.local import LocalTransport
 from tests.loops import loop_model
 from tests.weights_beside import save_beside

@@ -13,7 +13,8 @@ from harness.errors import FileFormatError, TargetFailed, UsageError
 from harness.runtimes import litert, onnxruntime
 from harness.runtimes.model_inputs.asked import NOTHING_ASKED, Asked, parse_asked
 from harness.runtimes.model_inputs.feeding import Feeding, feeding
-from harness.runtimes.session import RuntimeOptions, Samples
+from harness.runtimes.options import RuntimeOptions
+from harness.runtimes.session import Samples
 from harness.transports.local import LocalTransport
 from tests.small_models import (
     FLOAT,

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from harness.runtimes import board, onnxruntime
-from harness.runtimes.session import ProfilingSession, RuntimeOptions
+from harness.runtimes.options import RuntimeOptions
+from harness.runtimes.session import ProfilingSession
 from harness.transports.local import LocalTransport
 from tests.loops import loop_model
 

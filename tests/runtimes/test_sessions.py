@@ -25,8 +25,9 @@ from harness.runtimes.conversion.cache import cache_folder, convert_all
 from harness.runtimes.conversion.onnx import OnnxConverter
 from harness.runtimes.conversion.source import source_of
 from harness.runtimes.conversion.tflite import TfliteConverter
-from harness.runtimes.resident import ResidentSession
-from harness.runtimes.session import RuntimeOptions, seed_of
+from harness.runtimes.options import RuntimeOptions
+from harness.runtimes.resident import AGENT, ResidentSession
+from harness.runtimes.session import seed_of
 from harness.spaces.arch import Arch
 from harness.spaces.digits import DIGITS
 from harness.transports.local import LocalTransport
@@ -363,6 +364,6 @@ def test_an_agent_here_that_a_signal_ends_as_it_starts_says_so() -> None:
     transport = LocalTransport()
     transport.python = ("sh", "-c", "kill -9 $$")
     with pytest.raises(TargetLost, match=r"was ended by signal 9 \(SIGKILL") as caught:
-        ResidentSession(transport, "torch", RuntimeOptions(), lambda _: {})
+        ResidentSession(transport, AGENT / "with_torch.py", RuntimeOptions(), lambda _: {})
     assert "no Python" not in str(caught.value)
     assert "[ssh]" not in str(caught.value)

@@ -16,8 +16,9 @@ from harness.measuring import rounds
 from harness.measuring.campaign import Work, run_campaign
 from harness.measuring.plan import Entry, Plan, sentinel
 from harness.runtimes import onnxruntime, resident, tensorrt
+from harness.runtimes.options import RuntimeOptions
 from harness.runtimes.resident import ResidentSession
-from harness.runtimes.session import RuntimeOptions, TensorrtOptions
+from harness.runtimes.trtexec_flags import TensorrtOptions
 from harness.spaces.digits import DIGITS
 from harness.transports.local import LocalTransport
 from tests.loops import loop_model
@@ -115,7 +116,7 @@ def test_a_campaigns_visits_to_slow_networks_are_of_few_runs(
 def trtexec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tensorrt.TensorrtSession]:
     monkeypatch.setenv("BOARD_PYTHON", sys.executable)
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
-    options = RuntimeOptions(tensorrt=TensorrtOptions(trtexec=str(STAND_IN)))
+    options = RuntimeOptions(own=TensorrtOptions(trtexec=str(STAND_IN)))
     with closing(tensorrt.open_session(LocalTransport(), options)) as opened:
         yield opened
 

@@ -8,8 +8,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -24,8 +24,9 @@ from harness.runtimes import tensorrt
 from harness.runtimes.conversion.cache import keep
 from harness.runtimes.conversion.onnx import OnnxConverter
 from harness.runtimes.model_inputs.asked import Asked
-from harness.runtimes.session import RuntimeOptions, TensorrtOptions
+from harness.runtimes.options import RuntimeOptions
 from harness.runtimes.tensorrt import TensorrtSession
+from harness.runtimes.trtexec_flags import TensorrtOptions
 from harness.runtimes.trtexec_gpu import (
     WATCH,
     Watched,
@@ -43,7 +44,12 @@ STAND_IN = Path(__file__).parents[1] / "real" / "trtexec"
 ARCH = Arch(16, (2, 1, 2), (5, 7, 0, 3, 0, 0, 5, 3, 0), (4, 3, 0, 6, 0, 0, 4, 6, 0))
 BLOCKS = DIGITS.blocks(ARCH)
 FIRST, SECOND = BLOCKS[:1], BLOCKS[1:2]
-OPTIONS = RuntimeOptions(tensorrt=TensorrtOptions(trtexec=str(STAND_IN)))
+OWN = TensorrtOptions(trtexec=str(STAND_IN))
+OPTIONS = RuntimeOptions(own=OWN)
+
+
+def with_options(**changes: Any) -> RuntimeOptions:
+    return RuntimeOptions(own=OWN.model_copy(update=changes))
 
 
 @pytest.fixture(autouse=True)
@@ -116,9 +122,9 @@ def test_an_engine_is_built_once_and_found_again(board: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("options", "version", "flag"),
     [
-        (replace(OPTIONS, precision="float16"), "8601", "--fp16"),
+        (OPTIONS.model_copy(update={"precision": "float16"}), "8601", "--fp16"),
         (
-            replace(OPTIONS, tensorrt=replace(OPTIONS.tensorrt, extra_args=("--avgRuns=2",))),
+            with_options(extra_args=("--avgRuns=2",)),
             "8601",
             "--avgRuns=2",
         ),
@@ -207,7 +213,7 @@ def test_images_go_through_the_same_file_in_onnxruntime(session: TensorrtSession
 
 def test_a_model_of_the_user_gets_the_batch(board: Path, tmp_path: Path) -> None:
     model = open_model(tmp_path / "it's mine.onnx", channels=3, height=4, width=4)
-    with closing(opened(replace(OPTIONS, batch=5))) as session:
+    with closing(opened(OPTIONS.model_copy(update={"batch": 5}))) as session:
         session.visit(model, 3)
     (built,), (run,) = asked_for(board, "--onnx"), asked_for(board, "--loadEngine")
     assert "--shapes=images:5x3x4x4" in built
@@ -218,7 +224,7 @@ def test_a_model_of_the_user_gets_the_batch(board: Path, tmp_path: Path) -> None
 def test_sizes_of_the_user_build_and_run(board: Path, tmp_path: Path) -> None:
     model = open_model(tmp_path / "open.ONNX", channels=3, height="height")
     asked = Asked(dims={"height": 6})
-    with closing(opened(replace(OPTIONS, asked=asked))) as session:
+    with closing(opened(OPTIONS.model_copy(update={"asked": asked}))) as session:
         session.visit(model, 3)
     (built,), (run,) = asked_for(board, "--onnx"), asked_for(board, "--loadEngine")
     assert "--shapes=images:1x3x6" in built
@@ -233,7 +239,7 @@ def test_indices_are_loaded_from_files(
     monkeypatch.setenv("BOARD_TENSORRT", version)
     model = words(tmp_path / "words.onnx", rows=50)
     asked = Asked(dims={"sequence": 9}, values={"mask": "1"})
-    with closing(opened(replace(OPTIONS, asked=asked))) as session:
+    with closing(opened(OPTIONS.model_copy(update={"asked": asked}))) as session:
         assert len(session.visit(model, 12).values["device"]) == 12
     (built,), (run,) = asked_for(board, "--onnx"), asked_for(board, "--loadEngine")
     assert not [flag for flag in built if flag.startswith("--loadInputs")]
@@ -246,7 +252,7 @@ def test_indices_are_loaded_from_files(
 def test_numbers_that_do_not_fit_into_32_bits_are_refused(tmp_path: Path) -> None:
     asked = Asked(dims={"sequence": 9}, values={"mask": str(1 << 40)})
     with (
-        closing(opened(replace(OPTIONS, asked=asked))) as session,
+        closing(opened(OPTIONS.model_copy(update={"asked": asked}))) as session,
         pytest.raises(TargetFailed, match=r"input .mask.: TensorRT .* has no numbers of 64 bits"),
     ):
         session.prepare([words(tmp_path / "words.onnx")])
@@ -293,7 +299,7 @@ def wrapped(tmp_path: Path, script: str) -> RuntimeOptions:
     path = tmp_path / "wrapped trtexec"
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
-    return replace(OPTIONS, tensorrt=TensorrtOptions(trtexec=str(path)))
+    return with_options(trtexec=str(path))
 
 
 def test_a_full_disk_is_told(tmp_path: Path) -> None:
@@ -368,7 +374,7 @@ def test_doubtful_times_are_told_once_and_stay_in_the_conditions(
 def test_graphs_are_used_where_they_are_asked_for(
     board: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = replace(OPTIONS, tensorrt=replace(OPTIONS.tensorrt, cuda_graphs=True))
+    options = with_options(cuda_graphs=True)
     with closing(opened(options)) as session:
         session.visit(FIRST, 3)
         assert "--useCudaGraph" in asked_for(board, "--loadEngine")[-1]
@@ -384,11 +390,11 @@ def test_graphs_are_used_where_they_are_asked_for(
 def test_a_precision_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BOARD_TENSORRT", "110000")
     with pytest.raises(DeviceError, match='only precision = "float32" is possible'):
-        opened(replace(OPTIONS, precision="float16"))
+        opened(OPTIONS.model_copy(update={"precision": "float16"}))
 
 
 def test_flags_that_trtexec_does_not_know_are_told() -> None:
-    options = replace(OPTIONS, tensorrt=replace(OPTIONS.tensorrt, extra_args=("--useDLA=0",)))
+    options = with_options(extra_args=("--useDLA=0",))
     with (
         closing(opened(options)) as session,
         pytest.raises(TargetFailed, match="Unknown option: --useDLA 0"),
@@ -398,9 +404,9 @@ def test_flags_that_trtexec_does_not_know_are_told() -> None:
 
 def test_where_trtexec_was_looked_for_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(TargetFailed, match=r"no trtexec at /usr/no/such of .* under \[tensorrt\]"):
-        opened(RuntimeOptions(tensorrt=TensorrtOptions(trtexec="/usr/no/such")))
+        opened(RuntimeOptions(own=TensorrtOptions(trtexec="/usr/no/such")))
     with pytest.raises(TargetFailed, match=r"/bin/true gives no single times"):
-        opened(RuntimeOptions(tensorrt=TensorrtOptions(trtexec="/bin/true")))
+        opened(RuntimeOptions(own=TensorrtOptions(trtexec="/bin/true")))
     monkeypatch.setenv("BOARD_TENSORRT", "5106")
     with pytest.raises(TargetFailed, match="before TensorRT 6"):
         opened(OPTIONS)

@@ -6,7 +6,8 @@ All files of this folder and networks/layers.py go there as one zip file, which 
 import nothing else of the project, need only the standard library and the runtime that is asked
 for, and run on Python 3.6. Operations:
 
-open    {runtime, threads, cpus, torch}      -> {environment, meter, no_meter}
+open    {runtime (its file here), threads, cpus, settings}
+                                             -> {environment, meter, no_meter}
 load    {id, blocks | model, weights, batch, seed, feeds [{name, dtype, shape, file}], signature}
                                              -> {run_ns}
 visit   {id, warmup, runs}                   -> {at_ns, values: {clock: [ns of each run]}}

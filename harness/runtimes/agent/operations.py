@@ -15,12 +15,6 @@ from timing import warm_up
 
 AT_ONCE = 4  # runs that a GPU is asked for at once while energy is measured
 GPU_SENSORS = ("gpu_temperature_c", "gpu_clock_mhz", "gpu_throttled", "gpu_other_processes")
-RUNTIMES = {
-    "torch": ("with_torch", "TorchRuntime"),
-    "torch-cuda": ("with_torch", "TorchCudaRuntime"),
-    "onnxruntime": ("with_onnxruntime", "OnnxRuntime"),
-    "litert": ("with_litert", "LitertRuntime"),
-}
 
 
 class Agent(object):
@@ -36,8 +30,7 @@ class Agent(object):
 
     def open(self, request):
         system.pin(request["cpus"])
-        module, name = RUNTIMES[request["runtime"]]
-        self.runtime = getattr(importlib.import_module(module), name)(request)
+        self.runtime = importlib.import_module(request["runtime"]).start(request)
         on_gpu = self.runtime.device == "cuda"
         if on_gpu:
             self.gpu, no_gpu = meters.open_gpu(nvml)

@@ -76,3 +76,6 @@ class LitertRuntime(CpuRuntime):
             scale, zero = wanted["quantization"]
             logits = ((logits - zero) * scale).astype(numpy.float32)
         return logits.tobytes()
+
+
+start = LitertRuntime

@@ -58,3 +58,6 @@ class OnnxRuntime(CpuRuntime):
         given = session.get_inputs()[0]
         pixels = numpy.frombuffer(images, dtype=numpy.float32).reshape(shape)
         return session.run(None, {given.name: pixels})[0].tobytes()
+
+
+start = OnnxRuntime

@@ -13,7 +13,7 @@ class TorchRuntime(CpuRuntime):
 
     def __init__(self, request):
         CpuRuntime.__init__(self, request)
-        self.options = request["torch"]
+        self.options = request["settings"]
         torch.set_num_threads(request["threads"])
         torch.set_grad_enabled(False)
         self.precision = None
@@ -171,3 +171,8 @@ class TorchCudaRuntime(TorchRuntime):
 
     def wait(self):
         torch.cuda.synchronize()
+
+
+def start(request):
+    on_gpu = request["settings"].get("device") == "cuda"
+    return (TorchCudaRuntime if on_gpu else TorchRuntime)(request)

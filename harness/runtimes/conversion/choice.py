@@ -4,7 +4,7 @@ from harness.runtimes.conversion import images
 from harness.runtimes.conversion.cache import Converter
 from harness.runtimes.conversion.onnx_tf import OnnxTfConverter
 from harness.runtimes.conversion.tflite import TfliteConverter
-from harness.runtimes.session import RuntimeOptions
+from harness.runtimes.options import RuntimeOptions
 
 
 def range_images_fact(options: RuntimeOptions) -> dict[str, str]:

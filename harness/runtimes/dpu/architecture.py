@@ -9,7 +9,7 @@ layers alternate, and one of weights.
 from dataclasses import dataclass
 from math import ceil
 
-from harness.runtimes.session import DpuOptions
+from harness.runtimes.dpu.options import DpuOptions
 
 BANK_DEPTH = 2048  # words
 MOST_CHANNELS = 256  # times channel_parallel (UG1414, "Currently Supported Operators")

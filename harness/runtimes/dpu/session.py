@@ -12,7 +12,9 @@ from harness.progress import Progress, silent
 from harness.runtimes.dpu.architecture import Dpu
 from harness.runtimes.dpu.limits import check
 from harness.runtimes.dpu.model import network_cost
-from harness.runtimes.session import RuntimeOptions, Samples, Session, Workload
+from harness.runtimes.dpu.options import DpuOptions
+from harness.runtimes.options import RuntimeOptions
+from harness.runtimes.session import Samples, Session, Workload
 from harness.spaces.block import Block
 from harness.transports.transport import ResidentTransport
 
@@ -29,7 +31,8 @@ class SimulatedSession:
     visit_cost_ns = 0
 
     def __init__(self, transport: ResidentTransport, options: RuntimeOptions) -> None:
-        dpu, self._dpu, self._transport = options.dpu, Dpu.of(options.dpu), transport
+        dpu = options.of(DpuOptions)
+        self._dpu, self._transport = Dpu.of(dpu), transport
         self._torch: Session | None = None
         self.evidence = dpu.evidence
         self.environment: Mapping[str, str] = {"processor": f"DPUCZDX8G {dpu.hardware} (simulated)"}
