@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "own_code": ("errors",),
     "registry": ("errors", "hints"),
     "schema": (),
-    "spaces": ("own_code", "hints"),
+    "spaces": ("own_code", "registry"),
     "networks": ("spaces", "files", "schema"),
     "supernet": ("networks",),
     "training": ("supernet", "progress", "orphans"),

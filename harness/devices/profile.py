@@ -81,10 +81,11 @@ class Profile(Section):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         runtime, transport = self.runs_on, self.reached_by
-        if self.transport not in runtime.transports:
+        if transport.link != runtime.link:
+            fitting = [each.name for each in TRANSPORTS.all() if each.link == runtime.link]
             raise ValueError(
-                f"the runtime {self.runtime} needs the transport "
-                f"{' or '.join(runtime.transports)}, not {self.transport}"
+                f"the runtime {self.runtime} needs the transport {' or '.join(fitting)}, "
+                f"not {self.transport}"
             )
         if lacking := transport.lacks(self.way()):
             raise ValueError(lacking)
@@ -145,8 +146,14 @@ def _kinds() -> dict[str, str]:
 
 @cache
 def _model_of(runtime: Runtime, transport: TransportKind) -> type[Profile]:
-    kinds = (each for each in (runtime, transport) if each.options.model_fields)
-    return _with_sections(*((each.name, each.options, each.options()) for each in kinds))
+    kinds = [each for each in (runtime, transport) if each.options.model_fields]
+    return _with_sections(*((each.name, each.options, _usual(each.options)) for each in kinds))
+
+
+def _usual(options: type[Section]) -> Any:
+    """A section where a profile has none; a profile needs one that has keys without a default."""
+    needed = any(field.is_required() for field in options.model_fields.values())
+    return ... if needed else options()
 
 
 def _with_sections(*sections: tuple[str, Any, Any]) -> type[Profile]:

@@ -293,7 +293,7 @@ def _identity(options: RuntimeOptions, environment: Mapping[str, str]) -> dict[s
 RUNTIME = Runtime(
     name="benchmark_model",
     open=open_session,
-    transports=("adb",),
+    link="android",
     precisions=("float32", "float16", "int8"),
     file_suffix=".tflite",
     options=BenchmarkModelOptions,

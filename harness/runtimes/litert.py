@@ -29,7 +29,7 @@ def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Sessi
 RUNTIME = Runtime(
     name="litert",
     open=open_session,
-    transports=("local", "ssh"),
+    link="resident",
     precisions=("float32", "float16", "int8"),
     file_suffix=".tflite",
     clock=thread_clock,

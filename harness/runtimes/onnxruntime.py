@@ -43,7 +43,7 @@ def opset_there(transport: ResidentTransport) -> int:
 RUNTIME = Runtime(
     name="onnxruntime",
     open=open_session,
-    transports=("local", "ssh"),
+    link="resident",
     precisions=("float32",),
     file_suffix=".onnx",
     clock=thread_clock,

@@ -44,8 +44,9 @@ class Runtime:
 
     name: str
     open: Callable[[Any, RuntimeOptions], Session]
-    """A session over a transport, one of `transports`."""
-    transports: tuple[str, ...]
+    """A session over a transport."""
+    link: str
+    """Which transports that is: those whose `link` is the same."""
     precisions: tuple[str, ...]
     file_suffix: str
     """Of model files that it takes as they are, besides network files (.pt)."""

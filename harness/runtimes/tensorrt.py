@@ -431,7 +431,7 @@ def _identity(options: RuntimeOptions, _environment: Mapping[str, str]) -> dict[
 RUNTIME = Runtime(
     name="tensorrt",
     open=open_session,
-    transports=("local", "ssh"),
+    link="resident",
     precisions=("float32", "float16"),
     file_suffix=".onnx",
     clock=device_clock,

@@ -72,7 +72,7 @@ def _identity(options: RuntimeOptions, _environment: Mapping[str, str]) -> dict[
 RUNTIME = Runtime(
     name="torch",
     open=open_session,
-    transports=("local", "ssh"),
+    link="resident",
     precisions=("float32",),
     file_suffix=".pt",
     clock=_clock,

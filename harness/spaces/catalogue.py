@@ -7,6 +7,7 @@ from itertools import pairwise
 from harness.errors import UsageError
 from harness.hints import nearest
 from harness.own_code import imported
+from harness.registry import Registry
 from harness.spaces.digits import DIGITS
 from harness.spaces.images import EXAMPLE, is_images, named
 from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_0, OFA_MBV3_W1_2, ofa_mbv3
@@ -20,6 +21,9 @@ SPACES: dict[str, Space] = {
 }
 
 
+OTHERS = Registry("harness.spaces", "SPACE", Space)  # type: ignore[type-abstract]
+"""Those of other packages."""
+
 _FAMILIES: dict[str, Callable[[tuple[float, ...]], Space]] = {
     "ofa-mbv3": lambda widths: ofa_mbv3(widths[0]),
     "ofa-proxyless": lambda widths: ofa_proxyless(widths[0]),
@@ -31,6 +35,8 @@ _FAMILIES: dict[str, Callable[[tuple[float, ...]], Space]] = {
 def find_space(name: str) -> Space:
     """The space called `name`, at any width or size, or a user's own as `package.module:SPACE`.
 
+    Other packages have some, too: by entry points `harness.spaces`.
+
     Raises:
         UsageError: there is none; the message names the nearest.
     """
@@ -39,19 +45,21 @@ def find_space(name: str) -> Space:
     if images := named(name):
         return images
     if ":" in name:
-        return _imported(name)
+        return _own(name, imported(name))
     match = re.fullmatch(r"(ofa-[a-z0-9]+)-w(\d\.\d+(?:-\d\.\d+)*)", name)
     if match and match[1] in _FAMILIES:
         widths = tuple(float(width) for width in match[2].split("-"))
         ascending = all(small < large for small, large in pairwise((0.0, *widths)))
         if ascending and (len(widths) == 1 or match[1] == "ofa-resnet50"):
             return _FAMILIES[match[1]](widths)
-    raise UsageError(f"no space called {name!r}; {nearest(name, (*SPACES, EXAMPLE))}")
+    if name in OTHERS.names():
+        return _own(name, OTHERS.find(name))
+    known = (*SPACES, *OTHERS.names(), EXAMPLE)
+    raise UsageError(f"no space called {name!r}; {nearest(name, known)}")
 
 
-def _imported(name: str) -> Space:
-    """A space of the user's."""
-    space = imported(name)
+def _own(name: str, space: object) -> Space:
+    """A space of the user's, or of another package."""
     if not isinstance(space, Space):
         raise UsageError(f"{name!r} is no space but {type(space).__name__}")
     taken = space.name in SPACES or space.name == "baselines" or is_images(space.name)

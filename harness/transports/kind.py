@@ -31,6 +31,9 @@ class TransportKind:
     """One way of reaching devices."""
 
     name: str
+    link: str
+    """What runtimes get: "resident" (a ResidentTransport: programs that stay and are spoken to),
+    "android" (a KeepingTransport with a phone's shell), "none"; or a word of one's own."""
     open: Callable[[Way], Transport]
     hardware: Callable[[Way], str]
     """What is measured, as far as the profile tells: equal names have to wait for each other."""

@@ -166,6 +166,7 @@ def _talk(child: "subprocess.Popen[bytes]", stdin: bytes, patience: Patience) ->
 
 TRANSPORT = TransportKind(
     name="local",
+    link="resident",
     open=lambda _way: LocalTransport(),
     hardware=lambda _way: "local",
     match=("model", "processor", "gpu", "power_mode"),

@@ -10,6 +10,7 @@ def _hardware(way: Way) -> str:
 
 TRANSPORT = TransportKind(
     name="none",
+    link="none",
     open=lambda way: LocalTransport(_hardware(way)),
     hardware=_hardware,
     is_edge=lambda _way: True,

@@ -61,7 +61,10 @@ def test_names_that_are_no_names_are_unknown(tmp_path: Path, name: str) -> None:
         (GOOD + "[runtime_options]\nthreads = 2\n", "did you mean 'num_threads'"),
         (GOOD + "[runtime_options]\nnum_threads = 0\n", r"runtime_options\.num_threads"),
         (GOOD + '[runtime_options]\ncpus = "3"\n', r"runtime_options\.cpus"),
-        (GOOD.replace("torch", "tensorrt9"), "runtime: no runtime called 'tensorrt9'; did you mean 'tensorrt'"),
+        (
+            GOOD.replace("torch", "tensorrt9"),
+            "runtime: no runtime called 'tensorrt9'; did you mean 'tensorrt'",
+        ),
         (GOOD + '[runtime_options]\nprecision = "int8"\n', "torch has no precision 'int8'"),
         (GOOD + "[conditions]\nmax_temperature = 4\n", "did you mean 'max_temperature_c'"),
         (GOOD.replace("local", "none"), "torch needs the transport local or ssh, not none"),

@@ -3,13 +3,16 @@
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from harness.errors import FileFormatError
 from harness.files import check_regular
-from harness.networks.file import Preprocessing
+
+if TYPE_CHECKING:
+    from harness.networks.file import Preprocessing
 
 Images = npt.NDArray[np.float32]  # [n, channels, height, width]
 
@@ -18,7 +21,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")  # in small letters or cap
 MODES = {1: "L", 3: "RGB"}  # Pillow's name for images of so many channels
 
 
-def network_inputs(source: Path, channels: int, preprocessing: Preprocessing) -> Images:
+def network_inputs(source: Path, channels: int, preprocessing: "Preprocessing") -> Images:
     """What a network takes, from a folder of images or an .npy file of pixels in [0, 1].
 
     Raises:

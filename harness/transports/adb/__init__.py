@@ -55,6 +55,7 @@ def _lacks(way: Way) -> str:
 
 TRANSPORT = TransportKind(
     name="adb",
+    link="android",
     open=lambda way: AdbTransport(_wanted(way), _adb(way.settings).wait_s),
     hardware=_hardware,
     options=AdbSection,

@@ -38,6 +38,7 @@ def _lacks(way: Way) -> str:
 
 TRANSPORT = TransportKind(
     name="ssh",
+    link="resident",
     open=lambda way: SshTransport(_address(way)),
     hardware=lambda way: f"ssh-{_address(way).host}",
     options=SshSection,
