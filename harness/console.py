@@ -1,7 +1,7 @@
 """What a run shows on the terminal."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Lock
 from typing import Any
@@ -19,6 +19,7 @@ from rich.progress import (
 from rich.table import Table
 
 from harness.deploy.front import Front
+from harness.pipeline.predict import Prediction
 from harness.progress import Progress as ProgressCallback
 from harness.tables.batch import of_batch
 from harness.tables.statements import WORDS
@@ -156,6 +157,41 @@ class Terminal:
                 f"{checked['latency_within_10']:.0%} of {seen} latencies within 10 % "
                 f"of predicted{_in_intervals(checked)}"
             )
+
+    def show_predictions(self, predictions: Sequence[Prediction]) -> None:
+        """Networks on devices as a table; what the numbers rest on below it."""
+        table = Table()
+        with_energy = any(each.energy_mj is not None for each in predictions)
+        for heading in (
+            *("network", "device", "ms, full speed\n(95 %)", "p90 ms\n(95 %)"),
+            *(["mJ\n(95 %)"] if with_energy else []),
+            *("activations,\nMB", "MACs,\nM", "params,\nM", "accuracy, %\n(95 %)"),
+        ):
+            text = heading in ("network", "device")
+            table.add_column(heading, justify="left" if text else "right", overflow="fold")
+        for each in predictions:
+            p90 = each.seen_ms.get("p90")
+            energy = _number(each.energy_mj, ".4g") + _within(each.energy_mj_interval)
+            table.add_row(
+                escape(each.network),
+                escape(each.device),
+                f"{each.latency_ms:.4g}{_within(each.latency_ms_interval)}",
+                "-" if p90 is None else f"{p90[0]:.4g}{_within(p90[1:])}",
+                *([energy] if with_energy else []),
+                f"{each.activations_mb:.3g}",
+                f"{each.macs / 1e6:.4g}",
+                f"{each.params / 1e6:.3g}",
+                _number(each.accuracy, ".1f") + _within(each.accuracy_interval),
+            )
+        self._console.print(table)
+        for device in dict.fromkeys(each.device for each in predictions):
+            own = [each for each in predictions if each.device == device]
+            images = own[0].images_per_run
+            runs = f"runs{of_batch(images)}; " if images > 1 else ""
+            for told in dict.fromkeys(each.latency_from for each in own):
+                self.say(f"{device}: {runs}{told}")
+        for told in dict.fromkeys(each.accuracy_from for each in predictions if each.accuracy_from):
+            self.say(f"accuracies: {told}")
 
 
 def _in_intervals(checked: dict[str, Any]) -> str:

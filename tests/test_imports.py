@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "workspace": ("files",),
     "effort": ("measuring",),
     "pipeline": ("reports", "workspace", "effort", "quantities"),
-    "console": ("deploy",),
+    "console": ("pipeline",),
     "cli": ("pipeline", "console"),
     "__main__": ("cli",),
 }

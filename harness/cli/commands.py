@@ -95,10 +95,10 @@ def run(
         space,
         root,
         quick,
-        fresh,
-        seed,
-        distill,
-        resolutions,
+        fresh=fresh,
+        seed=seed,
+        distill=distill,
+        resolutions=resolutions,
         accuracy=accuracy,
         training=training,
     )
@@ -157,7 +157,7 @@ def measure(
         space,
         root,
         quick,
-        fresh,
+        fresh=fresh,
         resolutions=resolutions,
         deadline_s=deadline_s(budget),
         quantity="energy" if energy else "latency",
@@ -288,7 +288,16 @@ def search(
     from harness.tables.statements import check_time
 
     device, space = found_there(device, space, root)
-    job = job_for(space, root, quick, fresh, seed, distill, resolutions, accuracy=accuracy)
+    job = job_for(
+        space,
+        root,
+        quick,
+        fresh=fresh,
+        seed=seed,
+        distill=distill,
+        resolutions=resolutions,
+        accuracy=accuracy,
+    )
     if at is not None and max_latency_ms is None:
         raise UsageError("--at is for --max-latency-ms; a --constraint says it as cpu:30ms@p90")
     limits = [parse_limit(text) for text in constraint]

@@ -1,6 +1,8 @@
 """The commands that show what there is: pages, figures, where time goes, what it cost."""
 
+import csv
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,9 +13,11 @@ from harness.cli.commands import app
 from harness.cli.options import (
     CPU,
     HERE,
+    Accuracy,
     AsJson,
     BenchmarkModel,
     DeviceName,
+    DeviceNames,
     Root,
     SpaceThere,
     Wait,
@@ -123,6 +127,48 @@ def roofline(device: DeviceName, space: SpaceThere = None, root: Root = HERE) ->
         terminal().say(line)
     for path in step.save(job, shown):
         terminal().say(str(path))
+
+
+@app.command()
+def predict(
+    networks: Annotated[
+        list[str], typer.Argument(help="`front:7`, or files with an arch or a network.")
+    ],
+    device: DeviceNames = CPU,
+    space: SpaceThere = None,
+    accuracy: Accuracy = None,
+    as_json: AsJson = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="For spreadsheets: one row each.")] = False,
+    root: Root = HERE,
+) -> None:
+    """What networks take on devices with a table, without running them.
+
+    Latency as measured again and as users see it, energy, memory of activations, accuracy. A point
+    of a front is one of the first device's.
+    """
+    from harness.pipeline import starting
+    from harness.pipeline.networks import network_named
+    from harness.pipeline.predict import accuracies
+    from harness.pipeline.predict import predict as step
+
+    if as_json and as_csv:
+        raise UsageError("--json and --csv both say how the answer is written: give one")
+    first, space = found_there(device[0], space, root)
+    say = terminal(quiet=as_json or as_csv)
+    job = starting.job_to_predict(say, first, space, root, accuracy)
+    named = [network_named(job, first, each) for each in networks]
+    source = accuracies(job)
+    names = dict.fromkeys(found_there(each, space, root)[0] for each in device)
+    found = [each for name in names for each in step(job, named, name, source)]
+    if as_json:
+        terminal().say(json.dumps([each.to_json() for each in found]))
+    elif as_csv:
+        rows = [each.to_row() for each in found]
+        writer = csv.DictWriter(sys.stdout, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    else:
+        terminal().show_predictions(found)
 
 
 @app.command()

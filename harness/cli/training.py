@@ -55,7 +55,16 @@ def train(
     from harness.pipeline import training as step
 
     chosen = training_on(data, recipe, epochs_scale, batch_size, distill, accumulate, bf16, workers)
-    job = job_for(space, root, quick, fresh, seed, distill or 0.0, resolutions, training=chosen)
+    job = job_for(
+        space,
+        root,
+        quick,
+        fresh=fresh,
+        seed=seed,
+        distill=distill or 0.0,
+        resolutions=resolutions,
+        training=chosen,
+    )
     terminal().say(f"supernet: {step.train(job)}")
 
 
@@ -85,7 +94,15 @@ def accuracy_fit(
     chosen = training_on(
         data, recipe, epochs_scale, batch_size, distill, accumulate, bf16, workers, subnets
     )
-    job = job_for(space, root, quick, False, seed, distill or 0.0, resolutions, training=chosen)
+    job = job_for(
+        space,
+        root,
+        quick,
+        seed=seed,
+        distill=distill or 0.0,
+        resolutions=resolutions,
+        training=chosen,
+    )
     predictor = step.fit_accuracy(job)
     terminal().say(f"{predictor}: {step.describe(predictor, job)}")
 

@@ -4,16 +4,13 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from harness import files
-from harness.deploy.front import Front
 from harness.devices.device import Device
-from harness.errors import FileFormatError, TableError, UsageError
+from harness.errors import TableError, UsageError
 from harness.pipeline.benchmark import profile_ops
 from harness.pipeline.current import check_current
 from harness.pipeline.job import Run
+from harness.pipeline.networks import network_named
 from harness.predictors.breakdown import Network, Part, break_down
-from harness.spaces.arch import Arch
-from harness.spaces.block import Block
 from harness.tables.batch import an_image, of_batch
 from harness.tables.table import Table
 
@@ -55,32 +52,8 @@ def networks(job: Run, device: str, asked: Sequence[str]) -> list[Network]:
             raise UsageError(f"--arch {text!r}: 0 is no number of calls; write {name}@3")
         if name in found:
             raise UsageError(f"--arch names {name} twice; say how often it is called: {name}@2")
-        found[name] = Network(text, _blocks(job, device, name), calls)
+        found[name] = Network(text, network_named(job, device, name).blocks, calls)
     return list(found.values())
-
-
-def _blocks(job: Run, device: str, name: str) -> tuple[Block, ...]:
-    if match := re.fullmatch(r"front:(\d+)", name):
-        front = Front.load(job.workspace.front(device, job.space.name), job.space)
-        return job.space.blocks(front.point(int(match[1])).arch)
-    path = Path(name)
-    if not path.exists():
-        raise UsageError(f"--arch {name!r} is neither a point (front:7) nor a file")
-    if path.suffix.lower() in (".onnx", ".tflite"):
-        raise UsageError(
-            f"--arch {name} is a model file, whose blocks no table knows; it takes a point "
-            f"(front:7), an arch or a network file. `harness benchmark {name} --ops --device NAME` "
-            "tells where such a file's time goes"
-        )
-    if path.suffix.lower() == ".pt":
-        from harness.networks.file import NetworkFile
-
-        return NetworkFile.load(path).blocks
-    content = files.read_json(path)
-    try:
-        return job.space.blocks(Arch.from_json(content))
-    except FileFormatError as error:
-        raise FileFormatError(f"{path}: {error}") from error
 
 
 def _about(table: Table) -> str:

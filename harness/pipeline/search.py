@@ -44,8 +44,8 @@ _OUTCOME = ("rounds", "search_s")  # what a front's settings say of its search, 
 
 
 @dataclass(frozen=True)
-class _Twins:
-    """What predicts."""
+class Predictors:
+    """What a search looks at: latencies from a table, and accuracies."""
 
     table: Table
     latency: LatencyPredictor
@@ -90,25 +90,25 @@ def _search(job: Run, device: str, question: Question, further: bool) -> Front:
             rounds += front.settings["rounds"]
             searched_s = front.settings.get("search_s", 0.0)
             known = encode(job.space, [point.arch for point in front.points])
-    twins = _twins(job, table)
-    objectives = _objectives(job, twins, question)
+    predictors = _predictors(job, table)
+    objectives = _objectives(job, predictors, question)
     with job.console.step(f"search the front of {device}") as progress:
         seed = [job.seed, rounds]
         started = time.monotonic()
         found = search_front(objectives, job.effort.evaluations, seed, progress, known)
         took = {"rounds": rounds, "search_s": round(searched_s + time.monotonic() - started, 1)}
-    points = _points(job.space, _spread(found, objectives, job.effort.points), twins)
+    points = _points(job.space, _spread(found, objectives, job.effort.points), predictors)
     front = Front(
         device=device,
         space=job.space.name,
         settings=settings | took | {"latencies": latencies(job, table, question, points)},
-        table=twins.latency.facts()
+        table=predictors.latency.facts()
         | {"campaign": table.campaigns[campaign], "clock": table.clock, "source": table.source}
         | {"environments": uses(table)},
-        accuracy_predictor=twins.accuracy.facts()
-        | {"describe": twins.accuracy.describe(), "int8": float_accuracies(table.identity)},
+        accuracy_predictor=predictors.accuracy.facts()
+        | {"describe": predictors.accuracy.describe(), "int8": float_accuracies(table.identity)},
         points=points,
-        cloud=_cloud(job, twins),
+        cloud=_cloud(job, predictors),
     )
     front.save(path)
     return front
@@ -116,8 +116,18 @@ def _search(job: Run, device: str, question: Question, further: bool) -> Front:
 
 def search_table(job: Run, table: Table, limits: Limits) -> Found:
     """The whole front by any table, found as `harness search` finds it, and kept nowhere."""
-    objectives = _objectives(job, _twins(job, table), Question(limits))
-    with job.console.step(f"search the front of {table.device}") as progress:
+    return search_by(job, _predictors(job, table), Question(limits))
+
+
+def search_by(job: Run, predictors: Predictors, question: Question) -> Found:
+    """The whole front by these predictors, kept nowhere.
+
+    Raises:
+        InfeasibleConstraint: no network meets the limits.
+        PredictorError: the source of accuracies gives what is no number.
+    """
+    objectives = _objectives(job, predictors, question)
+    with job.console.step(f"search the front of {predictors.table.device}") as progress:
         return search_front(objectives, job.effort.evaluations, [job.seed, 1], progress)
 
 
@@ -132,24 +142,24 @@ def search_best(job: Run, device: str, question: Question, weight: float | None)
         InfeasibleConstraint: no network meets the limits.
     """
     table = Table.load(job.workspace.table(device, job.space.name))
-    twins = _twins(job, table)
-    objectives = _objectives(job, twins, question)
+    predictors = _predictors(job, table)
+    objectives = _objectives(job, predictors, question)
     found = search_front(objectives, job.effort.evaluations, [job.seed, 1])
     row = int(found.accuracy.argmax())
     if weight is not None:
         loss = 1 - found.accuracy / 100 + weight * found.cost / found.cost.max()
         row = int(loss.argmin())
     latency_ms, top1 = float(found.cost[row]), _percent(found.accuracy[row])
-    told = twins.latency.statements
+    told = predictors.latency.statements
     best = {
         "arch": decode(job.space, found.genomes[row]).to_json(),
         "latency_ms": round(latency_ms, 5),
         "latency_ms_interval": told["full"].interval(latency_ms),
         "seen_ms": seen_ms(latency_ms, told),
-        "latency_from": table.simulated or twins.latency.describe(),
+        "latency_from": table.simulated or predictors.latency.describe(),
         "accuracy": round(top1, 2),
-        "accuracy_interval": twins.accuracy_interval(top1),
-        "accuracy_from": twins.accuracy.describe(),
+        "accuracy_interval": predictors.accuracy_interval(top1),
+        "accuracy_from": predictors.accuracy.describe(),
     }
     one = found.genomes[row : row + 1]
     best["limits"] = [
@@ -158,7 +168,7 @@ def search_best(job: Run, device: str, question: Question, weight: float | None)
         for limit in objectives.limits
     ]
     others = dict.fromkeys(name for name, *_ in question.limits)
-    costs = {name: _cost(job, twins, name) for name in others}
+    costs = {name: _cost(job, predictors, name) for name in others}
     best["costs"] = {
         f"{name}, {cost.unit}": round(float(cost.of(one)[0]), 5) for name, cost in costs.items()
     }
@@ -170,29 +180,29 @@ def search_best(job: Run, device: str, question: Question, weight: float | None)
     return json.dumps(best)
 
 
-def _twins(job: Run, table: Table) -> _Twins:
+def _predictors(job: Run, table: Table) -> Predictors:
     latency = latency_of(job, table)
     if job.accuracy is not None:
-        return _Twins(table, latency, accuracy_source(job.accuracy, job.space))
-    return _Twins(table, latency, AccuracyPredictor.load(job.predictor, job.space))
+        return Predictors(table, latency, accuracy_source(job.accuracy, job.space))
+    return Predictors(table, latency, AccuracyPredictor.load(job.predictor, job.space))
 
 
-def _objectives(job: Run, twins: _Twins, question: Question) -> Objectives:
+def _objectives(job: Run, predictors: Predictors, question: Question) -> Objectives:
     limits = tuple(
-        Limit(_limited(job, twins, name, at), value) for name, value, at in question.limits
+        Limit(_limited(job, predictors, name, at), value) for name, value, at in question.limits
     )
-    second = _cost(job, twins, question.second) if question.second else None
-    primary = _cost(job, twins, twins.table.device)
-    return Objectives(job.space, twins.accuracy.accuracy, primary, second, limits)
+    second = _cost(job, predictors, question.second) if question.second else None
+    primary = _cost(job, predictors, predictors.table.device)
+    return Objectives(job.space, predictors.accuracy.accuracy, primary, second, limits)
 
 
-def _limited(job: Run, twins: _Twins, name: str, at: str | None) -> Cost:
+def _limited(job: Run, predictors: Predictors, name: str, at: str | None) -> Cost:
     """What a limit is held against: of what is predicted with an error, the upper end.
 
     Raises:
         UsageError: nobody knows that time of the device.
     """
-    cost = _cost(job, twins, name)
+    cost = _cost(job, predictors, name)
     if not cost.statements:
         if at is not None:
             raise UsageError(f"{name} has no times: write {name} without @{at}")
@@ -208,7 +218,7 @@ def _limited(job: Run, twins: _Twins, name: str, at: str | None) -> Cost:
     )
 
 
-def _cost(job: Run, twins: _Twins, name: str) -> Cost:
+def _cost(job: Run, predictors: Predictors, name: str) -> Cost:
     """What an objective is about.
 
     Raises:
@@ -221,9 +231,9 @@ def _cost(job: Run, twins: _Twins, name: str) -> Cost:
         return _summed(CostTable.of(space, lambda block: block.params / 1e6), "size", "M")
     if quantity_of(name) == "memory":
         return _activations(space, name.partition(".")[2] or "float32")
-    device, _, quantity = where = table_of(job, name, twins.table.device)
-    if (device, quantity) == (twins.table.device, "latency"):
-        predictor = twins.latency
+    device, _, quantity = where = table_of(job, name, predictors.table.device)
+    if (device, quantity) == (predictors.table.device, "latency"):
+        predictor = predictors.latency
     else:
         path = job.workspace.table(*where)
         if not path.exists() and quantity == "energy":
@@ -272,10 +282,10 @@ def _percent(accuracy: float) -> float:
     return min(100.0, max(0.0, float(accuracy)))
 
 
-def _points(space: Space, found: Found, twins: _Twins) -> tuple[Point, ...]:
+def _points(space: Space, found: Found, predictors: Predictors) -> tuple[Point, ...]:
     macs = CostTable.of(space, lambda block: block.macs).total(found.genomes)
     params = CostTable.of(space, lambda block: block.params).total(found.genomes)
-    told = twins.latency.statements
+    told = predictors.latency.statements
     points = []
     for row, genome in enumerate(found.genomes):
         latency_ms, top1 = float(found.cost[row]), _percent(found.accuracy[row])
@@ -289,19 +299,19 @@ def _points(space: Space, found: Found, twins: _Twins) -> tuple[Point, ...]:
                 latency_ms_interval=told["full"].interval(latency_ms),
                 seen_ms=seen_ms(latency_ms, told),
                 accuracy=top1,
-                accuracy_interval=twins.accuracy_interval(top1),
+                accuracy_interval=predictors.accuracy_interval(top1),
             )
         )
     return tuple(points)
 
 
-def _cloud(job: Run, twins: _Twins) -> tuple[dict[str, float], ...]:
+def _cloud(job: Run, predictors: Predictors) -> tuple[dict[str, float], ...]:
     """Random sub-networks with their predicted latencies; accuracies as evaluated, or predicted."""
     if job.accuracy is None:
         genomes, accuracies = read_evaluated(job)
     else:
-        genomes, accuracies = _some(job.space, twins)
-    latencies = twins.latency.predict(genomes)
+        genomes, accuracies = _some(job.space, predictors)
+    latencies = predictors.latency.predict(genomes)
     return tuple(
         {"latency_ms": float(ms), "accuracy": _percent(top1)}
         for ms, top1 in zip(latencies, accuracies, strict=True)
@@ -309,6 +319,6 @@ def _cloud(job: Run, twins: _Twins) -> tuple[dict[str, float], ...]:
     )
 
 
-def _some(space: Space, twins: _Twins) -> tuple[Genomes, npt.NDArray[np.float64]]:
+def _some(space: Space, predictors: Predictors) -> tuple[Genomes, npt.NDArray[np.float64]]:
     genomes = sample(space, _CLOUD, np.random.default_rng(_CLOUD_SEED))
-    return genomes, twins.accuracy.accuracy(genomes)
+    return genomes, predictors.accuracy.accuracy(genomes)

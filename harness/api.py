@@ -1,0 +1,331 @@
+"""The same as the commands, from Python: thin functions over `pipeline`, values in and out.
+
+Every expected error is a `HarnessError` (docs/errors.md). `root` is the folder with devices,
+tables, reports and runs; `on_progress` is called with what is being done and how far it is.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harness import pipeline
+from harness.deploy.front import Front, Seen, seen_ms
+from harness.devices.profile import profile_paths
+from harness.pipeline import starting
+from harness.pipeline.export import Bundle
+from harness.pipeline.export import export as write_bundle
+from harness.pipeline.first_look import latency_of
+from harness.pipeline.job import Run
+from harness.pipeline.networks import NamedNetwork, network_named, of_arch
+from harness.pipeline.predict import Prediction, accuracies
+from harness.pipeline.predict import predict as predict_on
+from harness.pipeline.question import Question
+from harness.pipeline.search import Predictors, search_by
+from harness.predictors.accuracy_source import AccuracySource, OwnFunction, accuracy_source
+from harness.predictors.latency import LatencyPredictor
+from harness.progress import Progress
+from harness.spaces.arch import Arch
+from harness.spaces.catalogue import find_space as space
+from harness.spaces.cost import CostTable
+from harness.spaces.genome import Genomes, decode
+from harness.spaces.space import Space
+from harness.tables.repeat import Interval
+from harness.tables.statements import SILENT, Statements
+from harness.tables.table import Table
+
+__all__ = ["space"]
+
+Told = Callable[[str, int, int], None]
+"""Called with a step, how much of it is done, and of how much."""
+Network = Arch | str | Path
+
+
+def _nobody(_step: str, _done: int, _total: int) -> None:
+    """Of those who do not want to know."""
+
+
+@dataclass(frozen=True)
+class _Callback:
+    """A console that tells a function how far it is, and no lines."""
+
+    on_progress: Told
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[Progress]:
+        yield lambda done, total: self.on_progress(title, done, total)
+
+    def say(self, text: str) -> None:
+        """Values are returned instead."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A network that a search found; its intervals are of 95 %, None where nobody knows."""
+
+    arch: Arch
+    latency_ms: float  # of one run, at full speed
+    latency_ms_interval: Interval | None
+    seen_ms: Seen  # as users see it, on the wall clock
+    accuracy: float  # percent
+    accuracy_interval: Interval | None
+
+
+def devices(root: Path | str = ".") -> list[str]:
+    """Names of all devices that there are profiles of; `Device.find(name, root)` reads one."""
+    return sorted(profile_paths(Path(root)))
+
+
+def run(
+    device: str | Sequence[str] = "cpu",
+    space: str | None = None,
+    *,
+    data: Path | str | None = None,
+    accuracy: str | None = None,
+    quick: bool = False,
+    fresh: bool = False,
+    seed: int = 0,
+    root: Path | str = ".",
+    on_progress: Told = _nobody,
+) -> list[Front]:
+    """The main job: train, measure, search, verify and report; the front of each device."""
+    training = None if data is None else pipeline.Training(Path(data))
+    job = starting.job_for(
+        _Callback(on_progress),
+        space,
+        Path(root),
+        quick,
+        fresh=fresh,
+        seed=seed,
+        accuracy=accuracy,
+        training=training,
+    )
+    return pipeline.run(job, starting.devices_named(_names(device), Path(root)))
+
+
+def measure(
+    device: str,
+    space: str = "digits",
+    *,
+    resolutions: Sequence[int] | None = None,
+    energy: bool = False,
+    quick: bool = False,
+    fresh: bool = False,
+    wait: bool = False,
+    root: Path | str = ".",
+    on_progress: Told = _nobody,
+) -> Table:
+    """The device's table of the space; what is measured already is kept.
+
+    Raises:
+        DeviceError: the device cannot be used.
+        TableError: the table that is there is of another device.
+    """
+    job = starting.job_for(
+        _Callback(on_progress),
+        space,
+        Path(root),
+        quick,
+        fresh=fresh,
+        resolutions=None if resolutions is None else ",".join(map(str, resolutions)),
+        quantity="energy" if energy else "latency",
+    )
+    (chosen,) = starting.devices_named([device], Path(root), wait=wait)
+    return pipeline.measure(job, chosen)
+
+
+def predict(
+    network: Network | Sequence[Network],
+    device: str | Sequence[str],
+    space: str | None = None,
+    *,
+    accuracy: str | Callable[[Arch], float] | None = None,
+    root: Path | str = ".",
+) -> list[Prediction]:
+    """What networks take on devices with a table, without running them: one value for each.
+
+    A network is an arch, `front:7` of the first device, or a file.
+
+    Raises:
+        UsageError, FileFormatError: a network is none, or no sub-network of the space.
+        TableError: a table is missing, or lacks a block.
+    """
+    where = Path(root)
+    first, space = starting.found_there(_names(device)[0], space, where)
+    named_source = accuracy if isinstance(accuracy, str) else None
+    job = starting.job_to_predict(_Callback(_nobody), first, space, where, named_source)
+    source = _by(job.space, accuracy) if callable(accuracy) else accuracies(job)
+    wanted = [network] if isinstance(network, Arch | str | Path) else list(network)
+    named = [_named(job, first, each) for each in wanted]
+    names = [starting.found_there(each, space, where)[0] for each in _names(device)]
+    return [each for name in names for each in predict_on(job, named, name, source)]
+
+
+def search(
+    space: str | Space,
+    *,
+    latency: str | Table | Callable[[Arch], float],
+    accuracy: str | Callable[[Arch], float],
+    max_latency_ms: float | None = None,
+    at: str | None = None,
+    evaluations: int = 20_000,
+    seed: int = 0,
+    root: Path | str = ".",
+    on_progress: Told = _nobody,
+) -> list[Candidate]:
+    """The front of accuracy against latency, from the fastest network to the most accurate.
+
+    latency: a device with a table, a table, or a function of an arch, ms. accuracy: a function of
+    an arch, percent, or a .npz, .pth or .csv file. `max_latency_ms` is held against the upper end
+    of the interval of the time `at` ("full", "p90", ...; by default p90, where that is known).
+
+    Raises:
+        InfeasibleConstraint: no network is fast enough.
+        PredictorError: a function fails, or gives what is no number.
+    """
+    chosen = starting.find_space(space) if isinstance(space, str) else space
+    job = starting.job_for(_Callback(on_progress), "digits", Path(root), seed=seed, accuracy="")
+    effort = replace(job.effort, evaluations=evaluations)
+    job = replace(job, space=chosen, effort=effort)
+    if isinstance(latency, str):
+        latency = Table.load(job.workspace.table(latency, chosen.name))
+    if isinstance(latency, Table):
+        table, predictor = latency, latency_of(job, latency)
+    else:
+        table = Table("function", chosen.name, {}, {}, ())
+        predictor = _LatencyFunction(chosen, latency)
+    source = (
+        accuracy_source(accuracy, chosen) if isinstance(accuracy, str) else _by(chosen, accuracy)
+    )
+    limits = () if max_latency_ms is None else ((table.device, max_latency_ms, at),)
+    found = search_by(job, Predictors(table, predictor, source), Question(limits))
+    return [
+        Candidate(
+            arch=decode(chosen, genome),
+            latency_ms=float(latency_ms),
+            latency_ms_interval=predictor.statements["full"].interval(float(latency_ms)),
+            seen_ms=seen_ms(float(latency_ms), predictor.statements),
+            accuracy=float(top1),
+            accuracy_interval=None
+            if source.judges is None
+            else source.judges.interval(float(top1)),
+        )
+        for genome, latency_ms, top1 in zip(found.genomes, found.cost, found.accuracy, strict=True)
+    ]
+
+
+def verify(
+    device: str,
+    space: str | None = None,
+    *,
+    fresh: bool = False,
+    wait: bool = False,
+    root: Path | str = ".",
+    on_progress: Told = _nobody,
+) -> Front:
+    """The device's front with its networks timed there, and evaluated where they were trained here.
+
+    Raises:
+        FileFormatError: there is no front.
+        DeviceError: the device cannot be used.
+    """
+    job = _of_front(device, space, root, on_progress)
+    (chosen,) = starting.devices_named([device], Path(root), wait=wait)
+    evaluator = None if job.accuracy else pipeline.train(job)
+    return pipeline.verify(job, chosen, evaluator, again=fresh)
+
+
+def export(
+    folder: Path | str,
+    *,
+    network: Path | str | None = None,
+    device: str | None = None,
+    max_latency_ms: float | None = None,
+    at: str | None = None,
+    space: str | None = None,
+    formats: Sequence[str] | None = None,
+    data: Path | str | None = None,
+    root: Path | str = ".",
+    on_progress: Told = _nobody,
+) -> Path:
+    """A network file, or the best of a device's front, as a bundle of files; its folder.
+
+    Raises:
+        UsageError: it is not said which network.
+        InfeasibleConstraint: no verified network of the front is fast enough.
+        ConversionFailed: a file does not compute what the network does.
+    """
+    if device is None:
+        console = _Callback(on_progress)
+        job = starting.job_for(console, space or "digits", Path(root))
+    else:
+        job = _of_front(device, space, root, on_progress)
+    asked = Bundle(
+        Path(folder),
+        None if network is None else Path(network),
+        device,
+        max_latency_ms,
+        at,
+        data=None if data is None else Path(data),
+        formats=None if formats is None else ",".join(formats),
+    )
+    write_bundle(job, asked)
+    return asked.folder
+
+
+def report(
+    device: str, space: str | None = None, *, root: Path | str = ".", on_progress: Told = _nobody
+) -> Path:
+    """The page of a device's front, written anew with its figures.
+
+    Raises:
+        FileFormatError: there is no front.
+    """
+    page, *_ = pipeline.report(_of_front(device, space, root, on_progress), device)
+    return page
+
+
+def _names(device: str | Sequence[str]) -> list[str]:
+    return [device] if isinstance(device, str) else list(device)
+
+
+def _named(job: Run, device: str, network: Network) -> NamedNetwork:
+    if isinstance(network, Arch):
+        return of_arch(job, str(network.to_json()), network)
+    return network_named(job, device, str(network))
+
+
+def _by(space: Space, function: Callable[[Arch], float]) -> AccuracySource:
+    return OwnFunction(space, getattr(function, "__name__", "a function"), function)
+
+
+def _of_front(device: str, space: str | None, root: Path | str, on_progress: Told) -> Run:
+    name, found = starting.found_there(device, space, Path(root))
+    return starting.job_of_front(_Callback(on_progress), name, found, Path(root))
+
+
+@dataclass(frozen=True)
+class _LatencyFunction(LatencyPredictor):
+    """A function of an arch, ms; of its error nobody knows."""
+
+    space: Space
+    function: Callable[[Arch], float]
+    statements: Statements = SILENT  # type: ignore[assignment]
+
+    def predict(self, genomes: Genomes) -> npt.NDArray[np.float64]:
+        return np.array([float(self.function(decode(self.space, row))) for row in genomes])
+
+    def smallest(self) -> tuple[float, Genomes]:
+        """Nobody knows the least: above zero, and the network of the fewest MACs is where to
+        start."""
+        return 0.0, CostTable.of(self.space, lambda block: block.macs).cheapest()[1]
+
+    def describe(self) -> str:
+        return "latency: by a function, which says nothing of its error"
+
+    def facts(self) -> dict[str, Any]:
+        return {}
