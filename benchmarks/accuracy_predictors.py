@@ -32,8 +32,8 @@ from harness.effort import FULL
 from harness.pipeline.job import Run
 from harness.pipeline.supernet import evaluate_subnets
 from harness.predictors.accuracy import HELD_OUT, fit
-from harness.search.archive import search_front
-from harness.search.objectives import Cost, Objectives
+from harness.searching.archive import search_front
+from harness.searching.objectives import Cost, Objectives
 from harness.spaces.cost import CostTable
 from harness.spaces.digits import DIGITS
 from harness.spaces.genome import Genomes, decode, one_hot

@@ -28,7 +28,7 @@ from scipy.stats import spearmanr
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from harness.devices.device import Device
+from harness.device.device import Device
 from harness.runtimes.session import Session, Workload
 from harness.spaces.catalogue import find_space
 from harness.transports.adb.backends import backend_named

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.devices.device import Device
+from harness.device.device import Device
 from harness.measuring.campaign import Campaign, Work, run_campaign
 from harness.measuring.plan import Entry, Plan, network_entry
 from harness.runtimes.session import Session

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table as Printed
 from under_load import busy
 
-from harness.devices.device import Device
+from harness.device.device import Device
 from harness.effort import FULL
 from harness.measuring.plan import calibration_entries
 from harness.predictors.choice import latency_predictor

@@ -29,9 +29,9 @@ from harness.effort import FULL, QUICK
 from harness.pipeline.job import Run
 from harness.pipeline.supernet import evaluate_subnets, find_judges
 from harness.predictors.accuracy import AccuracyPredictor, fit
-from harness.search.archive import search_front
-from harness.search.objectives import Cost, Objectives
-from harness.search.pareto import spread
+from harness.searching.archive import search_front
+from harness.searching.objectives import Cost, Objectives
+from harness.searching.pareto import spread
 from harness.spaces.block import Block
 from harness.spaces.cost import CostTable
 from harness.spaces.digits import DIGITS

@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 from zcu102_networks import NETWORKS, PUBLISHED_FPS
 
-from harness.devices.device import Device
+from harness.device.device import Device
 from harness.errors import FileFormatError, Infeasible
 from harness.runtimes.dpu import fit, model
 from harness.runtimes.dpu.architecture import WEIGHT_BYTES_PER_CYCLE, Dpu, Map

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
-from harness.devices.device import Device
+from harness.device.device import Device
 from harness.effort import FULL, QUICK
 from harness.measuring.campaign import Work, run_campaign
 from harness.measuring.plan import Entry, network_entry, table_entries

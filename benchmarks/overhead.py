@@ -18,7 +18,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table as Printed
 
-from harness.devices.device import Device
+from harness.device.device import Device
 from harness.runtimes.conversion.cache import converted
 from harness.runtimes.conversion.onnx import OnnxConverter
 from harness.runtimes.session import Workload

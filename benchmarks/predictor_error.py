@@ -22,8 +22,8 @@ from harness.pipeline.job import Run
 from harness.pipeline.supernet import evaluate_subnets
 from harness.predictors.accuracy import fit
 from harness.reports.style import COLOURS, as_csv, drawing, plain, save
-from harness.search.archive import search_front
-from harness.search.objectives import Cost, Objectives
+from harness.searching.archive import search_front
+from harness.searching.objectives import Cost, Objectives
 from harness.spaces.cost import CostTable
 from harness.spaces.digits import DIGITS
 from harness.spaces.genome import decode

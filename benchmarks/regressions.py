@@ -20,7 +20,7 @@ from campaigns import measured
 from rich.console import Console
 from rich.table import Table as Printed
 
-from harness.devices.device import Device
+from harness.device.device import Device
 from harness.measuring.campaign import Campaign
 from harness.measuring.plan import Entry, network_entry, sentinel
 from harness.pipeline.benchmark import PLAN, Compared, compare, references, result_of

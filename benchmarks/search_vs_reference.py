@@ -36,8 +36,8 @@ from rich.table import Table
 
 from harness.predictors.block_table import BlockTablePredictor
 from harness.predictors.released_accuracy import load_released_accuracy
-from harness.search.archive import search_front
-from harness.search.objectives import Cost, Objectives
+from harness.searching.archive import search_front
+from harness.searching.objectives import Cost, Objectives
 from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_2
 from harness.tables.ofa import read_published
 

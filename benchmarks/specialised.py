@@ -24,8 +24,8 @@ from rich.table import Table as Printed
 
 from harness import pipeline
 from harness.console import Terminal
-from harness.devices.device import Device
-from harness.devices.profile import profile_paths
+from harness.device.device import Device
+from harness.device.profile import profile_paths
 from harness.effort import FULL
 from harness.pipeline.job import Run
 from harness.predictors.accuracy_source import accuracy_source
@@ -34,8 +34,8 @@ from harness.predictors.few_shot import fit
 from harness.predictors.latency import LatencyPredictor
 from harness.reports.style import KERNELS as COLOURS
 from harness.reports.style import as_csv, drawing, save
-from harness.search.archive import search_front
-from harness.search.objectives import Cost, Found, Objectives
+from harness.searching.archive import search_front
+from harness.searching.objectives import Cost, Found, Objectives
 from harness.spaces.arch import Arch
 from harness.spaces.genome import decode, encode
 from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_2

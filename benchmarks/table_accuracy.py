@@ -17,7 +17,7 @@ from campaigns import judging_networks, measured, table_of
 from rich.console import Console
 from rich.table import Table as Printed
 
-from harness.devices.device import Device
+from harness.device.device import Device
 from harness.effort import FULL
 from harness.measuring.campaign import Campaign
 from harness.measuring.plan import Entry, sentinel, table_entries

@@ -18,7 +18,7 @@ from campaigns import judging_networks, measured
 from rich.console import Console
 from rich.table import Table as Printed
 
-from harness.devices.device import Device
+from harness.device.device import Device
 from harness.effort import FULL
 from harness.measuring.plan import block_entries, calibration_entries, sentinel
 from harness.spaces.block import Block

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         Candidate,
         Device,
         Front,
+        HarnessError,
         Prediction,
         Space,
         Table,
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
         space,
         verify,
     )
-    from harness.errors import HarnessError
 
 __version__ = "0.2.0"
 __all__ = [
@@ -60,9 +60,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'harness' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(
-        import_module("harness.errors" if name == "HarnessError" else "harness.api"), name
-    )
+    return getattr(import_module("harness.api"), name)
 
 
 def __dir__() -> list[str]:

@@ -15,12 +15,14 @@ import numpy.typing as npt
 
 from harness import pipeline
 from harness.deploy.front import Front, Seen, seen_ms
-from harness.devices.profile import profile_paths
+from harness.device.device import Device
+from harness.device.profile import profile_paths
+from harness.errors import HarnessError
 from harness.pipeline import starting
 from harness.pipeline.export import Bundle
 from harness.pipeline.export import export as write_bundle
 from harness.pipeline.first_look import latency_of
-from harness.pipeline.job import Run
+from harness.pipeline.job import Run, Training
 from harness.pipeline.networks import NamedNetwork, network_named, of_arch
 from harness.pipeline.predict import Prediction, accuracies
 from harness.pipeline.predict import predict as predict_on
@@ -30,7 +32,7 @@ from harness.predictors.accuracy_source import AccuracySource, OwnFunction, accu
 from harness.predictors.latency import LatencyPredictor
 from harness.progress import Progress
 from harness.spaces.arch import Arch
-from harness.spaces.catalogue import find_space as space
+from harness.spaces.catalogue import find_space
 from harness.spaces.cost import CostTable
 from harness.spaces.genome import Genomes, decode
 from harness.spaces.space import Space
@@ -38,7 +40,25 @@ from harness.tables.repeat import Interval
 from harness.tables.statements import SILENT, Statements
 from harness.tables.table import Table
 
-__all__ = ["space"]
+__all__ = [
+    "Arch",
+    "Candidate",
+    "Device",
+    "Front",
+    "HarnessError",
+    "Prediction",
+    "Space",
+    "Table",
+    "devices",
+    "export",
+    "measure",
+    "predict",
+    "report",
+    "run",
+    "search",
+    "space",
+    "verify",
+]
 
 Told = Callable[[str, int, int], None]
 """Called with a step, how much of it is done, and of how much."""
@@ -80,6 +100,15 @@ def devices(root: Path | str = ".") -> list[str]:
     return sorted(profile_paths(Path(root)))
 
 
+def space(name: str) -> Space:
+    """The family of networks called so, or a user's own as `package.module:SPACE`.
+
+    Raises:
+        UsageError: there is none.
+    """
+    return find_space(name)
+
+
 def run(
     device: str | Sequence[str] = "cpu",
     space: str | None = None,
@@ -93,7 +122,7 @@ def run(
     on_progress: Told = _nobody,
 ) -> list[Front]:
     """The main job: train, measure, search, verify and report; the front of each device."""
-    training = None if data is None else pipeline.Training(Path(data))
+    training = None if data is None else Training(Path(data))
     job = starting.job_for(
         _Callback(on_progress),
         space,
@@ -187,12 +216,13 @@ def search(
         InfeasibleConstraint: no network is fast enough.
         PredictorError: a function fails, or gives what is no number.
     """
-    chosen = starting.find_space(space) if isinstance(space, str) else space
+    chosen = find_space(space) if isinstance(space, str) else space
     job = starting.job_for(_Callback(on_progress), "digits", Path(root), seed=seed, accuracy="")
     effort = replace(job.effort, evaluations=evaluations)
     job = replace(job, space=chosen, effort=effort)
     if isinstance(latency, str):
         latency = Table.load(job.workspace.table(latency, chosen.name))
+    predictor: LatencyPredictor
     if isinstance(latency, Table):
         table, predictor = latency, latency_of(job, latency)
     else:
@@ -203,6 +233,7 @@ def search(
     )
     limits = () if max_latency_ms is None else ((table.device, max_latency_ms, at),)
     found = search_by(job, Predictors(table, predictor, source), Question(limits))
+    judges = source.judges
     return [
         Candidate(
             arch=decode(chosen, genome),
@@ -210,9 +241,7 @@ def search(
             latency_ms_interval=predictor.statements["full"].interval(float(latency_ms)),
             seen_ms=seen_ms(float(latency_ms), predictor.statements),
             accuracy=float(top1),
-            accuracy_interval=None
-            if source.judges is None
-            else source.judges.interval(float(top1)),
+            accuracy_interval=None if judges is None else judges.interval(float(top1)),
         )
         for genome, latency_ms, top1 in zip(found.genomes, found.cost, found.accuracy, strict=True)
     ]
@@ -309,12 +338,15 @@ def _of_front(device: str, space: str | None, root: Path | str, on_progress: Tol
 
 
 @dataclass(frozen=True)
-class _LatencyFunction(LatencyPredictor):
-    """A function of an arch, ms; of its error nobody knows."""
+class _LatencyFunction:
+    """A predictor by a function of an arch, ms; of its error nobody knows."""
 
     space: Space
     function: Callable[[Arch], float]
-    statements: Statements = SILENT  # type: ignore[assignment]
+
+    @property
+    def statements(self) -> Statements:
+        return SILENT
 
     def predict(self, genomes: Genomes) -> npt.NDArray[np.float64]:
         return np.array([float(self.function(decode(self.space, row))) for row in genomes])

@@ -11,7 +11,7 @@ import pytest
 
 from harness import files
 from harness.deploy.front import Front
-from harness.devices.profile import load_profile
+from harness.device.profile import load_profile
 from harness.errors import FileFormatError, WorkspaceError
 from harness.networks.file import NetworkFile, Preprocessing
 from harness.networks.published import PublishedNetwork

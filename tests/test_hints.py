@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.devices.profile import load_profile
+from harness.device.profile import load_profile
 from harness.errors import ProfileError
 from harness.hints import install, nearest
 from tests.test_run import one_line, run

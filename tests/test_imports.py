@@ -27,21 +27,22 @@ MAY_IMPORT = {
     "tables": ("spaces", "files", "schema"),
     "transports": ("errors", "hints", "locks", "registry", "schema"),
     "runtimes": ("networks", "transports", "progress", "orphans", "registry"),
-    "devices": ("runtimes",),
-    "measuring": ("devices", "tables", "progress"),
+    "device": ("runtimes",),
+    "measuring": ("device", "tables", "progress"),
     "predictors": ("measuring", "training"),
-    "search": ("predictors",),
-    "deploy": ("search", "quantities"),
+    "searching": ("predictors",),
+    "deploy": ("searching", "quantities"),
     "carbon": ("runtimes", "training"),
     "reports": ("deploy", "carbon"),
     "workspace": ("files",),
     "effort": ("measuring",),
     "pipeline": ("reports", "workspace", "effort", "quantities"),
     "console": ("pipeline",),
+    "api": ("pipeline",),
     "cli": ("pipeline", "console"),
     "__main__": ("cli",),
 }
-NO_TORCH = ("spaces", "tables", "search")
+NO_TORCH = ("spaces", "tables", "searching")
 
 
 def allowed(room: str) -> set[str]:
@@ -94,7 +95,8 @@ def test_spaces_tables_and_search_import_no_torch(room: str) -> None:
 def test_modules_that_need_no_torch_do_not_load_it() -> None:
     code = (
         "import sys\n"
-        "import harness.pipeline, harness.search.archive, harness.reports.page, harness.console\n"
+        "import harness.pipeline, harness.searching.archive, harness.reports.page\n"
+        "import harness.console, harness.api\n"
         "print([m for m in ('torch', 'onnxruntime', 'sklearn', 'onnx') if m in sys.modules])"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from harness.deploy.front import Front, verification_entries
-from harness.devices.device import Device
+from harness.device.device import Device
 from harness.effort import QUICK
 from harness.measuring.plan import table_entries
 from harness.networks.file import NetworkFile

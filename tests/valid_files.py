@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from harness.deploy.front import Front, Point
-from harness.devices.profile import load_profile
+from harness.device.profile import load_profile
 from harness.files import read_json
 from harness.networks.build import build_random
 from harness.networks.file import NetworkFile, Preprocessing, save_tensors

@@ -31,7 +31,7 @@ tables_app = typer.Typer(cls=Commands, help="Measured latency tables.", no_args_
 @devices_app.command("list")
 def devices_list(as_json: AsJson = False, root: Root = HERE) -> None:
     """All devices, and what stands behind their numbers."""
-    from harness.devices.profile import profile_paths
+    from harness.device.profile import profile_paths
 
     known = {name: _said_of(name, root) for name in sorted(profile_paths(root))}
     if as_json:
@@ -46,8 +46,8 @@ def devices_list(as_json: AsJson = False, root: Root = HERE) -> None:
 
 def _said_of(name: str, root: Path) -> tuple[str, str]:
     """A device's title, and what stands behind its numbers, or what is wrong with it."""
-    from harness.devices.device import Device
-    from harness.devices.profile import load_profile
+    from harness.device.device import Device
+    from harness.device.profile import load_profile
     from harness.tables.table import evidence
 
     title = ""

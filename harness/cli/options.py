@@ -10,7 +10,7 @@ from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.console import Terminal
-    from harness.devices.device import Device
+    from harness.device.device import Device
     from harness.pipeline import Run
     from harness.pipeline.job import Training
 

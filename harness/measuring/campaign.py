@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.devices.conditions import (
+from harness.device.conditions import (
     CHANGED,
     NOT_TOLD,
     Conditions,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from harness.devices.conditions import Limits
+from harness.device.conditions import Limits
 from harness.errors import DeviceError, TableError, UsageError
 from harness.measuring.plan import Entry, Plan
 from harness.measuring.samples import Judge, enough

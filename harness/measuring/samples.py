@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.devices.conditions import (
+from harness.device.conditions import (
     OTHER_PROGRAMS,
     SETTINGS,
     Conditions,

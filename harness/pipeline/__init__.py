@@ -5,7 +5,7 @@ stopped.
 """
 
 from harness.deploy.front import Front
-from harness.devices.device import Device
+from harness.device.device import Device
 from harness.pipeline.baselines import describe_baselines, measure_baselines
 from harness.pipeline.describe import describe_table
 from harness.pipeline.exchange import compare_tables, export_published, import_published

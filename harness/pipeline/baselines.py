@@ -1,6 +1,6 @@
 """`harness measure --baselines`: published networks timed on a device, as any network is."""
 
-from harness.devices.device import Device
+from harness.device.device import Device
 from harness.measuring.plan import Entry
 from harness.networks.baselines import BASELINES
 from harness.pipeline.job import Run

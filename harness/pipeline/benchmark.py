@@ -12,7 +12,7 @@ import numpy.typing as npt
 from typing_extensions import TypedDict
 
 from harness import files
-from harness.devices.device import Device
+from harness.device.device import Device
 from harness.errors import FileFormatError, UsageError
 from harness.measuring.campaign import Campaign, Work, run_campaign
 from harness.measuring.plan import Entry, Plan, sentinel

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from harness.devices.device import Device
+from harness.device.device import Device
 from harness.errors import TableError, UsageError
 from harness.pipeline.benchmark import profile_ops
 from harness.pipeline.current import check_current

@@ -10,7 +10,7 @@ from harness.carbon.account import Account, Recorded, account, inferences_kg
 from harness.carbon.factors import GRID_SOURCE, HardwareHours
 from harness.carbon.place import GRID_LB_PER_KWH, KG_PER_LB, OFFICE, Place
 from harness.carbon.table_2 import DEPLOYMENTS, table_2
-from harness.devices.profile import load_profile, profile_paths
+from harness.device.profile import load_profile, profile_paths
 from harness.errors import FileFormatError, UsageError
 from harness.pipeline.breakdown import networks
 from harness.pipeline.job import Run

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from harness.devices.conditions import UNKNOWN
-from harness.devices.device import Device
+from harness.device.conditions import UNKNOWN
+from harness.device.device import Device
 from harness.errors import DeviceFull, HarnessError
 from harness.measuring.plan import sentinel
 from harness.runtimes.resident import ResidentSession

@@ -1,6 +1,6 @@
 """Whether a table is still of the device as its profile describes it."""
 
-from harness.devices.profile import load_profile, profile_paths
+from harness.device.profile import load_profile, profile_paths
 from harness.errors import TableError
 from harness.pipeline.job import Run
 from harness.tables.table import Table

@@ -1,6 +1,6 @@
 """What a table holds and what it is worth, in a line."""
 
-from harness.devices.conditions import CHANGED, describe_changes, describe_unknown
+from harness.device.conditions import CHANGED, describe_changes, describe_unknown
 from harness.pipeline.first_look import latency_of
 from harness.pipeline.job import Run
 from harness.tables.batch import of_batch

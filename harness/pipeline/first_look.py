@@ -1,6 +1,6 @@
 """`harness run --quick` on a device without a table: few whole networks instead of all blocks."""
 
-from harness.devices.device import Device
+from harness.device.device import Device
 from harness.measuring.plan import first_look_entries
 from harness.pipeline.current import check_current
 from harness.pipeline.job import Run

@@ -8,7 +8,7 @@ from pathlib import Path
 import tomli_w
 
 from harness import files
-from harness.devices.profile import Profile, full_name, load_profile, profile_paths
+from harness.device.profile import Profile, full_name, load_profile, profile_paths
 from harness.errors import FileFormatError, Infeasible, UsageError
 from harness.runtimes.dpu.architecture import Constants, Dpu
 from harness.runtimes.dpu.fit import (

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.deploy.front import Front, gaps, verification_entries
-from harness.devices.device import Device
+from harness.device.device import Device
 from harness.effort import SIMULATED
 from harness.errors import FileFormatError
 from harness.files import changing, replace_atomically

@@ -12,7 +12,7 @@ import numpy as np
 from harness import __version__
 from harness.deploy.front import Point
 from harness.deploy.front_command import command_of
-from harness.devices.profile import full_name, load_profile, profile_paths
+from harness.device.profile import full_name, load_profile, profile_paths
 from harness.errors import UsageError
 from harness.pipeline.first_look import latency_of
 from harness.pipeline.job import Run

@@ -7,8 +7,8 @@ from pathlib import Path
 from statistics import median
 
 from harness.deploy.front import Front
-from harness.devices.device import Device
-from harness.devices.profile import profile_paths
+from harness.device.device import Device
+from harness.device.profile import profile_paths
 from harness.errors import Infeasible, TableError
 from harness.networks.baselines import BASELINES
 from harness.pipeline.baselines import NAME

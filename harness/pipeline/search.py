@@ -27,9 +27,9 @@ from harness.predictors.accuracy import AccuracyPredictor
 from harness.predictors.accuracy_source import AccuracySource, accuracy_source
 from harness.predictors.latency import LatencyPredictor
 from harness.quantities import quantity_of
-from harness.search.archive import search_front
-from harness.search.objectives import Cost, Found, Limit, Objectives
-from harness.search.pareto import spread
+from harness.searching.archive import search_front
+from harness.searching.objectives import Cost, Found, Limit, Objectives
+from harness.searching.pareto import spread
 from harness.spaces.block import NUMBER_BYTES
 from harness.spaces.cost import CostTable
 from harness.spaces.genome import Genomes, decode, encode, sample

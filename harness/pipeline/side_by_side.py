@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from threading import Thread
 from typing import TypeVar
 
-from harness.devices.device import Device
+from harness.device.device import Device
 
 Result = TypeVar("Result")
 

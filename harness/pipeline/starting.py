@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.deploy.front import Front
-from harness.devices.device import Device
-from harness.devices.profile import device_names, full_name
+from harness.device.device import Device
+from harness.device.profile import device_names, full_name
 from harness.effort import FULL, QUICK
 from harness.errors import ProfileError, UsageError
 from harness.hints import nearest

@@ -24,9 +24,9 @@ from harness.pipeline.job import Run
 from harness.predictors import accuracy
 from harness.predictors.accuracy import AccuracyPredictor
 from harness.schema import Percent, checked
-from harness.search.archive import search_front
-from harness.search.objectives import Cost, Objectives
-from harness.search.pareto import spread
+from harness.searching.archive import search_front
+from harness.searching.objectives import Cost, Objectives
+from harness.searching.pareto import spread
 from harness.spaces.cost import CostTable
 from harness.spaces.genome import Genomes, decode, sample
 from harness.training.stages import Recipe

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import files
-from harness.devices.device import Device
+from harness.device.device import Device
 from harness.errors import DeviceError, InfeasibleConstraint, TableError, UsageError
 from harness.measuring.campaign import Campaign, Work, latest_campaign, run_campaign
 from harness.measuring.forecast import forecast

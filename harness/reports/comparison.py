@@ -10,7 +10,7 @@ import numpy as np
 from harness import files
 from harness.reports.page import embedded, templates, when
 from harness.reports.style import CLOUD, COLOURS, INK, as_csv, drawing, plain, save, written_out
-from harness.search.objectives import Found
+from harness.searching.objectives import Found
 from harness.spaces.block import Block
 from harness.tables.batch import an_image, of_batch
 from harness.tables.compare import Comparison, noise

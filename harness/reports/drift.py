@@ -4,7 +4,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from harness.devices.conditions import sensor_of
+from harness.device.conditions import sensor_of
 from harness.reports.style import COLOURS, GRID, INK, MEASURED, as_csv, drawing, plain, save
 from harness.tables.journal import Journal
 

@@ -6,7 +6,7 @@ from statistics import median
 from typing import Any
 
 from harness.deploy.front import Front
-from harness.devices.conditions import CHANGED, UNKNOWN, describe_changes
+from harness.device.conditions import CHANGED, UNKNOWN, describe_changes
 from harness.errors import TableError
 from harness.spaces.space import Space
 from harness.tables.table import Table

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from harness.devices.conditions import OTHER_PROGRAMS, Limits, describe_unknown
-from harness.devices.device import Device
+from harness.device.conditions import OTHER_PROGRAMS, Limits, describe_unknown
+from harness.device.device import Device
 from harness.errors import DeviceError, UsageError
 from harness.measuring import rounds
 from harness.measuring.campaign import Campaign, Work, records_of, run_campaign

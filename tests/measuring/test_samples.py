@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.devices.conditions import Limits, unknown_in
+from harness.device.conditions import Limits, unknown_in
 from harness.measuring.plan import Plan
 from harness.measuring.samples import Judge, choose, enough, samples
 from harness.tables.journal import Conditions, Journal, Reading, Visit

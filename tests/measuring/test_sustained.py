@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.devices.conditions import Limits
+from harness.device.conditions import Limits
 from harness.measuring.plan import Entry, Plan
 from harness.measuring.rounds import Visits
 from harness.measuring.sustained import is_steady, sustain

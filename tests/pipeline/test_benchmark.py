@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from harness import cli
 from harness.console import Terminal
-from harness.devices.device import Device
+from harness.device.device import Device
 from harness.effort import QUICK
 from harness.errors import FileFormatError, Regression, UsageError
 from harness.files import read_json, write_json

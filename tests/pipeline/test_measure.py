@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from harness.console import Terminal
-from harness.devices.device import Device
+from harness.device.device import Device
 from harness.effort import QUICK, Effort
 from harness.errors import TableError, UsageError
 from harness.measuring.plan import Plan

@@ -16,7 +16,7 @@ from harness import pipeline
 from harness.cli import app
 from harness.cli.options import job_for, job_of_front
 from harness.deploy.front import Front
-from harness.devices.device import Device
+from harness.device.device import Device
 from harness.effort import QUICK
 from harness.errors import FileFormatError, UsageError
 from harness.networks.file import NetworkFile

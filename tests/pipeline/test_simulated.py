@@ -14,8 +14,8 @@ from harness import pipeline
 from harness.cli import app
 from harness.console import Terminal
 from harness.deploy.front import Front
-from harness.devices.device import Device
-from harness.devices.profile import load_profile
+from harness.device.device import Device
+from harness.device.profile import load_profile
 from harness.effort import QUICK
 from harness.errors import FileFormatError, InfeasibleConstraint, TableError, UsageError
 from harness.networks.build import build_random

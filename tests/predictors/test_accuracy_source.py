@@ -7,8 +7,8 @@ import pytest
 from harness.errors import CheckpointError, FileFormatError, PredictorError, UsageError
 from harness.predictors.accuracy import held_out
 from harness.predictors.accuracy_source import OwnFunction, accuracy_source, read_csv
-from harness.search.archive import search_front
-from harness.search.objectives import Cost, Objectives
+from harness.searching.archive import search_front
+from harness.searching.objectives import Cost, Objectives
 from harness.spaces.arch import Arch
 from harness.spaces.cost import CostTable
 from harness.spaces.digits import DIGITS

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.devices.device import Device
+from harness.device.device import Device
 from harness.errors import TableError
 from harness.measuring.plan import Entry, first_look_entries
 from harness.predictors.block_table import BlockTablePredictor

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.console import Terminal
-from harness.devices.device import Device
+from harness.device.device import Device
 from harness.effort import QUICK
 from harness.pipeline import Run, measure
 from harness.workspace import Workspace

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness import cli
-from harness.devices.device import Device
+from harness.device.device import Device
 from harness.errors import TargetFailed, UsageError
 from harness.pipeline.add import add_board
 from harness.pipeline.check import check

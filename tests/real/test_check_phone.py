@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.devices.device import Device
+from harness.device.device import Device
 from harness.errors import DeviceFull, DeviceNotFound, HarnessError, MissingExtra, UsageError
 from harness.pipeline.add import add_phone
 from harness.pipeline.check import check

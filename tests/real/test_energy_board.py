@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from harness.console import Terminal
-from harness.devices import energy
-from harness.devices.device import Device
+from harness.device import energy
+from harness.device.device import Device
 from harness.effort import QUICK
 from harness.measuring.plan import Plan
 from harness.pipeline import Run, describe_table, measure

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch as torch_library
 
-from harness.devices.device import Device
+from harness.device.device import Device
 from harness.errors import (
     DeviceError,
     DeviceFull,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.devices.device import Device
+from harness.device.device import Device
 from harness.errors import TargetFailed, UsageError
 from harness.runtimes.model_inputs.asked import NOTHING_ASKED, Asked
 from harness.runtimes.session import Session

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.devices import lock
-from harness.devices.device import Device
+from harness.device import lock
+from harness.device.device import Device
 from harness.errors import DeviceBusy, TargetFailed
 from harness.transports.adb.choice import Wanted
 from harness.transports.adb.transport import AdbTransport

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from harness.devices.device import Device
+from harness.device.device import Device
 from harness.runtimes import onnxruntime, tensorrt
 from harness.runtimes.options import RuntimeOptions
 from harness.runtimes.trtexec_flags import TensorrtOptions

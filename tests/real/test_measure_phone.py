@@ -18,8 +18,8 @@ import pytest
 from scipy.stats import spearmanr
 
 from harness.console import Terminal
-from harness.devices.conditions import Limits
-from harness.devices.device import Device
+from harness.device.conditions import Limits
+from harness.device.device import Device
 from harness.effort import QUICK
 from harness.errors import (
     DeviceError,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.devices.profile import profile_paths
+from harness.device.profile import profile_paths
 from harness.networks.released_fronts import released_front, released_fronts
 
 DATA = Path(os.environ.get("HARNESS_DATA", Path(__file__).parents[3] / "shared" / "data"))

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness.devices.conditions import Fastest, Limits, doubts_between
+from harness.device.conditions import Fastest, Limits, doubts_between
 from harness.runtimes import board
 from harness.runtimes.agent import meters
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from harness.devices.conditions import Limits
-from harness.devices.energy import EnergySession
+from harness.device.conditions import Limits
+from harness.device.energy import EnergySession
 from harness.measuring.campaign import Work, run_campaign
 from harness.measuring.plan import Plan, block_entries, calibration_entries
 from harness.runtimes import torch as runtime

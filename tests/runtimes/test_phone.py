@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.devices.conditions import Fastest, Limits, doubts_between
+from harness.device.conditions import Fastest, Limits, doubts_between
 from harness.errors import DeviceError
 from harness.runtimes.phone import (
     CONDITIONS,

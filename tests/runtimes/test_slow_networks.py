@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime as onnxruntime_library
 import pytest
 
-from harness.devices.conditions import Limits
+from harness.device.conditions import Limits
 from harness.errors import TargetStalled
 from harness.measuring import rounds
 from harness.measuring.campaign import Work, run_campaign

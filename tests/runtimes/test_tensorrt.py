@@ -16,8 +16,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from harness.devices.conditions import Fastest, Limits, doubts_between
-from harness.devices.device import Device
+from harness.device.conditions import Fastest, Limits, doubts_between
+from harness.device.device import Device
 from harness.errors import DeviceError, DeviceFull, FileFormatError, TargetFailed, UsageError
 from harness.pipeline.table import load_or_start
 from harness.runtimes import tensorrt

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.devices import lock
+from harness.device import lock
 from harness.errors import DeviceBusy, WorkspaceError
 
 HOLD = """
 import sys
 from pathlib import Path
-from harness.devices.device import Device
+from harness.device.device import Device
 with Device.find("cpu-onnxruntime", Path(sys.argv[1])).open():
     print("held", flush=True)
     sys.stdin.readline()

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, ValidationError, create_model, model_validator
 
 from harness import files
-from harness.devices.sections import ConditionsSection, MatchSection
+from harness.device.sections import ConditionsSection, MatchSection
 from harness.errors import FileFormatError, ProfileError, UsageError
 from harness.hints import nearest
 from harness.runtimes.options import RuntimeOptions, SharedOptions

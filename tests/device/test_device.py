@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.devices.device import Device
-from harness.devices.profile import Profile
+from harness.device.device import Device
+from harness.device.profile import Profile
 from harness.errors import DeviceBusy
 from harness.pipeline.check import check
 from harness.runtimes.options import SharedOptions

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.devices.device import Device
-from harness.devices.profile import load_profile, profile_paths
+from harness.device.device import Device
+from harness.device.profile import load_profile, profile_paths
 from harness.errors import ProfileError
 
 SIMULATED = """title = "Mine"

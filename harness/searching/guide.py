@@ -6,7 +6,7 @@ sum over genes tells the better from the worse of many children for a hundredth 
 
 import numpy as np
 
-from harness.search.objectives import Floats
+from harness.searching.objectives import Floats
 from harness.spaces.genome import Genomes, present
 from harness.spaces.space import Space
 

@@ -8,10 +8,10 @@ import numpy.typing as npt
 
 from harness.errors import InfeasibleConstraint
 from harness.progress import Progress, silent
-from harness.search.guide import Guide
-from harness.search.objectives import Cost, Floats, Found, Objectives
-from harness.search.pareto import front, front_of_three
-from harness.search.variation import children
+from harness.searching.guide import Guide
+from harness.searching.objectives import Cost, Floats, Found, Objectives
+from harness.searching.pareto import front, front_of_three
+from harness.searching.variation import children
 from harness.spaces.genome import Genomes, sample
 
 BINS, ELITES = 64, 4  # bins of cost (evenly spaced in its logarithm), networks kept in each

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import InfeasibleConstraint, PredictorError
-from harness.search.archive import search_front
-from harness.search.objectives import Cost, Limit, Objectives
-from harness.search.pareto import front, front_of_three, spread
-from harness.search.variation import children
+from harness.searching.archive import search_front
+from harness.searching.objectives import Cost, Limit, Objectives
+from harness.searching.pareto import front, front_of_three, spread
+from harness.searching.variation import children
 from harness.spaces.cost import CostTable
 from harness.spaces.digits import DIGITS
 from harness.spaces.genome import Genomes, canonical, one_hot, sample

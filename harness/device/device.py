@@ -13,10 +13,10 @@ from threading import RLock
 from typing import Any, TypeVar
 
 from harness import locks
-from harness.devices import lock
-from harness.devices.conditions import Limits
-from harness.devices.energy import EnergySession
-from harness.devices.profile import Profile, full_name, load_profile
+from harness.device import lock
+from harness.device.conditions import Limits
+from harness.device.energy import EnergySession
+from harness.device.profile import Profile, full_name, load_profile
 from harness.errors import DeviceBusy, DeviceError, DeviceNotFound
 from harness.runtimes.model_inputs.asked import NOTHING_ASKED, Asked
 from harness.runtimes.options import RuntimeOptions

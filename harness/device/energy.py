@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from harness.devices.conditions import Conditions
+from harness.device.conditions import Conditions
 from harness.errors import DeviceError
 from harness.progress import Progress, silent
 from harness.runtimes.session import MeteredSession, Samples, Workload
