@@ -16,17 +16,34 @@ settings.register_profile("harness", deadline=None)  # other programs may make a
 settings.load_profile("harness")
 
 ALONE = (
-    "tests/measuring/",
+    "tests/measuring/test_campaign.py",
+    "tests/measuring/test_sustained.py",
     "tests/pipeline/test_benchmark.py",
-    "tests/pipeline/test_measure.py",
-    "tests/pipeline/test_side_by_side.py",
+    "tests/pipeline/test_measure.py::test_a_refresh_measures_again_what_moved",
+    "tests/pipeline/test_side_by_side.py::test_two_devices_are_measured",
     "tests/real/test_energy_board.py",
-    "tests/real/test_measure_board.py",
-    "tests/real/test_measure_phone.py",
+    "tests/real/test_measure_board.py::test_blocks_take_as_long",
+    "tests/real/test_measure_phone.py::test_blocks_take_as_long",
     "tests/runtimes/test_sessions.py::test_more_work_takes_longer",
     "tests/runtimes/test_sessions.py::test_a_second_table_costs_no_conversion",
     "tests/test_run.py",
 )
+LONGEST_FIRST = (
+    "tests/real/test_measure_phone.py",
+    "tests/real/test_faults_phone.py",
+    "tests/runtimes/test_sessions.py",
+    "tests/runtimes/test_slow_networks.py",
+    "tests/pipeline/test_at_once.py",
+    "tests/pipeline/test_search.py",
+    "tests/training/test_distributed.py",
+    "tests/real/test_faults_board.py",
+    "tests/pipeline/test_report.py",
+    "tests/spaces/test_own_space.py",
+    "tests/reports/test_page_in_browser.py",
+    "tests/pipeline/test_export.py",
+    "tests/real/test_measure_board.py",
+)
+"""Files that take half a minute and more: begun last, one of them would run while others idle."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -34,6 +51,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.nodeid.startswith(ALONE):
             item.add_marker(pytest.mark.alone)
+    places = {name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "networks": ("spaces", "files", "schema"),
     "supernet": ("networks",),
     "training": ("supernet", "progress", "orphans"),
-    "tables": ("spaces", "files", "schema"),
+    "tables": ("spaces", "files", "schema", "hints"),
     "transports": ("errors", "hints", "locks", "registry", "schema"),
     "runtimes": ("networks", "transports", "progress", "orphans", "registry"),
     "device": ("runtimes",),

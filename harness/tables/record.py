@@ -1,5 +1,6 @@
 """One line of a table: what was measured, in which campaign, and the statistics over its visits."""
 
+import json
 import re
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
@@ -168,6 +169,28 @@ class Record:
             "statistics": self.statistics.to_json(UNITS[self.quantity]),
             "suspect": list(self.suspect),
         }
+
+    def to_row(self) -> dict[str, Any]:
+        """It without parts in parts, in ms or mJ: one cell for each thing that is told."""
+        what = " ".join(block.key for block in self.blocks)
+        if self.arch is not None:
+            what = json.dumps(self.arch.to_json())
+        unit = "ms" if self.quantity == "latency" else "mj"
+        statistics = {
+            f"{_SHORT.get(name, name)}_{unit}": None if value is None else value / 1e6
+            for name, value in asdict(self.statistics).items()
+            if name in _VALUES
+        }
+        return {
+            "role": self.role,
+            "what": what,
+            "clock": self.clock,
+            "campaign": self.campaign,
+            "visits": self.statistics.visits,
+            "runs": self.statistics.runs,
+            "memory_mb": self.statistics.memory_mb,
+            "suspect": "; ".join(self.suspect),
+        } | statistics
 
     @classmethod
     def parse(cls, line: str) -> "Record":

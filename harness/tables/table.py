@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness import files
-from harness.errors import FileFormatError, TableError, UsageError
+from harness.errors import FileFormatError, MissingExtra, TableError, UsageError
+from harness.hints import install
 from harness.schema import checked
 from harness.spaces.arch import Arch
 from harness.spaces.block import Block
@@ -19,6 +20,9 @@ from harness.spaces.catalogue import find_space
 from harness.tables.batch import images_per_run
 from harness.tables.facts import Header
 from harness.tables.record import Record
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 SCHEMA = 1
 FEWEST_IN_COMMON = 5
@@ -66,12 +70,13 @@ class Table:
             raise TableError(f"the table of {self.device} lists as infeasible: {error}") from error
 
     @classmethod
-    def load(cls, path: Path) -> "Table":
+    def load(cls, path: Path | str) -> "Table":
         """Read a table.
 
         Raises:
             TableError: the file is missing, broken (the line is named), or of another schema.
         """
+        path = Path(path)
         if not path.exists():
             raise TableError(f"there is no table {path}; make it with `harness measure`")
         files.check_regular(path)
@@ -172,6 +177,21 @@ class Table:
         values = [header, *(record.to_json() for record in sorted(self.records, key=_order))]
         text = "".join(json.dumps(value, separators=(",", ":")) + "\n" for value in values)
         files.write_text(path, text)
+
+    def to_pandas(self) -> "DataFrame":
+        """A row for each record; times in ms, of a table of energies in mJ.
+
+        Columns: role, what (the block; of networks the arch as JSON), clock, campaign, visits,
+        runs, suspect, and each of the statistics with its unit.
+
+        Raises:
+            MissingExtra: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise MissingExtra(f"pandas is not installed: {install('pandas')}") from error
+        return pandas.DataFrame([record.to_row() for record in self.records])
 
     def with_campaign(
         self, campaign: str, facts: dict[str, Any], records: Iterable[Record]
