@@ -115,9 +115,11 @@ def _in_order(told: Statistics) -> Statistics:
     return told
 
 
-def _grow(*values: int | None) -> bool:
+def _grow(first: int | None, second: int | None, third: int | None) -> bool:
     """Those that are known."""
-    known = [each for each in values if each is not None]
+    if first is not None and second is not None and third is not None:
+        return first <= second <= third
+    known = [each for each in (first, second, third) if each is not None]
     return known == sorted(known)
 
 
@@ -205,14 +207,23 @@ class Record:
             raise TableError(f"not a record: {explained(error)}") from error
         except FileFormatError as error:
             raise TableError(f"not a record: {error}") from error
-        names = _NAMES.findall(line)
-        if len(set(names)) < len(names):  # pydantic takes the last
-            doubled = next(name for name in names if names.count(name) > 1)
-            raise TableError(f"not a record: the key {doubled!r} is there twice")
-        if f"value_{UNITS[record.quantity]}" not in names:
+        _check_keys(line)
+        if not _VALUE_KEYS[record.quantity].search(line):
             raise TableError(f"not a record: {record.quantity} in another unit")
         return record
 
 
+def _check_keys(line: str) -> None:
+    """Raises TableError where a key is there twice: pydantic takes the last."""
+    texts = line.split('"')[1::2]  # keys and values, where no quote is escaped
+    if len(set(texts)) == len(texts) and "\\" not in line:
+        return
+    names = _NAMES.findall(line)
+    if len(set(names)) < len(names):
+        doubled = next(name for name in names if names.count(name) > 1)
+        raise TableError(f"not a record: the key {doubled!r} is there twice")
+
+
+_VALUE_KEYS = {quantity: re.compile(rf'"value_{unit}"\s*:') for quantity, unit in UNITS.items()}
 _NAMES = re.compile(r'"(\w+)"\s*:')
 """Keys of a record: those of its parts have other names than its own."""
