@@ -27,13 +27,14 @@ from harness.runtimes.conversion.source import source_of
 from harness.runtimes.conversion.tflite import TfliteConverter
 from harness.runtimes.options import RuntimeOptions
 from harness.runtimes.resident import AGENT, ResidentSession
+from harness.runtimes.runtime import RUNTIMES as REGISTRY
 from harness.runtimes.session import seed_of
 from harness.spaces.arch import Arch
 from harness.spaces.digits import DIGITS
 from harness.transports.local import LocalTransport
 from tests.conftest import lively_supernet, predict
 
-RUNTIMES = ("torch", "onnxruntime", "litert")
+RUNTIMES = tuple(each.name for each in REGISTRY.all() if each.board_packages)
 ARCH = Arch(16, (2, 1, 2), (5, 7, 0, 3, 0, 0, 5, 3, 0), (4, 3, 0, 6, 0, 0, 4, 6, 0))
 
 
