@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -160,30 +161,39 @@ class Terminal:
 
     def show_predictions(self, predictions: Sequence[Prediction]) -> None:
         """Networks on devices as a table; what the numbers rest on below it."""
-        table = Table()
+        table = Table(box=SIMPLE_HEAD, pad_edge=False)
         with_energy = any(each.energy_mj is not None for each in predictions)
+        with_accuracy = any(each.accuracy is not None for each in predictions)
+        table.add_column("network\non device", overflow="fold")
         for heading in (
-            *("network", "device", "ms, full speed\n(95 %)", "p90 ms\n(95 %)"),
+            "full speed, ms\n(95 %)",
+            "p90, ms\n(95 %)",
             *(["mJ\n(95 %)"] if with_energy else []),
-            *("activations,\nMB", "MACs,\nM", "params,\nM", "accuracy, %\n(95 %)"),
+            *(["accuracy, %\n(95 %)"] if with_accuracy else []),
         ):
-            text = heading in ("network", "device")
-            table.add_column(heading, justify="left" if text else "right", overflow="fold")
+            table.add_column(heading, justify="right", min_width=16)
+        for heading in ("maps,\nMB", "MACs,\nM", "params,\nM"):
+            table.add_column(heading, justify="right")
         for each in predictions:
             p90 = each.seen_ms.get("p90")
-            energy = _number(each.energy_mj, ".4g") + _within(each.energy_mj_interval)
+            costs = [_told(each.latency_ms, each.latency_ms_interval)]
+            costs.append("-" if p90 is None else _told(p90[0], p90[1:]))
+            if with_energy:
+                costs.append(_told(each.energy_mj, each.energy_mj_interval))
+            if with_accuracy:
+                costs.append(_told(each.accuracy, each.accuracy_interval))
             table.add_row(
-                escape(each.network),
-                escape(each.device),
-                f"{each.latency_ms:.4g}{_within(each.latency_ms_interval)}",
-                "-" if p90 is None else f"{p90[0]:.4g}{_within(p90[1:])}",
-                *([energy] if with_energy else []),
+                f"{escape(each.network)}\n{escape(each.device)}",
+                *costs,
                 f"{each.activations_mb:.3g}",
                 f"{each.macs / 1e6:.4g}",
                 f"{each.params / 1e6:.3g}",
-                _number(each.accuracy, ".1f") + _within(each.accuracy_interval),
             )
         self._console.print(table)
+        self.say(
+            "full speed: where another campaign finds it; p90: as users see it, on the wall clock; "
+            "maps: the peak of activations, in the device's precision and without padding"
+        )
         for device in dict.fromkeys(each.device for each in predictions):
             own = [each for each in predictions if each.device == device]
             images = own[0].images_per_run
@@ -197,6 +207,11 @@ class Terminal:
 def _in_intervals(checked: dict[str, Any]) -> str:
     share = checked["latency_within_interval"]
     return "" if share is None else f", {share:.0%} in their 95 % interval"
+
+
+def _told(value: float | None, interval: tuple[float, float] | None) -> str:
+    """A value, and its interval below it."""
+    return "-" if value is None else f"{value:.4g}\n{_within(interval).strip()}".strip()
 
 
 def _within(interval: tuple[float, float] | None) -> str:

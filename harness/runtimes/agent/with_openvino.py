@@ -1,0 +1,82 @@
+"""OpenVINO on the CPU."""
+
+import numpy
+import openvino
+
+from inputs import array_of, random_input
+from timing import CpuRuntime
+
+
+class OpenvinoRuntime(CpuRuntime):
+    """OpenVINO on the CPU: takes .onnx and .xml files."""
+
+    def __init__(self, request):
+        CpuRuntime.__init__(self, request)
+        self.core = openvino.Core()
+        self.options = {
+            "INFERENCE_NUM_THREADS": request["threads"],
+            "NUM_STREAMS": 1,
+            "INFERENCE_PRECISION_HINT": "f32",  # else bfloat16 where the CPU has it
+            "ENABLE_HYPER_THREADING": True,  # as many threads as were asked for
+            "PERF_COUNT": False,
+        }
+        self.environment = {"openvino": openvino.__version__, "numpy": numpy.__version__}
+
+    def load(self, request):
+        return self.compiled(request, self.options)
+
+    def compiled(self, request, options):
+        model = self.core.read_model(request["model"])
+        arrays = self.arrays(model, request)
+        shapes = {given: arrays[given.any_name].shape for given in model.inputs}
+        if any(given.partial_shape.is_dynamic for given in model.inputs):
+            model.reshape(shapes)
+        running = self.core.compile_model(model, "CPU", options).create_infer_request()
+        for name, array in arrays.items():
+            running.set_tensor(name, openvino.Tensor(array))
+        return running, running.infer
+
+    def arrays(self, model, request):
+        """As the request tells; without a word, images for a file of ours."""
+        seed = request["seed"]
+        if "feeds" in request:
+            return {feed["name"]: array_of(feed, seed) for feed in request["feeds"]}
+        return {
+            given.any_name: random_input(list(given.shape), "float32", seed)
+            for given in model.inputs
+        }
+
+    def profile(self, run, request, runs):
+        """By a network of its own, as counters take time.
+
+        They tell the mean of all its runs, in whole us: the first is taken out, which is much
+        slower.
+        """
+        running, run = self.compiled(request, dict(self.options, PERF_COUNT=True))
+        run()
+        first = self.counters(running)
+        for _ in range(runs):
+            run()
+        found = {}
+        for name, (op, mean_ms) in self.counters(running).items():
+            count, ms = found.get(op, (0, 0.0))
+            own_ms = (mean_ms * (runs + 1) - first[name][1]) / runs
+            found[op] = count + 1, ms + max(0.0, own_ms)
+        return [[op, count, ms] for op, (count, ms) in found.items()]
+
+    def counters(self, running):
+        """Type and mean time of each node, ms."""
+        return {
+            node.node_name: (node.node_type, node.real_time.total_seconds() * 1e3)
+            for node in running.profiling_info
+            if node.status.name == "EXECUTED"
+        }
+
+    def infer(self, running, images, shape):
+        pixels = numpy.frombuffer(images, dtype=numpy.float32).reshape(shape)
+        other = running.get_compiled_model().create_infer_request()  # visits keep their input
+        (logits,) = other.infer({0: pixels}).values()
+        return logits.tobytes()
+
+
+start = OpenvinoRuntime
