@@ -11,7 +11,7 @@ from harness.deploy.front import Front, Point, four_digits
 from harness.reports.architectures import Layer, colour_of, kernels, layers
 from harness.reports.pareto import origin
 from harness.reports.references import Reference
-from harness.reports.style import COLOURS
+from harness.reports.style import COLOURS, PAGE
 from harness.reports.trust import Doubt
 from harness.spaces.arch import Arch
 from harness.spaces.space import Space
@@ -47,6 +47,7 @@ def content(shown: Sequence[Shown]) -> dict[str, Any]:
     return {
         "space": shown[0].front.space,
         "layer": LAYER,
+        "colours": PAGE["fronts"],
         "kernels": {str(k): colour_of(k) for k in kernels(drawn)},
         "fronts": [_front(each, number) for number, each in enumerate(shown)],
     }

@@ -16,6 +16,7 @@ from harness import files
 from harness.reports.content import Shown, content, stages
 from harness.reports.cost import Line
 from harness.reports.pareto import shown_accuracy, shown_ms
+from harness.reports.style import PAGE
 from harness.reports.trust import Coverage, Doubt, conditions
 from harness.tables.batch import an_image, of_batch
 
@@ -33,7 +34,7 @@ def templates() -> Environment:
     )
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
     environment.filters |= {"when": when, "short": short, "signed": signed, "of_batch": of_batch}
-    environment.globals |= {"an_image": an_image}
+    environment.globals |= {"an_image": an_image, "style": PAGE}
     return environment
 
 

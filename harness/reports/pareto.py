@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from harness.deploy.front import Front, Point
 from harness.reports.references import BASELINE, RELEASED, Reference
 from harness.reports.style import (
+    BASELINES,
     CLOUD,
     COLOURS,
     INK,
@@ -26,7 +27,7 @@ from harness.tables.repeat import Interval
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_MARKS = {RELEASED: ("D", PUBLISHED), BASELINE: ("s", COLOURS[4])}
+_MARKS = {RELEASED: ("D", PUBLISHED), BASELINE: ("s", BASELINES)}
 _COLUMNS = (
     *("latency_ms", "latency_ms_measured", "latency_ms_wall_median"),
     *("accuracy", "accuracy_measured", "macs", "params"),

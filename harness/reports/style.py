@@ -19,8 +19,49 @@ INK, GRID = "#1f2937", "#e5e7eb"
 # Okabe and Ito's, which colour-blind people tell apart.
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#999999")
 CLOUD, PREDICTED, MEASURED, PUBLISHED = "#98a2b1", COLOURS[1], COLOURS[0], COLOURS[2]
+BASELINES = COLOURS[4]
 FIXED = "#9ca3af"  # layers that do not vary
 KERNELS = {1: "#d1d5db", 3: "#56b4e9", 5: "#0072b2", 7: "#d55e00"}
+# Of pages: custom properties of their style sheet, by theme; `fronts` go to the interactive plot.
+PAGE = {
+    "fronts": {
+        "predicted": PREDICTED,
+        "measured": MEASURED,
+        "published": PUBLISHED,
+        "baselines": BASELINES,
+        "ink": INK,
+        "card": "#ffffff",
+        "edge": "#8a93a0",
+    },
+    "light": {
+        "ink": INK,
+        "soft": "#5b6472",
+        "line": "#e2e5ea",
+        "back": "#f6f7f9",
+        "card": "#fff",
+        "link": "#0a5c8f",
+        "warn": "#7a4a00",
+        "warn-back": "#fff4dc",
+        "warn-line": COLOURS[1],
+        "cloud": CLOUD,
+        "mark": MEASURED,
+        "shade": "#0003",
+    },
+    "dark": {
+        "ink": "#e5e7eb",
+        "soft": "#a1a9b5",
+        "line": "#363c47",
+        "back": "#14171c",
+        "card": "#1d2128",
+        "link": "#7cc4f0",
+        "warn": "#ffd88a",
+        "warn-back": "#33280f",
+        "warn-line": COLOURS[1],
+        "cloud": "#7d8796",
+        "mark": COLOURS[5],
+        "shade": "#000b",
+    },
+}
 FORMATS = ("png", "svg", "pdf")
 DPI = 150
 # Which multiples of a power of ten are written out, by how many times the axis spans its start.

@@ -2,7 +2,7 @@
 // The fronts of a page: hover, click, toggle, and a budget that picks networks.
 {
   const data = JSON.parse(document.getElementById("data").textContent);
-  const fronts = data.fronts;
+  const fronts = data.fronts, tints = data.colours;
   for (const front of fronts) {
     for (const point of front.points) {
       point.layers = point.layers.map((values) => Object.fromEntries(data.layer.map((name, at) => [name, values[at] ?? null])));
@@ -64,15 +64,15 @@
     return { type: "data", symmetric: false, array: lengths(1), arrayminus: lengths(0), thickness: 1, width: 2 };
   }
 
-  const labels = { bgcolor: "#ffffff", bordercolor: "#8a93a0", align: "left",
-    font: { color: "#1f2937", size: plot.clientWidth < 600 ? 10 : 12 } };
+  const labels = { bgcolor: tints.card, bordercolor: tints.edge, align: "left",
+    font: { color: tints.ink, size: plot.clientWidth < 600 ? 10 : 12 } };
 
   function tracesOf(front, index) {
     const mine = front.points.map((_, number) => [index, number]);
     const text = front.points.map((_, number) => hover(front, number));
     const common = { customdata: mine, text, hovertemplate: "%{text}<extra></extra>", hoverlabel: labels };
     const measured = front.points.filter((point) => point.ms_measured !== null);
-    const tint = one ? { predicted: "#e69f00", measured: "#0072b2" } : { predicted: front.colour, measured: front.colour };
+    const tint = one ? tints : { predicted: front.colour, measured: front.colour };
     const traces = [{
       name: folded(`random sub-networks (${plain(front.cloud_is)})`), x: front.cloud.map((dot) => dot[0]), y: front.cloud.map((dot) => dot[1]),
       mode: "markers", marker: { color: one ? colour("--cloud") : front.colour, size: 4, opacity: one ? 0.8 : 0.35 },
@@ -96,7 +96,7 @@
       traces.push({
         name: folded(`${plain(group)} (ImageNet top-1)`), x: others.map((o) => o.ms), y: others.map((o) => o.accuracy), mode: "markers",
         marker: { symbol: group.startsWith("published") ? "diamond" : "square", size: 8,
-          color: group.startsWith("published") ? "#009e73" : "#cc79a7" },
+          color: group.startsWith("published") ? tints.published : tints.baselines },
         text: others.map((o) => `<b>${plain(o.name)}</b><br>${ms(o.ms)} ms${anImage(front, o.ms)}, ImageNet top-1 ${pct(o.accuracy)} %<br>${plain(o.source)}`),
         hovertemplate: "%{text}<extra></extra>", hoverlabel: labels, kind: "other",
       });
