@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
     ("words", "hint"),
     [
         (["device"], "no command `harness device`; did you mean 'devices'?"),
-        (["predict"], "no command `harness predict`; known: run, measure, "),
+        (["guess"], "no command `harness guess`; known: run, measure, "),
         (["tables", "imprt"], "no command `harness tables imprt`; did you mean 'import'?"),
         (["measure", "--devise", "cpu"], "of `harness measure`; did you mean '--device'?"),
         (["measure", "-device=cpu"], "no option '-device' of `harness measure`; did you mean '--"),

@@ -1,0 +1,56 @@
+"""Workloads as .mnn files: MNN's own converter, from .onnx."""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import ClassVar
+
+from harness import files
+from harness.errors import ConversionFailed, MissingExtra
+from harness.hints import install
+from harness.runtimes.conversion.cache import content_path, named
+from harness.runtimes.conversion.onnx import OPSET, export, exporter_versions
+from harness.runtimes.session import Workload
+
+# The converter itself. The package's command `mnnconvert` installs others' packages by pip while
+# it runs, and reports to a server what was converted.
+CONVERT = "import sys, MNN, _tools; _tools.mnnconvert(sys.argv)"
+TIMEOUT_S = 600.0
+
+
+@dataclass(frozen=True)
+class MnnConverter:
+    """By torch's exporter and MNN's converter: 0.3 s a block, most of it a start of Python."""
+
+    batch: int
+    suffix: ClassVar[str] = ".mnn"
+    slow: ClassVar[bool] = True
+
+    def path(self, workload: Workload) -> Path:
+        """Raises MissingExtra where MNN, torch or onnx is not installed."""
+        try:
+            settings = exporter_versions() | {"MNN": version("MNN"), "batch": self.batch}
+        except PackageNotFoundError as error:
+            raise MissingExtra(
+                f"making .mnn files needs the package MNN, which is not installed: {install('mnn')}"
+            ) from error
+        return content_path(self.suffix, settings, workload)
+
+    def make(self, workload: Workload) -> bytes:
+        """Raises ConversionFailed where MNN cannot convert it."""
+        with files.scratch() as folder:
+            model, output = folder / "model.onnx", folder / "model.mnn"
+            model.write_bytes(export(workload, self.batch, OPSET))
+            words = ["-f", "ONNX", "--modelFile", str(model), "--MNNModel", str(output)]
+            ended = subprocess.run(
+                [sys.executable, "-c", CONVERT, *words, "--bizCode", "harness"],
+                capture_output=True,
+                timeout=TIMEOUT_S,
+                check=False,
+            )
+            if not output.is_file():
+                said = ended.stdout.decode(errors="replace").strip().splitlines()[-1:]
+                raise ConversionFailed(f"MNN cannot convert {named(workload)}: {''.join(said)}")
+            return output.read_bytes()

@@ -1,0 +1,36 @@
+"""ExecuTorch with XNNPACK on the CPU, through the resident agent."""
+
+from importlib.util import find_spec
+
+from harness.errors import MissingExtra
+from harness.hints import install
+from harness.runtimes.conversion.executorch import ExecutorchConverter
+from harness.runtimes.options import RuntimeOptions
+from harness.runtimes.resident import AGENT, model_file_session
+from harness.runtimes.runtime import Runtime, thread_clock
+from harness.runtimes.session import Session
+from harness.transports.transport import ResidentTransport
+
+
+def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Session:
+    """Start the agent with ExecuTorch.
+
+    Raises:
+        MissingExtra: ExecuTorch is not installed.
+    """
+    if transport.is_here and find_spec("executorch") is None:
+        raise MissingExtra(f"the runtime executorch is not installed: {install('executorch')}")
+    converter = ExecutorchConverter(options.batch)
+    return model_file_session(transport, AGENT / "with_executorch.py", options, converter)
+
+
+RUNTIME = Runtime(
+    name="executorch",
+    open=open_session,
+    link="resident",
+    precisions=("float32",),
+    file_suffix=".pte",
+    clock=thread_clock,  # its pool of one thread is the caller's own (measured)
+    board_packages=("executorch",),
+    board_rank=5,
+)

@@ -1,0 +1,36 @@
+"""MNN on the CPU, through the resident agent."""
+
+from importlib.util import find_spec
+
+from harness.errors import MissingExtra
+from harness.hints import install
+from harness.runtimes.conversion.mnn import MnnConverter
+from harness.runtimes.options import RuntimeOptions
+from harness.runtimes.resident import AGENT, model_file_session
+from harness.runtimes.runtime import Runtime, thread_clock
+from harness.runtimes.session import Session
+from harness.transports.transport import ResidentTransport
+
+
+def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Session:
+    """Start the agent with MNN.
+
+    Raises:
+        MissingExtra: MNN is not installed.
+    """
+    if transport.is_here and find_spec("MNN") is None:
+        raise MissingExtra(f"the runtime mnn is not installed: {install('mnn')}")
+    converter = MnnConverter(options.batch)
+    return model_file_session(transport, AGENT / "with_mnn.py", options, converter)
+
+
+RUNTIME = Runtime(
+    name="mnn",
+    open=open_session,
+    link="resident",
+    precisions=("float32",),
+    file_suffix=".mnn",
+    clock=thread_clock,  # one thread is the caller's own (measured)
+    board_packages=("MNN",),
+    board_rank=6,
+)
