@@ -1,7 +1,7 @@
 """What a run shows on the terminal."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Lock
 from typing import Any
@@ -101,6 +101,26 @@ class Terminal:
 
     def say(self, text: str) -> None:
         self._console.print(escape(text), soft_wrap=True)
+
+    def show_benchmarks(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Models on devices as a table, and below it why numbers deserve doubt."""
+        table = Table(box=SIMPLE_HEAD, pad_edge=False)
+        table.add_column("model\non device", overflow="fold")
+        table.add_column("full speed, ms\n(95 %)", justify="right", min_width=16)
+        costs = {"p90_ms": "p90,\nms", "load_ms": "load,\nms"}
+        costs |= {"first_ms": "first\nrun, ms", "memory_mb": "memory,\nMB"}
+        for heading in costs.values():
+            table.add_column(heading, justify="right")
+        for row in rows:
+            table.add_row(
+                f"{escape(row['model'])}\n{escape(row['device'])}",
+                _told(row["full_ms"], (row["full_ms_low"], row["full_ms_high"])),
+                *(_number(row[name], ".4g") for name in costs),
+            )
+        self._console.print(table)
+        for row in rows:
+            if row["suspect"]:
+                self.say(f"suspect, {row['model']} on {row['device']}: {row['suspect']}")
 
     def show_front(self, front: Front) -> None:
         """The front as a table, and in a sentence."""

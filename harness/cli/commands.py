@@ -12,6 +12,8 @@ from harness.cli.options import (
     HERE,
     NOTHING,
     Accuracy,
+    AsCsv,
+    AsJson,
     At,
     BenchmarkModel,
     Data,
@@ -33,6 +35,7 @@ from harness.cli.options import (
     found_there,
     job_for,
     job_of_front,
+    show_values,
     terminal,
     training_on,
 )
@@ -174,10 +177,11 @@ def measure(
 
 @app.command()
 def benchmark(
-    model: Annotated[
-        Path, typer.Argument(help="A network file, or what its runtime takes: .onnx, .tflite.")
+    models: Annotated[
+        list[Path],
+        typer.Argument(help="Network files, or what the runtime takes: .onnx, .tflite, ..."),
     ],
-    device: DeviceName,
+    device: DeviceNames,
     output: Annotated[Path | None, typer.Option(help="Keep the result in this file.")] = None,
     baseline: Annotated[Path | None, typer.Option(help="A kept result to compare with.")] = None,
     fail_above: FailAbove = None,
@@ -204,12 +208,17 @@ def benchmark(
     signature: Annotated[
         str | None, typer.Option(help="Which network of a .tflite file that has several.")
     ] = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
     benchmark_model: BenchmarkModel = None,
     images: RangeImages = None,
     wait: Wait = False,
     root: Root = HERE,
 ) -> None:
-    """Time a model file of yours, and tell whether it became slower."""
+    """Time model files of yours, how they run and how they start.
+
+    Of one model on one device it tells whether it became slower, and where its time goes.
+    """
     from dataclasses import replace
 
     from harness.files import write_json
@@ -226,8 +235,26 @@ def benchmark(
     if limit is not None and baseline is None:
         raise UsageError("--fail-above needs a --baseline to compare with")
     old = None if baseline is None else step.load(baseline)
-    (chosen,) = devices_named([device], root, benchmark_model, images, wait)
-    chosen = replace(chosen, asked=asked)
+    named = devices_named(device, root, benchmark_model, images, wait)
+    devices = [replace(each, asked=asked) for each in named]
+    quiet = as_json or as_csv
+    if as_json and as_csv:
+        raise UsageError("--json and --csv both say how the answer is written: give one")
+    if quiet or len(models) > 1 or len(devices) > 1:
+        if output or old or ops:
+            raise UsageError(
+                "--output, --baseline and --ops are for one model on one device, without --json "
+                "and --csv"
+            )
+        job = job_for("digits", root, console=terminal(quiet=quiet))
+        results = [step.benchmark(job, one, model) for model in models for one in devices]
+        rows = [step.to_row(each) for each in results]
+        if quiet:
+            show_values(rows, results, as_json)
+        else:
+            terminal().show_benchmarks(rows)
+        return
+    (chosen,), (model,) = devices, models
     result = step.benchmark(job_for("digits", root), chosen, model, old)
     terminal().say(step.describe(result))
     if output is not None:

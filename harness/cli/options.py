@@ -1,6 +1,10 @@
 """What commands have in common: their options, and what these make."""
 
+import csv
+import json
 import os
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -44,6 +48,7 @@ Resolutions = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="For scripts: one JSON value.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="For spreadsheets: one row each.")]
 Quick = Annotated[bool, typer.Option("--quick", help="A first look in two minutes.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Start over instead of going on.")]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same networks.")]
@@ -106,11 +111,17 @@ HERE, CPU = Path(), ["cpu"]
 NOTHING: list[str] = []
 
 
-def job_for(space: str | None, root: Path, quick: bool = False, **settings: Any) -> "Run":
+def job_for(
+    space: str | None,
+    root: Path,
+    quick: bool = False,
+    console: "Terminal | None" = None,
+    **settings: Any,
+) -> "Run":
     """What a command works on; as `pipeline.starting.job_for`, and told on the terminal."""
     from harness.pipeline import starting
 
-    return starting.job_for(terminal(), space, root, quick, **settings)
+    return starting.job_for(console or terminal(), space, root, quick, **settings)
 
 
 def job_of_front(device: str, space: str, root: Path) -> "Run":
@@ -160,6 +171,16 @@ def training_on(
     if data is None and asked != plain:
         raise UsageError("--recipe, --epochs-scale, --batch-size and the like need --data")
     return asked
+
+
+def show_values(rows: Sequence[Mapping[str, Any]], values: Sequence[Any], as_json: bool) -> None:
+    """For scripts the values, else rows for spreadsheets."""
+    if as_json:
+        terminal().say(json.dumps(values))
+        return
+    writer = csv.DictWriter(sys.stdout, rows[0])
+    writer.writeheader()
+    writer.writerows(rows)
 
 
 def terminal(quiet: bool = False) -> "Terminal":

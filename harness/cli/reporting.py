@@ -1,8 +1,6 @@
 """The commands that show what there is: pages, figures, where time goes, what it cost."""
 
-import csv
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +12,7 @@ from harness.cli.options import (
     CPU,
     HERE,
     Accuracy,
+    AsCsv,
     AsJson,
     BenchmarkModel,
     DeviceName,
@@ -25,6 +24,7 @@ from harness.cli.options import (
     found_there,
     job_for,
     job_of_front,
+    show_values,
     terminal,
 )
 from harness.errors import UsageError
@@ -138,7 +138,7 @@ def predict(
     space: SpaceThere = None,
     accuracy: Accuracy = None,
     as_json: AsJson = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="For spreadsheets: one row each.")] = False,
+    as_csv: AsCsv = False,
     root: Root = HERE,
 ) -> None:
     """What networks take on devices with a table, without running them.
@@ -160,13 +160,9 @@ def predict(
     source = accuracies(job)
     names = dict.fromkeys(found_there(each, space, root)[0] for each in device)
     found = [each for name in names for each in step(job, named, name, source)]
-    if as_json:
-        terminal().say(json.dumps([each.to_json() for each in found]))
-    elif as_csv:
+    if as_json or as_csv:
         rows = [each.to_row() for each in found]
-        writer = csv.DictWriter(sys.stdout, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
+        show_values(rows, [each.to_json() for each in found], as_json)
     else:
         terminal().show_predictions(found)
 

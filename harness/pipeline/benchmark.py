@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, log, sqrt
 from pathlib import Path
+from statistics import median
 from typing import Any, Literal, Required
 
 import numpy as np
@@ -13,7 +14,7 @@ from typing_extensions import TypedDict
 
 from harness import files
 from harness.device.device import Device
-from harness.errors import FileFormatError, UsageError
+from harness.errors import FileFormatError, TargetFailed, UsageError
 from harness.measuring.campaign import Campaign, Work, run_campaign
 from harness.measuring.plan import Entry, Plan, sentinel
 from harness.measuring.simulation import simulate
@@ -22,7 +23,14 @@ from harness.runtimes import model_files
 from harness.runtimes.dpu.session import SimulatedSession
 from harness.runtimes.model_inputs.asked import NOTHING_ASKED
 from harness.runtimes.model_inputs.feeding import feeding, is_free
-from harness.runtimes.session import OpTime, ProfilingSession, Workload
+from harness.runtimes.session import (
+    OpTime,
+    ProfilingSession,
+    Session,
+    Start,
+    StartingSession,
+    Workload,
+)
 from harness.schema import Amount, checked
 from harness.spaces.digits import DIGITS
 from harness.tables.batch import an_image, images_per_run, of_batch
@@ -34,6 +42,8 @@ from harness.tables.versions import differences, same_versions
 
 Floats = npt.NDArray[np.float64]
 SCHEMA = 1
+STARTS = 3  # of the model, in processes of their own
+STARTED = ("load_ms", "first_ms", "memory_mb")
 REFERENCES = 8  # blocks that are timed beside a model
 PLAN = Plan(
     min_visits=30,
@@ -60,6 +70,7 @@ class Result(TypedDict, total=False):
     suspect: Required[list[str]]
     campaign: Required[Facts]
     fed: dict[str, Any]
+    start: dict[str, list[float | None]]
 
 
 @dataclass(frozen=True)
@@ -143,10 +154,25 @@ def benchmark(
             campaign = simulate(session, todo)
         else:
             campaign = run_campaign(session, todo, fresh=True, on_visit=progress)
+        starts = _starts(session, entries[1].workload)
     timed = [record for record in campaign.records if record.role == "network"]
     what = {"name": model.name, "sha256": digest}
     result = result_of(what, device.name, identity, campaign, timed)
-    return result if fed is None else result | {"fed": fed.to_json()}
+    if fed is not None:
+        result["fed"] = fed.to_json()
+    if starts:
+        result["start"] = {n: [getattr(each, n) for each in starts] for n in STARTED}
+    return result
+
+
+def _starts(session: Session, workload: Workload) -> list[Start]:
+    """How the model starts, a few times; of runtimes that tell."""
+    if not isinstance(session, StartingSession):
+        return []
+    try:
+        return [session.start(workload) for _ in range(STARTS)]
+    except TargetFailed:  # of a runner that does not tell
+        return []
 
 
 def check_network(path: Path) -> None:
@@ -235,7 +261,44 @@ def describe(result: dict[str, Any]) -> str:
         f"full speed ({clock} clock, measured again {low / 1e6:.4f} to {high / 1e6:.4f}); "
         f"on the wall clock {', '.join(seen)}; "
         f"{times['visits']} visits of {times['runs'] // times['visits']} runs{memory}{doubts}"
+        f"{_started(result)}"
     )
+
+
+def to_row(result: Mapping[str, Any]) -> dict[str, Any]:
+    """A result without parts in parts, in ms and MB: intervals are of another campaign, 95 %."""
+    clock = result["identity"]["clock"]
+    statistics = Statistics.from_json(result["statistics"][clock], "ns")
+    wall = result["statistics"].get("wall", {})
+    ends = Repeat("full").interval(statistics) or (statistics.low, statistics.high)
+    started = result.get("start") or {}
+    known = {n: [each for each in started.get(n, ()) if each is not None] for n in STARTED}
+    return {
+        "model": result["model"]["name"],
+        "device": result["device"],
+        "full_ms": statistics.value / 1e6,
+        "full_ms_low": ends[0] / 1e6,
+        "full_ms_high": ends[1] / 1e6,
+        **{f"{at}_ms": None if (ns := wall.get(f"{at}_ns")) is None else ns / 1e6 for at in SEEN},
+        **{n: median(values) if values else None for n, values in known.items()},
+        "suspect": "; ".join(result["suspect"]),
+    }
+
+
+def _started(result: Mapping[str, Any]) -> str:
+    """How it starts: the middle of a few times, and what they spread over."""
+    started = result.get("start")
+    if not started:
+        return ""
+    words = {"load_ms": "loads in", "first_ms": "first run", "memory_mb": "memory grows by"}
+    parts = []
+    for name, word in words.items():
+        values = [each for each in started[name] if each is not None]
+        if values:
+            unit = name.rpartition("_")[2].replace("mb", "MB")
+            spread = f"{min(values):.4g} to {max(values):.4g}"
+            parts.append(f"{word} {median(values):.4g} {unit} ({spread})")
+    return f"; started anew {len(started['load_ms'])} times: {', '.join(parts)}"
 
 
 def load(path: Path) -> dict[str, Any]:

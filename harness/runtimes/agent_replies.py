@@ -20,7 +20,7 @@ from harness.runtimes.replies import (
     NoReply,
     Seconds,
 )
-from harness.runtimes.session import Energy, Meter, Samples
+from harness.runtimes.session import Energy, Meter, Samples, Start
 from harness.transports.told import ENERGY_MJ, RUN_NS, UNIX_NS, one_line
 
 MOST_FACTS = 500
@@ -50,6 +50,16 @@ class Opened:
 @dataclass(frozen=True)
 class Loaded:
     run_ns: Nanoseconds
+    load_ns: Nanoseconds | None = None
+    first_ns: Nanoseconds | None = None
+    memory_mb: Annotated[float, Field(strict=True, ge=0, le=1e9)] | None = None
+
+    @property
+    def start(self) -> Start:
+        """Raises NoReply where it does not tell how it started."""
+        if self.load_ns is None or self.first_ns is None:
+            raise NoReply("loading was answered without its times: start again")
+        return Start(self.load_ns / 1e6, self.first_ns / 1e6, self.memory_mb)
 
 
 # On virtual machines a thread is charged nothing for a run now and then: it counts with wall time.

@@ -7,7 +7,7 @@ differs from the one asked for.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.errors import TargetFailed
 from harness.runtimes.session import OpTime
@@ -17,6 +17,7 @@ LONGEST_LINE, MOST_LINES = 1_000, 20_000  # what is longer is none of its result
 # In front of a line: nothing, "INFO: ", or what logcat adds.
 _STAT = re.compile(r"\bcount=(?P<count>\d+)(?P<rest>( \w+=\S+)*)(?P<same>\s*\(all same\))?")
 _FIELD = re.compile(r" (\w+)=([^\s(]+)")
+_FIRST = re.compile(r"\bFirst inference: ([^\s,]+)")
 _INIT = re.compile(r"\bInit: ([^\s,]+)")
 _MEMORY = re.compile(r"[Mm]emory footprint .*\(MB\): init=\S+ overall=(\S+)")
 _RUNS = "Running benchmark for "  # stands before those of the warming up, and before the timed ones
@@ -55,6 +56,7 @@ class BenchmarkLog:
     max_us: float
     init_us: float
     memory_mb: float | None  # growth of resident memory over the invocation; None if not told
+    first_us: float | None = None  # of the first run; None if not told
 
     @property
     def typical_us(self) -> float:
@@ -86,11 +88,13 @@ def parse_log(text: str, delegate: str | None = None) -> BenchmarkLog:
         raise TargetFailed("this is the output of several invocations of benchmark_model")
     timed = parts[1] if len(parts) == 2 else ""
     statistic, init, memory = (each.search(timed) for each in (_STAT, _INIT, _MEMORY))
+    first = _FIRST.search(timed)
     if statistic is None or init is None:
         reason = reason_in(text) or "it ended before its results"
         raise TargetFailed(f"benchmark_model failed: {reason}")
     try:
-        return _result(statistic, init.group(1), memory.group(1) if memory else "0")
+        found = _result(statistic, init.group(1), memory.group(1) if memory else "0")
+        return replace(found, first_us=_us(first.group(1)) if first else None)
     except (KeyError, ValueError) as error:
         raise TargetFailed(
             f"benchmark_model printed no plausible result: {one_line(str(error))}"

@@ -27,7 +27,7 @@ from harness.runtimes.options import RuntimeOptions
 from harness.runtimes.phone import CHANGING, core_mask, read_conditions, read_facts
 from harness.runtimes.runtime import Runtime
 from harness.runtimes.sensors import Conditions
-from harness.runtimes.session import OpTime, Samples, Session, Workload
+from harness.runtimes.session import OpTime, Samples, Session, Start, Workload
 from harness.schema import Section
 from harness.transports.local import LocalTransport
 from harness.transports.transport import Finished, KeepingTransport
@@ -139,6 +139,12 @@ class BenchmarkModelSession:
         at_ns = time.time_ns()
         log, _ = self._invoke(workload, 1, seconds)
         return Samples(at_ns, {"wall": (max(1, round(log.typical_us * 1e3)),)}, log.runs)
+
+    def start(self, workload: Workload) -> Start:
+        log, _ = self._invoke(workload, 1)
+        if log.first_us is None:
+            raise TargetFailed("this benchmark_model does not tell how long the first run takes")
+        return Start(log.init_us / 1e3, log.first_us / 1e3, log.memory_mb)
 
     def profile_ops(self, workload: Workload) -> Sequence[OpTime]:
         """Times by type of operator; profiling itself takes time, so that they sum up to more."""

@@ -6,6 +6,8 @@ import itertools
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from types import MappingProxyType
@@ -28,6 +30,7 @@ from harness.runtimes.agent_replies import (
     PROFILED,
     USED,
     VISITED,
+    Loaded,
 )
 from harness.runtimes.asking import AgentEnded, ask
 from harness.runtimes.board import is_board, read_conditions, read_facts
@@ -49,6 +52,7 @@ from harness.runtimes.session import (
     Meter,
     OpTime,
     Samples,
+    Start,
     Workload,
     seed_of,
 )
@@ -114,6 +118,9 @@ class ResidentSession:
         model file.
         """
         self._transport = transport
+        self._again = partial(
+            ResidentSession, transport, runtime, options, specify, prepare, settings
+        )
         self._runtime = runtime
         self._options = options
         self._specify = specify
@@ -127,6 +134,7 @@ class ResidentSession:
         }
         self._ids: dict[Workload, int] = {}
         self._run_ns: dict[Workload, int] = {}
+        self._answers: dict[Workload, Loaded] = {}
         self._counter = itertools.count()
         self._lost, self._losses = False, 0  # since the last answer
         self._found = self._start()
@@ -149,6 +157,11 @@ class ResidentSession:
     def _visit(self, workload: Workload, runs: int, warmup: int) -> Samples:
         request = {"op": "visit", "warmup": warmup, "runs": runs}
         return self._ask_about(workload, request, VISITED, warmup + runs).samples(runs)
+
+    def start(self, workload: Workload) -> Start:
+        with closing(self._again()) as other:
+            other.load(workload)
+            return other._answers[workload].start
 
     def energy(self, workload: Workload | None, window_s: float) -> Energy:
         request = {"op": "energy", "window_s": window_s}
@@ -280,6 +293,7 @@ class ResidentSession:
             answer = self._ask(request | self._specify(workload), LOADED, LOAD_S, workload)
             self._ids[workload] = number
             self._run_ns[workload] = answer.run_ns
+            self._answers[workload] = answer
         return self._ids[workload]
 
     def _ask_about(

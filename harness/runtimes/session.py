@@ -42,6 +42,16 @@ class Samples:
 
 
 @dataclass(frozen=True)
+class Start:
+    """What a workload takes in a runtime that has just been started; its file is in the memory of
+    the system already."""
+
+    load_ms: float  # from the file to a network that can run
+    first_ms: float  # the first run, in which a runtime may still prepare things
+    memory_mb: float | None  # growth of resident memory at its peak; None: nobody tells
+
+
+@dataclass(frozen=True)
 class OpTime:
     """All operators of one type in a workload."""
 
@@ -132,6 +142,18 @@ class MeteredSession(Session, Protocol):
 
     def energy(self, workload: Workload | None, window_s: float) -> Energy:
         """What runs of a workload take over at least `window_s`; None: what idling takes.
+
+        Raises:
+            TargetFailed, TargetLost, TargetStalled
+        """
+
+
+@runtime_checkable
+class StartingSession(Protocol):
+    """A session that can tell how a workload starts."""
+
+    def start(self, workload: Workload) -> Start:
+        """In a process of its own, beside what is loaded here.
 
         Raises:
             TargetFailed, TargetLost, TargetStalled

@@ -32,6 +32,7 @@ from harness.runtimes.resident import AGENT, ResidentSession
 from harness.runtimes.runtime import RUNTIMES as REGISTRY
 from harness.runtimes.session import seed_of
 from harness.spaces.arch import Arch
+from harness.spaces.block import Block
 from harness.spaces.digits import DIGITS
 from harness.transports.local import LocalTransport
 from tests.conftest import lively_supernet, predict
@@ -141,6 +142,20 @@ def test_a_workload_can_be_unloaded_and_visited_again(session: ResidentSession) 
         session.visit(other, runs=1)
         session.unload(blocks)
     session.unload(blocks)  # harmless
+
+
+def test_starting_tells_times_and_memory_of_a_process_of_its_own(session: ResidentSession) -> None:
+    small = (Block("linear", 1, 1, 64, 0, 64, 1, 1, "none", 0, False),)
+    large = (Block("linear", 1, 1, 4096, 0, 4096, 1, 1, "none", 0, False),)  # weights of 67 MB
+    session.prepare([small, large])
+    session.visit(small, 1)
+    starts = {blocks: session.start(blocks) for blocks in (small, large)}
+    assert all(each.load_ms > 0 and each.first_ms > 0 for each in starts.values())
+    (of_small, of_large) = (starts[blocks].memory_mb for blocks in (small, large))
+    assert of_small is not None
+    assert of_large is not None
+    assert of_small + 60 < of_large < of_small + 5 * 67
+    assert session.visit(small, 1).values["wall"]  # what is loaded here stays
 
 
 def test_the_session_says_where_it_runs(session: ResidentSession) -> None:

@@ -11,7 +11,7 @@ import meters
 import nvml
 import system
 from clocks import WorkClocks
-from timing import warm_up
+from timing import wall_clock_ns, warm_up
 
 AT_ONCE = 4  # runs that a GPU is asked for at once while energy is measured
 GPU_SENSORS = ("gpu_temperature_c", "gpu_clock_mhz", "gpu_throttled", "gpu_other_processes")
@@ -54,9 +54,21 @@ class Agent(object):
         return answer
 
     def load(self, request):
+        before_mb = system.memory_mb()
+        begun_ns = wall_clock_ns()
         model, run = self.runtime.load(request)
+        loaded_ns = wall_clock_ns()
+        run()
+        self.runtime.wait()
+        ran_ns = wall_clock_ns()
+        peak_mb = system.peak_memory_mb()
         self.loaded[request["id"]] = model, run, request
-        return {"run_ns": warm_up(run, self.runtime.wait)}
+        return {
+            "load_ns": loaded_ns - begun_ns,
+            "first_ns": ran_ns - loaded_ns,
+            "memory_mb": None if None in (before_mb, peak_mb) else max(0.0, peak_mb - before_mb),
+            "run_ns": warm_up(run, self.runtime.wait),
+        }
 
     def visit(self, request):
         run = self.loaded[request["id"]][1]
