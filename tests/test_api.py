@@ -104,6 +104,39 @@ def test_a_search_by_functions_finds_what_they_say_is_best() -> None:
     assert all(each.latency_ms_interval is None for each in front)
 
 
+def test_the_whole_way_gives_values(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: list[str]
+) -> None:
+    """On a simulated device, where nothing waits; its network leaves with untrained weights."""
+    (tmp_path / "judging.py").write_text("def top1(arch):\n    return 60 + 2 * sum(arch.depths)\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "judging", raising=False)
+    (front,) = harness.run(
+        "zu3eg",
+        accuracy="judging:top1",
+        quick=True,
+        root=tmp_path,
+        on_progress=lambda step, done, total: told.append(f"{step} {done} of {total}"),
+    )
+    assert any(each.startswith("search the front of zu3eg") for each in told)
+    assert all(point.latency_ms_measured for point in front.points)
+    again = harness.verify("zu3eg", root=tmp_path)
+    assert again.points == front.points
+    page = harness.report("zu3eg", root=tmp_path)
+    assert "zu3eg" in page.read_text()
+    (first,) = harness.predict("front:0", "zu3eg", root=tmp_path, accuracy=lambda _: 7.0)
+    assert first.latency_ms == pytest.approx(front.points[0].latency_ms, rel=0.01)
+    assert first.accuracy == 7.0
+    command(tmp_path, *["extract", "front:0", "net.pt", "--device", "zu3eg", "--weights", "init"])
+    bundle = harness.export(tmp_path / "out", network=tmp_path / "net.pt", formats=["pt2"])
+    assert (bundle / "network.pt2").exists()
+
+
+@pytest.fixture
+def told() -> list[str]:
+    return []
+
+
 @pytest.mark.parametrize(
     ("call", "error", "told"),
     [

@@ -20,7 +20,7 @@ from harness.runtimes.conversion.images import digest, network_inputs
 from harness.runtimes.dpu.measurements import read as read_measurements
 from harness.runtimes.model_inputs import values
 from harness.spaces.digits import DIGITS
-from harness.supernet.either import load_supernet
+from harness.supernet.loading import load_supernet
 from harness.tables.ofa import read_published
 from harness.tables.table import Table
 from harness.training.recipe_files import load_recipe

@@ -69,6 +69,14 @@ CASES = (
     ("benchmark junk.onnx --device cpu --fail-above 5%", 2, "needs a --baseline"),
     ("benchmark junk.onnx --device cpu --fail-above 0.05", 2, "write 5%"),
     ("benchmark junk.onnx --device cpu --baseline README.md", 3, "README.md"),
+    ("benchmark junk.onnx junk.csv --device cpu --output x.json", 2, "for one model on one device"),
+    ("benchmark junk.onnx --device cpu --json --csv", 2, "give one"),
+    # what is not run
+    ("predict nofile.json --device zu3eg", 2, "neither a point (front:7) nor a file"),
+    ("predict front:99 --device zu3eg", 2, "it has 0 to"),
+    ("predict junk.onnx --device zu3eg", 2, "`harness benchmark junk.onnx"),
+    ("predict front:0 --device zu3eg --json --csv", 2, "give one"),
+    ("predict front:0 --device zu3eg --device cpu", 3, "there is no table tables/cpu.digits.jsonl"),
     # bundles
     ("export out", 2, "--network FILE, or --device"),
     ("export out --network README.md", 3, "not a network file of harness"),

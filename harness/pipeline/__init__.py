@@ -8,11 +8,11 @@ from harness.deploy.front import Front
 from harness.device.device import Device
 from harness.pipeline.baselines import describe_baselines, measure_baselines
 from harness.pipeline.describe import describe_table
-from harness.pipeline.exchange import compare_tables, export_published, import_published
 from harness.pipeline.extract import Asked, extract_network
 from harness.pipeline.fetch import fetch
 from harness.pipeline.first_look import first_look, has_blocks
 from harness.pipeline.front import verify
+from harness.pipeline.import_export import compare_tables, export_published, import_published
 from harness.pipeline.job import Run
 from harness.pipeline.over_time import report_over_time
 from harness.pipeline.question import Question

@@ -118,7 +118,7 @@ def _from_front(job: Run, front: Front, arch: Arch, output: Path) -> str:
 def _from_supernet(job: Run, arch: Arch, asked: Asked, output: Path) -> str:
     """From a supernet's file; without images its statistics are those of the largest network."""
     from harness.networks.build import fold_eps
-    from harness.supernet.either import load_supernet
+    from harness.supernet.loading import load_supernet
 
     assert asked.supernet is not None
     space = job.space.including(arch.resolution)
@@ -139,7 +139,7 @@ def _from_supernet(job: Run, arch: Arch, asked: Asked, output: Path) -> str:
 
 def _on_images(network: "Supernet", arch: Arch, asked: Asked, output: Path) -> str:
     from harness.deploy.extract import extract
-    from harness.supernet.either import data_facts
+    from harness.supernet.loading import data_facts
     from harness.training.evaluate import SubnetEvaluator
     from harness.training.folder import ImageFolder
 

@@ -123,7 +123,7 @@ def _supernet(
     """What the network is distilled from, at the network's resolution."""
     if asked.supernet is None:
         return None
-    from harness.supernet.either import load_supernet
+    from harness.supernet.loading import load_supernet
 
     if others:
         raise UsageError(

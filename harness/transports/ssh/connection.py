@@ -29,7 +29,7 @@ async def connect(address: Address) -> asyncssh.SSHClientConnection:
     given: dict[str, Any] = {"username": user} if user else {}
     if address.port is not None:
         given["port"] = address.port
-    doorman = _Doorman(address)
+    host_keys = _HostKeys(address)
     try:
         options = await asyncssh.SSHClientConnectionOptions.construct(
             host=host,
@@ -40,19 +40,19 @@ async def connect(address: Address) -> asyncssh.SSHClientConnection:
         )
         paths = [Path(each).expanduser() for each in options.known_hosts or KNOWN_HOSTS]
         # Never None, which asyncssh takes for "trust everybody".
-        doorman.known_hosts = [str(path) for path in paths if path.is_file()] or b""
+        host_keys.known_hosts = [str(path) for path in paths if path.is_file()] or b""
         return await asyncssh.connect(
             host,
             options=options,
-            client_factory=lambda: doorman,
-            known_hosts=doorman.known_hosts,
+            client_factory=lambda: host_keys,
+            known_hosts=host_keys.known_hosts,
             **given,
         )
     except (asyncssh.Error, OSError, ValueError) as error:
-        raise (doorman.refused or _explained(address, error)) from error
+        raise (host_keys.refused or _explained(address, error)) from error
 
 
-class _Doorman(asyncssh.SSHClient):
+class _HostKeys(asyncssh.SSHClient):
     """Turns away boards whose key is not known, and keeps what to say about it."""
 
     def __init__(self, address: Address) -> None:
