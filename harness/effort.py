@@ -1,6 +1,6 @@
 """How much work a run does: everything that `--quick` changes, in one place."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.measuring.plan import Plan
 
@@ -19,10 +19,10 @@ class Effort:
     energy: Plan  # each visit is a window of time
     verification: Plan
 
-    def plan(self, quantity: str, simulated: bool = False) -> Plan:
-        """Of a table."""
-        if simulated:
-            return SIMULATED
+    def plan(self, quantity: str, simulated_networks: int | None = None) -> Plan:
+        """Of a table; a simulated device's is calibrated by so many networks."""
+        if simulated_networks is not None:
+            return replace(SIMULATED, anchors=simulated_networks)
         return self.table if quantity == "latency" else self.energy
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from harness.errors import Infeasible
 from harness.measuring.campaign import Campaign, Work
 from harness.measuring.plan import Entry, campaign_id
-from harness.runtimes.dpu.session import SimulatedSession
+from harness.runtimes.session import SimulatedSession
 from harness.tables.record import Record, Statistics
 
 

@@ -20,13 +20,13 @@ from harness.measuring.plan import Entry, Plan, sentinel
 from harness.measuring.simulation import simulate
 from harness.pipeline.job import Run
 from harness.runtimes import model_files
-from harness.runtimes.dpu.session import SimulatedSession
 from harness.runtimes.model_inputs.asked import NOTHING_ASKED
 from harness.runtimes.model_inputs.feeding import feeding, is_free
 from harness.runtimes.session import (
     OpTime,
     ProfilingSession,
     Session,
+    SimulatedSession,
     Start,
     StartingSession,
     Workload,

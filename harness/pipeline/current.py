@@ -11,7 +11,7 @@ def simulated_otherwise(table: Table) -> str:
     return (
         f"the table of {table.device} for {table.space} was simulated with other settings than the "
         f"profile has now: `harness measure --device {table.device} --space {table.space}` makes "
-        "it anew, in a second"
+        "it anew"
     )
 
 

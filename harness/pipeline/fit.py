@@ -48,6 +48,8 @@ def fit_device(
     profile = load_profile(name if known else like, root)
     if not profile.simulated:
         raise UsageError(f"{name if known else like} is measured, not simulated: nothing is fitted")
+    if not isinstance(profile.runtime_settings, DpuOptions):
+        raise UsageError(f"{name if known else like} is no simulated DPU: nothing is fitted")
     measured = [each for path in paths for each in read(path, skip)]
     for path in paths:
         for kind, count in left_aside(path, skip).items():

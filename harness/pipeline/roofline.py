@@ -82,7 +82,8 @@ def _dpu(job: Run, device: str) -> DpuOptions | None:
     if device not in profile_paths(job.workspace.root):
         return None
     found = Device.find(device, job.workspace.root)
-    return found.options.of(DpuOptions) if found.profile.simulated else None
+    own = found.options.own
+    return own if isinstance(own, DpuOptions) else None
 
 
 def _baselines(job: Run, device: str) -> tuple[Table | None, str]:

@@ -15,8 +15,7 @@ from harness.pipeline.current import simulated_otherwise
 from harness.pipeline.job import Run
 from harness.pipeline.side_by_side import on_each
 from harness.predictors.block_table import BlockTablePredictor
-from harness.runtimes.dpu.session import SimulatedSession
-from harness.runtimes.session import Session
+from harness.runtimes.session import Session, SimulatedSession
 from harness.spaces.space import Space
 from harness.tables.table import Table
 from harness.tables.versions import differences
@@ -84,7 +83,7 @@ def check_alike(units: Sequence[Device]) -> None:
 
 def _measure_share(job: Run, unit: Device, share: tuple[int, int]) -> tuple[Table, Campaign | None]:
     """The table as it was, and what one phone (or the only device) has to add to it."""
-    plan = job.effort.plan(job.quantity, unit.profile.simulated)
+    plan = job.effort.plan(job.quantity, unit.profile.runs_on.simulated_networks)
     entries = table_entries(job.space, plan.anchors, share)
     with unit.open(job.quantity) as session:
         identity = unit.identity(session)
@@ -127,7 +126,7 @@ def check_measured(device: Device) -> None:
     """Raises UsageError where a device is simulated: the time of day changes nothing there."""
     if device.profile.simulated:
         raise UsageError(
-            f"{device.name} is simulated: `harness measure` makes its whole table anew in a second"
+            f"{device.name} is simulated: `harness measure` makes its whole table, always the same"
         )
 
 
@@ -140,10 +139,11 @@ def run_on_terminal(
     job: Run, device: Device, session: Session, todo: Work, title: str, fresh: bool
 ) -> Campaign:
     """A campaign on the terminal: files first, then the plan, then the visits."""
+    if not isinstance(session, SimulatedSession) or session.makes_files:
+        with job.console.step(f"prepare {device}") as progress:
+            session.prepare([entry.workload for entry in todo.entries], progress)
     if isinstance(session, SimulatedSession):
         return simulate(session, todo)
-    with job.console.step(f"prepare {device}") as progress:
-        session.prepare([entry.workload for entry in todo.entries], progress)
     with job.console.step(f"{title} on {device}") as progress:
         return run_campaign(
             session,

@@ -1,1 +1,1 @@
-"""The twins: latency and accuracy of a network, predicted."""
+"""Latency and accuracy of networks that nobody ran."""

@@ -23,7 +23,7 @@ FEWEST = 50  # rows of a CSV
 
 
 class AccuracySource(Protocol):
-    """The other of the two twins that a search looks at."""
+    """What a search asks for accuracies."""
 
     @property
     def judges(self) -> Judges | None:

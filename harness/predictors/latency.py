@@ -10,7 +10,7 @@ from harness.tables.statements import Statements
 
 
 class LatencyPredictor(Protocol):
-    """One of the two twins that a search looks at."""
+    """What a search asks for latencies, or energies."""
 
     @property
     def statements(self) -> Statements:

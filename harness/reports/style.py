@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 INK, GRID = "#1f2937", "#e5e7eb"
 # Okabe and Ito's, which colour-blind people tell apart.
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#999999")
+# Of one device's front, in figures and on its page; several devices take COLOURS in turn.
 CLOUD, PREDICTED, MEASURED, PUBLISHED = "#98a2b1", COLOURS[1], COLOURS[0], COLOURS[2]
 BASELINES = COLOURS[4]
 FIXED = "#9ca3af"  # layers that do not vary

@@ -64,6 +64,8 @@ class Runtime:
     """Whether networks run on an NVIDIA GPU."""
     evidence: Callable[[RuntimeOptions], str] | None = None
     """Of a simulation: what stands behind its numbers."""
+    simulated_networks: int | None = None
+    """Of a simulation: how many whole networks its tables are calibrated by."""
     identity: Callable[[RuntimeOptions, Mapping[str, str]], dict[str, Any]] = _nothing
     """What of its own settings and of the session's environment must be equal to compare times."""
     board_packages: tuple[str, ...] = ()

@@ -149,6 +149,24 @@ class MeteredSession(Session, Protocol):
 
 
 @runtime_checkable
+class SimulatedSession(Session, Protocol):
+    """A session in which a model answers instead of a device: the same workload always takes the
+    same time."""
+
+    evidence: str
+    """What stands behind its numbers."""
+
+    makes_files: bool
+    """Whether `prepare` takes long."""
+
+    def latency_ns(self, workload: Workload) -> int:
+        """Raises Infeasible where the device cannot run it."""
+
+    def infeasible(self, blocks: Sequence[Block]) -> dict[str, str]:
+        """Those that the device cannot run, by key, and why."""
+
+
+@runtime_checkable
 class StartingSession(Protocol):
     """A session that can tell how a workload starts."""
 

@@ -15,6 +15,7 @@ RUNTIME = Runtime(
     clock=device_clock,
     options=DpuOptions,
     without_effect=("num_threads", "cpus", "batch"),
+    simulated_networks=100,  # they cost nothing
     evidence=lambda options: options.of(DpuOptions).evidence,
     identity=lambda options, _environment: {"dpu": options.of(DpuOptions).model_dump()},
 )

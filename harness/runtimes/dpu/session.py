@@ -20,13 +20,14 @@ from harness.transports.transport import ResidentTransport
 
 
 def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Session:
-    return SimulatedSession(transport, options)
+    return DpuSession(transport, options)
 
 
-class SimulatedSession:
+class DpuSession:
     """Latencies without a device: the same workload always takes the same time."""
 
     resident = True
+    makes_files = False
     infers_on = "this computer, torch in float32: int8 on the DPU is not simulated"
     visit_cost_ns = 0
 
