@@ -4,9 +4,10 @@ Every expected error is a `HarnessError` (docs/errors.md). `root` is the folder 
 tables, reports and runs; `on_progress` is called with what is being done and how far it is.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ import numpy.typing as npt
 from harness import pipeline
 from harness.deploy.front import Front, Seen, seen_ms
 from harness.device.device import Device
-from harness.device.profile import profile_paths
-from harness.errors import HarnessError
+from harness.device.profile import full_name, profile_paths
+from harness.errors import HarnessError, PredictorError, UsageError
 from harness.pipeline import starting
 from harness.pipeline.export import Bundle
 from harness.pipeline.export import export as write_bundle
@@ -37,7 +38,7 @@ from harness.spaces.cost import CostTable
 from harness.spaces.genome import Genomes, decode
 from harness.spaces.space import Space
 from harness.tables.repeat import Interval
-from harness.tables.statements import SILENT, Statements
+from harness.tables.statements import SILENT, Statements, check_time
 from harness.tables.table import Table
 
 __all__ = [
@@ -216,12 +217,20 @@ def search(
         InfeasibleConstraint: no network is fast enough.
         PredictorError: a function fails, or gives what is no number.
     """
+    if max_latency_ms is None and at is not None:
+        raise UsageError("at says which time max_latency_ms is about: give both")
+    if max_latency_ms is not None and not 0 < max_latency_ms < math.inf:
+        raise UsageError(f"max_latency_ms = {max_latency_ms!r} is no time: it is above zero")
+    if seed < 0 or evaluations < 1:
+        raise UsageError("seed is not below zero, evaluations are at least one")
+    check_time(at)
     chosen = find_space(space) if isinstance(space, str) else space
     job = starting.job_for(_Callback(on_progress), "digits", Path(root), seed=seed, accuracy="")
     effort = replace(job.effort, evaluations=evaluations)
     job = replace(job, space=chosen, effort=effort)
     if isinstance(latency, str):
-        latency = Table.load(job.workspace.table(latency, chosen.name))
+        device = full_name(latency, Path(root))
+        latency = Table.load(job.workspace.table(device, chosen.name))
     predictor: LatencyPredictor
     if isinstance(latency, Table):
         table, predictor = latency, latency_of(job, latency)
@@ -288,10 +297,14 @@ def export(
         InfeasibleConstraint: no verified network of the front is fast enough.
         ConversionFailed: a file does not compute what the network does.
     """
+    if (network is None) == (device is None):
+        raise UsageError("export takes network, or device (with max_latency_ms)")
+    check_time(at)
     if device is None:
         console = _Callback(on_progress)
         job = starting.job_for(console, space or "digits", Path(root))
     else:
+        device = full_name(device, Path(root))
         job = _of_front(device, space, root, on_progress)
     asked = Bundle(
         Path(folder),
@@ -314,12 +327,17 @@ def report(
     Raises:
         FileFormatError: there is no front.
     """
-    page, *_ = pipeline.report(_of_front(device, space, root, on_progress), device)
+    name = full_name(device, Path(root))
+    page, *_ = pipeline.report(_of_front(name, space, root, on_progress), name)
     return page
 
 
 def _names(device: str | Sequence[str]) -> list[str]:
-    return [device] if isinstance(device, str) else list(device)
+    """Raises UsageError where there is none."""
+    names = [device] if isinstance(device, str) else list(device)
+    if not names:
+        raise UsageError("no device is named")
+    return names
 
 
 def _named(job: Run, device: str, network: Network) -> NamedNetwork:
@@ -343,13 +361,30 @@ class _LatencyFunction:
 
     space: Space
     function: Callable[[Arch], float]
+    known: dict[bytes, float] = field(default_factory=dict)
 
     @property
     def statements(self) -> Statements:
         return SILENT
 
     def predict(self, genomes: Genomes) -> npt.NDArray[np.float64]:
-        return np.array([float(self.function(decode(self.space, row))) for row in genomes])
+        """Raises PredictorError where the function fails, or gives what is no time."""
+        return np.array([self._known(row) for row in genomes])
+
+    def _known(self, genome: npt.NDArray[np.int16]) -> float:
+        """Each network's once: a search asks again and again."""
+        key = genome.tobytes()
+        if key not in self.known:
+            try:
+                latency_ms = float(self.function(decode(self.space, genome)))
+            except HarnessError:
+                raise
+            except Exception as error:  # whatever a function of others raises
+                raise PredictorError(f"the latency's function failed: {error!r:.300}") from error
+            if not 0 < latency_ms < math.inf:
+                raise PredictorError(f"the latency's function gave {latency_ms}: no time in ms")
+            self.known[key] = latency_ms
+        return self.known[key]
 
     def smallest(self) -> tuple[float, Genomes]:
         """Nobody knows the least: above zero, and the network of the fewest MACs is where to

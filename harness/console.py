@@ -114,10 +114,16 @@ class Terminal:
         for row in rows:
             table.add_row(
                 f"{escape(row['model'])}\n{escape(row['device'])}",
-                _told(row["full_ms"], (row["full_ms_low"], row["full_ms_high"])),
+                _told(row["full_ms"], _ends(row["full_ms_low"], row["full_ms_high"])),
                 *(_number(row[name], ".4g") for name in costs),
             )
         self._console.print(table)
+        for device in dict.fromkeys(row["device"] for row in rows):
+            row = next(row for row in rows if row["device"] == device)
+            if row["evidence"] != "measured":
+                self.say(f"{device}: {row['evidence']}")
+            if row["images_per_run"] > 1:
+                self.say(f"{device}: runs{of_batch(row['images_per_run'])}")
         for row in rows:
             if row["suspect"]:
                 self.say(f"suspect, {row['model']} on {row['device']}: {row['suspect']}")
@@ -232,6 +238,10 @@ def _in_intervals(checked: dict[str, Any]) -> str:
 def _told(value: float | None, interval: tuple[float, float] | None) -> str:
     """A value, and its interval below it."""
     return "-" if value is None else f"{value:.4g}\n{_within(interval).strip()}".strip()
+
+
+def _ends(low: float | None, high: float | None) -> tuple[float, float] | None:
+    return None if low is None or high is None else (low, high)
 
 
 def _within(interval: tuple[float, float] | None) -> str:

@@ -4,6 +4,7 @@ A runtime of ours is a file of `harness/runtimes/` with a `RUNTIME`; somebody el
 its own in its `pyproject.toml`, under `[project.entry-points."harness.runtimes"]`.
 """
 
+import logging
 import pkgutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -47,8 +48,15 @@ class Registry(Generic[Kind]):
         return sorted({*self._ours(), *(entry.name for entry in _others(self.package))})
 
     def all(self) -> list[Kind]:
-        """Every one of them, by name."""
-        return [self.find(name) for name in self.names()]
+        """Every one of them, by name; one of another package that is broken is left out, and
+        said."""
+        found = []
+        for name in self.names():
+            try:
+                found.append(self.find(name))
+            except UsageError as error:
+                logging.getLogger(__name__).warning("harness: %s", error)
+        return found
 
     @property
     def _called(self) -> str:
@@ -68,6 +76,8 @@ class Registry(Generic[Kind]):
             raise UsageError(f"{where} cannot be imported: {error!r:.300}") from error
         if not isinstance(found, self.kind):
             raise UsageError(f"{where} is no {self.kind.__name__} but {type(found).__name__}")
+        if (name := getattr(found, "name", entry.name)) != entry.name:
+            raise UsageError(f"{where} calls itself {name!r}: give its entry point that name")
         return found
 
 

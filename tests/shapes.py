@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 SHAPES = ("circle", "cross", "square", "triangle")
 SIDES = (56, 72)  # pixels of an image, drawn for each side
-NOISE = 70  # standard deviation, of 255
+NOISE = 55  # standard deviation, of 255
 
 
 def make_shapes(root: Path, images: int, classes: int = 4, grey: bool = False) -> Path:

@@ -1,7 +1,7 @@
 """The commands of the main job. Each hands over to `pipeline` and imports what it needs then."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -247,12 +247,19 @@ def benchmark(
                 "and --csv"
             )
         job = job_for("digits", root, console=terminal(quiet=quiet))
-        results = [step.benchmark(job, one, model) for model in models for one in devices]
-        rows = [step.to_row(each) for each in results]
-        if quiet:
-            show_values(rows, results, as_json)
-        else:
-            terminal().show_benchmarks(rows)
+        pairs = [(one, model) for model in models for one in devices]
+        for pair in pairs:
+            step.check_model(*pair)
+        results: list[dict[str, Any]] = []
+        try:
+            for pair in pairs:
+                results.append(step.benchmark(job, *pair))  # noqa: PERF401 - what is there is shown
+        finally:
+            rows = [step.to_row(each) for each in results]
+            if rows and quiet:
+                show_values(rows, results, as_json)
+            elif rows:
+                terminal().show_benchmarks(rows)
         return
     (chosen,), (model,) = devices, models
     result = step.benchmark(job_for("digits", root), chosen, model, old)

@@ -3,7 +3,7 @@
 import re
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import Field, ValidationError, create_model, model_validator
 
@@ -11,11 +11,13 @@ from harness import files
 from harness.device.sections import ConditionsSection, MatchSection
 from harness.errors import FileFormatError, ProfileError, UsageError
 from harness.hints import nearest
+from harness.registry import Registry
 from harness.runtimes.options import RuntimeOptions, SharedOptions
 from harness.runtimes.runtime import RUNTIMES, Runtime
 from harness.schema import Section
 from harness.transports.kind import TRANSPORTS, TransportKind, Way
 
+Kind = TypeVar("Kind")
 _PACKAGE = Path(__file__).parent
 SHIPPED = (_PACKAGE / "catalogue", _PACKAGE.parents[1] / "devices")
 """Where the catalogue lies in an installed package, and in a checkout."""
@@ -102,7 +104,8 @@ class Profile(Section):
         """Raises ValueError where `[runtime_options]` asks for what the runtime does not have."""
         shared = self.runtime_options
         for name in runtime.without_effect:
-            if name in shared.model_fields_set:
+            usual = SharedOptions.model_fields[name].default
+            if name in shared.model_fields_set and getattr(shared, name) != usual:
                 raise ValueError(f"runtime_options.{name}: has no effect on {runtime.name}")
         if shared.cpus in ("big", "little") and not runtime.knows_core_sizes:
             raise ValueError("runtime_options.cpus: big and little are for phones; use a mask")
@@ -127,15 +130,20 @@ def _model_for(settings: dict[str, Any]) -> type[Profile]:
     if not isinstance(runtime, str) or not isinstance(transport, str):
         # It will be told which is wrong; of sections nothing is known.
         return _with_sections(*((name, Any, None) for name in _kinds()))
-    try:
-        model = _model_of(RUNTIMES.find(runtime), TRANSPORTS.find(transport))
-    except UsageError as error:
-        key = "runtime" if runtime not in RUNTIMES.names() else "transport"
-        raise ProfileError(f"{key}: {error}") from error
+    model = _model_of(
+        _found("runtime", RUNTIMES, runtime), _found("transport", TRANSPORTS, transport)
+    )
     for key in settings.keys() - model.model_fields.keys():
         if key in _kinds():
             raise ProfileError(f"{key}: is for {_kinds()[key]} = '{key}'")
     return model
+
+
+def _found(key: str, registry: Registry[Kind], name: str) -> Kind:
+    try:
+        return registry.find(name)
+    except UsageError as error:
+        raise ProfileError(f"{key}: {error}") from error
 
 
 def _kinds() -> dict[str, str]:

@@ -21,7 +21,8 @@ from harness.transports.ssh import Address, SshTransport
 
 PROBE = """
 import importlib.util, json, sys
-there = [n for n in sys.argv[1:] if importlib.util.find_spec(n)]
+specs = {n: importlib.util.find_spec(n) for n in sys.argv[1:]}
+there = [n for n in specs if specs[n] and specs[n].origin]  # no mere folder of that name
 gpu = None
 if "torch" in there:
     import torch

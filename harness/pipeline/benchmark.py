@@ -14,14 +14,14 @@ from typing_extensions import TypedDict
 
 from harness import files
 from harness.device.device import Device
-from harness.errors import FileFormatError, TargetFailed, UsageError
+from harness.errors import DeviceError, FileFormatError, UsageError
 from harness.measuring.campaign import Campaign, Work, run_campaign
 from harness.measuring.plan import Entry, Plan, sentinel
 from harness.measuring.simulation import simulate
 from harness.pipeline.job import Run
 from harness.runtimes import model_files
 from harness.runtimes.model_inputs.asked import NOTHING_ASKED
-from harness.runtimes.model_inputs.feeding import feeding, is_free
+from harness.runtimes.model_inputs.feeding import Feeding, feeding, is_free
 from harness.runtimes.session import (
     OpTime,
     ProfilingSession,
@@ -120,19 +120,7 @@ def benchmark(
         UsageError: the device's runtime takes no such file.
         FileFormatError: there is no such file, or the baseline is of other settings.
     """
-    runtime, given = device.profile.runs_on, model.suffix.lower()
-    if given not in (runtime.file_suffix, ".pt"):
-        raise UsageError(f"{device.name} runs {runtime.takes}network files (.pt), not {model.name}")
-    files.check_regular(model)
-    try:
-        digest = model_files.digest(model)
-    except OSError as error:
-        raise FileFormatError(f"cannot read {model}: {error.strerror}") from error
-    if given == ".pt":
-        if device.asked != NOTHING_ASKED:
-            raise UsageError(f"{model.name} is a network file, which says itself what it takes")
-        check_network(model)
-    fed = None if given == ".pt" else feeding(model, device.asked, device.options.batch)
+    digest, fed = check_model(device, model)
     if fed is not None:
         job.console.say(f"{model.name}: {fed.describe()}")
     # A link is not followed: what it points to may have no suffix, or no weights beside it.
@@ -154,7 +142,8 @@ def benchmark(
             campaign = simulate(session, todo)
         else:
             campaign = run_campaign(session, todo, fresh=True, on_visit=progress)
-        starts = _starts(session, entries[1].workload)
+        session.unload(entries[1].workload)
+        starts = _starts(job, session, entries[1].workload)
     timed = [record for record in campaign.records if record.role == "network"]
     what = {"name": model.name, "sha256": digest}
     result = result_of(what, device.name, identity, campaign, timed)
@@ -165,14 +154,39 @@ def benchmark(
     return result
 
 
-def _starts(session: Session, workload: Workload) -> list[Start]:
-    """How the model starts, a few times; of runtimes that tell."""
+def _starts(job: Run, session: Session, workload: Workload) -> list[Start]:
+    """How the model starts, a few times; of runtimes that tell. What was measured before is kept,
+    whatever happens now."""
     if not isinstance(session, StartingSession):
         return []
     try:
         return [session.start(workload) for _ in range(STARTS)]
-    except TargetFailed:  # of a runner that does not tell
+    except DeviceError as error:
+        job.console.say(f"how it starts is not known: {error}")
         return []
+
+
+def check_model(device: Device, model: Path) -> tuple[str, Feeding | None]:
+    """The file's SHA-256 and what it is fed with, before anything is measured.
+
+    Raises:
+        UsageError: the device's runtime takes no such file, or has to be told what it is fed with.
+        FileFormatError: there is no such file, or it is broken.
+    """
+    runtime, given = device.profile.runs_on, model.suffix.lower()
+    if given not in (runtime.file_suffix, ".pt"):
+        raise UsageError(f"{device.name} runs {runtime.takes}network files (.pt), not {model.name}")
+    files.check_regular(model)
+    try:
+        digest = model_files.digest(model)
+    except OSError as error:
+        raise FileFormatError(f"cannot read {model}: {error.strerror}") from error
+    if given != ".pt":
+        return digest, feeding(model, device.asked, device.options.batch)
+    if device.asked != NOTHING_ASKED:
+        raise UsageError(f"{model.name} is a network file, which says itself what it takes")
+    check_network(model)
+    return digest, None
 
 
 def check_network(path: Path) -> None:
@@ -266,21 +280,26 @@ def describe(result: dict[str, Any]) -> str:
 
 
 def to_row(result: Mapping[str, Any]) -> dict[str, Any]:
-    """A result without parts in parts, in ms and MB: intervals are of another campaign, 95 %."""
+    """A result without parts in parts, in ms and MB: intervals are of another campaign, 95 %;
+    simulated times have none."""
     clock = result["identity"]["clock"]
     statistics = Statistics.from_json(result["statistics"][clock], "ns")
     wall = result["statistics"].get("wall", {})
+    simulated = result["campaign"].get("simulated")
     ends = Repeat("full").interval(statistics) or (statistics.low, statistics.high)
+    low, high = (None, None) if simulated else (end / 1e6 for end in ends)
     started = result.get("start") or {}
     known = {n: [each for each in started.get(n, ()) if each is not None] for n in STARTED}
     return {
         "model": result["model"]["name"],
         "device": result["device"],
         "full_ms": statistics.value / 1e6,
-        "full_ms_low": ends[0] / 1e6,
-        "full_ms_high": ends[1] / 1e6,
+        "full_ms_low": low,
+        "full_ms_high": high,
         **{f"{at}_ms": None if (ns := wall.get(f"{at}_ns")) is None else ns / 1e6 for at in SEEN},
         **{n: median(values) if values else None for n, values in known.items()},
+        "images_per_run": images_per_run(result["identity"]),
+        "evidence": simulated or "measured",
         "suspect": "; ".join(result["suspect"]),
     }
 

@@ -1,7 +1,7 @@
 """Networks by what users write: `front:7`, a file with an arch, a network file."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness import files
@@ -10,6 +10,8 @@ from harness.errors import FileFormatError, UsageError
 from harness.pipeline.job import Run
 from harness.spaces.arch import Arch
 from harness.spaces.block import Block
+from harness.spaces.catalogue import find_space
+from harness.spaces.space import Space
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,7 @@ class NamedNetwork:
     name: str
     blocks: tuple[Block, ...]
     arch: Arch | None  # None: it is no sub-network of the space, though it may have its blocks
+    space: Space  # at the arch's resolution, too
 
 
 def network_named(job: Run, device: str, name: str) -> NamedNetwork:
@@ -50,8 +53,17 @@ def network_named(job: Run, device: str, name: str) -> NamedNetwork:
 
 
 def of_arch(job: Run, name: str, arch: Arch) -> NamedNetwork:
-    """Raises FileFormatError where the arch is none of the space."""
-    return NamedNetwork(name, job.space.blocks(arch), arch)
+    """Of the job's space, at whatever resolution that runs at.
+
+    Raises:
+        FileFormatError: the arch is none of the space.
+    """
+    whole = find_space(job.space_text or job.space.name)
+    try:
+        space = whole.including(arch.resolution)
+    except UsageError:  # it is told with the arch
+        space = whole
+    return NamedNetwork(name, space.blocks(arch), arch, space)
 
 
 def _in_network_file(job: Run, path: Path) -> NamedNetwork:
@@ -60,6 +72,6 @@ def _in_network_file(job: Run, path: Path) -> NamedNetwork:
 
     file = NetworkFile.load(path)
     if file.arch is None or file.space != job.space.name:
-        return NamedNetwork(str(path), file.blocks, None)
+        return NamedNetwork(str(path), file.blocks, None, job.space)
     own = of_arch(job, str(path), file.arch)
-    return own if own.blocks == file.blocks else NamedNetwork(str(path), file.blocks, None)
+    return own if own.blocks == file.blocks else replace(own, blocks=file.blocks, arch=None)

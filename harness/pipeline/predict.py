@@ -1,11 +1,12 @@
 """`harness predict`: what a network takes on devices, by their tables, without running it."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, TypeGuard
 
 from harness.deploy.front import Seen, seen_ms
-from harness.errors import TableError
+from harness.errors import PredictorError, TableError
 from harness.pipeline.current import check_current
 from harness.pipeline.first_look import latency_of
 from harness.pipeline.job import Run
@@ -13,8 +14,9 @@ from harness.pipeline.networks import NamedNetwork
 from harness.predictors.accuracy import AccuracyPredictor
 from harness.predictors.accuracy_source import AccuracySource, accuracy_source
 from harness.predictors.breakdown import Network, break_down
+from harness.spaces.arch import Arch
 from harness.spaces.block import NUMBER_BYTES
-from harness.spaces.genome import encode
+from harness.spaces.genome import Genomes, encode
 from harness.tables.record import SEEN
 from harness.tables.repeat import Interval
 from harness.tables.statements import SILENT, Statements
@@ -86,25 +88,22 @@ def predict(
         TableError: there is no table of the space, or it lacks a block.
     """
     table = Table.load(job.workspace.table(device, job.space.name))
-    path = job.workspace.table(device, job.space.name, "energy")
-    energies = Table.load(path) if path.exists() else None
-    return [_predict(job, network, table, energies, source) for network in networks]
+    if table.identity.get("precision", "float32") not in NUMBER_BYTES:
+        raise TableError(
+            f"the table of {device} is of precision {table.identity['precision']!r}, of which the "
+            f"size is not known: {', '.join(NUMBER_BYTES)} are"
+        )
+    return [_predict(job, network, table, source) for network in networks]
 
 
 def _predict(
-    job: Run,
-    network: NamedNetwork,
-    table: Table,
-    energies: Table | None,
-    source: AccuracySource | None,
+    job: Run, network: NamedNetwork, table: Table, source: AccuracySource | None
 ) -> Prediction:
-    latency = _amount(job, network, table)
-    energy = None if energies is None else _amount(job, network, energies)
+    latency, energy = _amount(job, network, table), _energy(job, network, table.device)
     number_bytes = NUMBER_BYTES[str(table.identity.get("precision", "float32"))]
     accuracy, interval = None, None
-    if source is not None and network.arch is not None:
-        top1 = float(source.accuracy(encode(job.space, [network.arch]))[0])
-        accuracy = min(100.0, max(0.0, top1))
+    if source is not None and _is_judged(network.arch, job):
+        accuracy = _top1(source, encode(job.space, [network.arch]), network.name)
         interval = None if source.judges is None else source.judges.interval(accuracy)
     return Prediction(
         network=network.name,
@@ -125,19 +124,49 @@ def _predict(
     )
 
 
+def _is_judged(arch: Arch | None, job: Run) -> TypeGuard[Arch]:
+    """Whether a source of accuracies of the job's space can tell one: not beyond its sizes."""
+    return arch is not None and arch.resolution in job.space.resolutions
+
+
+def _top1(source: AccuracySource, genomes: Genomes, name: str) -> float:
+    """Raises PredictorError where it is no number."""
+    top1 = float(source.accuracy(genomes)[0])
+    if not math.isfinite(top1):
+        raise PredictorError(f"the source of accuracies gave {top1} for {name}")
+    return min(100.0, max(0.0, top1))
+
+
+def _energy(job: Run, network: NamedNetwork, device: str) -> _Amount | None:
+    """None where no energies were measured, or not of all that the network needs."""
+    path = job.workspace.table(device, job.space.name, "energy")
+    if not path.exists():
+        return None
+    try:
+        return _amount(job, network, Table.load(path))
+    except TableError as error:
+        job.console.say(f"without energies: {error}")
+        return None
+
+
 def _amount(job: Run, network: NamedNetwork, table: Table) -> _Amount:
     """What a run of the network takes.
 
     Its error is known for sub-networks of the space alone: those are what judged the table.
     """
+    if lacking := [block for block in network.blocks if block in table.infeasible]:
+        why = table.infeasible[lacking[0]]
+        raise TableError(f"{table.device} cannot run {network.name}: {lacking[0].key}: {why}")
     if network.arch is not None:
-        predictor = latency_of(job, table)
-        (value,) = predictor.predict(encode(job.space, [network.arch]))
-        if value == float("inf"):
+        predictor = latency_of(replace(job, space=network.space), table)
+        (value,) = predictor.predict(encode(network.space, [network.arch]))
+        if not math.isfinite(value):
+            energy = "--energy " if table.quantity == "energy" else ""
             raise TableError(
                 f"the table of {table.device} does not cover {network.arch.resolution} pixels: "
-                f"`harness measure --device {table.device} --resolutions "
-                f"{network.arch.resolution}` goes on"
+                f"`harness measure {energy}--device {table.device} --space "
+                f"{job.space_text or job.space.name} --resolutions {network.arch.resolution}` "
+                "goes on"
             )
         return _Amount(float(value), predictor.statements, predictor.describe())
     check_current(job, table)

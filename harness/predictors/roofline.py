@@ -11,11 +11,10 @@ from typing import Any, Protocol
 from harness.errors import TableError
 from harness.runtimes.dpu.architecture import Dpu
 from harness.runtimes.dpu.model import network_cost
-from harness.spaces.block import Block
+from harness.spaces.block import NUMBER_BYTES, Block
 from harness.tables.batch import images_per_run
 
 FOUND, V2, MNASNET = "found", "mobilenet-v2", "mnasnet-a1"  # groups of networks
-NUMBER_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1}
 
 
 @dataclass(frozen=True)

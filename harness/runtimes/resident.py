@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import TypeAdapter
 
-from harness.errors import DeviceError, TargetFailed, TargetLost, TargetStalled
+from harness.errors import DeviceError, TargetFailed, TargetLost, TargetStalled, UsageError
 from harness.files import replace_atomically
 from harness.progress import Progress, silent
 from harness.runtimes import model_files
@@ -82,6 +82,11 @@ def agent_file(runtime: Path) -> Path:
 
     Its name tells its content.
     """
+    if runtime.parent != AGENT and runtime.name in {
+        LAYERS.name,
+        *(p.name for p in AGENT.iterdir()),
+    }:
+        raise UsageError(f"{runtime}: a file of ours has that name on the device: choose another")
     content = BytesIO()
     with ZipFile(content, "w") as archive:
         for path in (*sorted({*AGENT.glob("*.py"), runtime}), LAYERS):

@@ -12,7 +12,7 @@ _KEY = re.compile(
     r"-(?P<act>none|relu|relu6|h_swish|swish)-se(?P<se_channels>[0-9]{1,9})-res(?P<residual>[01])"
 )
 _WORDS = {"kind", "act"}
-NUMBER_BYTES = {"float32": 4, "float16": 2, "int8": 1}  # of a map, by precision
+NUMBER_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1}  # of a map, by precision
 
 
 @dataclass(frozen=True, slots=True, order=True)

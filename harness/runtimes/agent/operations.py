@@ -67,7 +67,7 @@ class Agent(object):
             "load_ns": loaded_ns - begun_ns,
             "first_ns": ran_ns - loaded_ns,
             "memory_mb": None if None in (before_mb, peak_mb) else max(0.0, peak_mb - before_mb),
-            "run_ns": warm_up(run, self.runtime.wait),
+            "run_ns": warm_up(run, self.runtime.wait, ran_ns - loaded_ns),
         }
 
     def visit(self, request):

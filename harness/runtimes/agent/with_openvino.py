@@ -8,7 +8,7 @@ from timing import CpuRuntime
 
 
 class OpenvinoRuntime(CpuRuntime):
-    """OpenVINO on the CPU: takes .onnx and .xml files."""
+    """OpenVINO on the CPU: takes .onnx files."""
 
     def __init__(self, request):
         CpuRuntime.__init__(self, request)

@@ -24,7 +24,8 @@ from harness.transports.content import digest
 
 CHOOSE_CACHE = "name another folder for converted files in HARNESS_CACHE"
 FEW = 10  # files whose conversion needs no warning
-CONVERSION_S = (1.3, 4.0)  # of a block by litert-torch, on a quiet and on a busy machine of 2 cores
+CONVERSION_S = (1.3, 4.0)  # of a block by litert-torch, on a quiet and on a busy machine of 2
+# cores; a converter of another kind tells its own as `takes_s`
 LAYERS = Path(harness.networks.__file__).with_name("layers.py")
 
 
@@ -108,7 +109,8 @@ def convert_all(
         return
     at_once = min(len(missing), os.cpu_count() or 1)
     if len(missing) > FEW:
-        low, high = (len(missing) * each_s / at_once for each_s in CONVERSION_S)
+        takes_s = getattr(converter, "takes_s", CONVERSION_S)
+        low, high = (len(missing) * each_s / at_once for each_s in takes_s)
         logging.getLogger(__name__).warning(
             "harness: %d files have to be converted to %s first, about %.0f to %.0f s; they are "
             "kept for later runs",

@@ -20,6 +20,7 @@ class ExecutorchConverter:
     batch: int
     suffix: ClassVar[str] = ".pte"
     slow: ClassVar[bool] = True
+    takes_s: ClassVar[tuple[float, float]] = (1.5, 5.0)
 
     def path(self, workload: Workload) -> Path:
         """Raises MissingExtra where executorch is not installed."""

@@ -1,5 +1,6 @@
 """Workloads as .mnn files: MNN's own converter, from .onnx."""
 
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ class MnnConverter:
     batch: int
     suffix: ClassVar[str] = ".mnn"
     slow: ClassVar[bool] = True
+    takes_s: ClassVar[tuple[float, float]] = (0.3, 1.0)
 
     def path(self, workload: Workload) -> Path:
         """Raises MissingExtra where MNN, torch or onnx is not installed."""
@@ -45,12 +47,21 @@ class MnnConverter:
             model.write_bytes(export(workload, self.batch, OPSET))
             words = ["-f", "ONNX", "--modelFile", str(model), "--MNNModel", str(output)]
             ended = subprocess.run(
-                [sys.executable, "-c", CONVERT, *words, "--bizCode", "harness"],
+                [sys.executable, "-P", "-c", CONVERT, *words, "--bizCode", "harness"],
+                cwd=folder,
                 capture_output=True,
                 timeout=TIMEOUT_S,
                 check=False,
             )
             if not output.is_file():
-                said = ended.stdout.decode(errors="replace").strip().splitlines()[-1:]
-                raise ConversionFailed(f"MNN cannot convert {named(workload)}: {''.join(said)}")
+                raise ConversionFailed(f"MNN cannot convert {named(workload)}: {_why(ended)}")
             return output.read_bytes()
+
+
+def _why(ended: "subprocess.CompletedProcess[bytes]") -> str:
+    """The last lines that speak of an error, on either stream."""
+    lines = (ended.stdout + b"\n" + ended.stderr).decode(errors="replace").splitlines()
+    errors = [
+        line.strip() for line in lines if re.search("error|fail|unsupport", line, re.IGNORECASE)
+    ]
+    return " | ".join(errors[-3:])[:500] or f"it ended with status {ended.returncode}"

@@ -26,6 +26,7 @@ class NcnnConverter:
 
     suffix: ClassVar[str] = ".ncnn"  # a zip file of model.param and model.bin
     slow: ClassVar[bool] = True
+    takes_s: ClassVar[tuple[float, float]] = (0.2, 0.8)
 
     def path(self, workload: Workload) -> Path:
         """Raises MissingExtra where pnnx is not installed."""

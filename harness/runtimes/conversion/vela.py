@@ -80,11 +80,12 @@ class VelaConverter:
         with files.scratch() as folder:
             ended = subprocess.run(
                 [
-                    *(sys.executable, "-c", COMPILE, str(model)),
+                    *(sys.executable, "-P", "-c", COMPILE, str(model.absolute())),
                     *("--accelerator-config", self.accelerator, "--config", CONFIGURATIONS),
                     *("--system-config", self.system_config, "--memory-mode", self.memory_mode),
                     *("--output-dir", str(folder), "--verbose-performance"),
                 ],
+                cwd=folder,
                 capture_output=True,
                 text=True,
                 timeout=TIMEOUT_S,
