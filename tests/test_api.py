@@ -94,6 +94,24 @@ def test_predictions_are_those_of_the_command(root: Path) -> None:
     assert f"{told[0]['latency_ms']:.4g}" in shown
 
 
+def test_a_network_beyond_a_fronts_sizes_is_predicted_where_the_table_covers_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "judging.py").write_text("def top1(arch):\n    return 60 + 2 * sum(arch.depths)\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "judging", raising=False)
+    harness.measure("zu3eg", root=tmp_path)
+    words = "search --device zu3eg --front --resolutions 12 --accuracy judging:top1 --quick"
+    assert command(tmp_path, *words.split()).returncode == 0
+    arch = decode(DIGITS.at([20]), sample(DIGITS.at([20]), 1, np.random.default_rng(4))[0])
+    (prediction,) = harness.predict(arch, "zu3eg", root=tmp_path, accuracy=lambda _: 70.0)
+    assert prediction.latency_ms > 0
+    (inside,) = harness.predict("front:0", "zu3eg", root=tmp_path, accuracy=lambda _: 70.0)
+    assert inside.accuracy == 70.0
+    with pytest.raises(harness.HarnessError, match="gave nan"):
+        harness.predict("front:0", "zu3eg", root=tmp_path, accuracy=lambda _: float("nan"))
+
+
 def test_a_search_by_functions_finds_what_they_say_is_best() -> None:
     front = harness.search(
         "digits", latency=lambda arch: float(sum(arch.depths)), accuracy=accuracy, evaluations=3000
@@ -154,6 +172,30 @@ def told() -> list[str]:
             "InfeasibleConstraint",
             "meets all of these",
         ),
+        (
+            lambda: harness.search("digits", latency=lambda _: 1 / 0, accuracy=accuracy),
+            "PredictorError",
+            "the latency's function failed",
+        ),
+        (
+            lambda: harness.search("digits", latency=lambda _: 0.0, accuracy=accuracy),
+            "PredictorError",
+            "no time in ms",
+        ),
+        (
+            lambda: harness.search(
+                "digits", latency=lambda _: 1.0, accuracy=accuracy, max_latency_ms=-1
+            ),
+            "UsageError",
+            "it is above zero",
+        ),
+        (
+            lambda: harness.search("digits", latency=lambda _: 1.0, accuracy=accuracy, at="p90"),
+            "UsageError",
+            "give both",
+        ),
+        (lambda: harness.predict("front:0", []), "UsageError", "no device is named"),
+        (lambda: harness.export("out"), "UsageError", "export takes network, or device"),
     ],
 )
 def test_wrong_calls_raise_the_typed_errors(call: Any, error: str, told: str) -> None:

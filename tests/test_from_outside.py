@@ -13,6 +13,7 @@ ENTRY_POINTS = """
 [harness.runtimes]
 torchscript = outside.torchscript:RUNTIME
 broken = outside.no_such_module:RUNTIME
+another = outside.torchscript:RUNTIME
 [harness.transports]
 chroot = outside.chroot:TRANSPORT
 [harness.spaces]
@@ -176,7 +177,14 @@ def test_a_package_from_outside_measures_searches_and_reports(installed: Path) -
         (('"chroot"', '"adb"'), "chroot: is for transport = 'chroot'"),
         (("optimise", "optimize"), "unknown key 'torchscript.optimize'; did you mean 'optimise'"),
         (('"freeze"', '"most"'), "torchscript.optimise: Input should be 'no' or 'freeze'"),
-        (('runtime = "torchscript"', 'runtime = "broken"'), "(outside.no_such_module:RUNTIME) can"),
+        (
+            ('runtime = "torchscript"', 'runtime = "broken"'),
+            "runtime: the runtime 'broken'",
+        ),
+        (
+            ('runtime = "torchscript"', 'runtime = "another"'),
+            "calls itself 'torchscript'",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_profile_of_theirs_is_one_line(

@@ -1,5 +1,7 @@
 """A user's own model file, timed and watched."""
 
+import csv
+import io
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +16,7 @@ from harness import cli
 from harness.console import Terminal
 from harness.device.device import Device
 from harness.effort import QUICK
-from harness.errors import FileFormatError, Regression, UsageError
+from harness.errors import FileFormatError, Regression, TargetFailed, UsageError
 from harness.files import read_json, write_json
 from harness.measuring.plan import Plan
 from harness.pipeline import benchmark as step
@@ -263,3 +265,68 @@ def test_other_weights_beside_a_model_are_another_result(
         found.append(step.benchmark(job, Device.find(DEVICE, tmp_path), model)["model"])
     assert found[0]["name"] == found[1]["name"]
     assert found[0]["sha256"] != found[1]["sha256"]
+
+
+def test_a_result_says_how_the_model_starts_anew(result: dict[str, Any], model: Path) -> None:
+    started = result["start"]
+    assert {name: len(values) for name, values in started.items()} == dict.fromkeys(
+        ("load_ms", "first_ms", "memory_mb"), step.STARTS
+    )
+    assert all(value > 0 for name in ("load_ms", "first_ms") for value in started[name])
+    assert "started anew 3 times: loads in" in step.describe(result)
+    row = step.to_row(result)
+    assert (row["model"], row["evidence"], row["images_per_run"]) == (model.name, "measured", 1)
+    assert row["full_ms_low"] < row["full_ms"] < row["full_ms_high"]
+
+
+def simulated(tmp_path: Path, *words: str) -> Result:
+    """On a device where nothing is waited for."""
+    given = ["benchmark", *words, "--device", "zu3eg", "--root", str(tmp_path)]
+    return CliRunner().invoke(cli.app, given)
+
+
+def network_files(folder: Path) -> list[str]:
+    paths = [folder / f"{name}.pt" for name in "ab"]
+    for path in paths:
+        arch = folder / "arch.json"
+        arch.write_text('{"r":16,"d":[1,1,1],"ks":[3,0,0,3,0,0,3,0,0],"e":[3,0,0,3,0,0,3,0,0]}')
+        words = ["extract", str(arch), str(path), "--weights", "init", "--root", str(folder)]
+        assert CliRunner().invoke(cli.app, words).exit_code == 0
+    return [str(path) for path in paths]
+
+
+def test_several_models_are_one_table_and_simulated_times_have_no_interval(tmp_path: Path) -> None:
+    files = network_files(tmp_path)
+    shown = simulated(tmp_path, *files)
+    assert shown.exit_code == 0, shown.output
+    assert "zu3eg: simulated, fitted to" in shown.output
+    rows = list(csv.DictReader(io.StringIO(simulated(tmp_path, *files, "--csv").stdout)))
+    assert [row["model"] for row in rows] == ["a.pt", "b.pt"]
+    assert {row["full_ms_low"] for row in rows} == {""}
+    assert all(row["evidence"].startswith("simulated") for row in rows)
+
+
+def test_what_is_wrong_with_one_of_several_is_said_before_anything_is_timed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (first, _) = network_files(tmp_path)
+    monkeypatch.setattr(step, "benchmark", lambda *_: pytest.fail("it was timed"))
+    ended = simulated(tmp_path, first, str(tmp_path / "nothere.pt"))
+    assert "nothere.pt" in str(ended.exception)
+
+
+def test_what_was_timed_is_shown_where_a_later_one_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = network_files(tmp_path)
+    real = step.benchmark
+
+    def failing(job: Run, device: Device, model: Path) -> dict[str, Any]:
+        if model.name == "b.pt":
+            raise TargetFailed("it broke")
+        return real(job, device, model)
+
+    monkeypatch.setattr(step, "benchmark", failing)
+    ended = simulated(tmp_path, first, second, "--csv")
+    assert isinstance(ended.exception, TargetFailed)
+    assert [row["model"] for row in csv.DictReader(io.StringIO(ended.stdout))] == ["a.pt"]

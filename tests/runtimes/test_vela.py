@@ -45,6 +45,18 @@ def test_a_file_that_is_none_is_one_line(tmp_path: Path) -> None:
         U55.compiled(tmp_path / "junk.tflite", "junk")
 
 
+def test_a_folder_of_that_name_where_the_user_is_is_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ethosu").mkdir()
+    (tmp_path / "ethosu/__init__.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    (tmp_path / "junk.tflite").write_bytes(b"TFL3" * 50)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConversionFailed):
+        U55.compiled(Path("junk.tflite"), "junk")
+    assert not (tmp_path / "ran").exists()
+
+
 @pytest.mark.parametrize(
     ("key", "told"),
     [
