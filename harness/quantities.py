@@ -6,7 +6,8 @@ import time
 from harness.errors import UsageError
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
-_FACTORS = {
+_TIMES = {"ms": 1.0, "s": 1e3, "us": 1e-3}
+_FACTORS = {  # of each cost that is no latency; limits are kept in the unit whose factor is 1
     "macs": {"k": 1e-3, "M": 1.0, "G": 1e3},
     "params": {"k": 1e-3, "M": 1.0, "G": 1e3},
     "memory": {"kB": 1e-3, "MB": 1.0, "GB": 1e3},
@@ -44,6 +45,12 @@ def quantity_of(name: str) -> str:
     return "memory" if name.startswith("memory.") else name.rpartition(".")[2]
 
 
+def unit_of(name: str) -> str:
+    """The unit that limits on a device or cost are kept in: ms, M, MB, mJ."""
+    factors = _FACTORS.get(quantity_of(name), _TIMES)
+    return next(unit for unit, factor in factors.items() if factor == 1.0)
+
+
 def parse_limit(text: str) -> tuple[str, float, str | None]:
     """A device or cost and its limit: ms of `pixel-1:30ms`, millions of `macs:300M`, MB, mJ.
 
@@ -55,7 +62,7 @@ def parse_limit(text: str) -> tuple[str, float, str | None]:
     match = re.fullmatch(r"([\w.-]+):(\d+(?:\.\d+)?)(\w*)(?:@(\w+))?", text)
     if match:
         name, value, unit, at = match.groups()
-        factors = _FACTORS.get(quantity_of(name), {"ms": 1.0, "s": 1e3, "us": 1e-3})
+        factors = _FACTORS.get(quantity_of(name), _TIMES)
         if unit in factors:
             return name, float(value) * factors[unit], at
     raise UsageError(

@@ -4,9 +4,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from harness.quantities import quantity_of
-
-_UNITS = {"macs": "M", "params": "M", "memory": "MB", "energy": "mJ"}
+from harness.quantities import unit_of
 
 
 def command_of(
@@ -26,8 +24,7 @@ def command_of(
         words += ["--accuracy", settings["accuracy"]["source"]]
     for name, value, *at in settings.get("limits", ()):
         asked = f"@{at[0]}" if at else ""
-        unit = _UNITS.get(quantity_of(name), "ms")
-        words += ["--constraint", f"{name}:{value!r}{unit}{asked}"]
+        words += ["--constraint", f"{name}:{value!r}{unit_of(name)}{asked}"]
     words += ["--objective", settings["second"]] if settings.get("second") else []
     words += ["--distill", f"{settings['distill']:g}"] if settings["distill"] else []
     words += ["--quick"] if settings["effort"].get("name") == "quick" else []
