@@ -7,7 +7,7 @@ differs from the one asked for.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from harness.errors import TargetFailed
 from harness.runtimes.session import OpTime
@@ -56,7 +56,6 @@ class BenchmarkLog:
     max_us: float
     init_us: float
     memory_mb: float | None  # growth of resident memory over the invocation; None if not told
-    first_us: float | None = None  # of the first run; None if not told
 
     @property
     def typical_us(self) -> float:
@@ -88,17 +87,21 @@ def parse_log(text: str, delegate: str | None = None) -> BenchmarkLog:
         raise TargetFailed("this is the output of several invocations of benchmark_model")
     timed = parts[1] if len(parts) == 2 else ""
     statistic, init, memory = (each.search(timed) for each in (_STAT, _INIT, _MEMORY))
-    first = _FIRST.search(timed)
     if statistic is None or init is None:
         reason = reason_in(text) or "it ended before its results"
         raise TargetFailed(f"benchmark_model failed: {reason}")
     try:
-        found = _result(statistic, init.group(1), memory.group(1) if memory else "0")
-        return replace(found, first_us=_us(first.group(1)) if first else None)
+        return _result(statistic, init.group(1), memory.group(1) if memory else "0")
     except (KeyError, ValueError) as error:
         raise TargetFailed(
             f"benchmark_model printed no plausible result: {one_line(str(error))}"
         ) from error
+
+
+def first_run_us(text: str) -> float | None:
+    """How long the first run took, before any is timed; None where an older runner tells none."""
+    found = _FIRST.search("\n".join(_lines(text)))
+    return None if found is None else SINGLE_US.of(found[1])
 
 
 def _lines(text: str) -> list[str]:

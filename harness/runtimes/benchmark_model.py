@@ -19,7 +19,13 @@ from harness.errors import DeviceError, MissingExtra, TargetFailed, TargetStalle
 from harness.progress import Progress, silent
 from harness.runtimes import litert
 from harness.runtimes.benchmark_inputs import check_taken, input_flags
-from harness.runtimes.benchmark_log import BenchmarkLog, parse_log, parse_ops, reason_in
+from harness.runtimes.benchmark_log import (
+    BenchmarkLog,
+    first_run_us,
+    parse_log,
+    parse_ops,
+    reason_in,
+)
 from harness.runtimes.conversion.cache import convert_all, converted, named
 from harness.runtimes.conversion.choice import range_images_fact, tflite_converter
 from harness.runtimes.model_inputs.feeding import NOTHING_SAID, Feeding, feeding
@@ -141,10 +147,11 @@ class BenchmarkModelSession:
         return Samples(at_ns, {"wall": (max(1, round(log.typical_us * 1e3)),)}, log.runs)
 
     def start(self, workload: Workload) -> Start:
-        log, _ = self._invoke(workload, 1)
-        if log.first_us is None:
+        log, output = self._invoke(workload, 1)
+        first_us = first_run_us(output)
+        if first_us is None:
             raise TargetFailed("this benchmark_model does not tell how long the first run takes")
-        return Start(log.init_us / 1e3, log.first_us / 1e3, log.memory_mb)
+        return Start(log.init_us / 1e3, first_us / 1e3, log.memory_mb)
 
     def profile_ops(self, workload: Workload) -> Sequence[OpTime]:
         """Times by type of operator; profiling itself takes time, so that they sum up to more."""

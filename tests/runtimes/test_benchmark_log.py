@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import TargetFailed
-from harness.runtimes.benchmark_log import BenchmarkLog, parse_log, parse_ops
+from harness.runtimes.benchmark_log import BenchmarkLog, first_run_us, parse_log, parse_ops
 
 LOGS = Path(__file__).with_name("benchmark_logs")
 GENERATIONS = ("tf-1.12", "tf-1.15", "tf-2.4", "tf-2.4-gpu", "tf-2.x-info", "litert")
@@ -31,6 +31,16 @@ def recorded(name: str) -> str:
 )
 def test_every_generation_is_read(name: str, expected: BenchmarkLog) -> None:
     assert parse_log(recorded(name)) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected_us"),
+    [("tf-1.15", None), ("tf-2.4", 49060), ("tf-2.x-info", 1041765), ("litert", 1357602)],
+)
+def test_the_first_run_is_read_where_the_runner_tells_it(
+    name: str, expected_us: float | None
+) -> None:
+    assert first_run_us(recorded(name)) == expected_us
 
 
 def test_what_logcat_puts_in_front_of_lines_does_not_matter() -> None:
