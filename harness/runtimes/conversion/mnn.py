@@ -23,12 +23,12 @@ TIMEOUT_S = 600.0
 
 @dataclass(frozen=True)
 class MnnConverter:
-    """By torch's exporter and MNN's converter: 0.3 s a block, most of it a start of Python."""
+    """By torch's exporter and MNN's converter: 0.14 s a block."""
 
     batch: int
     suffix: ClassVar[str] = ".mnn"
     slow: ClassVar[bool] = True
-    takes_s: ClassVar[tuple[float, float]] = (0.3, 1.0)
+    takes_s: ClassVar[tuple[float, float]] = (0.15, 0.5)
 
     def path(self, workload: Workload) -> Path:
         """Raises MissingExtra where MNN, torch or onnx is not installed."""

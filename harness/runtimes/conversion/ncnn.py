@@ -22,11 +22,11 @@ TIMEOUT_S = 600.0
 
 @dataclass(frozen=True)
 class NcnnConverter:
-    """By pnnx: 0.2 s a block. Its files are of one image."""
+    """By pnnx: 0.4 s a block. Its files are of one image."""
 
     suffix: ClassVar[str] = ".ncnn"  # a zip file of model.param and model.bin
     slow: ClassVar[bool] = True
-    takes_s: ClassVar[tuple[float, float]] = (0.2, 0.8)
+    takes_s: ClassVar[tuple[float, float]] = (0.4, 1.5)
 
     def path(self, workload: Workload) -> Path:
         """Raises MissingExtra where pnnx is not installed."""
