@@ -7,18 +7,15 @@ tables, reports and runs; `on_progress` is called with what is being done and ho
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from harness import pipeline
 from harness.deploy.front import Front, Seen, seen_ms
 from harness.device.device import Device
 from harness.device.profile import full_name, profile_paths
-from harness.errors import HarnessError, PredictorError, UsageError
+from harness.effort import FULL
+from harness.errors import HarnessError, UsageError
 from harness.pipeline import starting
 from harness.pipeline.export import Bundle
 from harness.pipeline.export import export as write_bundle
@@ -31,15 +28,16 @@ from harness.pipeline.question import Question
 from harness.pipeline.search import Predictors, search_by
 from harness.predictors.accuracy_source import AccuracySource, OwnFunction, accuracy_source
 from harness.predictors.latency import LatencyPredictor
+from harness.predictors.latency_function import LatencyFunction
 from harness.progress import Progress
 from harness.spaces.arch import Arch
 from harness.spaces.catalogue import find_space
-from harness.spaces.cost import CostTable
-from harness.spaces.genome import Genomes, decode
+from harness.spaces.genome import decode
 from harness.spaces.space import Space
 from harness.tables.repeat import Interval
-from harness.tables.statements import SILENT, Statements, check_time
+from harness.tables.statements import check_time
 from harness.tables.table import Table
+from harness.workspace import Workspace
 
 __all__ = [
     "Arch",
@@ -225,9 +223,8 @@ def search(
         raise UsageError("seed is not below zero, evaluations are at least one")
     check_time(at)
     chosen = find_space(space) if isinstance(space, str) else space
-    job = starting.job_for(_Callback(on_progress), "digits", Path(root), seed=seed, accuracy="")
-    effort = replace(job.effort, evaluations=evaluations)
-    job = replace(job, space=chosen, effort=effort)
+    effort = replace(FULL, evaluations=evaluations)
+    job = Run(Workspace(Path(root)), chosen, effort, seed, 0.0, False, _Callback(on_progress))
     if isinstance(latency, str):
         device = full_name(latency, Path(root))
         latency = Table.load(job.workspace.table(device, chosen.name))
@@ -236,7 +233,7 @@ def search(
         table, predictor = latency, latency_of(job, latency)
     else:
         table = Table("function", chosen.name, {}, {}, ())
-        predictor = _LatencyFunction(chosen, latency)
+        predictor = LatencyFunction(chosen, latency)
     source = (
         accuracy_source(accuracy, chosen) if isinstance(accuracy, str) else _by(chosen, accuracy)
     )
@@ -353,46 +350,3 @@ def _by(space: Space, function: Callable[[Arch], float]) -> AccuracySource:
 def _of_front(device: str, space: str | None, root: Path | str, on_progress: Told) -> Run:
     name, found = starting.found_there(device, space, Path(root))
     return starting.job_of_front(_Callback(on_progress), name, found, Path(root))
-
-
-@dataclass(frozen=True)
-class _LatencyFunction:
-    """A predictor by a function of an arch, ms; of its error nobody knows."""
-
-    space: Space
-    function: Callable[[Arch], float]
-    known: dict[bytes, float] = field(default_factory=dict)
-
-    @property
-    def statements(self) -> Statements:
-        return SILENT
-
-    def predict(self, genomes: Genomes) -> npt.NDArray[np.float64]:
-        """Raises PredictorError where the function fails, or gives what is no time."""
-        return np.array([self._known(row) for row in genomes])
-
-    def _known(self, genome: npt.NDArray[np.int16]) -> float:
-        """Each network's once: a search asks again and again."""
-        key = genome.tobytes()
-        if key not in self.known:
-            try:
-                latency_ms = float(self.function(decode(self.space, genome)))
-            except HarnessError:
-                raise
-            except Exception as error:  # whatever a function of others raises
-                raise PredictorError(f"the latency's function failed: {error!r:.300}") from error
-            if not 0 < latency_ms < math.inf:
-                raise PredictorError(f"the latency's function gave {latency_ms}: no time in ms")
-            self.known[key] = latency_ms
-        return self.known[key]
-
-    def smallest(self) -> tuple[float, Genomes]:
-        """Nobody knows the least: above zero, and the network of the fewest MACs is where to
-        start."""
-        return 0.0, CostTable.of(self.space, lambda block: block.macs).cheapest()[1]
-
-    def describe(self) -> str:
-        return "latency: by a function, which says nothing of its error"
-
-    def facts(self) -> dict[str, Any]:
-        return {}

@@ -1,7 +1,7 @@
 """The commands of the main job. Each hands over to `pipeline` and imports what it needs then."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -12,15 +12,12 @@ from harness.cli.options import (
     HERE,
     NOTHING,
     Accuracy,
-    AsCsv,
-    AsJson,
     At,
     BenchmarkModel,
     Data,
     DeviceName,
     DeviceNames,
     Distill,
-    FailAbove,
     Fresh,
     OptionalSpaceName,
     Quick,
@@ -35,11 +32,10 @@ from harness.cli.options import (
     found_there,
     job_for,
     job_of_front,
-    show_values,
     terminal,
     training_on,
 )
-from harness.errors import Regression, UsageError
+from harness.errors import UsageError
 
 app = typer.Typer(
     cls=Commands,
@@ -173,109 +169,6 @@ def measure(
         return
     for table in pipeline.on_each(chosen, lambda one: step(job, one)):
         terminal().say(pipeline.describe_table(job, table))
-
-
-@app.command()
-def benchmark(
-    models: Annotated[
-        list[Path],
-        typer.Argument(help="Network files, or what the runtime takes: .onnx, .tflite, ..."),
-    ],
-    device: DeviceNames,
-    output: Annotated[Path | None, typer.Option(help="Keep the result in this file.")] = None,
-    baseline: Annotated[Path | None, typer.Option(help="A kept result to compare with.")] = None,
-    fail_above: FailAbove = None,
-    at: Annotated[
-        str | None,
-        typer.Option(help="Compare by full (speed; the default), p50, p90, p99 or sustained."),
-    ] = None,
-    ops: Annotated[
-        bool,
-        typer.Option(
-            "--ops", help="Where the time goes, by type of operator, if the runtime tells."
-        ),
-    ] = False,
-    shape: Annotated[
-        list[str], typer.Option(help="Sizes of an input: NAME=1,3,320,320. Repeat for several.")
-    ] = NOTHING,
-    dim: Annotated[
-        list[str], typer.Option(help="An open size of all inputs that have it: height=320.")
-    ] = NOTHING,
-    input_: Annotated[
-        list[str],
-        typer.Option("--input", help="Values of an input: NAME=ids.npy, or a number: steps=20."),
-    ] = NOTHING,
-    signature: Annotated[
-        str | None, typer.Option(help="Which network of a .tflite file that has several.")
-    ] = None,
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
-    benchmark_model: BenchmarkModel = None,
-    images: RangeImages = None,
-    wait: Wait = False,
-    root: Root = HERE,
-) -> None:
-    """Time model files of yours, how they run and how they start.
-
-    Of one model on one device it tells whether it became slower, and where its time goes.
-    """
-    from dataclasses import replace
-
-    from harness.files import write_json
-    from harness.pipeline import benchmark as step
-    from harness.quantities import parse_share
-    from harness.runtimes.model_inputs.asked import parse_asked
-    from harness.tables.statements import check_time
-
-    check_time(at)
-    asked = parse_asked(shape, dim, input_, signature)
-    if at is not None and baseline is None:
-        raise UsageError("--at says what to compare with a --baseline")
-    limit = parse_share(fail_above)
-    if limit is not None and baseline is None:
-        raise UsageError("--fail-above needs a --baseline to compare with")
-    old = None if baseline is None else step.load(baseline)
-    named = devices_named(device, root, benchmark_model, images, wait)
-    devices = [replace(each, asked=asked) for each in named]
-    quiet = as_json or as_csv
-    if as_json and as_csv:
-        raise UsageError("--json and --csv both say how the answer is written: give one")
-    if quiet or len(models) > 1 or len(devices) > 1:
-        if output or old or ops:
-            raise UsageError(
-                "--output, --baseline and --ops are for one model on one device, without --json "
-                "and --csv"
-            )
-        job = job_for("digits", root, console=terminal(quiet=quiet))
-        pairs = [(one, model) for model in models for one in devices]
-        for pair in pairs:
-            step.check_model(*pair)
-        results: list[dict[str, Any]] = []
-        try:
-            for pair in pairs:
-                results.append(step.benchmark(job, *pair))  # noqa: PERF401 - what is there is shown
-        finally:
-            rows = [step.to_row(each) for each in results]
-            if rows and quiet:
-                show_values(rows, results, as_json)
-            elif rows:
-                terminal().show_benchmarks(rows)
-        return
-    (chosen,), (model,) = devices, models
-    result = step.benchmark(job_for("digits", root), chosen, model, old)
-    terminal().say(step.describe(result))
-    if output is not None:
-        write_json(output, result)
-    if ops and (why := step.tells_no_ops(chosen)):
-        terminal().say(why)
-    elif ops:
-        for each in step.profile_ops(chosen, model.absolute()):
-            terminal().say(f"{each.op:<28} {each.count:>4}  {each.mean_ms:10.4f} ms")
-    if old is not None:
-        compared = step.compare(old, result, at or "full")
-        terminal().say(compared.describe())
-        if limit is not None and compared.interval[0] > 1 + limit:
-            raise Regression(f"{model} became slower by more than {fail_above}")
 
 
 @app.command()

@@ -1,12 +1,8 @@
 """ExecuTorch with XNNPACK on the CPU, through the resident agent."""
 
-from importlib.util import find_spec
-
-from harness.errors import MissingExtra
-from harness.hints import install
 from harness.runtimes.conversion.executorch import ExecutorchConverter
 from harness.runtimes.options import RuntimeOptions
-from harness.runtimes.resident import AGENT, model_file_session
+from harness.runtimes.resident import AGENT, check_installed, model_file_session
 from harness.runtimes.runtime import Runtime, thread_clock
 from harness.runtimes.session import Session
 from harness.transports.transport import ResidentTransport
@@ -18,8 +14,7 @@ def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Sessi
     Raises:
         MissingExtra: ExecuTorch is not installed.
     """
-    if transport.is_here and find_spec("executorch") is None:
-        raise MissingExtra(f"the runtime executorch is not installed: {install('executorch')}")
+    check_installed(transport, "executorch", "executorch", "executorch")
     converter = ExecutorchConverter(options.batch)
     return model_file_session(transport, AGENT / "with_executorch.py", options, converter)
 

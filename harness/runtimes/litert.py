@@ -1,12 +1,8 @@
 """LiteRT (TensorFlow Lite) with XNNPACK on the CPU, through the resident agent."""
 
-from importlib.util import find_spec
-
-from harness.errors import MissingExtra
-from harness.hints import install
 from harness.runtimes.conversion.choice import range_images_fact, tflite_converter
 from harness.runtimes.options import RuntimeOptions
-from harness.runtimes.resident import AGENT, model_file_session
+from harness.runtimes.resident import AGENT, check_installed, model_file_session
 from harness.runtimes.runtime import Runtime, thread_clock
 from harness.runtimes.session import Session
 from harness.transports.transport import ResidentTransport
@@ -18,8 +14,7 @@ def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Sessi
     Raises:
         MissingExtra: LiteRT is not installed.
     """
-    if transport.is_here and find_spec("ai_edge_litert") is None:
-        raise MissingExtra(f"the runtime litert is not installed: {install('litert')}")
+    check_installed(transport, "litert", "ai_edge_litert", "litert")
     converter = tflite_converter(options)
     session = model_file_session(transport, AGENT / "with_litert.py", options, converter)
     session.environment = {**session.environment, **range_images_fact(options)}

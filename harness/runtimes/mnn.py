@@ -1,12 +1,8 @@
 """MNN on the CPU, through the resident agent."""
 
-from importlib.util import find_spec
-
-from harness.errors import MissingExtra
-from harness.hints import install
 from harness.runtimes.conversion.mnn import MnnConverter
 from harness.runtimes.options import RuntimeOptions
-from harness.runtimes.resident import AGENT, model_file_session
+from harness.runtimes.resident import AGENT, check_installed, model_file_session
 from harness.runtimes.runtime import Runtime, thread_clock
 from harness.runtimes.session import Session
 from harness.transports.transport import ResidentTransport
@@ -18,8 +14,7 @@ def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Sessi
     Raises:
         MissingExtra: MNN is not installed.
     """
-    if transport.is_here and find_spec("MNN") is None:
-        raise MissingExtra(f"the runtime mnn is not installed: {install('mnn')}")
+    check_installed(transport, "mnn", "MNN", "mnn")
     converter = MnnConverter(options.batch)
     return model_file_session(transport, AGENT / "with_mnn.py", options, converter)
 

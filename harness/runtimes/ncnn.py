@@ -1,12 +1,8 @@
 """ncnn on the CPU, through the resident agent."""
 
-from importlib.util import find_spec
-
-from harness.errors import MissingExtra
-from harness.hints import install
 from harness.runtimes.conversion.ncnn import NcnnConverter
 from harness.runtimes.options import RuntimeOptions
-from harness.runtimes.resident import AGENT, model_file_session
+from harness.runtimes.resident import AGENT, check_installed, model_file_session
 from harness.runtimes.runtime import Runtime, thread_clock
 from harness.runtimes.session import Session
 from harness.transports.transport import ResidentTransport
@@ -18,8 +14,7 @@ def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Sessi
     Raises:
         MissingExtra: ncnn is not installed.
     """
-    if transport.is_here and find_spec("ncnn") is None:
-        raise MissingExtra(f"the runtime ncnn is not installed: {install('ncnn')}")
+    check_installed(transport, "ncnn", "ncnn", "ncnn")
     one = options.model_copy(update={"batch": 1})  # its networks have one image
     return model_file_session(transport, AGENT / "with_ncnn.py", one, NcnnConverter())
 

@@ -1,13 +1,10 @@
 """onnxruntime on the CPU, through the resident agent."""
 
 import re
-from importlib.util import find_spec
 
-from harness.errors import MissingExtra
-from harness.hints import install
 from harness.runtimes.conversion.onnx import OPSET, OnnxConverter
 from harness.runtimes.options import RuntimeOptions
-from harness.runtimes.resident import AGENT, model_file_session
+from harness.runtimes.resident import AGENT, check_installed, model_file_session
 from harness.runtimes.runtime import Runtime, thread_clock
 from harness.runtimes.session import Session
 from harness.transports.transport import ResidentTransport
@@ -23,8 +20,7 @@ def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Sessi
     Raises:
         MissingExtra: onnxruntime is not installed.
     """
-    if transport.is_here and find_spec("onnxruntime") is None:
-        raise MissingExtra(f"the runtime onnxruntime is not installed: {install('onnx')}")
+    check_installed(transport, "onnxruntime", "onnxruntime", "onnx")
     opset = OPSET if transport.is_here else opset_there(transport)
     return model_file_session(
         transport, AGENT / "with_onnxruntime.py", options, OnnxConverter(options.batch, opset)

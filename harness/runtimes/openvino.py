@@ -1,12 +1,8 @@
 """OpenVINO on the CPU, through the resident agent; it reads .onnx files as they are."""
 
-from importlib.util import find_spec
-
-from harness.errors import MissingExtra
-from harness.hints import install
 from harness.runtimes.conversion.onnx import OnnxConverter
 from harness.runtimes.options import RuntimeOptions
-from harness.runtimes.resident import AGENT, model_file_session
+from harness.runtimes.resident import AGENT, check_installed, model_file_session
 from harness.runtimes.runtime import Runtime, thread_clock
 from harness.runtimes.session import Session
 from harness.transports.transport import ResidentTransport
@@ -18,8 +14,7 @@ def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Sessi
     Raises:
         MissingExtra: OpenVINO is not installed.
     """
-    if transport.is_here and find_spec("openvino") is None:
-        raise MissingExtra(f"the runtime openvino is not installed: {install('openvino')}")
+    check_installed(transport, "openvino", "openvino", "openvino")
     return model_file_session(
         transport, AGENT / "with_openvino.py", options, OnnxConverter(options.batch)
     )

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from functools import partial
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from types import MappingProxyType
@@ -18,8 +19,16 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import TypeAdapter
 
-from harness.errors import DeviceError, TargetFailed, TargetLost, TargetStalled, UsageError
+from harness.errors import (
+    DeviceError,
+    MissingExtra,
+    TargetFailed,
+    TargetLost,
+    TargetStalled,
+    UsageError,
+)
 from harness.files import replace_atomically
+from harness.hints import install
 from harness.progress import Progress, silent
 from harness.runtimes import model_files
 from harness.runtimes.agent_replies import (
@@ -75,6 +84,12 @@ Result = TypeVar("Result")
 
 def nothing_to_prepare(_workloads: Sequence[Workload], _on_progress: Progress) -> None:
     """For runtimes that build their networks on the device."""
+
+
+def check_installed(transport: ResidentTransport, runtime: str, package: str, extra: str) -> None:
+    """Raises MissingExtra where the runtime shall run here and its package is not installed."""
+    if transport.is_here and find_spec(package) is None:
+        raise MissingExtra(f"the runtime {runtime} is not installed: {install(extra)}")
 
 
 def agent_file(runtime: Path) -> Path:

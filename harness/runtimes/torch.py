@@ -2,17 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
-from harness.errors import MissingExtra
-from harness.hints import install
 from harness.runtimes.conversion.weights import to_weights
 from harness.runtimes.options import RuntimeOptions
-from harness.runtimes.resident import AGENT, ResidentSession
+from harness.runtimes.resident import AGENT, ResidentSession, check_installed
 from harness.runtimes.runtime import Clock, Runtime, thread_clock
 from harness.runtimes.session import Session, Workload
 from harness.schema import Section
@@ -40,8 +37,7 @@ def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Sessi
     Raises:
         MissingExtra: torch is not installed.
     """
-    if transport.is_here and find_spec("torch") is None:
-        raise MissingExtra(f"the runtime torch is not installed: {install('train')}")
+    check_installed(transport, "torch", "torch", "train")
 
     def specify(workload: Workload) -> dict[str, Any]:
         if not isinstance(workload, Path):

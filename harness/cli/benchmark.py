@@ -1,0 +1,138 @@
+"""`harness benchmark`: model files of users, timed and watched."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from harness.cli.commands import app
+from harness.cli.options import (
+    HERE,
+    NOTHING,
+    AsCsv,
+    AsJson,
+    BenchmarkModel,
+    DeviceNames,
+    FailAbove,
+    RangeImages,
+    Root,
+    Wait,
+    devices_named,
+    job_for,
+    show_values,
+    terminal,
+)
+from harness.errors import Regression, UsageError
+
+if TYPE_CHECKING:
+    from harness.device.device import Device
+
+
+@app.command()
+def benchmark(
+    models: Annotated[
+        list[Path],
+        typer.Argument(help="Network files, or what the runtime takes: .onnx, .tflite, ..."),
+    ],
+    device: DeviceNames,
+    output: Annotated[Path | None, typer.Option(help="Keep the result in this file.")] = None,
+    baseline: Annotated[Path | None, typer.Option(help="A kept result to compare with.")] = None,
+    fail_above: FailAbove = None,
+    at: Annotated[
+        str | None,
+        typer.Option(help="Compare by full (speed; the default), p50, p90, p99 or sustained."),
+    ] = None,
+    ops: Annotated[
+        bool,
+        typer.Option(
+            "--ops", help="Where the time goes, by type of operator, if the runtime tells."
+        ),
+    ] = False,
+    shape: Annotated[
+        list[str], typer.Option(help="Sizes of an input: NAME=1,3,320,320. Repeat for several.")
+    ] = NOTHING,
+    dim: Annotated[
+        list[str], typer.Option(help="An open size of all inputs that have it: height=320.")
+    ] = NOTHING,
+    input_: Annotated[
+        list[str],
+        typer.Option("--input", help="Values of an input: NAME=ids.npy, or a number: steps=20."),
+    ] = NOTHING,
+    signature: Annotated[
+        str | None, typer.Option(help="Which network of a .tflite file that has several.")
+    ] = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    benchmark_model: BenchmarkModel = None,
+    images: RangeImages = None,
+    wait: Wait = False,
+    root: Root = HERE,
+) -> None:
+    """Time model files of yours, how they run and how they start.
+
+    Of one model on one device it tells whether it became slower, and where its time goes.
+    """
+    from dataclasses import replace
+
+    from harness.files import write_json
+    from harness.pipeline import benchmark as step
+    from harness.quantities import parse_share
+    from harness.runtimes.model_inputs.asked import parse_asked
+    from harness.tables.statements import check_time
+
+    check_time(at)
+    asked = parse_asked(shape, dim, input_, signature)
+    if at is not None and baseline is None:
+        raise UsageError("--at says what to compare with a --baseline")
+    limit = parse_share(fail_above)
+    if limit is not None and baseline is None:
+        raise UsageError("--fail-above needs a --baseline to compare with")
+    old = None if baseline is None else step.load(baseline)
+    named = devices_named(device, root, benchmark_model, images, wait)
+    devices = [replace(each, asked=asked) for each in named]
+    if as_json and as_csv:
+        raise UsageError("--json and --csv both say how the answer is written: give one")
+    if as_json or as_csv or len(models) > 1 or len(devices) > 1:
+        if output or old or ops:
+            raise UsageError(
+                "--output, --baseline and --ops are for one model on one device, without --json "
+                "and --csv"
+            )
+        _several([(one, model) for model in models for one in devices], root, as_json, as_csv)
+        return
+    (chosen,), (model,) = devices, models
+    result = step.benchmark(job_for("digits", root), chosen, model, old)
+    terminal().say(step.describe(result))
+    if output is not None:
+        write_json(output, result)
+    if ops and (why := step.tells_no_ops(chosen)):
+        terminal().say(why)
+    elif ops:
+        for each in step.profile_ops(chosen, model.absolute()):
+            terminal().say(f"{each.op:<28} {each.count:>4}  {each.mean_ms:10.4f} ms")
+    if old is not None:
+        compared = step.compare(old, result, at or "full")
+        terminal().say(compared.describe())
+        if limit is not None and compared.interval[0] > 1 + limit:
+            raise Regression(f"{model} became slower by more than {fail_above}")
+
+
+def _several(pairs: "list[tuple[Device, Path]]", root: Path, as_json: bool, as_csv: bool) -> None:
+    """One after the other, once all can be; what was timed is shown where a later one fails."""
+    from harness.pipeline import benchmark as step
+
+    quiet = as_json or as_csv
+    job = job_for("digits", root, console=terminal(quiet=quiet))
+    for device, model in pairs:
+        step.check_model(device, model)
+    results: list[dict[str, Any]] = []
+    try:
+        for device, model in pairs:
+            result = step.benchmark(job, device, model)
+            results.append(result)
+    finally:
+        rows = [step.to_row(each) for each in results]
+        if rows and quiet:
+            show_values(rows, results, as_json)
+        elif rows:
+            terminal().show_benchmarks(rows)
