@@ -83,7 +83,7 @@ def main() -> None:
     arguments = parser.parse_args()
     subnets = given(max(SIZES)) + JUDGES
     effort = replace(FULL, subnets=subnets)
-    job = Run(Workspace(arguments.root), DIGITS, effort, 0, 0.0, False, Terminal())
+    job = Run(Workspace(arguments.root), DIGITS, Terminal(), effort)
     evaluator = pipeline.train(job)
     genomes, accuracies = evaluate_subnets(job, evaluator)
     macs = CostTable.of(DIGITS, lambda block: block.macs / 1e6)

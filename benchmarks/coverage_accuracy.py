@@ -51,7 +51,7 @@ def accuracy_coverage(
 ) -> dict[str, float]:
     """Shares that lie in their 95 % intervals, and these intervals' median widths in points."""
     effort = replace(QUICK if quick else FULL, subnets=networks + RANDOM)
-    job = Run(Workspace(root), DIGITS, effort, 0, 0.0, False, Terminal())
+    job = Run(Workspace(root), DIGITS, Terminal(), effort)
     evaluator = pipeline.train(job)
     genomes, accuracies = evaluate_subnets(job, evaluator)
     rows: dict[str, list[Floats]] = {"random": [], "found": []}
@@ -70,12 +70,12 @@ def accuracy_coverage(
 def after(job: Run, draw: int, genomes: Genomes, accuracies: Floats) -> Run:
     """The job of a draw, whose networks these are that were evaluated."""
     of_draw = replace(job, workspace=Workspace(job.workspace.root / f"draw-{draw}"), seed=draw)
-    of_draw.evaluated.parent.mkdir(parents=True, exist_ok=True)
+    of_draw.supernet.evaluated.parent.mkdir(parents=True, exist_ok=True)
     lines = (
         {"genome": genome, "accuracy": accuracy}
         for genome, accuracy in zip(genomes.tolist(), accuracies.tolist(), strict=True)
     )
-    of_draw.evaluated.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    of_draw.supernet.evaluated.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     return of_draw
 
 

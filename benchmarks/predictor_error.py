@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("predictor-error.png"))
     parser.add_argument("--seeds", type=int, default=4)
     arguments = parser.parse_args()
-    job = Run(Workspace(arguments.root), DIGITS, FULL, 0, 0.0, False, Terminal())
+    job = Run(Workspace(arguments.root), DIGITS, Terminal(), FULL)
     evaluator = pipeline.train(job)
     genomes, accuracies = evaluate_subnets(job, evaluator)
     macs = CostTable.of(DIGITS, lambda block: block.macs / 1e6)

@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("--gpu", nargs="*", default=["v100_1", "v100_64"])
     parser.add_argument("--output", type=Path, default=Path("specialised.png"))
     arguments = parser.parse_args()
-    job = Run(Workspace(arguments.root), SPACE, FULL, 0, 0.0, False, Terminal())
+    job = Run(Workspace(arguments.root), SPACE, Terminal(), FULL)
     predictors = {name: of_table(job, name) for name in arguments.device}
     predictors = predictors | of_gpus(arguments.gpu)
     source = accuracy_source(str(DATA / "ofa/acc_predictor.pth"), SPACE)

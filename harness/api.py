@@ -20,12 +20,13 @@ from harness.pipeline import starting
 from harness.pipeline.export import Bundle
 from harness.pipeline.export import export as write_bundle
 from harness.pipeline.first_look import latency_of
-from harness.pipeline.job import Run, Training
+from harness.pipeline.job import Run
 from harness.pipeline.networks import NamedNetwork, network_named, of_arch
 from harness.pipeline.predict import Prediction, accuracies
 from harness.pipeline.predict import predict as predict_on
 from harness.pipeline.question import Question
 from harness.pipeline.search import Predictors, search_by
+from harness.pipeline.supernet_folder import Training
 from harness.predictors.accuracy_source import AccuracySource, OwnFunction, accuracy_source
 from harness.predictors.latency import LatencyPredictor
 from harness.predictors.latency_function import LatencyFunction
@@ -160,10 +161,9 @@ def measure(
         quick,
         fresh=fresh,
         resolutions=None if resolutions is None else ",".join(map(str, resolutions)),
-        quantity="energy" if energy else "latency",
     )
     (chosen,) = starting.devices_named([device], Path(root), wait=wait)
-    return pipeline.measure(job, chosen)
+    return pipeline.measure(job, chosen, "energy" if energy else "latency")
 
 
 def predict(
@@ -224,7 +224,7 @@ def search(
     check_time(at)
     chosen = find_space(space) if isinstance(space, str) else space
     effort = replace(FULL, evaluations=evaluations)
-    job = Run(Workspace(Path(root)), chosen, effort, seed, 0.0, False, _Callback(on_progress))
+    job = Run(Workspace(Path(root)), chosen, _Callback(on_progress), effort, seed)
     if isinstance(latency, str):
         device = full_name(latency, Path(root))
         latency = Table.load(job.workspace.table(device, chosen.name))

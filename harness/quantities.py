@@ -71,6 +71,6 @@ def parse_limit(text: str) -> tuple[str, float, str | None]:
     )
 
 
-def deadline_s(text: str | None) -> float | None:
+def deadline_in(text: str | None) -> float | None:
     """The end of a budget that begins now, by time.monotonic(); None without one."""
     return None if text is None else time.monotonic() + parse_duration_s(text)

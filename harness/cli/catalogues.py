@@ -134,8 +134,8 @@ def tables_show(
     from harness.tables.table import Table
 
     name, space = found_there(device, space, root)
-    job = job_for(space, root, quantity="energy" if energy else "latency")
-    table = Table.load(job.workspace.table(name, job.space.name, job.quantity))
+    job, quantity = job_for(space, root), "energy" if energy else "latency"
+    table = Table.load(job.workspace.table(name, job.space.name, quantity))
     terminal().say(pipeline.describe_table(job, table))
 
 

@@ -1,7 +1,7 @@
 """The commands of the main job. Each hands over to `pipeline` and imports what it needs then."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -36,6 +36,10 @@ from harness.cli.options import (
     training_on,
 )
 from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.device.device import Device
+    from harness.tables.table import Table
 
 app = typer.Typer(
     cls=Commands,
@@ -113,8 +117,8 @@ def run(
         terminal().say(f"report of all of them: {page}")
     if data is not None:
         terminal().say(
-            f"networks: {job.folder() / 'networks'}; as .onnx and others: `harness export FOLDER "
-            f"--device {fronts[0].device} --space {job.space.name} --max-latency-ms ...`"
+            f"networks: {job.supernet.path / 'networks'}; as .onnx and others: `harness export "
+            f"FOLDER --device {fronts[0].device} --space {job.space.name} --max-latency-ms ...`"
         )
 
 
@@ -146,29 +150,28 @@ def measure(
 ) -> None:
     """Measure a device's latency table; goes on where it was stopped."""
     from harness import pipeline
-    from harness.quantities import deadline_s
+    from harness.quantities import deadline_in
 
     if refit + refresh + fresh > 1 or (baselines and refit + refresh):
         raise UsageError("--refit, --refresh, --fresh and --baselines exclude each other")
     if energy and (baselines or refresh):
         raise UsageError("--energy makes a table or, with --refit, calibrates one anew")
-    job = job_for(
-        space,
-        root,
-        quick,
-        fresh=fresh,
-        resolutions=resolutions,
-        deadline_s=deadline_s(budget),
-        quantity="energy" if energy else "latency",
-    )
-    step = pipeline.refit if refit else pipeline.refresh if refresh else pipeline.measure
+    job = job_for(space, root, quick, fresh=fresh, resolutions=resolutions)
     chosen = devices_named(device, root, benchmark_model, wait=wait)
-    if baselines:
-        for table in pipeline.on_each(chosen, lambda one: pipeline.measure_baselines(job, one)):
+    deadline_s, quantity = deadline_in(budget), "energy" if energy else "latency"
+
+    def step(one: "Device") -> "Table":
+        if baselines:
+            return pipeline.measure_baselines(job, one, deadline_s)
+        if refresh:
+            return pipeline.refresh(job, one, deadline_s)
+        return (pipeline.refit if refit else pipeline.measure)(job, one, quantity, deadline_s)
+
+    for table in pipeline.on_each(chosen, step):
+        if baselines:
             terminal().say(pipeline.describe_baselines(table))
-        return
-    for table in pipeline.on_each(chosen, lambda one: step(job, one)):
-        terminal().say(pipeline.describe_table(job, table))
+        else:
+            terminal().say(pipeline.describe_table(job, table))
 
 
 @app.command()

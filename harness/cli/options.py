@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from harness.console import Terminal
     from harness.device.device import Device
     from harness.pipeline import Run
-    from harness.pipeline.job import Training
+    from harness.pipeline.supernet_folder import Training
 
 Root = Annotated[Path, typer.Option(help="Folder with devices, tables, reports and runs.")]
 DeviceNames = Annotated[
@@ -162,7 +162,7 @@ def training_on(
     subnets: int | None = None,
 ) -> "Training":
     """Raises UsageError where a setting of image folders is given without one."""
-    from harness.pipeline.job import Training
+    from harness.pipeline.supernet_folder import Training
 
     asked = Training(
         data, recipe, epochs_scale, batch_size, distill, accumulate, autocast, workers, subnets

@@ -61,7 +61,6 @@ def train(
         quick,
         fresh=fresh,
         seed=seed,
-        distill=distill or 0.0,
         resolutions=resolutions,
         training=chosen,
     )
@@ -99,7 +98,6 @@ def accuracy_fit(
         root,
         quick,
         seed=seed,
-        distill=distill or 0.0,
         resolutions=resolutions,
         training=chosen,
     )

@@ -58,7 +58,7 @@ def run(job: Run, devices: list[Device]) -> list[Front]:
     job.workspace.check_writable()
     evaluator = None
     if job.training.data is not None:
-        job.check_classes()
+        job.supernet.check_classes()
     if job.accuracy is None:
         evaluator = train(job)
         job.console.say(fit_accuracy(job, evaluator).describe())
@@ -73,8 +73,8 @@ def run(job: Run, devices: list[Device]) -> list[Front]:
         report(job, device.name)
     if len(fronts) > 1:
         report_devices({device.name: job for device in devices})
-    if job.training.data is not None and job.images.damaged:  # also those of the test
-        job.console.say(job.images.damage)
+    if job.training.data is not None and job.supernet.images.damaged:  # also those of the test
+        job.console.say(job.supernet.images.damage)
     return fronts
 
 

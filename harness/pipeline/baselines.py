@@ -4,25 +4,22 @@ from harness.device.device import Device
 from harness.measuring.plan import Entry
 from harness.networks.baselines import BASELINES
 from harness.pipeline.job import Run
-from harness.pipeline.table import add_campaigns, is_begun, load_or_start, run_on_terminal, work
+from harness.pipeline.table_session import table_session
 from harness.tables.batch import an_image, of_batch
 from harness.tables.table import Table
 
 NAME = "baselines"  # where a table has the name of its space
 
 
-def measure_baselines(job: Run, device: Device) -> Table:
+def measure_baselines(job: Run, device: Device, deadline_s: float | None = None) -> Table:
     """The table of all baselines on the device; gone on with where it was stopped."""
     sentinel = BASELINES[0].blocks[len(BASELINES[0].blocks) // 2]
     entries = [Entry("sentinel", (sentinel,), (sentinel,))]
     entries += [Entry("network", found.blocks, found.blocks) for found in BASELINES]
-    path = job.workspace.table(device.name, NAME)
-    with device.open() as session:
-        table = load_or_start(path, device, NAME, device.identity(session), anew=True)
-        todo = work(job, device, session, entries, job.effort.verification, NAME)
-        fresh = job.fresh and not is_begun(table, session, todo)
-        campaign = run_on_terminal(job, device, session, todo, "time baselines", fresh)
-        return add_campaigns(path, table, [campaign])
+    plan = job.effort.verification
+    with table_session(job, device, deadline_s=deadline_s, name=NAME, anew=True) as into:
+        fresh = job.fresh and not into.is_begun(entries, plan)
+        return into.add(into.campaign("time baselines", entries, plan, fresh))
 
 
 def describe_baselines(table: Table) -> str:

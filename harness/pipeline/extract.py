@@ -111,7 +111,7 @@ def _from_front(job: Run, front: Front, arch: Arch, output: Path) -> str:
             f"the front of {front.device} was found with accuracies from {job.accuracy}: "
             f"{_whose_weights(job)}"
         )
-    extract(train(job), arch, {"recipe": job.recipe().settings}).save(output)
+    extract(train(job), arch, {"recipe": job.supernet.recipe.settings}).save(output)
     return f"network file: {output}"
 
 

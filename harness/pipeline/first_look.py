@@ -4,7 +4,7 @@ from harness.device.device import Device
 from harness.measuring.plan import first_look_entries
 from harness.pipeline.current import check_current
 from harness.pipeline.job import Run
-from harness.pipeline.table import add_campaigns, is_begun, load_or_start, run_on_terminal, work
+from harness.pipeline.table_session import table_session
 from harness.predictors.choice import alike, latency_predictor
 from harness.predictors.few_shot import FEWEST
 from harness.predictors.latency import LatencyPredictor
@@ -22,16 +22,12 @@ def first_look(job: Run, device: Device) -> Table:
 
     What they tell is `predictors.choice`'s to say. `measure` adds the blocks later.
     """
-    path = job.workspace.table(device.name, job.space.name)
     plan = job.effort.verification
-    with device.open() as session:
-        identity = device.identity(session)
-        table = load_or_start(path, device, job.space.name, identity)
-        networks = 1 if known_tables(job, table) else FEWEST
-        todo = work(job, device, session, first_look_entries(job.space, networks), plan)
-        fresh = job.fresh and not is_begun(table, session, todo)
-        campaign = run_on_terminal(job, device, session, todo, "first look", fresh)
-        return add_campaigns(path, table, [campaign])
+    with table_session(job, device) as into:
+        networks = 1 if known_tables(job, into.table) else FEWEST
+        entries = first_look_entries(job.space, networks)
+        fresh = job.fresh and not into.is_begun(entries, plan)
+        return into.add(into.campaign("first look", entries, plan, fresh))
 
 
 def latency_of(job: Run, table: Table, campaign: str | None = None) -> LatencyPredictor:

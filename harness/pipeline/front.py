@@ -15,7 +15,7 @@ from harness.errors import FileFormatError
 from harness.files import changing, replace_atomically
 from harness.pipeline.first_look import latency_of
 from harness.pipeline.job import Run
-from harness.pipeline.table import add_campaigns, load_or_start, run_on_terminal, work
+from harness.pipeline.table_session import table_session
 from harness.runtimes.session import Workload
 from harness.spaces.genome import encode
 from harness.tables.repeat import Repeat
@@ -57,11 +57,9 @@ def _verify(job: Run, device: Device, evaluator: "SubnetEvaluator | None", again
         device = replace(device, range_images=training_images(job, evaluator))
     plan = SIMULATED if device.profile.simulated else job.effort.verification
     entries = verification_entries(front, job.space, networks, plan.anchors)
-    table_path = job.workspace.table(device.name, job.space.name)
-    with device.open() as session:
-        table = load_or_start(table_path, device, job.space.name, device.identity(session))
-        todo = work(job, device, session, entries, plan)
-        campaign = run_on_terminal(job, device, session, todo, "time the front", again)
+    with table_session(job, device) as into:
+        session = into.session
+        campaign = into.campaign("time the front", entries, plan, fresh=again)
         judged: list[Judged] | None = None
         if evaluator:
             log = job.workspace.labels(device.name, job.space.name, campaign.id)
@@ -69,7 +67,7 @@ def _verify(job: Run, device: Device, evaluator: "SubnetEvaluator | None", again
             with job.console.step(f"evaluate the front on {here.partition(':')[0]}") as progress:
                 judged = judge(session, files, evaluator.data.tests, log, progress)
         infers_on = session.infers_on
-        table = add_campaigns(table_path, table, [campaign])
+        table = into.add(campaign)
     restated = latency_of(job, table, campaign.id)
     repeats = {} if device.profile.simulated else {at: Repeat.of(table, at) for at in AT}
     points = verified(front, job.space, restated, device.clock, campaign.records, repeats, judged)
@@ -91,7 +89,7 @@ def _verify(job: Run, device: Device, evaluator: "SubnetEvaluator | None", again
 
 def training_images(job: Run, evaluator: "SubnetEvaluator") -> Path:
     """A file of images as the supernet was trained on, from which int8 ranges are collected."""
-    path = job.folder() / "range_images.npy"
+    path = job.supernet.path / "range_images.npy"
     content = BytesIO()
     np.save(content, range_images(evaluator.data, job.space.resolutions[-1]))
     if not path.exists() or path.read_bytes() != content.getvalue():  # or cut off
@@ -116,7 +114,7 @@ def found_front(job: Run, device: str) -> Front:
     """
     path = job.workspace.front(device, job.space.name)
     front = Front.load(path, job.space)
-    if front.settings["supernet"] != job.trained:
+    if front.settings["supernet"] != job.supernet_name:
         raise FileFormatError(
             f"{path} was found with another supernet, {front.settings['supernet']}; "
             "repeat with `harness run`"
@@ -129,12 +127,12 @@ def extract_front(job: Run, evaluator: "SubnetEvaluator", front: Front) -> list[
     from harness.deploy.extract import extract
 
     paths = []
-    origin = {"recipe": job.recipe().settings}
+    origin = {"recipe": job.supernet.recipe.settings}
     genomes = encode(job.space, [point.arch for point in front.points])
     with job.console.step("extract the front's networks") as progress:
         for done, (point, genome) in enumerate(zip(front.points, genomes, strict=True), start=1):
             name = genome.astype(np.uint8).tobytes().hex()
-            path = job.folder() / "networks" / f"{job.folder().name}-{name}.pt"
+            path = job.supernet.path / "networks" / f"{job.supernet.path.name}-{name}.pt"
             if not _is_network(path):
                 extract(evaluator, point.arch, origin).save(path)
             paths.append(path)

@@ -3,29 +3,13 @@
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from harness.effort import Effort
-from harness.errors import UsageError
+from harness.pipeline.supernet_folder import DIGITS_ALONE, SupernetFolder, Training
 from harness.progress import Progress
-from harness.spaces.images import is_images
-from harness.spaces.mobile import MobileSpace
 from harness.spaces.space import Space
-from harness.training.recipe_files import (
-    default_recipe,
-    load_recipe,
-    recipe_for,
-    recipe_of_steps,
-)
-from harness.training.stages import Recipe
 from harness.workspace import Workspace
-
-if TYPE_CHECKING:  # torch is imported where it is needed
-    from harness.training.folder import ImageFolder
-
-
-IMAGE_STEPS = 1.5  # for a step of digits: one sub-network each, where that has up to four
 
 
 class Console(Protocol):
@@ -39,112 +23,31 @@ class Console(Protocol):
 
 
 @dataclass(frozen=True)
-class Kept:
-    """A supernet that was trained before."""
-
-    name: str  # of its folder
-    recipe: Recipe | None = None  # None: only its name is known
-    seed: int = 0  # by which its images were split
-
-
-@dataclass(frozen=True)
-class Training:
-    """What a supernet is trained on and how, where that is not digits; None: as the recipe says."""
-
-    data: Path | None = None  # a folder of images
-    recipe: str | None = None  # a name or file; None: that of the space
-    epochs_scale: float = 1.0
-    batch_size: int | None = None  # over all ranks
-    distill: float | None = None
-    accumulate: int = 1  # micro-batches of each rank
-    autocast: bool = False  # bfloat16
-    workers: int | None = None  # that decode images; None: as many as processors
-    subnets: int | None = None  # evaluated for the accuracy predictor
-    kept: Kept | None = None  # what came of it; None: that follows from all settings
-
-
-DIGITS_ALONE = Training()
-
-
-@dataclass(frozen=True)
 class Run:
     """A space, how much work is put into it, and where it is kept."""
 
     workspace: Workspace
     space: Space
-    effort: Effort
-    seed: int
-    distill: float  # weight of the largest network's soft labels in the training loss
-    fresh: bool
     console: Console
-    deadline_s: float | None = None  # by time.monotonic(): measuring has to be done by then
+    effort: Effort
+    seed: int = 0
+    fresh: bool = False
     accuracy: str | None = None  # where accuracies come from; None: a supernet trained here
-    space_text: str | None = None  # how the space was asked for, where that is not its name
-    resolutions_text: str | None = None  # which part of it was asked for
-    quantity: str = "latency"  # what is measured; or "energy"
     training: Training = DIGITS_ALONE
-
-    @property
-    def can_train(self) -> bool:
-        """Whether there is data for the space: a folder, or grey images of ten digits."""
-        space = self.space
-        if self.training.data is not None:
-            return True
-        fits = (space.image_channels, space.classes) == (1, 10)
-        return isinstance(space, MobileSpace) and fits
-
-    @property
-    def in_minutes(self) -> bool:
-        """Whether a processor trains the supernet in minutes, in so many steps on any images."""
-        return self.training.data is None or is_images(self.space.name)
-
-    def recipe(self) -> Recipe:
-        """How the supernet is trained.
-
-        Raises:
-            UsageError: there is no data to train this space on.
-        """
-        training = self.training
-        if training.kept is not None and training.kept.recipe is not None:
-            return training.kept.recipe
-        if not self.can_train:
-            raise UsageError(
-                f"there is no data to train {self.space.name} on (what is here are digits, grey "
-                "images of 10 classes); `harness train --data` takes a folder of images, "
-                "--accuracy says where accuracies come from instead"
-            )
-        file = load_recipe(training.recipe or default_recipe(self.space))
-        scale, batch_size = training.epochs_scale, training.batch_size
-        distill = self.distill if training.data is None else training.distill
-        if self.in_minutes and training.recipe is None:
-            steps = scale * self.effort.training_steps
-            steps *= 1 if training.data is None else IMAGE_STEPS
-            return recipe_of_steps(file, steps, batch_size, self.seed, distill)
-        return recipe_for(file, self.images.count, batch_size, scale, self.seed, distill)
+    space_text: str | None = None  # how the space was asked for, where that is not its name
 
     @cached_property
-    def images(self) -> "ImageFolder":
-        """The folder of images to train on, in grey or in colours as the space takes them.
+    def supernet(self) -> SupernetFolder:
+        """The supernet that is, or would be, trained for the space."""
+        own = ":" in (self.space_text or "")
+        return SupernetFolder(
+            self.workspace, self.space, self.effort.training_steps, self.seed, self.training, own
+        )
 
-        Raises:
-            UsageError, FileFormatError: it cannot be used.
-        """
-        from harness.training.folder import ImageFolder
-
-        training, channels = self.training, self.space.image_channels
-        assert training.data is not None
-        seed = training.kept.seed if training.kept else self.seed
-        images = ImageFolder.open(training.data, seed, training.workers, channels=channels)
-        return images.in_minutes() if self.in_minutes else images
-
-    def check_classes(self) -> None:
-        """Raises UsageError where the folder has others than the space: tables would not fit."""
-        wanted, found = self.space.classes, len(self.images.classes)
-        if wanted != found:
-            raise UsageError(
-                f"{self.space.name} has {wanted} classes, {self.training.data} has {found}: leave "
-                "--space out, and take the space that follows from the images"
-            )
+    @property
+    def supernet_name(self) -> str | None:
+        """Of its folder; None where nothing is trained."""
+        return None if self.accuracy else self.supernet.path.name
 
     def on_images(self) -> "Run":
         """The same for a supernet with as many classes as the folder of images has.
@@ -152,46 +55,7 @@ class Run:
         Raises:
             UsageError: the space's name says another number of classes.
         """
-        if is_images(self.space.name):
-            self.check_classes()
-        space = replace(self.space, classes=len(self.images.classes))  # type: ignore[type-var]
-        job = replace(self, space=space)
-        vars(job)["images"] = self.images  # listed once
+        supernet = self.supernet.on_images()
+        job = replace(self, space=supernet.space)
+        vars(job)["supernet"] = supernet  # its images are listed once
         return job
-
-    def folder(self) -> Path:
-        """Where the supernet and what hangs on it is kept."""
-        if self.training.kept is not None:
-            return self.workspace.config(self.training.kept.name).parent
-        settings = self.recipe().settings | {"resolutions": list(self.space.resolutions)}
-        if ":" in (self.space_text or ""):  # a user's own may be another under the same name
-            genes = [str(gene) for gene in self.space.genes]
-            blocks = sorted(block.key for block in self.space.distinct_blocks())
-            settings |= {"genes": genes, "blocks": blocks}
-        if self.training.data is not None:
-            settings |= {"data": self.images.facts}
-        return self.workspace.training(self.space.name, settings)
-
-    @property
-    def trained(self) -> str | None:
-        """The name of that folder; None where nothing is trained."""
-        return None if self.accuracy else self.folder().name
-
-    @property
-    def evaluated(self) -> Path:
-        """Sub-networks and their validation accuracies."""
-        return self.folder() / "evaluated.jsonl"
-
-    @property
-    def found(self) -> Path:
-        """Sub-networks that searches by the predictor found, and their validation accuracies."""
-        return self.folder() / "found.jsonl"
-
-    @property
-    def predictor(self) -> Path:
-        """The accuracy predictor."""
-        return self.folder() / "accuracy.npz"
-
-    @property
-    def supernet(self) -> Path:
-        return self.folder() / "supernet.pt"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from harness import files
 from harness.errors import FileFormatError
-from harness.pipeline.job import Kept, Training
+from harness.pipeline.supernet_folder import Kept, Training
 from harness.spaces.images import PIXELS, images_space
 from harness.spaces.space import Space
 from harness.training.stages import Recipe

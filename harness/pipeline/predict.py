@@ -183,6 +183,6 @@ def accuracies(job: Run) -> AccuracySource | None:
     """
     if job.accuracy is not None:
         return accuracy_source(job.accuracy, job.space)
-    if not job.can_train or not job.predictor.is_file():
+    if not job.supernet.can_train or not job.supernet.predictor.is_file():
         return None
-    return AccuracyPredictor.load(job.predictor, job.space)
+    return AccuracyPredictor.load(job.supernet.predictor, job.space)

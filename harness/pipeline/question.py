@@ -17,6 +17,7 @@ from harness.errors import UsageError
 from harness.pipeline.first_look import latency_of
 from harness.pipeline.job import Run
 from harness.predictors.accuracy_source import accuracy_source
+from harness.spaces.catalogue import find_space
 from harness.spaces.genome import sample
 from harness.tables.statements import SHIPPED, WORDS, Statement, Statements
 from harness.tables.table import Table
@@ -64,17 +65,18 @@ def held_by(name: str, known: Statements, at: str | None) -> Statement:
 def settings_of(job: Run, table: Table, campaign: str, question: Question) -> dict[str, Any]:
     """All that is needed to repeat the front, but for what tables say."""
     known = table.device in profile_paths(job.workspace.root)
+    named = job.space_text or job.space.name
     settings = {
         "command": "",
         "harness": __version__,
         "python": platform.python_version(),
         "seed": job.seed,
-        "distill": job.distill,
+        "distill": job.training.distill or 0.0,
         "effort": asdict(job.effort),
-        "supernet": job.trained,
+        "supernet": job.supernet_name,
         "accuracy": _named(job),
-        "accuracy_predictor": _digest(job.predictor) if job.accuracy is None else None,
-        "recipe": job.recipe().settings if job.accuracy is None else None,
+        "accuracy_predictor": _digest(job.supernet.predictor) if job.accuracy is None else None,
+        "recipe": job.supernet.recipe.settings if job.accuracy is None else None,
         "device": {"title": _title(job, table), "identity": table.identity},
         "table_campaign": campaign,
         "resolutions": list(job.space.resolutions),
@@ -85,10 +87,10 @@ def settings_of(job: Run, table: Table, campaign: str, question: Question) -> di
         settings["data"] = str(job.training.data.absolute())
     settings["command"] = command_of(
         table.device,
-        job.space_text or job.space.name,
+        named,
         settings,
         alone=question != Question() or not known,
-        part=job.resolutions_text is not None,
+        part=job.space.resolutions != find_space(named).resolutions,
     )
     return settings
 

@@ -1,6 +1,6 @@
 """`harness measure --refresh`: a look at a sample, then again only what has changed."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -8,17 +8,8 @@ from harness.device.device import Device
 from harness.measuring.campaign import Campaign
 from harness.measuring.plan import Entry, block_entries, refit_entries
 from harness.pipeline.job import Run
-from harness.pipeline.table import (
-    add_campaigns,
-    check_measured,
-    covered,
-    is_begun,
-    load_or_start,
-    run_on_terminal,
-    table_path,
-    work,
-)
-from harness.runtimes.session import Session
+from harness.pipeline.table import to_measure_again
+from harness.pipeline.table_session import TableSession, table_session
 from harness.spaces.block import Block
 from harness.spaces.space import Space
 from harness.tables.calibration import stage_of
@@ -29,47 +20,33 @@ SAMPLE = 40  # blocks that are looked at
 EVERYTHING = 1 / 3  # of them moved: then all are measured again
 
 
-def refresh(job: Run, device: Device) -> Table:
+def refresh(job: Run, device: Device, deadline_s: float | None = None) -> Table:
     """The table with new anchors, and with new times for the kinds of blocks that moved.
 
     Raises:
         TableError: there is no table yet.
     """
-    path = table_path(job, device)
-    space = covered(Table.load(path), job.space)
-    check_measured(device)
-    with device.open() as session:
-        table = load_or_start(path, device, space.name, device.identity(session))
-        visitor = _Visitor(job, device, session, space)
-        sample = _sample(table, space)
-        look = visitor.campaign(table, "look at a sample", sample)
-        found = _against(table, look)
+    space = to_measure_again(job, device)
+    with table_session(job, device, deadline_s=deadline_s) as into:
+        sample = _sample(into.table, space)
+        look = _visited(into, space, "look at a sample", sample)
+        found = _against(into.table, look)
         changed = _alike(found, sample, space)
         job.console.say(_in_words(found, changed, space))
-        campaigns = [look]
-        if changed:
-            seen = table.with_campaign(look.id, look.facts, look.records)
-            wanted = sorted({*sample, *changed})
-            again = visitor.campaign(seen, "measure what changed", wanted)
-            facts = again.facts | {"moved": [block.key for block in changed]}
-            campaigns.append(replace(again, facts=facts))
-        return add_campaigns(path, table, campaigns)
+        if not changed:
+            return into.add(look)
+        seen = into.table.with_campaign(look.id, look.facts, look.records)
+        wanted = sorted({*sample, *changed})
+        again = _visited(replace(into, table=seen), space, "measure what changed", wanted)
+        facts = again.facts | {"moved": [block.key for block in changed]}
+        return into.add(look, replace(again, facts=facts))
 
 
-@dataclass(frozen=True)
-class _Visitor:
-    job: Run
-    device: Device
-    session: Session
-    space: Space
-
-    def campaign(self, table: Table, title: str, blocks: list[Block]) -> Campaign:
-        """A new campaign over these blocks, with anchors and holdouts of its own."""
-        plan = self.job.effort.table
-        entries: list[Entry] = refit_entries(self.space, plan.anchors) + block_entries(blocks)
-        todo = work(self.job, self.device, self.session, entries, plan)
-        fresh = not is_begun(table, self.session, todo)
-        return run_on_terminal(self.job, self.device, self.session, todo, title, fresh)
+def _visited(into: TableSession, space: Space, title: str, blocks: list[Block]) -> Campaign:
+    """A new campaign over these blocks, with anchors and holdouts of its own."""
+    plan = into.job.effort.table
+    entries: list[Entry] = refit_entries(space, plan.anchors) + block_entries(blocks)
+    return into.campaign(title, entries, plan, fresh=not into.is_begun(entries, plan))
 
 
 def _sample(table: Table, space: Space) -> list[Block]:

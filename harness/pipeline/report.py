@@ -153,8 +153,8 @@ def _figures(job: Run, shown: Shown, table: Table | None, folder: Path) -> list[
     if judged:
         figures += save_latency_agreement(judged, front, folder)
     figures += _drift(job, front, table, folder)
-    if job.accuracy is None and job.evaluated.exists() and job.predictor.exists():
-        predictor = AccuracyPredictor.load(job.predictor, job.space)
+    if job.accuracy is None and job.supernet.evaluated.exists() and job.supernet.predictor.exists():
+        predictor = AccuracyPredictor.load(job.supernet.predictor, job.space)
         evaluated = judged_accuracies(predictor, *read_evaluated(job), job.seed)
         figures += save_accuracy_agreement(evaluated, front, folder)
     if table is not None and table.has_blocks:

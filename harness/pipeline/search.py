@@ -184,7 +184,7 @@ def _predictors(job: Run, table: Table) -> Predictors:
     latency = latency_of(job, table)
     if job.accuracy is not None:
         return Predictors(table, latency, accuracy_source(job.accuracy, job.space))
-    return Predictors(table, latency, AccuracyPredictor.load(job.predictor, job.space))
+    return Predictors(table, latency, AccuracyPredictor.load(job.supernet.predictor, job.space))
 
 
 def _objectives(job: Run, predictors: Predictors, question: Question) -> Objectives:

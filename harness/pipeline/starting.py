@@ -9,8 +9,9 @@ from harness.device.profile import device_names, full_name
 from harness.effort import FULL, QUICK
 from harness.errors import ProfileError, UsageError
 from harness.hints import nearest
-from harness.pipeline.job import DIGITS_ALONE, Console, Kept, Run, Training
+from harness.pipeline.job import Console, Run
 from harness.pipeline.own_images import recorded, space_for, trained_before
+from harness.pipeline.supernet_folder import Kept, Training
 from harness.predictors.accuracy_source import is_function
 from harness.spaces.catalogue import find_space, part_of
 from harness.spaces.images import is_images
@@ -27,9 +28,7 @@ def job_for(
     seed: int = 0,
     distill: float = 0.0,
     resolutions: str | None = None,
-    deadline_s: float | None = None,
     accuracy: str | None = None,
-    quantity: str = "latency",
     training: Training | None = None,
 ) -> Run:
     """A space, by its name or by the images that are to be trained on, and what is done with it.
@@ -50,21 +49,16 @@ def job_for(
         )
     if chosen.about_resolutions and training is None:  # who trains, trains at these
         console.say(chosen.about_resolutions)
-    effort = QUICK if quick else FULL
     return Run(
         Workspace(root),
         chosen,
-        effort,
-        seed,
-        distill,
-        fresh,
         console,
-        deadline_s,
+        QUICK if quick else FULL,
+        seed,
+        fresh,
         accuracy,
+        training or Training(distill=distill or None),
         space if space not in (None, chosen.name) else None,
-        resolutions,
-        quantity,
-        training or DIGITS_ALONE,
     )
 
 

@@ -52,7 +52,7 @@ def train(job: Run, ranks: "Ranks | None" = None) -> "SubnetEvaluator":
         MissingExtra: torch or scikit-learn is not installed.
         UsageError: there is no data to train the space on.
     """
-    recipe = job.recipe()
+    recipe = job.supernet.recipe
     if find_spec("torch") is None:
         raise MissingExtra(f"training needs torch, which is not installed: {install('train')}")
     import torch
@@ -61,13 +61,13 @@ def train(job: Run, ranks: "Ranks | None" = None) -> "SubnetEvaluator":
 
     ranks = ranks or ALONE
     data = _data(job)
-    if job.in_minutes:
+    if job.supernet.in_minutes:
         torch.set_num_threads(1)  # a second thread brings nothing to networks this small
     if not job.fresh and (there := _trained(job, recipe, data, ranks)):
         return there
     with _turn(job, ranks):
         if job.fresh and ranks.first and os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0":
-            _start_over(job.folder())
+            _start_over(job.supernet.path)
         ranks.wait()
         return _trained(job, recipe, data, ranks) or _train(job, recipe, data, ranks)
 
@@ -75,7 +75,7 @@ def train(job: Run, ranks: "Ranks | None" = None) -> "SubnetEvaluator":
 @contextmanager
 def _turn(job: Run, ranks: "Ranks") -> Iterator[None]:
     """The supernet's folder, in which one run at a time makes something; the others wait."""
-    with files.changing(job.folder()) if ranks.first else nullcontext():
+    with files.changing(job.supernet.path) if ranks.first else nullcontext():
         ranks.wait()  # all look at what is there once nobody else changes it
         yield
 
@@ -86,7 +86,7 @@ def _trained(
     from harness.training import loop
     from harness.training.evaluate import SubnetEvaluator
 
-    path = job.supernet
+    path = job.supernet.checkpoint
     checkpoint = loop.finished(path, recipe, data)
     if checkpoint is None:
         return None
@@ -98,11 +98,11 @@ def _train(job: Run, recipe: Recipe, data: "ImageData", ranks: "Ranks") -> "Subn
     from harness.training.evaluate import SubnetEvaluator
 
     if ranks.first:
-        files.write_json(job.folder() / "config.json", _config(job, ranks))
-    often = SMALL_CHECKPOINT_EVERY_S if job.in_minutes else CHECKPOINT_EVERY_S
+        files.write_json(job.supernet.path / "config.json", _config(job, ranks))
+    often = SMALL_CHECKPOINT_EVERY_S if job.supernet.in_minutes else CHECKPOINT_EVERY_S
     training = job.training
     engine = loop.Engine(ranks, training.accumulate, training.autocast, often)
-    account = Recording(job.folder(), "train", ranks)
+    account = Recording(job.supernet.path, "train", ranks)
     with job.console.step("train the supernet") as progress:
 
         def on_step(done: int, of: int) -> None:
@@ -111,7 +111,7 @@ def _train(job: Run, recipe: Recipe, data: "ImageData", ranks: "Ranks") -> "Subn
 
         try:
             supernet = loop.train(
-                job.space, data, recipe, job.supernet, on_step, engine, job.console.say
+                job.space, data, recipe, job.supernet.checkpoint, on_step, engine, job.console.say
             )
         finally:
             account.write()
@@ -119,9 +119,10 @@ def _train(job: Run, recipe: Recipe, data: "ImageData", ranks: "Ranks") -> "Subn
         from harness.training.folder import told
 
         job.console.say(account.describe())
-        if ranks.first and job.images.lost_colours:
-            job.console.say(job.images.lost_colours)
-        damaged = sorted({path for each in ranks.gathered(job.images.damaged) for path in each})
+        images = job.supernet.images
+        if ranks.first and images.lost_colours:
+            job.console.say(images.lost_colours)
+        damaged = sorted({path for each in ranks.gathered(images.damaged) for path in each})
         if damaged:
             job.console.say(told(damaged))
     return SubnetEvaluator(supernet, data, ranks.device)
@@ -138,7 +139,7 @@ def _start_over(folder: Path) -> None:
 
 def _data(job: Run) -> "ImageData":
     if job.training.data is not None:
-        return job.images
+        return job.supernet.images
     from harness.training.data import Digits
 
     return Digits.load()
@@ -150,16 +151,18 @@ def _config(job: Run, ranks: "Ranks") -> dict[str, Any]:
 
     of_its_own = ("data", "kept")
     training = {name: value for name, value in vars(job.training).items() if name not in of_its_own}
-    data = job.training.data
+    data = None
+    if job.training.data is not None:
+        data = {"folder": str(job.training.data.absolute())} | job.supernet.images.facts
     return {
         "harness": __version__,
         "torch": torch.__version__,
         "space": job.space.name,
         "resolutions": list(job.space.resolutions),
         "classes": job.space.classes,
-        "recipe": job.recipe().settings,
+        "recipe": job.supernet.recipe.settings,
         "training": training,
-        "data": None if data is None else {"folder": str(data.absolute())} | job.images.facts,
+        "data": data,
         "ranks": ranks.count,
         "device": ranks.device,
     }
@@ -183,7 +186,7 @@ def evaluate_subnets(
         sample(job.space, EVALUATED_TOGETHER, rng) for _ in range(0, count, EVALUATED_TOGETHER)
     ]
     genomes = np.concatenate(parts)[:count]
-    return genomes, _evaluated(job, evaluator, ranks, genomes, job.evaluated)
+    return genomes, _evaluated(job, evaluator, ranks, genomes, job.supernet.evaluated)
 
 
 def _evaluated(
@@ -191,7 +194,7 @@ def _evaluated(
 ) -> npt.NDArray[np.float64]:
     """Validation accuracies [n], percent, as `path` has them or has them from now on."""
     log = LineLog(path) if ranks.first else None
-    account = Recording(job.folder(), "evaluate", ranks)
+    account = Recording(job.supernet.path, "evaluate", ranks)
     try:
         ranks.wait()  # the first one has cut off what a killed run left half written
         known = _by_genome(job, path) if path.exists() else {}
@@ -226,7 +229,7 @@ def _accuracies(
     job: Run, evaluator: "SubnetEvaluator", genomes: Genomes, ranks: "Ranks"
 ) -> Iterator[float]:
     """Of each network, in order; every rank takes its turn, and only the first gets the values."""
-    if job.in_minutes and ranks.count == 1:
+    if job.supernet.in_minutes and ranks.count == 1:
         pool = ThreadPoolExecutor(2)
         try:
             archs = (decode(job.space, genome) for genome in genomes)
@@ -253,7 +256,7 @@ def read_evaluated(job: Run) -> tuple[Genomes, npt.NDArray[np.float64]]:
     Raises:
         FileFormatError: the file is missing or broken.
     """
-    return _read(job, job.evaluated)
+    return _read(job, job.supernet.evaluated)
 
 
 class _Evaluated(TypedDict):
@@ -291,7 +294,7 @@ def fit_accuracy(
 
 
 def _fit_accuracy(job: Run, evaluator: "SubnetEvaluator", ranks: "Ranks") -> AccuracyPredictor:
-    path = job.predictor
+    path = job.supernet.predictor
     fitted = AccuracyPredictor.load(path, job.space) if path.exists() else None
     older = fitted is not None and fitted.judges is None  # its held-out errors are not kept
     if (
@@ -307,7 +310,7 @@ def _fit_accuracy(job: Run, evaluator: "SubnetEvaluator", ranks: "Ranks") -> Acc
     if fitted.judges is not None and fitted.judges.found:
         return fitted
     found = find_judges(job, fitted)
-    fitted = fitted.judged_by(found, _evaluated(job, evaluator, ranks, found, job.found))
+    fitted = fitted.judged_by(found, _evaluated(job, evaluator, ranks, found, job.supernet.found))
     if ranks.first:
         fitted.save(path)
     ranks.wait()
@@ -320,7 +323,7 @@ def find_judges(job: Run, predictor: AccuracyPredictor) -> Genomes:
     None of them was evaluated before: in a small space a search finds some that were fitted to.
     """
     space, found = job.space, []
-    known = set(_by_genome(job, job.evaluated))
+    known = set(_by_genome(job, job.supernet.evaluated))
     tables = [CostTable.of(space, of) for of in (lambda b: b.macs, lambda b: b.params)]
     with job.console.step("find networks to judge the predictor") as progress:
         for number, table in enumerate(tables, start=1):

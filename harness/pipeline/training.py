@@ -18,14 +18,14 @@ def train(job: Run) -> Path:
     """The path of the trained supernet."""
     with _ranks(job) as (job_here, ranks):
         supernet.train(job_here, ranks)
-        return job_here.supernet
+        return job_here.supernet.checkpoint
 
 
 def fit_accuracy(job: Run) -> Path:
     """The path of the accuracy predictor."""
     with _ranks(job) as (job_here, ranks):
         supernet.fit_accuracy(job_here, supernet.train(job_here, ranks), ranks)
-        return job_here.predictor
+        return job_here.supernet.predictor
 
 
 def describe(predictor: Path, job: Run) -> str:

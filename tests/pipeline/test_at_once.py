@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +25,11 @@ from tests.real.small_space import SMALL
 DEVICE = "cpu-onnxruntime"
 SHORT = Plan(min_visits=3, max_visits=3, runs=1, interval=0.5, duration_s=0.0, anchors=4)
 EFFORT = replace(QUICK, table=SHORT)
-STEPS = {"measure": measure, "refit": refit, "refresh": refresh}
+STEPS: dict[str, Callable[[Run, Device], Table]] = {
+    "measure": measure,
+    "refit": refit,
+    "refresh": refresh,
+}
 PAUSED = """
 import sys, time
 from pathlib import Path
@@ -44,7 +49,7 @@ run_step(step, root)
 
 
 def job(root: Path, fresh: bool = False) -> Run:
-    return Run(Workspace(root), SMALL, EFFORT, 0, 0.0, fresh, Terminal())
+    return Run(Workspace(root), SMALL, Terminal(), EFFORT, fresh=fresh)
 
 
 def run_step(step: str, root: Path) -> None:

@@ -43,7 +43,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def result(model: Path) -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(step, "PLAN", Plan(10, 12, 3, 0.1, 0.0, 0, sustain_s=30.0))
-        job = Run(Workspace(model.parent), DIGITS, QUICK, 0, 0.0, False, Terminal())
+        job = Run(Workspace(model.parent), DIGITS, Terminal(), QUICK)
         return step.benchmark(job, Device.find(DEVICE, model.parent), model)
 
 
@@ -215,7 +215,7 @@ def test_network_files_of_ours_take_no_sizes(tmp_path: Path) -> None:
 def test_files_that_the_device_does_not_run_are_refused(
     name: str, error: type[Exception], tmp_path: Path
 ) -> None:
-    job = Run(Workspace(tmp_path), DIGITS, QUICK, 0, 0.0, False, Terminal())
+    job = Run(Workspace(tmp_path), DIGITS, Terminal(), QUICK)
     with pytest.raises(error):
         step.benchmark(job, Device.find(DEVICE, tmp_path), tmp_path / name)
 
@@ -261,7 +261,7 @@ def test_other_weights_beside_a_model_are_another_result(
     for more in (0, 1):
         weights = np.eye(8, dtype=np.float32) + more
         model = save_beside(weights, tmp_path / "model.onnx", "weights.bin")
-        job = Run(Workspace(tmp_path), DIGITS, QUICK, 0, 0.0, False, Terminal())
+        job = Run(Workspace(tmp_path), DIGITS, Terminal(), QUICK)
         found.append(step.benchmark(job, Device.find(DEVICE, tmp_path), model)["model"])
     assert found[0]["name"] == found[1]["name"]
     assert found[0]["sha256"] != found[1]["sha256"]

@@ -32,7 +32,7 @@ SPACE = OFA_MBV3_W1_2.at([160, 224])
 
 
 def job(root: Path, space: Space = SPACE) -> Run:
-    return Run(Workspace(root), space, QUICK, 0, 0.0, False, Terminal())
+    return Run(Workspace(root), space, Terminal(), QUICK)
 
 
 @pytest.fixture

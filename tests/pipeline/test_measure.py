@@ -18,7 +18,7 @@ from harness.measuring.plan import Plan
 from harness.pipeline import describe_table, measure, refit, refresh
 from harness.pipeline.job import Run
 from harness.pipeline.refresh import _alike
-from harness.pipeline.table import load_or_start
+from harness.pipeline.table_session import load_or_start
 from harness.spaces.block import Block
 from harness.spaces.catalogue import part_of
 from harness.spaces.digits import DIGITS
@@ -36,7 +36,7 @@ DEVICE = "cpu-onnxruntime"
 def job(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A measured table."""
     root = tmp_path_factory.mktemp("root")
-    made = Run(Workspace(root), DIGITS, EFFORT, 0, 0.0, False, Terminal())
+    made = Run(Workspace(root), DIGITS, Terminal(), EFFORT)
     measure(made, Device.find(DEVICE, root))
     return made
 

@@ -21,8 +21,9 @@ from harness.effort import QUICK
 from harness.errors import FileFormatError, UsageError
 from harness.networks.file import NetworkFile
 from harness.pipeline import supernet
-from harness.pipeline.job import Run, Training
+from harness.pipeline.job import Run
 from harness.pipeline.own_images import recorded, space_for, trained_before
+from harness.pipeline.supernet_folder import Training
 from harness.tables.table import Table
 from harness.workspace import Workspace
 from tests.shapes import make_shapes
@@ -145,9 +146,9 @@ def test_a_supernet_is_found_by_its_space_whatever_else_is_asked(root: Path) -> 
         job_for(space_of(root), root, seed=5),
         job_of_front(DEVICE, space_of(root), root),
     ):
-        assert found.folder() == trained.folder()
-        assert found.recipe() == trained.recipe()
-        assert found.images.facts == trained.images.facts
+        assert found.supernet.path == trained.supernet.path
+        assert found.supernet.recipe == trained.supernet.recipe
+        assert found.supernet.images.facts == trained.supernet.images.facts
 
 
 def test_a_page_is_written_anew_where_images_and_supernet_are_gone(root: Path) -> None:

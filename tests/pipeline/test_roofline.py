@@ -32,7 +32,7 @@ FAR_SMALLER = "the baselines are networks for ImageNet at 224 pixels, far larger
 
 
 def job(root: Path, space: str = "digits") -> Run:
-    return Run(Workspace(root), find_space(space), QUICK, 0, 0.0, False, Terminal())
+    return Run(Workspace(root), find_space(space), Terminal(), QUICK)
 
 
 def save_front(root: Path, device: str, *archs: Arch, space: str = "digits") -> Front:

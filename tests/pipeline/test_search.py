@@ -231,14 +231,14 @@ def test_a_front_asks_a_function_that_may_be_slow_only_little_whether_it_is_the_
 @pytest.fixture
 def fitted(root: Path) -> Run:
     """A job whose sub-networks were evaluated, and whose accuracy predictor was fitted."""
-    job = Run(Workspace(root), DIGITS, QUICK, 0, 0.0, False, Terminal(quiet=True))
+    job = Run(Workspace(root), DIGITS, Terminal(quiet=True), QUICK)
     genomes = sample(DIGITS, 400, np.random.default_rng(4))
     for genome, top1 in zip(genomes.tolist(), evaluated(genomes).tolist(), strict=True):
         line = json.dumps({"genome": genome, "accuracy": top1})
-        job.evaluated.parent.mkdir(parents=True, exist_ok=True)
-        with job.evaluated.open("a") as file:
+        job.supernet.evaluated.parent.mkdir(parents=True, exist_ok=True)
+        with job.supernet.evaluated.open("a") as file:
             file.write(f"{line}\n")
-    fit(DIGITS, genomes, evaluated(genomes), epochs=30).save(job.predictor)
+    fit(DIGITS, genomes, evaluated(genomes), epochs=30).save(job.supernet.predictor)
     return job
 
 
@@ -259,16 +259,16 @@ def test_a_front_is_searched_again_where_its_accuracy_predictor_was_fitted_anew(
     pipeline.search(fitted, "fast")
     assert path.read_text() == written
     genomes, _ = read_evaluated(fitted)
-    fit(DIGITS, genomes, evaluated(genomes) - 20, epochs=30).save(fitted.predictor)
+    fit(DIGITS, genomes, evaluated(genomes) - 20, epochs=30).save(fitted.supernet.predictor)
     again = pipeline.search(fitted, "fast")
     assert again.points[0].accuracy < first.points[0].accuracy - 10
 
 
 def test_networks_that_the_predictor_may_have_been_fitted_to_do_not_judge_it(fitted: Run) -> None:
-    predictor = AccuracyPredictor.load(fitted.predictor, DIGITS)
+    predictor = AccuracyPredictor.load(fitted.supernet.predictor, DIGITS)
     found = {*map(tuple, find_judges(fitted, predictor).tolist())}
     assert len(found) > 20
-    with fitted.evaluated.open("a") as file:  # as if they had been drawn, too
+    with fitted.supernet.evaluated.open("a") as file:  # as if they had been drawn, too
         file.writelines(f"{json.dumps({'genome': g, 'accuracy': 80.0})}\n" for g in found)
     others = {*map(tuple, find_judges(fitted, predictor).tolist())}
     assert others
@@ -281,7 +281,7 @@ def test_one_outlier_does_not_make_the_intervals_of_a_front_and_good_networks_ha
     genomes, accuracies = read_evaluated(fitted)
     accuracies[np.flatnonzero(held_out(genomes, 0))[0]] = 30.0
     predictor = fit(DIGITS, genomes, accuracies, epochs=30)
-    predictor.save(fitted.predictor)
+    predictor.save(fitted.supernet.predictor)
     front = pipeline.search(fitted, "fast")
     widths = [high - low for low, high in (p.accuracy_interval or (0, 100) for p in front.points)]
     assert max(widths) < 1.96 * predictor.quality.rmse

@@ -46,7 +46,7 @@ def test_two_devices_are_measured_at_the_same_time_into_two_whole_tables(
 ) -> None:
     here = Device.find("cpu", tmp_path)
     there = Elsewhere("cpu-elsewhere", here.profile)
-    job = Run(Workspace(tmp_path), DIGITS, replace(QUICK, table=SHORT), 0, 0.0, False, Terminal())
+    job = Run(Workspace(tmp_path), DIGITS, Terminal(), replace(QUICK, table=SHORT))
     tables = on_each([here, there], lambda device: measure(job, device))
     assert [table.device for table in tables] == ["cpu", "cpu-elsewhere"]
     (start, end), (other_start, other_end) = map(span_s, tables)

@@ -50,7 +50,7 @@ def by_size(arch: Arch) -> float:
 
 def job(root: Path, space: Space) -> Run:
     effort = replace(QUICK, evaluations=4000)
-    return Run(Workspace(root), space, effort, 0, 0.0, False, Terminal(), accuracy=BY_SIZE)
+    return Run(Workspace(root), space, Terminal(), effort, accuracy=BY_SIZE)
 
 
 @pytest.fixture(scope="module")

@@ -145,8 +145,8 @@ def test_a_space_of_ones_own_that_was_changed_does_not_meet_what_was_trained_bef
     names = []
     for depths in ((1, 2, 3), (1, 2, 3), (1, 3)):
         space = replace(DIGITS, name="mine", depths=depths)
-        job = Run(Workspace(tmp_path), space, QUICK, 0, 0.0, False, Terminal())
-        names.append(replace(job, space_text="mine:SPACE").folder().name)
+        job = Run(Workspace(tmp_path), space, Terminal(), QUICK)
+        names.append(replace(job, space_text="mine:SPACE").supernet.path.name)
     assert names[0] == names[1] != names[2]
 
 

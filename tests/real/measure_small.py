@@ -14,5 +14,5 @@ from tests.real.small_space import SMALL
 if __name__ == "__main__":
     root = Path(sys.argv[1])
     effort = replace(QUICK, table=replace(QUICK.table, min_visits=3, max_visits=3, anchors=4))
-    job = Run(Workspace(root), SMALL, effort, 0, 0.0, False, Terminal())
+    job = Run(Workspace(root), SMALL, Terminal(), effort)
     measure(job, Device.find("loopback-phone", root))

@@ -95,9 +95,9 @@ def test_an_energy_table_is_made_and_judged_like_one_of_latencies(
     monkeypatch.setattr(energy, "SHORTEST_WINDOW_S", 0.2)
     write_board(tmp_path, metered_board)
     effort = replace(QUICK, energy=PLAN)
-    job = Run(Workspace(tmp_path), SMALL, effort, 0, 0.0, False, Terminal(), quantity="energy")
+    job = Run(Workspace(tmp_path), SMALL, Terminal(), effort)
     device = Device.find("loopback-board", tmp_path)
-    table = measure(job, device)
+    table = measure(job, device, "energy")
     assert (tmp_path / "tables/loopback-board.small.energy.jsonl").exists()
     assert table.quantity == "energy"
     assert table.identity["meter"].startswith("RAPL")

@@ -214,7 +214,7 @@ def test_two_phones_of_one_model_share_a_campaign(
     properties.write_text(properties.read_text().replace("LOOPBACK1", "LOOPBACK2"))
     write_profile(tmp_path, phone, "direct", second=own_phone)
     plan = Plan(min_visits=3, max_visits=4, runs=2, interval=0.2, duration_s=0.0, anchors=10)
-    job = Run(Workspace(tmp_path), SMALL, replace(QUICK, table=plan), 0, 0.0, False, Terminal())
+    job = Run(Workspace(tmp_path), SMALL, Terminal(), replace(QUICK, table=plan))
     device = Device.find("loopback-phone", tmp_path)
     table = measure(job, device)
     shares = {
@@ -233,7 +233,7 @@ def test_phones_that_differ_do_not_share_a_campaign(
 ) -> None:
     (own_phone.scripts / "settings-low_power").write_text("1\n")
     write_profile(tmp_path, phone, "direct", second=own_phone)
-    job = Run(Workspace(tmp_path), SMALL, QUICK, 0, 0.0, False, Terminal())
+    job = Run(Workspace(tmp_path), SMALL, Terminal(), QUICK)
     with pytest.raises(TableError, match=r"battery_saver = 'on'.*cannot share a campaign"):
         measure(job, Device.find("loopback-phone", tmp_path))
     assert not list((tmp_path / "tables").glob("*"))

@@ -19,7 +19,7 @@ from onnx import TensorProto, helper
 from harness.device.conditions import Fastest, Limits, doubts_between
 from harness.device.device import Device
 from harness.errors import DeviceError, DeviceFull, FileFormatError, TargetFailed, UsageError
-from harness.pipeline.table import load_or_start
+from harness.pipeline.table_session import load_or_start
 from harness.runtimes import tensorrt
 from harness.runtimes.conversion.cache import keep
 from harness.runtimes.conversion.onnx import OnnxConverter
