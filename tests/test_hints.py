@@ -24,8 +24,7 @@ ROOT = Path(__file__).parents[1]
         (["tables", "show", "cpu", "--enrgy"], "of `harness tables show`; did you mean '--energy'"),
         (["--device", "cpu", "measure"], "'--device' in front of a command of `harness`; known: "),
         (["fetch", "note11"], "did you mean 'note10'?"),
-        (["carbon", "--hours", "1", "--hardware", "v100"], "did you mean 'p100'?"),
-        (["carbon", "--hours", "1", "--gpu-watts", "1", "--region", "UAS"], "did you mean 'USA'?"),
+        (["carbon", "runs", "--region", "UAS"], "did you mean 'USA'?"),
     ],
 )
 def test_a_misspelt_word_of_a_command_is_one_line_with_the_nearest(
@@ -54,7 +53,7 @@ def test_a_misspelt_device_may_have_meant_an_alias(tmp_path: Path, name: str, ne
         ("report", "--device"),
         ("roofline", "--device"),
         ("breakdown", "--arch", "front:0", "--device"),
-        ("carbon", "--arch", "front:0", "--device"),
+        ("carbon", "inferences", "--arch", "front:0", "--device"),
         ("extract", "front:0", "network.pt", "--device"),
         ("export", "bundle", "--device"),
         ("tables", "show"),

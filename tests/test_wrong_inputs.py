@@ -92,8 +92,8 @@ CASES = (
     ("report --device cpu", 3, "there is no front"),
     ("report --arch front:0", 2, "it is for --compare"),
     ("report --compare a.jsonl b.jsonl", 3, "there is no table a.jsonl"),
-    ("carbon --hours 1", 2, "either --hardware or --gpu-watts"),
-    ("carbon --device zu3eg", 2, "--device and --arch say together"),
+    ("carbon work 1", 2, "either --hardware or --watts"),
+    ("carbon inferences --device zu3eg", 2, "--arch"),
     ("fetch note11", 2, "did you mean 'note10'?"),
 )
 

@@ -38,7 +38,7 @@ def hardware_w(name: str) -> float:
     """Raises UsageError for hardware that is not in the list."""
     if name not in HARDWARE_W:
         raise UsageError(
-            f"--hardware {name!r} is not in the list (--gpu-watts states the watts of any other); "
+            f"--hardware {name!r} is not in the list (--watts states those of any other); "
             f"{nearest(name, HARDWARE_W)}"
         )
     return HARDWARE_W[name]

@@ -9,6 +9,7 @@ from typing import NoReturn
 import typer
 
 from harness.cli import benchmark, reporting  # add their commands to `app`, as `training` does
+from harness.cli.carbon import carbon_app
 from harness.cli.catalogues import devices_app, tables_app
 from harness.cli.commands import app
 from harness.cli.training import accuracy_app
@@ -21,6 +22,7 @@ STOPPED = "stopped; start the same command again, without --fresh, to go on"
 _Misspelt: type[Exception] = typer.BadParameter.__mro__[1]  # click's UsageError; typer hides it
 
 app.add_typer(accuracy_app, name="accuracy")
+app.add_typer(carbon_app, name="carbon")
 app.add_typer(devices_app, name="devices")
 app.add_typer(tables_app, name="tables")
 

@@ -1,9 +1,8 @@
-"""The commands that show what there is: pages, figures, where time goes, what it cost."""
+"""The commands that show what there is: pages, figures, where time goes."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -28,10 +27,6 @@ from harness.cli.options import (
     terminal,
 )
 from harness.errors import UsageError
-
-if TYPE_CHECKING:
-    from harness.carbon.factors import HardwareHours
-    from harness.carbon.place import Place
 
 
 @app.command()
@@ -200,100 +195,3 @@ def breakdown(
     elif ops:
         for line in step.describe_ops(job, chosen, arch):
             terminal().say(line)
-
-
-@app.command()
-def carbon(
-    device: Annotated[str | None, typer.Option(help="Of a network that is deployed.")] = None,
-    arch: Annotated[str | None, typer.Option(help="That network: `front:7`, or a file.")] = None,
-    inferences: Annotated[float, typer.Option(min=1, help="How often it is used.")] = 1e6,
-    hours: Annotated[float | None, typer.Option(min=0, help="Of work to account for.")] = None,
-    hardware: Annotated[
-        str | None, typer.Option(help="That does it: v100-sxm2, t4, ... (or --gpu-watts).")
-    ] = None,
-    count: Annotated[int, typer.Option(min=1, help="How many of it at once.")] = 1,
-    region: Annotated[
-        str | None, typer.Option(help="Whose grid feeds it: USA, FRA, ... (or --grid).")
-    ] = None,
-    space: SpaceThere = None,
-    watts: Annotated[
-        float | None, typer.Option(min=0, help="Assumed of each rank of runs without a counter.")
-    ] = None,
-    gpu_watts: Annotated[
-        float | None, typer.Option(min=0, help="Of a GPU in Table 2 (188), or of --hours.")
-    ] = None,
-    kind: Annotated[
-        str | None,
-        typer.Option(
-            "--place",
-            help="Where own runs, --hours, the computer at hand and servers are: data-centre "
-            "(PUE 1.58), office (1, also where nobody says) or edge (1, as phones and boards "
-            "always).",
-        ),
-    ] = None,
-    pue: Annotated[
-        float | None, typer.Option(min=1, help="Of every place, whatever its kind.")
-    ] = None,
-    grid: Annotated[float | None, typer.Option(min=0, help="lb CO2e a kWh (0.954).")] = None,
-    price: Annotated[float | None, typer.Option(min=0, help="Dollars a GPU hour (3.06).")] = None,
-    root: Root = HERE,
-) -> None:
-    """What finding networks costs: the paper's table, our own runs, and what inferences add."""
-    from harness.carbon.factors import grid_lb_per_kwh, hardware_pue
-    from harness.carbon.place import DATA_CENTRE, EDGE, pue_of
-    from harness.pipeline import carbon as step
-
-    if (device is None) != (arch is None):
-        raise UsageError("--device and --arch say together which network is used")
-    if region is not None and grid is not None:
-        raise UsageError("--region and --grid both say how clean the grid is: give one")
-    place = _place(gpu_watts, grid_lb_per_kwh(region) if region else grid, price)
-    table = replace(place, pue=pue_of(None, pue, DATA_CENTRE))
-    ours = replace(place, pue=pue_of(kind, pue, hardware_pue(hardware)))
-    if device is not None:
-        device, space = found_there(device, space, root)
-    job = job_for(space or "digits", root)
-    if hours is not None:
-        if device is not None or price is not None or watts is not None:
-            raise UsageError(
-                "--hours takes --hardware, --count, --gpu-watts, --region, --place and --pue"
-            )
-        work = _work(hours, count, hardware, gpu_watts)
-        terminal().say(step.describe_work(work, ours, region))
-        return
-    if hardware is not None or count != 1:
-        raise UsageError("--hardware and --count are of work that takes --hours")
-    for line in step.describe_table(table):
-        terminal().say(line)
-    for line in step.describe_runs(step.own_runs(root, watts, ours)):
-        terminal().say(line)
-    if device is not None and arch is not None:
-        deployed = step.Deployed(device, arch, inferences)
-        used = replace(place, pue=pue_of(None, pue, EDGE)) if step.is_edge(job, device) else ours
-        terminal().say(step.describe_inferences(job, deployed, used))
-    for path in step.save(job, table):
-        terminal().say(str(path))
-
-
-def _place(gpu_w: float | None, grid: float | None, price: float | None) -> "Place":
-    """Table 2's, but for what is said."""
-    from harness.carbon.place import Place
-
-    usual = Place()
-    return replace(
-        usual,
-        gpu_w=usual.gpu_w if gpu_w is None else gpu_w,
-        grid_lb_per_kwh=usual.grid_lb_per_kwh if grid is None else grid,
-        gpu_usd_per_h=usual.gpu_usd_per_h if price is None else price,
-    )
-
-
-def _work(hours: float, count: int, hardware: str | None, watts: float | None) -> "HardwareHours":
-    """Raises UsageError where nobody says what the hardware draws."""
-    from harness.carbon.factors import POWER_SOURCE, HardwareHours, hardware_w
-
-    if (hardware is None) == (watts is None):
-        raise UsageError("--hours needs either --hardware or --gpu-watts: what draws the power")
-    if watts is not None:
-        return HardwareHours(hours, count, watts, "as stated")
-    return HardwareHours(hours, count, hardware_w(str(hardware)), f"{hardware}, {POWER_SOURCE}")

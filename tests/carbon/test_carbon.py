@@ -111,11 +111,11 @@ def test_the_command_shows_table_runs_and_what_is_not_known(tmp_path: Path) -> N
     assert ended.returncode == 0, ended.stderr
     assert "13 of 14 CO2e and 12 of 14 costs" in ended.stdout
     assert "digits-1: 0.5 h; energy unknown (RAPL of 1 package; no RAPL)" in ended.stdout
-    assert "0.05 kWh ASSUMED" in carbon("--watts", "100").stdout
+    assert "0.05 kWh ASSUMED" in carbon("runs", "--watts", "100").stdout
     record.write_text("[{}]")
     broken = carbon()
     assert (broken.returncode, len(broken.stderr.splitlines())) == (3, 1)
-    lonely = carbon("--device", "cpu")
+    lonely = carbon("inferences", "--device", "cpu")
     assert lonely.returncode == 2
 
 
@@ -127,9 +127,8 @@ def test_own_runs_are_in_a_data_centre_only_where_somebody_says_so(tmp_path: Pat
     record.write_text(json.dumps([older]))
 
     def own(*words: str) -> str:
-        ended = CliRunner().invoke(app, ["carbon", "--root", str(tmp_path), *words])
+        ended = CliRunner().invoke(app, ["carbon", "runs", "--root", str(tmp_path), *words])
         assert ended.exit_code == 0, ended.output
-        assert "13 of 14 CO2e" in ended.output or "--pue" in words  # Table 2 is the paper's
         (line,) = (each for each in ended.output.splitlines() if "digits-1: " in each)
         return line
 
@@ -169,7 +168,7 @@ def test_what_a_run_records_has_the_pue_that_its_co2e_is_with(
     ],
 )
 def test_hours_are_counted_by_where_they_were_spent(words: tuple[str, ...], told: str) -> None:
-    ended = CliRunner().invoke(app, ["carbon", "--hours", "1", *words])
+    ended = CliRunner().invoke(app, ["carbon", "work", "1", *words])
     assert told in ended.output
 
 
@@ -177,21 +176,21 @@ def test_hours_on_hardware_in_a_region_are_accounted_for_with_their_sources(tmp_
     def carbon(*words: str) -> subprocess.CompletedProcess[str]:
         return harness(tmp_path, "carbon", *words)
 
-    words = ("--hours", "100", "--hardware", "v100-sxm2", "--count", "8", "--pue", "1.1")
+    words = ("work", "100", "--hardware", "v100-sxm2", "--count", "8", "--pue", "1.1")
     told = carbon(*words, "--region", "fra")
     assert told.returncode == 0, told.stderr
     assert "240 kWh" in told.stdout
     assert "56.04 g CO2e a kWh (FRA, 2023, Our World in Data" in told.stdout
     assert "14.79 kg CO2e" in told.stdout  # 240 kWh x 1.1 x 56.039 g
     assert "data sheets" in told.stdout
-    stated = carbon("--hours", "1", "--gpu-watts", "1000", "--pue", "1", "--grid", "1")
+    stated = carbon("work", "1", "--watts", "1000", "--pue", "1", "--grid", "1")
     assert "0.4536 kg CO2e" in stated.stdout
     for wrong, why in (
-        (("--hours", "1"), "either --hardware or --gpu-watts"),
-        (("--hours", "1", "--hardware", "abacus"), "not in the list"),
+        (("work", "1"), "either --hardware or --watts"),
+        (("work", "1", "--hardware", "v100"), "did you mean 'p100'?"),
         ((*words, "--region", "ATL"), "not in the list"),
         ((*words, "--region", "FRA", "--grid", "1"), "give one"),
-        (("--hardware", "t4"), "--hours"),
+        (("work", "--hardware", "t4"), "hours"),
     ):
         done = carbon(*wrong)
         assert done.returncode == 2

@@ -75,7 +75,7 @@ def latency_ms(root: Path) -> float:
 
 
 def test_an_inference_is_one_image_of_a_batch_and_has_no_data_centre_around_it(root: Path) -> None:
-    words = ("carbon", "--arch", "arch.json", "--inferences", "1e9", "--device")
+    words = ("carbon", "inferences", "--arch", "arch.json", "--count", "1e9", "--device")
     told = harness(*words, BOARD)
     an_image_mj = energy_mj(root) / BATCH
     kg = an_image_mj * 1e9 / 3.6e9 * KG_A_KWH
@@ -91,10 +91,10 @@ def test_a_server_is_where_place_says_and_a_board_never_in_a_data_centre(root: P
     server = 'title = "S"\ntransport = "ssh"\nruntime = "torch"\n[ssh]\nhost = "s"\n'
     (root / "devices/server.toml").write_text(server)
     save_tables(root, "server", 1)
-    words = ("carbon", "--arch", "arch.json", "--place", "data-centre", "--device")
+    words = ("carbon", "inferences", "--arch", "arch.json", "--place", "data-centre", "--device")
     assert "kg CO2e; PUE 1.58 (a data centre" in harness(*words, "server")
     assert "kg CO2e; PUE 1 (an edge device" in harness(*words, BOARD)
-    assert "kg CO2e; PUE 1 (an office" in harness(*words[:3], "--device", "server")
+    assert "kg CO2e; PUE 1 (an office" in harness(*words[:4], "--device", "server")
     assert "kg CO2e; PUE 1.2 (as stated" in harness(*words, BOARD, "--pue", "1.2")
 
 
@@ -116,7 +116,7 @@ def test_where_a_run_has_one_image_nothing_is_said_by_depth(root: Path, device: 
     told = [
         harness("breakdown", "--device", device, "--arch", "arch.json"),
         harness("tables", "show", device),
-        harness("carbon", "--device", device, "--arch", "arch.json"),
+        harness("carbon", "inferences", "--device", device, "--arch", "arch.json"),
         harness("search", *searched, "--max-latency-ms", "2"),
         harness("search", *searched, "--front"),
     ]
@@ -245,7 +245,7 @@ def test_energies_of_another_batch_are_not_put_beside_latencies(root: Path) -> N
     assert "without energies: " in told
     assert "mJ" not in told
     with pytest.raises(TableError, match="of 1 images a run, its latencies of 16"):
-        harness("carbon", "--device", BOARD, "--arch", "arch.json")
+        harness("carbon", "inferences", "--device", BOARD, "--arch", "arch.json")
 
 
 @pytest.mark.parametrize("batch", [0, "many", None])
