@@ -129,6 +129,8 @@ def made_up(
             "command": f"harness run --device {device}",
             "supernet": None,
             "effort": {"name": "full"},
+            "seed": 0,
+            "distill": 0.0,
             "device": {"title": device, "identity": {"runtime": "torch"}},
         },
         table={"source": None, "clock": "wall"},

@@ -20,7 +20,7 @@ from harness.reports.style import PAGE
 from harness.reports.trust import Coverage, Doubt, conditions
 from harness.tables.batch import an_image, of_batch
 
-LIBRARY = "package_data/plotly.min.js"
+LIBRARY = "plotly/plotly-basic.min.js"
 
 
 def templates() -> Environment:
@@ -114,8 +114,8 @@ def _saved(page: str, folder: Path) -> Path:
 
 
 def plotly() -> Markup:
-    """The plotting library, as its package brings it."""
-    return Markup(resources("plotly").joinpath(LIBRARY).read_text("utf-8"))  # noqa: S704
+    """The plotting library."""
+    return Markup(resources("harness.reports").joinpath(LIBRARY).read_text("utf-8"))  # noqa: S704
 
 
 def embedded(figures: Iterable[Path]) -> dict[str, Any]:
