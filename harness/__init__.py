@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from harness.api import (
         Arch,
         Candidate,
+        Comparison,
         Device,
         Front,
         HarnessError,
         Prediction,
         Space,
         Table,
+        compare,
         devices,
         export,
         measure,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
         run,
         search,
         space,
+        train,
         verify,
     )
 
@@ -36,12 +39,14 @@ __version__ = "0.2.0"
 __all__ = [
     "Arch",
     "Candidate",
+    "Comparison",
     "Device",
     "Front",
     "HarnessError",
     "Prediction",
     "Space",
     "Table",
+    "compare",
     "devices",
     "export",
     "measure",
@@ -50,6 +55,7 @@ __all__ = [
     "run",
     "search",
     "space",
+    "train",
     "verify",
 ]
 

@@ -31,10 +31,13 @@ from harness.predictors.accuracy_source import AccuracySource, OwnFunction, accu
 from harness.predictors.latency import LatencyPredictor
 from harness.predictors.latency_function import LatencyFunction
 from harness.progress import Progress
+from harness.quantities import parse_limit
 from harness.spaces.arch import Arch
 from harness.spaces.catalogue import find_space
 from harness.spaces.genome import decode
 from harness.spaces.space import Space
+from harness.tables.compare import Comparison
+from harness.tables.compare import compare as compare_tables
 from harness.tables.repeat import Interval
 from harness.tables.statements import check_time
 from harness.tables.table import Table
@@ -43,12 +46,14 @@ from harness.workspace import Workspace
 __all__ = [
     "Arch",
     "Candidate",
+    "Comparison",
     "Device",
     "Front",
     "HarnessError",
     "Prediction",
     "Space",
     "Table",
+    "compare",
     "devices",
     "export",
     "measure",
@@ -57,6 +62,7 @@ __all__ = [
     "run",
     "search",
     "space",
+    "train",
     "verify",
 ]
 
@@ -136,6 +142,35 @@ def run(
     return pipeline.run(job, starting.devices_named(_names(device), Path(root)))
 
 
+def train(
+    space: str | None = None,
+    *,
+    data: Path | str | None = None,
+    recipe: str | None = None,
+    quick: bool = False,
+    fresh: bool = False,
+    seed: int = 0,
+    root: Path | str = ".",
+    on_progress: Told = _nobody,
+) -> Path:
+    """The file of the space's trained supernet, on digits or on a folder of images.
+
+    Raises:
+        UsageError: there is no data to train the space on, or no such recipe.
+        MissingExtra: what training needs is not installed.
+    """
+    from harness.pipeline.training import train as step
+
+    asked = None if data is None else Training(Path(data), recipe)
+    if recipe is not None and asked is None:
+        raise UsageError("recipe is for data: digits have theirs")
+    console = _Callback(on_progress)
+    job = starting.job_for(
+        console, space, Path(root), quick, fresh=fresh, seed=seed, training=asked
+    )
+    return step(job)
+
+
 def measure(
     device: str,
     space: str = "digits",
@@ -200,6 +235,7 @@ def search(
     accuracy: str | Callable[[Arch], float],
     max_latency_ms: float | None = None,
     at: str | None = None,
+    constraints: Sequence[str] = (),
     evaluations: int = 20_000,
     seed: int = 0,
     root: Path | str = ".",
@@ -210,6 +246,7 @@ def search(
     latency: a device with a table, a table, or a function of an arch, ms. accuracy: a function of
     an arch, percent, or a .npz, .pth or .csv file. `max_latency_ms` is held against the upper end
     of the interval of the time `at` ("full", "p90", ...; by default p90, where that is known).
+    `constraints` are as those of `harness search`: "macs:300M", "memory:2MB", "pixel-1:30ms@p90".
 
     Raises:
         InfeasibleConstraint: no network is fast enough.
@@ -237,8 +274,10 @@ def search(
     source = (
         accuracy_source(accuracy, chosen) if isinstance(accuracy, str) else _by(chosen, accuracy)
     )
-    limits = () if max_latency_ms is None else ((table.device, max_latency_ms, at),)
-    found = search_by(job, Predictors(table, predictor, source), Question(limits))
+    limits = [parse_limit(text) for text in constraints]
+    if max_latency_ms is not None:
+        limits.append((table.device, max_latency_ms, at))
+    found = search_by(job, Predictors(table, predictor, source), Question(tuple(limits)))
     judges = source.judges
     return [
         Candidate(
@@ -272,6 +311,15 @@ def verify(
     (chosen,) = starting.devices_named([device], Path(root), wait=wait)
     evaluator = None if job.accuracy else pipeline.train(job)
     return pipeline.verify(job, chosen, evaluator, again=fresh)
+
+
+def compare(old: Table, new: Table) -> Comparison:
+    """What a regenerated table of a device says: how far everything moved, and what beyond that.
+
+    Raises:
+        TableError: the tables are not of one device and setting, or have no block in common.
+    """
+    return compare_tables(old, new, old.clock)
 
 
 def export(

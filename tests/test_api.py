@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,10 @@ DEVICE = "cpu-onnxruntime"
 
 def accuracy(arch: harness.Arch) -> float:
     return 80 + arch.resolution / 4 + sum(arch.depths)
+
+
+def macs_m(arch: harness.Arch) -> float:
+    return sum(block.macs for block in DIGITS.blocks(arch)) / 1e6
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +125,14 @@ def test_a_search_by_functions_finds_what_they_say_is_best() -> None:
     # Time follows from depths alone, so that the front has the largest images for each sum.
     assert {each.arch.resolution for each in front} == {max(DIGITS.resolutions)}
     assert all(each.latency_ms_interval is None for each in front)
+    small = harness.search(
+        "digits",
+        latency=lambda arch: float(sum(arch.depths)),
+        accuracy=accuracy,
+        constraints=["macs:0.5M"],
+        evaluations=3000,
+    )
+    assert max(macs_m(each.arch) for each in small) <= 0.5 < max(macs_m(e.arch) for e in front)
 
 
 def test_the_whole_way_gives_values(
@@ -211,6 +224,17 @@ def test_a_table_as_a_data_frame_has_a_row_for_each_record(table: harness.Table)
     values = {key.key: value for key, value in table.block_values(table.clock).items()}
     assert dict(zip(blocks.what, (blocks.value_ms * 1e6).round(), strict=True)) == values
     assert (blocks.low_ms <= blocks.high_ms).all()
+
+
+def test_a_table_is_compared_with_a_later_one(table: harness.Table) -> None:
+    slower = replace(
+        table,
+        records=tuple(
+            replace(record, statistics=record.statistics.scaled(1.1)) for record in table.records
+        ),
+    )
+    assert harness.compare(table, table).shift == 1
+    assert harness.compare(table, slower).shift == pytest.approx(1.1)
 
 
 def test_every_name_is_there_documented_and_imported_late() -> None:

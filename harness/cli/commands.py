@@ -1,5 +1,6 @@
 """The commands of the main job. Each hands over to `pipeline` and imports what it needs then."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -240,7 +241,8 @@ def search(
         raise UsageError("--complexity-weight takes one network, --front all of them: give one")
     one = bool(limits) or complexity_weight is not None
     if one and not front:
-        terminal().say(pipeline.search_best(job, device, question, complexity_weight))
+        best = pipeline.search_best(job, device, question, complexity_weight)
+        terminal().say(json.dumps(best))
         return
     terminal().show_front(pipeline.search(job, device, question, further))
     *_, path = pipeline.report(job, device)

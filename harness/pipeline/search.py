@@ -1,8 +1,8 @@
 """Searching: the front of a table, or the best network within limits."""
 
-import json
 import time
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -131,8 +131,8 @@ def search_by(job: Run, predictors: Predictors, question: Question) -> Found:
         return search_front(objectives, job.effort.evaluations, [job.seed, 1], progress)
 
 
-def search_best(job: Run, device: str, question: Question, weight: float | None) -> str:
-    """The most accurate network within the limits, as a line of JSON; limits are of runs.
+def search_best(job: Run, device: str, question: Question, weight: float | None) -> dict[str, Any]:
+    """The most accurate network within the limits, as a value of JSON; limits are of runs.
 
     With a weight w: that with the least (error + w * latency / the largest latency of the front),
     errors from 0 to 1, as Deep-n-Cheap has it (Dey et al., 2020, section 2). That network is
@@ -177,7 +177,7 @@ def search_best(job: Run, device: str, question: Question, weight: float | None)
         best |= {"images_per_run": images, "latency_ms_an_image": round(latency_ms / images, 5)}
     if note := float_accuracies(table.identity):
         best["accuracy_caveat"] = note
-    return json.dumps(best)
+    return best
 
 
 def _predictors(job: Run, table: Table) -> Predictors:
