@@ -132,12 +132,11 @@ def _layer(layer: Layer) -> list[Any]:
 
     There are thousands on a page, so that names would be most of it.
     """
-    block = layer.block
-    if block is None:
+    block, look = layer.block, layer.look
+    if block is None or look is None:
         return [layer.stage]
-    widest = max(block.mid_channels, block.out_channels)
-    sizes = (_few(layer.expand), widest, block.out_channels, block.height, block.stride)
-    return [layer.stage, block.kind, block.kernel, *sizes, _few(layer.latency_ms)]
+    sizes = (_few(look.expand), look.width, look.out, look.size, look.stride)
+    return [layer.stage, block.kind, look.choice, *sizes, _few(layer.latency_ms)]
 
 
 def _few(value: float | None) -> float | None:
