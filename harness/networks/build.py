@@ -7,6 +7,7 @@ from torch import nn
 
 from harness.networks.layers import enliven, make_network
 from harness.spaces.block import Block
+from harness.spaces.convolution import convolutions
 
 BN_EPS = 1e-5  # of every network that is built from blocks
 
@@ -15,8 +16,11 @@ def build(blocks: Sequence[Block]) -> nn.Sequential:
     """The plain network of `blocks`, in evaluation mode.
 
     Input [n, in_channels, height, width] of the first block.
+
+    Raises:
+        Infeasible: a block is none of a convolutional network: no other is built here yet.
     """
-    network: nn.Sequential = make_network([block.spec for block in blocks])
+    network: nn.Sequential = make_network([block.spec for block in convolutions(blocks)])
     return network.eval()
 
 

@@ -27,17 +27,25 @@ class Look:
     size: int  # of the input: height, pixels; or tokens
     stride: int
     expand: float | None  # inner over input channels; None where there is nothing to choose
+    unit: str = ""  # of the size
+
+    @property
+    def label(self) -> str:
+        """What was chosen; the kernel is its colour."""
+        heads = "" if self.unit else f"h{self.choice} "
+        return f"{heads}x{self.expand:.2g}"
 
     @classmethod
     def of(cls, block: Block) -> "Look":
         if isinstance(block, Convolution):
             inside, out = block.mid_channels, block.out_channels
             expand = None if block.stage is None else inside / block.in_channels
-            return cls(block.kernel, max(inside, out), out, block.height, block.stride, expand)
-        size, out = block.input_shape[-2], block.output_shape[-1]
+            wide = max(inside, out)
+            return cls(block.kernel, wide, out, block.height, block.stride, expand, "px")
+        (*_, size, embed), out = block.input_shape, block.output_shape[-1]
         if isinstance(block, EncoderLayer | DecoderLayer):
-            return cls(block.heads, max(block.ffn, out), out, size, 1, block.ffn / block.embed)
-        return cls(1, out, out, size, 1, None)
+            return cls(block.heads, max(block.ffn, embed), out, size, 1, block.ffn / embed)
+        return cls(1, embed, out, size, 1, None)
 
 
 @dataclass(frozen=True)
@@ -148,7 +156,7 @@ def _draw(axes: "Axes", network: Drawn, columns: int) -> None:
         axes.add_patch(Rectangle((place - 0.4, 0), 0.8, height, color=colour))
         if look.expand is not None:
             axes.annotate(
-                f"x{look.expand:.2g}",
+                look.label,
                 (place, height),
                 (0, 1),
                 textcoords="offset points",
@@ -157,7 +165,7 @@ def _draw(axes: "Axes", network: Drawn, columns: int) -> None:
                 color=INK,
             )
         axes.annotate(
-            f"{look.out}\n{look.size}{'px' if isinstance(layer.block, Convolution) else ''}",
+            f"{look.out}\n{look.size}{look.unit}",
             (place, 0),
             (0, -2),
             textcoords="offset points",

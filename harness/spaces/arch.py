@@ -35,10 +35,10 @@ class Arch:
     @classmethod
     def of(cls, values: Mapping[tuple[str, int], Number]) -> "Arch":
         """The arch with these values, by part and index."""
-        parts: dict[str, tuple[Number, ...]] = {}
+        parts: dict[str, list[Number]] = {}
         for (part, _), value in sorted(values.items()):
-            parts[part] = (*parts.get(part, ()), value)
-        return cls._of_parts(parts)
+            parts.setdefault(part, []).append(value)
+        return cls._of_parts({part: tuple(values) for part, values in parts.items()})
 
     @classmethod
     def _of_parts(cls, parts: dict[str, tuple[Any, ...]]) -> "Arch":

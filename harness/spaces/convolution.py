@@ -171,6 +171,6 @@ def convolutions(blocks: Iterable[Block]) -> tuple[Convolution, ...]:
     found = []
     for block in blocks:
         if not isinstance(block, Convolution):
-            raise Infeasible(f"no operator: {block.key} is no convolution")
+            raise Infeasible(f"no operator: {block.key} is no block of a convolutional network")
         found.append(block)
     return tuple(found)

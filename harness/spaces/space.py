@@ -58,6 +58,8 @@ class Space(ABC, Generic[B_co]):
     classes: int  # of text: entries of the vocabulary
     bn_eps: float = 1e-5  # of all batch norms of the supernet
     released_at: tuple[int, ...] = ()  # resolutions of released weights; networks run at others too
+    unit = "pixels"  # of resolutions
+    built = True  # whether `networks` builds its networks; others are counted and searched alone
 
     @property
     @abstractmethod

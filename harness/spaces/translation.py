@@ -35,6 +35,8 @@ class TranslationSpace(Space[Transformer]):
     image_channels: int = 0
     bn_eps: float = 1e-5
     released_at: tuple[int, ...] = ()
+    unit = "tokens"
+    built = False
 
     @cached_property
     def genes(self) -> tuple[Gene, ...]:

@@ -31,6 +31,7 @@ class VitSpace(Space[Transformer]):
     reach: int  # of relative positions
     bn_eps: float = 1e-5
     released_at: tuple[int, ...] = ()
+    built = False
 
     @cached_property
     def genes(self) -> tuple[Gene, ...]:

@@ -56,7 +56,7 @@
     const lines = facts(front, point).map(([name, value]) => `${name}: ${plain(value)}`);
     const stages = point.stages.map((text, stage) => `stage ${stage + 1}: ${plain(text)}`);
     return [`<b>front:${number} on ${plain(front.device)}</b>`, ...lines,
-      `${count(point.macs)} MACs, ${count(point.params)} parameters, ${point.pixels} pixels`, ...stages].join("<br>");
+      `${count(point.macs)} MACs, ${count(point.params)} parameters, ${point.size}`, ...stages].join("<br>");
   }
 
   function bars(points, value, ends) {
@@ -213,6 +213,7 @@
   }
 
   function howToGet(front, template, number) {
+    if (!template) return [];
     const told = ["It writes .pt2, .onnx and .tflite files (float and int8; left out where the extra litert is not installed), each loaded again and compared, with a card."];
     if (template.includes("SUPERNET")) {
       told.push(`SUPERNET: a file with trained weights, yours or the authors' (harness fetch ${data.space}); the search needed none.`);
@@ -270,7 +271,7 @@
     chosen = { front: index, number };
     const front = fronts[index], point = front.points[number];
     const box = document.getElementById("network");
-    const title = element("h3", {}, `front:${number} on ${front.device}, ${point.pixels} x ${point.pixels} pixels, `
+    const title = element("h3", {}, `front:${number} on ${front.device}, ${point.size}, `
       + `${count(point.macs)} MACs, ${count(point.params)} parameters`);
     const list = element("dl", { class: "small" });
     for (const [name, value] of facts(front, point)) list.append(element("dt", {}, name), element("dd", {}, value));
@@ -279,7 +280,7 @@
     for (const [kernel, fill] of Object.entries(data.kernels)) {
       legend.append(element("span", { class: "swatch", style: `background:${fill}` }), `${kernel}x${kernel}  `);
     }
-    legend.append(`Height: channels inside (root); x: how many times the input's; below: channels out, pixels in; dotted: left out.${timed}`);
+    legend.append(`Height: channels inside (root); x: how many times the input's; below: channels out, pixels or tokens in; dotted: left out.${timed}`);
     box.replaceChildren(title, element("div", { class: "drawing" }, drawing(point, data.kernels)), legend, list,
       ...howToGet(front, front.commands.one, number));
     if (show) box.scrollIntoView({ block: "nearest" });
