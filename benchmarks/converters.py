@@ -14,7 +14,6 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from harness.runtimes.conversion.onnx_tf import OnnxTfConverter, run_worker, wor
 from harness.runtimes.conversion.tflite import TfliteConverter
 from harness.spaces.block import Block
 from harness.spaces.catalogue import find_space
+from harness.spaces.convolution import convolutions
 from harness.spaces.genome import decode, sample
 
 Blocks = tuple[Block, ...]
@@ -79,7 +79,7 @@ def draw(resolution: int, seed: int) -> Blocks:
 def typical(network: Blocks) -> Block:
     """Its first block with kernel 5, squeeze-and-excitation and h_swish."""
     wanted = (5, "h_swish")
-    return next(b for b in network if (b.kernel, b.act) == wanted and b.se_channels)
+    return next(b for b in convolutions(network) if (b.kernel, b.act) == wanted and b.se_channels)
 
 
 def convert(blocks: Blocks, python: Path) -> dict[str, bytes]:
@@ -90,7 +90,7 @@ def convert(blocks: Blocks, python: Path) -> dict[str, bytes]:
         contents[route] = converted(converter, blocks).read_bytes()
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "blocks.json"), Path(folder, "model.tflite")
-        source.write_text(json.dumps([asdict(block) for block in blocks]))
+        source.write_text(json.dumps([block.spec for block in blocks]))
         script = Path(__file__).with_name("keras_twin.py")
         try:
             run_worker(python, [str(script), str(source), str(target)])

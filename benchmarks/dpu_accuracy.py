@@ -36,8 +36,8 @@ from harness.runtimes.dpu.measurements import Measured, left_aside, read
 from harness.runtimes.dpu.model import Cost, block_cost, network_cost
 from harness.runtimes.dpu.options import DpuOptions
 from harness.runtimes.dpu.timeline import Timeline
-from harness.spaces.block import Block
 from harness.spaces.catalogue import find_space
+from harness.spaces.convolution import Convolution, convolutions
 from harness.spaces.genome import decode, sample
 
 Floats = npt.NDArray[np.float64]
@@ -157,7 +157,7 @@ def alu_swish(dpu: Dpu, features: Map) -> float:
     return dpu.constants.pass_cycles * alu_steps(dpu, features)
 
 
-def any_kernel(dpu: Dpu, block: Block) -> Cost:
+def any_kernel(dpu: Dpu, block: Convolution) -> Cost:
     return block_cost(dpu, replace(block, kernel=ANY_KERNEL) if block.kind == "mbconv" else block)
 
 
@@ -221,7 +221,7 @@ def moved_bytes(dpu: Dpu, measured: Measured) -> int:
     return measured.loaded_bytes + measured.saved_bytes
 
 
-def shape(block: Block) -> tuple[float, ...]:
+def shape(block: Convolution) -> tuple[float, ...]:
     channels = block.in_channels, block.mid_channels, block.out_channels, block.se_channels
     others = block.height, block.width, block.kernel, block.stride
     return (*channels, *others, block.act == "h_swish", block.residual, block.kind == "conv")
@@ -273,7 +273,7 @@ def traffic(dpu: Dpu, measured: Sequence[Measured]) -> Table:
     return table
 
 
-def on_one_pixel(block: Block) -> bool:
+def on_one_pixel(block: Convolution) -> bool:
     """A layer with weights each of which is used once: nothing hides how long they take to load."""
     return block.kind != "pool" and block.height == block.width == 1
 
@@ -288,7 +288,7 @@ def shares_of_one_pixel(dpu: Dpu) -> dict[str, list[float]]:
             blocks = space.blocks(decode(space, genome))
             with suppress(Infeasible):
                 whole = network_cost(dpu, blocks).cycles
-                last = [block for block in blocks if on_one_pixel(block)]
+                last = [block for block in convolutions(blocks) if on_one_pixel(block)]
                 shares.append(network_cost(dpu, last).cycles / whole)
         found[name] = [float(share) for share in np.quantile(shares, (0, 0.5, 1))]
     return found

@@ -22,7 +22,8 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
-from harness.predictors.few_shot import ASSUMED, Assumptions, FewShotPredictor, fit
+from harness.predictors.demands import ASSUMED, Assumptions
+from harness.predictors.few_shot import FewShotPredictor, fit
 from harness.predictors.transfer import transfer
 from harness.spaces.arch import Arch
 from harness.spaces.genome import Genomes, encode

@@ -37,6 +37,7 @@ from harness.reports.style import as_csv, drawing, save
 from harness.searching.archive import search_front
 from harness.searching.objectives import Cost, Found, Objectives
 from harness.spaces.arch import Arch
+from harness.spaces.convolution import convolutions
 from harness.spaces.genome import decode, encode
 from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_2
 from harness.spaces.space import Space
@@ -126,12 +127,12 @@ def chosen(found: Found) -> list[Arch]:
 
 
 def look(space: Space, archs: Sequence[Arch]) -> Look:
-    blocks = [
+    blocks = convolutions(
         space.block_of(place, arch)
         for arch in archs
         for place in space.active(arch)
         if space.places[place].stage is not None
-    ]
+    )
     layers = [sum(b.kernel == k for b in blocks) / len(blocks) for k in KERNELS]
     every = sum(block.macs for block in blocks)
     ops = [sum(b.macs for b in blocks if b.kernel == k) / every for k in KERNELS]

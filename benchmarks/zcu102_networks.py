@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from harness.networks.baselines import BASELINES, CLASSES, PIXELS, Baseline, Layer
-from harness.spaces.block import Block
+from harness.spaces.convolution import Convolution
 from harness.spaces.mobile import conv, plain
 
 # One thread, frames/s: Vitis AI Library user guide (UG1354), "ZCU102 Evaluation Kit".
@@ -15,7 +15,7 @@ PUBLISHED_FPS = {
 }
 
 
-def _mobilenet_v1() -> tuple[Block, ...]:
+def _mobilenet_v1() -> tuple[Convolution, ...]:
     """Howard et al., 2017, table 1: nothing is expanded, nothing added."""
     rows = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5)
     found = [conv(PIXELS, 3, 32, 3, 2, "relu6")]
@@ -49,7 +49,7 @@ _V3_SMALL = Baseline(
 )
 
 
-def _resnet_v1_50() -> tuple[Block, ...]:
+def _resnet_v1_50() -> tuple[Convolution, ...]:
     """As in TensorFlow's slim, whose 6.97 GOPs the model zoo states: a stage's last bottleneck has
     the stride, and adds every other pixel of its input."""
     stem = conv(PIXELS, 3, 64, 7, 2, "relu")
@@ -60,17 +60,17 @@ def _resnet_v1_50() -> tuple[Block, ...]:
             channels, size = found[-1].out_channels, found[-1].out_height
             stride = last_stride if number == count - 1 else 1
             sizes = size, size, channels, mid, 4 * mid, 3, stride
-            found.append(Block("bottleneck", *sizes, "relu", 0, residual=number > 0))
+            found.append(Convolution("bottleneck", *sizes, "relu", 0, residual=number > 0))
     return (*found, *_classifier(found[-1]))
 
 
-def _classifier(last: Block) -> tuple[Block, ...]:
+def _classifier(last: Convolution) -> tuple[Convolution, ...]:
     channels = last.out_channels
     pool = plain("pool", last.out_height, channels, channels, "none")
     return pool, plain("linear", 1, channels, CLASSES, "none")
 
 
-NETWORKS: dict[str, tuple[Block, ...]] = {
+NETWORKS: dict[str, tuple[Convolution, ...]] = {
     "mobilenet_v2": next(each for each in BASELINES if each.name == "mobilenet-v2").blocks,
     "mobilenet_v1": _mobilenet_v1(),
     "mobilenet_v3_small": _V3_SMALL.blocks,

@@ -27,12 +27,14 @@ from harness.runtimes.dpu.measurements import read as read_measurements
 from harness.spaces.arch import Arch
 from harness.spaces.digits import DIGITS
 from harness.spaces.genome import decode, sample
+from harness.tables.hat import read_hat
 from harness.tables.journal import Journal
 from harness.tables.ofa import read_published
 from harness.tables.ofa_keys import block_key
 from harness.tables.record import Record, Statistics
 from harness.tables.table import Table
 from harness.training.recipe_files import load_recipe, shipped_recipes
+from tests import hat_rows
 
 SMALL = 20  # numbers of an array that are changed
 
@@ -65,6 +67,10 @@ def kinds(folder: Path) -> Iterator[Kind]:
     stems = {block_key(next(DIGITS.blocks_at(0, (r,)))): rows_of(1.0) for r in (12, 16, 20)}
     yield Kind(rows | stems, as_json, published, "published.json")
     yield Kind(rows | stems, as_json, published, "published.yaml")
+    translators = hat_rows.archs(30)
+    translated = [list(hat_rows.COLUMNS), *(hat_rows.row(arch) for arch in translators)]
+    yield Kind(translated, as_csv, published_hat, "hat.csv")
+    yield Kind(translators[0].to_json(), as_json, read_arch, "translator.json")
     (folder / "devices").mkdir()
     yield Kind(PROFILE, as_toml, lambda path: load_mine(path, folder), "profile.toml")
     recipe = tomllib.loads(shipped_recipes()["digits"].read_text())
@@ -99,6 +105,10 @@ def rows_of(mean_ms: float) -> dict[str, float]:
 
 def published(path: Path) -> Table:
     return read_published([path], DIGITS, "x-published", "somebody", "ms").table
+
+
+def published_hat(path: Path) -> Table:
+    return read_hat([path], hat_rows.SPACE, "x-published", "somebody").table
 
 
 def read_journal(path: Path) -> Any:

@@ -142,12 +142,15 @@ def tables_show(
 @tables_app.command("import")
 def tables_import(
     paths: Annotated[
-        list[Path], typer.Argument(help="Published .yaml or .json files, or their folder.")
+        list[Path], typer.Argument(help="Published files: .yaml or .json, or their folder; .csv.")
     ],
     device: Annotated[
         str, typer.Option("--device", help="Name to give, such as note10-published.")
     ],
     source: Annotated[str, typer.Option(help="Where the files come from.")],
+    form: Annotated[
+        str, typer.Option("--format", help="Whose: ofa, or hat (whole transformers, in CSV files).")
+    ] = "ofa",
     unit: Annotated[
         str | None,
         typer.Option(help="Of their times: ms (as published, where it can be), s, us or ns."),
@@ -155,10 +158,11 @@ def tables_import(
     space: SpaceName = "ofa-mbv3-w1.2",
     root: Root = HERE,
 ) -> None:
-    """Read a latency table that the OFA authors (or others, in their format) published."""
+    """Read latencies that others published, blocks or whole networks."""
     from harness import pipeline
 
-    terminal().say(pipeline.import_published(job_for(space, root), paths, device, source, unit))
+    job = job_for(space, root)
+    terminal().say(pipeline.import_published(job, paths, device, source, unit, form))
 
 
 @tables_app.command("export")

@@ -117,8 +117,7 @@ def _by_macs(space: Space) -> Genomes:
 
 def sentinel(space: Space) -> Entry:
     """The elastic block that a quarter of the space's have fewer MACs than."""
-    kinds = ("mbconv", "bottleneck")
-    blocks = [block for block in space.distinct_blocks() if block.kind in kinds]
+    blocks = [block for block in space.distinct_blocks() if block.stage is not None]
     blocks = blocks or list(space.distinct_blocks())
     chosen = sorted(blocks, key=lambda block: (block.macs, block))[len(blocks) // 4]
     return Entry("sentinel", (chosen,), (chosen,))

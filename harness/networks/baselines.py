@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from harness.spaces.block import Block
+from harness.spaces.convolution import Convolution
 from harness.spaces.mobile import conv, plain
 from harness.spaces.space import make_divisible
 
@@ -33,7 +33,7 @@ class Baseline:
     mix: int = 0  # channels of the 1x1 convolution after pooling; 0 for none
 
     @cached_property
-    def blocks(self) -> tuple[Block, ...]:
+    def blocks(self) -> tuple[Convolution, ...]:
         """The network, block by block, from image to logits."""
         found = [conv(PIXELS, 3, self.stem, 3, 2, self.act)]
         for layer in self.layers:
@@ -58,12 +58,12 @@ class Layer:
     mid: int = 0  # inner channels, where papers list these instead
     squeeze: str = ""  # to a quarter of the channels of its "input" or of its "mid"; "": not
 
-    def after(self, before: Block) -> Block:
+    def after(self, before: Convolution) -> Convolution:
         """The block behind another."""
         channels, size = before.out_channels, before.out_height
         mid = self.mid or channels * self.expand
         squeezed = {"": 0, "input": channels // 4, "mid": make_divisible(mid / 4, 8)}[self.squeeze]
-        return Block(
+        return Convolution(
             kind="mbconv",
             height=size,
             width=size,

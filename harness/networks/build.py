@@ -1,13 +1,13 @@
 """Modules from blocks, on this side of the wire."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 
 import torch
 from torch import nn
 
 from harness.networks.layers import enliven, make_network
 from harness.spaces.block import Block
+from harness.spaces.convolution import convolutions
 
 BN_EPS = 1e-5  # of every network that is built from blocks
 
@@ -16,8 +16,11 @@ def build(blocks: Sequence[Block]) -> nn.Sequential:
     """The plain network of `blocks`, in evaluation mode.
 
     Input [n, in_channels, height, width] of the first block.
+
+    Raises:
+        Infeasible: a block is none of a convolutional network: no other is built here yet.
     """
-    network: nn.Sequential = make_network([asdict(block) for block in blocks])
+    network: nn.Sequential = make_network([block.spec for block in convolutions(blocks)])
     return network.eval()
 
 
@@ -33,7 +36,7 @@ def build_lively(blocks: Sequence[Block], seed: int) -> nn.Sequential:
     the same for the same seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network: nn.Sequential = enliven(build(blocks), asdict(blocks[0]))
+        network: nn.Sequential = enliven(build(blocks), blocks[0].spec)
     return network
 
 
@@ -47,7 +50,6 @@ def fold_eps(network: nn.Module) -> None:
             module.eps = BN_EPS
 
 
-def input_shape(blocks: Sequence[Block], batch: int) -> tuple[int, int, int, int]:
+def input_shape(blocks: Sequence[Block], batch: int) -> tuple[int, ...]:
     """What the first block takes."""
-    first = blocks[0]
-    return batch, first.in_channels, first.height, first.width
+    return batch, *blocks[0].input_shape

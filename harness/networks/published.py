@@ -13,7 +13,7 @@ from harness.files import read_json
 from harness.networks.build import BN_EPS, build_lively, build_random, fold_eps
 from harness.networks.file import read_tensors
 from harness.networks.released_names import our_name
-from harness.spaces.block import Block
+from harness.spaces.convolution import Convolution
 from harness.spaces.mobile import conv, plain
 from harness.spaces.space import make_divisible
 
@@ -24,7 +24,7 @@ _ACTS = {"relu": "relu", "relu6": "relu6", "h_swish": "h_swish", "swish": "swish
 class PublishedNetwork:
     """A network of inverted bottlenecks, with what their files say of it."""
 
-    blocks: tuple[Block, ...]
+    blocks: tuple[Convolution, ...]
     prefixes: tuple[str, ...]  # of each block's tensors, in their names; "" for pooling
     bn_eps: float
 
@@ -128,10 +128,10 @@ def _there(layer: dict[str, Any] | None) -> dict[str, Any] | None:
     return None if layer is None or layer.get("name") == "ZeroLayer" else layer
 
 
-def _check(blocks: tuple[Block, ...]) -> None:
+def _check(blocks: tuple[Convolution, ...]) -> None:
     """Raises ValueError where numbers make no sense, or a block does not fit the one before."""
     for block in blocks:
-        Block.parse(block.key)  # whole numbers and known activations
+        Convolution.parse(block.key)  # whole numbers and known activations
         sizes = (block.height, block.in_channels, block.out_channels, block.kernel, block.stride)
         if min(sizes) < 1:
             raise ValueError(f"a layer of {block.key}")
@@ -140,13 +140,13 @@ def _check(blocks: tuple[Block, ...]) -> None:
             raise ValueError(f"{following.key} behind {block.key}")
 
 
-def _pool(blocks: list[Block], prefixes: list[str]) -> None:
+def _pool(blocks: list[Convolution], prefixes: list[str]) -> None:
     last = blocks[-1]
     blocks.append(plain("pool", last.out_height, last.out_channels, last.out_channels, "none"))
     prefixes.append("")
 
 
-def _conv(layer: dict[str, Any], size: int) -> Block:
+def _conv(layer: dict[str, Any], size: int) -> Convolution:
     for name in ("groups", "dilation"):
         if layer.get(name, 1) != 1:
             raise ValueError(f"a convolution with {name} {layer[name]}")
@@ -160,14 +160,16 @@ def _conv(layer: dict[str, Any], size: int) -> Block:
     )
 
 
-def _head(layer: dict[str, Any], before: Block) -> Block:
+def _head(layer: dict[str, Any], before: Convolution) -> Convolution:
     if not layer.get("use_bn", True):
         act = _ACTS[layer["act_func"]]
         return plain("mix", 1, layer["in_channels"], layer["out_channels"], act)
     return _conv(layer, before.out_height)
 
 
-def _mbconv(layer: dict[str, Any], shortcut: dict[str, Any] | None, before: Block) -> Block:
+def _mbconv(
+    layer: dict[str, Any], shortcut: dict[str, Any] | None, before: Convolution
+) -> Convolution:
     channels, out, stride = layer["in_channels"], layer["out_channels"], layer["stride"]
     mid = layer.get("mid_channels") or round(channels * layer["expand_ratio"])
     if (mid == channels) != (layer["expand_ratio"] == 1):

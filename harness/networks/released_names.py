@@ -2,7 +2,7 @@
 
 import re
 
-from harness.spaces.block import Block
+from harness.spaces.convolution import Convolution
 
 # Theirs, with what newer and older releases wrap around left out; ours as in `networks.layers`.
 _CONV = r"(?:conv\.)*weight"
@@ -39,7 +39,7 @@ _PARTS = {
 }
 
 
-def our_name(block: Block, theirs: str) -> str | None:
+def our_name(block: Convolution, theirs: str) -> str | None:
     """The tensor `theirs` of a layer in ours; None where the block has nothing like it."""
     inner = "layer." if block.kind == "conv" and block.residual else ""
     for pattern, ours in _PARTS[block.kind]:

@@ -20,6 +20,8 @@ def describe_table(job: Run, table: Table) -> str:
         path += f", of runs{of_batch(table.images_per_run)}"
     if not table.has_blocks:
         predictor = latency_of(job, table)
+        if table.source is not None:
+            return f"{path}: whole networks, imported from {table.source}; {predictor.describe()}"
         return (
             f"{path}: no blocks yet; {predictor.describe()}; "
             f"`harness measure --device {table.device}` measures the blocks"

@@ -94,7 +94,7 @@ def images_for(network: "NetworkFile", path: Path, folder: Path) -> "ImageFolder
     from harness.training.folder import ImageFolder
 
     seed = network.origin.get("data", {}).get("seed", 0)
-    data = ImageFolder.open(folder, seed, channels=network.blocks[0].in_channels)
+    data = ImageFolder.open(folder, seed, channels=network.blocks[0].input_shape[0])
     known, found = network.classes, data.classes
     if has_other_classes(network, data):
         raise UsageError(

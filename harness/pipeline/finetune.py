@@ -105,11 +105,11 @@ def _data(asked: FineTuning, network: "NetworkFile") -> "ImageData":
     if asked.data is not None:
         # As the network's own data were split: what it was trained on may not judge it.
         facts = network.origin.get("data", {})
-        channels = network.blocks[0].in_channels
+        channels = network.blocks[0].input_shape[0]
         images = ImageFolder.open(asked.data, facts.get("seed", 0), channels=channels)
         small = network.space == DIGITS.name or is_images(network.space)
         return images.in_minutes() if small else images
-    if len(network.classes) != 10 or network.blocks[0].in_channels != 1:
+    if len(network.classes) != 10 or network.blocks[0].input_shape[0] != 1:
         raise UsageError(
             f"--data says which images {asked.network} is trained on (what is here are digits, "
             "grey images of 10 classes)"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from harness import files
 from harness.errors import TableError, UsageError
+from harness.hints import nearest
 from harness.pipeline.job import Run
 from harness.predictors.block_table import BlockTablePredictor, resolutions_in
 from harness.spaces.block import Block
@@ -17,21 +18,29 @@ from harness.spaces.mobile import MobileSpace
 from harness.spaces.space import Space
 from harness.tables.calibration import calibrate
 from harness.tables.compare import Comparison, compare, load_revision
-from harness.tables.ofa import read_published, rows_of, write_published
+from harness.tables.hat import Published, read_hat
+from harness.tables.ofa import Imported, read_published, rows_of, write_published
 from harness.tables.ofa_rows import above_zero
 from harness.tables.table import Table
 from harness.tables.versions import uses, versions_apart
 
+FORMATS = ("ofa", "hat")
 _FEW = 12  # blocks that are named
 
 
 def import_published(
-    job: Run, paths: Sequence[Path], device: str, source: str, unit: str | None = None
+    job: Run,
+    paths: Sequence[Path],
+    device: str,
+    source: str,
+    unit: str | None = None,
+    form: str = "ofa",
 ) -> str:
-    """Make a published table ours; what fitted, in a line.
+    """Make a published table ours; what fitted, in a line. `form`: one of FORMATS.
 
     Raises:
-        UsageError: the name does not say that the table is imported, or there is no such unit.
+        UsageError: the name does not say that the table is imported, or there is no such format or
+            unit.
         TableError: a file is broken, or a measured table has that name.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*-published", device):
@@ -40,7 +49,15 @@ def import_published(
             "end in -published, as note10-published"
         )
     path = job.workspace.table(device, job.space.name)
-    imported = read_published(paths, job.space, device, source, unit)
+    imported: Imported | Published
+    if form == "hat":
+        if unit is not None:
+            raise UsageError("--unit is for --format ofa: HAT's times are ms")
+        imported = read_hat(paths, job.space, device, source)
+    elif form == "ofa":
+        imported = read_published(paths, job.space, device, source, unit)
+    else:
+        raise UsageError(f"no format {form!r} of tables; {nearest(form, FORMATS)}")
     with files.changing(path):
         if path.exists() and Table.load(path).source is None:
             raise TableError(f"{path} was measured, not imported; move it away first")

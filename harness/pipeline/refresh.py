@@ -1,5 +1,6 @@
 """`harness measure --refresh`: a look at a sample, then again only what has changed."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from harness.pipeline.job import Run
 from harness.pipeline.table import to_measure_again
 from harness.pipeline.table_session import TableSession, table_session
 from harness.spaces.block import Block
+from harness.spaces.convolution import Convolution
 from harness.spaces.space import Space
 from harness.tables.calibration import stage_of
 from harness.tables.compare import Comparison, compare
@@ -63,12 +65,16 @@ def _against(table: Table, look: Campaign) -> Comparison:
     return compare(table, today, table.clock)
 
 
-def _alike(found: Comparison, sample: list[Block], space: Space) -> list[Block]:
+def _alike(found: Comparison, sample: Sequence[Block], space: Space) -> list[Block]:
     """Blocks of the stages and kernels that moved; all, where that is a good part of the sample."""
     if len(found.moved) > EVERYTHING * len(sample):
         return list(space.distinct_blocks())
-    kinds = {(stage_of(moved.block), moved.block.kernel) for moved in found.moved}
-    return [b for b in space.distinct_blocks() if (stage_of(b), b.kernel) in kinds]
+    kinds = {(stage_of(moved.block), _kernel(moved.block)) for moved in found.moved}
+    return [b for b in space.distinct_blocks() if (stage_of(b), _kernel(b)) in kinds]
+
+
+def _kernel(block: Block) -> int | None:
+    return block.kernel if isinstance(block, Convolution) else None
 
 
 def _in_words(found: Comparison, changed: list[Block], space: Space) -> str:

@@ -201,7 +201,7 @@ def _drawn(shown: Shown, number: int) -> Drawn:
     title = (
         f"front:{number} on {shown.front.device}: {shown_ms(point):.3g} ms"
         f"{an_image(shown_ms(point), shown.front.images_per_run)}, "
-        f"{shown_accuracy(point):.1f} %, {point.arch.resolution} pixels"
+        f"{shown_accuracy(point):.1f} %, {point.arch.resolution} {shown.space.unit}"
     )
     parts = (shown.parts_ms or {}).get(number, ())
     return Drawn(title, layers(shown.space, point.arch, parts))

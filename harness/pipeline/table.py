@@ -24,6 +24,11 @@ def measure(
     Several phones of one model share its blocks; all of them measure the networks and the sentinel,
     by which the table brings them to one level. `deadline_s` is by time.monotonic().
     """
+    if not job.space.built:
+        raise UsageError(
+            f"networks of {job.space.name} are not built here yet, so that nothing of them can be "
+            "measured: `harness tables import --format hat` reads latencies of others"
+        )
     if quantity == "energy" and device.profile.simulated:
         raise DeviceError(f"{device.name} is simulated, and its model tells no energies")
     if job.accuracy is None and not job.supernet.can_train:

@@ -106,7 +106,7 @@ def read_csv(path: Path, space: Space) -> tuple[Genomes, Floats]:
     for number, row in rows:
         where = f"{path}:{number}"
         try:
-            archs.append(_arch(row))
+            archs.append(_arch(row, space))
             space.check(archs[-1])
             accuracies.append(float(row["accuracy"]))
         except (KeyError, TypeError, ValueError, AttributeError, HarnessError) as error:
@@ -131,10 +131,10 @@ def read_csv(path: Path, space: Space) -> tuple[Genomes, Floats]:
     return genomes, np.array(accuracies)
 
 
-def _arch(row: dict[str, str]) -> Arch:
+def _arch(row: dict[str, str], space: Space) -> Arch:
     """The arch of a row; columns that the space does not have may be missing."""
-    value: dict[str, Any] = {"ks": [], "w": []}
-    for part in PARTS:
+    value: dict[str, Any] = {}
+    for part in dict.fromkeys((*PARTS, *(gene.part for gene in space.genes))):
         if part in row:
             words = row[part].split()
             value[part] = [int(word) if word.isdecimal() else float(word) for word in words]

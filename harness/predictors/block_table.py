@@ -86,7 +86,8 @@ class BlockTablePredictor:
 
 def resolutions_in(blocks: Set[Block], space: Space) -> tuple[int, ...]:
     """Those that the blocks cover whole, also where the space only runs at them."""
-    sizes = sorted({block.height for block in blocks if block.in_channels == space.image_channels})
+    inputs = {block.input_shape for block in blocks}
+    sizes = sorted({s[-1] for s in inputs if len(s) == 3 and s[0] == space.image_channels})
     return tuple(
         r for r in sizes if space.runs_at(r) and blocks >= set(space.distinct_blocks((r,)))
     )

@@ -8,7 +8,7 @@ import numpy as np
 
 from harness.errors import TableError
 from harness.predictors.block_table import BlockTablePredictor
-from harness.predictors.few_shot import FEWEST, FewShotPredictor, Floats, fit
+from harness.predictors.few_shot import FEWEST, FewShotPredictor, Floats, fit_networks
 from harness.predictors.transfer import Transferred, transfer
 from harness.spaces.genome import Genomes, encode
 from harness.spaces.space import Space
@@ -37,7 +37,8 @@ def latency_predictor(
     first_look = _first_look(table, space, known)
     error = _log_error(first_look)
     if campaign is None:
-        repeats = {at: Repeat.of(table, at) for at in AT}
+        # Of a device that others measured nobody here will start another campaign.
+        repeats = {} if table.source else {at: Repeat.of(table, at) for at in AT}
         return replace(first_look, statements=_stated(table, look, error, repeats))
     restated = transfer(first_look, *_anchors(table, space, campaign), table.device)
     anew = _log_error(restated)
@@ -65,21 +66,21 @@ def _stated(table: Table, campaign: str, error: float, repeats: Mapping[str, Rep
 def _first_look(
     table: Table, space: Space, known: Sequence[Table]
 ) -> FewShotPredictor | Transferred:
-    genomes, measured_ms = _anchors(table, space, table.first_look())
+    records = table.select("anchor", table.clock, table.first_look())
     found: list[FewShotPredictor | Transferred] = [
         transfer(
             BlockTablePredictor.from_table(other, space, other.clock),
-            genomes,
-            measured_ms,
+            *_anchors(table, space, table.first_look()),
             other.device,
         )
         for other in known
     ]
-    if len(genomes) >= FEWEST:
-        found.append(fit(space, genomes, measured_ms))
+    if len(records) >= FEWEST:
+        measured_ms = np.array([record.statistics.value for record in records]) / 1e6
+        found.append(fit_networks(space, [record.blocks for record in records], measured_ms))
     if not found:
         raise TableError(
-            f"the table of {table.device} has {len(genomes)} networks and no blocks; "
+            f"the table of {table.device} has {len(records)} networks and no blocks; "
             "make it whole with `harness measure`"
         )
     return min(found, key=_log_error)

@@ -7,7 +7,9 @@ which launches while it works, and their sum on a CPU, which cannot. Each is a s
 costs compare is known roughly before anything is measured; measurements correct it.
 """
 
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import inf
 from typing import Any
 
@@ -16,6 +18,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 
 from harness.errors import TableError
+from harness.predictors.demands import Assumptions, assumed_of
 from harness.spaces.block import Block
 from harness.spaces.cost import CostTable
 from harness.spaces.genome import Genomes, decode
@@ -28,28 +31,6 @@ FEWEST = 10  # networks that a fit takes
 _FOLDS = 10
 _NOISE_SD = 0.05  # relative, of a measurement; fitted too, from here on
 _FAR = 8.0  # how far a fitted logarithm may go from where it starts
-
-
-@dataclass(frozen=True)
-class Assumptions:
-    """What is believed of every device; `benchmarks/gpu_few_shot.py --ablation` tells why."""
-
-    # In kernels, as PyTorch launches them: a convolution with its batch norm and activation; what
-    # h_swish adds; squeeze-and-excitation.
-    launch: tuple[float, ...] = (3, 3, 9)
-    # In times of moving one float32: a dense MAC; a depthwise MAC with kernel 3, 5, 7; a float32
-    # moved; a parameter (it stands for small late layers, which leave much of a GPU idle). A V100
-    # could do 31 MACs in that time (14 TFLOP/s, 900 GB/s). 1/4 and 1/2 are rounded from fits to the
-    # GPUs of HELP; with 50 networks, starting all six alike is nearly as good.
-    work: tuple[float, ...] = (1 / 24, 1 / 4, 1 / 4, 1 / 4, 1, 1 / 2)
-    cost_sd: float = 0.5  # of the logarithm of each of these, device by device
-    # p in (launch^p + work^p)^(1/p): 1 adds the two, as on a CPU, inf takes the longer, as on a
-    # GPU. That which predicts networks left out better is taken.
-    sharpness: tuple[float, ...] = (1, 8)
-    tail: float = 2  # degrees of freedom of the errors; few, as some measurements are just slow
-
-
-ASSUMED = Assumptions()
 
 
 @dataclass(frozen=True)
@@ -90,54 +71,37 @@ class FewShotPredictor:
         } | error_facts(self.statements)
 
 
-def demands(block: Block) -> Floats:
-    """What a block asks of a device, for one image, in the order of `Assumptions`, [3 + 6]."""
-    if block.kind in ("bottleneck", "maxpool"):
-        return _resnet_demands(block)
-    inner = block.kind == "mbconv"
-    expands = inner and block.mid_channels != block.in_channels
-    out_area = block.out_height * block.out_width
-    depthwise = out_area * block.mid_channels * block.kernel**2
-    out = out_area * block.out_channels
-    middle = out_area * block.mid_channels
-    expanded = expands * block.height * block.width * block.mid_channels
-    squeezed = block.se_channels > 0
-    swished = block.act == "h_swish"
-    # Reads and writes of an element: its convolution and the next one 2, batch norm 2, relu 2 or
-    # h_swish 9, the pooling and scaling of squeeze-and-excitation 3, an addition 3.
-    activation = 4 + (9 if swished else 2)
-    moved = activation * (expanded + middle) + 3 * squeezed * middle
-    moved += out * (4 + 3 * block.residual if inner else activation)
-    launched = [1 + inner + expands, swished * (1 + expands), squeezed]
-    kernels = [block.kernel <= 3, block.kernel == 5, block.kernel >= 7]
-    by_kernel = [depthwise * here for here in kernels]
-    return np.array([*launched, block.macs - depthwise, *by_kernel, moved, block.params], float)
-
-
-def _resnet_demands(block: Block) -> Floats:
-    """The same of a ResNet's blocks; nobody has compared these with measured ResNets yet."""
-    out_area = block.out_height * block.out_width
-    out = out_area * block.out_channels
-    if block.kind == "maxpool":
-        return np.array([1, 0, 0, 0, 0, 0, 0, out * (block.kernel**2 + 1), 0], float)
-    shortcut = not block.residual
-    inner = (block.height * block.width + out_area) * block.mid_channels
-    moved = 6 * inner + out * (4 + 5 + 4 * shortcut)
-    return np.array([3 + shortcut, 0, 0, block.macs, 0, 0, 0, moved, block.params], float)
-
-
 def fit(
-    space: Space, genomes: Genomes, measured_ms: Floats, assumed: Assumptions = ASSUMED
+    space: Space, genomes: Genomes, measured_ms: Floats, assumed: Assumptions | None = None
 ) -> FewShotPredictor:
     """The model that measured networks [n] suggest, and its error on those left out of ten fits.
 
-    Any networks do, such as `genome.sample` draws.
+    Any networks do, such as `genome.sample` draws. `assumed`: what is believed of every device;
+    None: of the space's blocks.
 
     Raises:
         TableError: they are fewer than ten, or a latency is not a number above 0.
     """
-    check_measured(genomes, measured_ms, FEWEST)
-    counts, measured = _network_demands(space, genomes), np.log(measured_ms)
+    networks = [space.blocks(decode(space, genome)) for genome in genomes]
+    return fit_networks(space, networks, measured_ms, assumed)
+
+
+def fit_networks(
+    space: Space,
+    networks: Sequence[Sequence[Block]],
+    measured_ms: Floats,
+    assumed: Assumptions | None = None,
+) -> FewShotPredictor:
+    """The same from networks' blocks: they may be of sizes that the space does not have.
+
+    Raises:
+        TableError: they are fewer than ten, or a latency is not a number above 0.
+    """
+    check_measured(networks, measured_ms, FEWEST)
+    assumed = assumed or assumed_of(space)
+    demanded = lru_cache(maxsize=None)(assumed.demands)
+    counts = np.array([np.sum([demanded(b) for b in blocks], axis=0) for blocks in networks])
+    measured = np.log(measured_ms)
     tried = [replace(assumed, sharpness=(sharpness,)) for sharpness in assumed.sharpness]
     surprises = [_left_out(counts, measured, variant) for variant in tried]
     best = int(np.argmin([np.abs(surprise).mean() for surprise in surprises]))
@@ -145,8 +109,8 @@ def fit(
     costs = _costs(counts, measured, assumed)
     launches = np.arange(len(costs)) < len(assumed.launch)
     return FewShotPredictor(
-        CostTable.of(space, lambda block: float(demands(block) @ (costs * launches))),
-        CostTable.of(space, lambda block: float(demands(block) @ (costs * ~launches))),
+        CostTable.of(space, lambda block: float(demanded(block) @ (costs * launches))),
+        CostTable.of(space, lambda block: float(demanded(block) @ (costs * ~launches))),
         assumed.sharpness[0],
         len(measured),
         {"full": Statement("full", 1.0, bound(surprise))},
@@ -164,21 +128,15 @@ def _left_out(counts: Floats, measured: Floats, assumed: Assumptions) -> Floats:
     return surprise
 
 
-def check_measured(genomes: Genomes, measured_ms: Floats, fewest: int) -> None:
+def check_measured(networks: Sized, measured_ms: Floats, fewest: int) -> None:
     """Raises TableError where the latencies are too few, or not each a number above 0."""
-    if len(genomes) != len(measured_ms):
-        raise TableError(f"{len(genomes)} networks, but {len(measured_ms)} latencies")
+    if len(networks) != len(measured_ms):
+        raise TableError(f"{len(networks)} networks, but {len(measured_ms)} latencies")
     if len(measured_ms) < fewest:
         raise TableError(f"{len(measured_ms)} measured networks are too few: {fewest} are needed")
     for index, latency_ms in enumerate(measured_ms):
         if not 0 < latency_ms < inf:
             raise TableError(f"network {index} of those measured has a latency of {latency_ms} ms")
-
-
-def _network_demands(space: Space, genomes: Genomes) -> Floats:
-    """Summed over each network's blocks, [n, 9]."""
-    blocks = (space.blocks(decode(space, genome)) for genome in genomes)
-    return np.array([np.sum([demands(block) for block in network], axis=0) for network in blocks])
 
 
 def _longer(log_parts: Floats, sharpness: float) -> Floats:
@@ -187,7 +145,7 @@ def _longer(log_parts: Floats, sharpness: float) -> Floats:
 
 
 def _log_ms(times_ms: Floats, assumed: Assumptions) -> tuple[Floats, Floats]:
-    """Log latency [n] from the time of each demand [n, 9], and its derivative by log times."""
+    """Log latency [n] from times of demands [n, demands], and its derivative by log times."""
     split = len(assumed.launch)
     parts = np.add.reduceat(times_ms, [0, split], axis=1)
     (sharpness,) = assumed.sharpness
@@ -197,7 +155,7 @@ def _log_ms(times_ms: Floats, assumed: Assumptions) -> tuple[Floats, Floats]:
 
 
 def _costs(counts: Floats, measured: Floats, assumed: Assumptions) -> Floats:
-    """The likeliest cost of each demand [9], ms, from demands [n, 9] and log latencies [n].
+    """The likeliest cost of each demand, ms, from demands [n, demands] and log latencies [n].
 
     Costs of one part (launch, work) spread around a common level by `cost_sd`, in logarithms; the
     level is free. Errors are Student's, their size is fitted too.

@@ -6,6 +6,7 @@ operations a second, and at most so many for each byte that it moves.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any, Protocol
 
 from harness.errors import TableError
@@ -162,6 +163,5 @@ def least_traffic_bytes(block: Block, bytes_per_number: int, batch: int = 1) -> 
     Maps inside the block may stay in a cache or register. Batch norms that a runtime folded into
     the weights are counted too, a few percent of a block's parameters.
     """
-    before = block.height * block.width * block.in_channels
-    after = block.out_height * block.out_width * block.out_channels
+    before, after = prod(block.input_shape), prod(block.output_shape)
     return bytes_per_number * (batch * (before + after) + block.params)

@@ -9,12 +9,43 @@ from typing import TYPE_CHECKING
 from harness.reports.style import FIXED, GRID, INK, KERNELS, as_csv, drawing, save
 from harness.spaces.arch import Arch
 from harness.spaces.block import Block
+from harness.spaces.convolution import Convolution
 from harness.spaces.space import Space
+from harness.spaces.transformer import DecoderLayer, EncoderLayer
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_ELASTIC = ("mbconv", "bottleneck")
+
+@dataclass(frozen=True)
+class Look:
+    """What is drawn of a block."""
+
+    choice: int  # its kernel, or heads of attention
+    width: int  # the most channels inside
+    out: int  # channels
+    size: int  # of the input: height, pixels; or tokens
+    stride: int
+    expand: float | None  # inner over input channels; None where there is nothing to choose
+    unit: str = ""  # of the size
+
+    @property
+    def label(self) -> str:
+        """What was chosen; the kernel is its colour."""
+        heads = "" if self.unit else f"h{self.choice} "
+        return f"{heads}x{self.expand:.2g}"
+
+    @classmethod
+    def of(cls, block: Block) -> "Look":
+        if isinstance(block, Convolution):
+            inside, out = block.mid_channels, block.out_channels
+            expand = None if block.stage is None else inside / block.in_channels
+            wide = max(inside, out)
+            return cls(block.kernel, wide, out, block.height, block.stride, expand, "px")
+        (*_, size, embed), out = block.input_shape, block.output_shape[-1]
+        if isinstance(block, EncoderLayer | DecoderLayer):
+            return cls(block.heads, max(block.ffn, embed), out, size, 1, block.ffn / embed)
+        return cls(1, embed, out, size, 1, None)
 
 
 @dataclass(frozen=True)
@@ -26,11 +57,8 @@ class Layer:
     latency_ms: float | None = None  # its part of the network, where a table tells
 
     @property
-    def expand(self) -> float | None:
-        """Inner over input channels; None outside of stages."""
-        if self.block is None or self.block.kind not in _ELASTIC:
-            return None
-        return self.block.mid_channels / self.block.in_channels
+    def look(self) -> Look | None:
+        return None if self.block is None else Look.of(self.block)
 
 
 @dataclass(frozen=True)
@@ -60,7 +88,7 @@ def kernels(networks: Iterable[Sequence[Layer]]) -> list[int]:
             layer.block.kernel
             for network in networks
             for layer in network
-            if layer.block is not None and layer.stage is not None
+            if isinstance(layer.block, Convolution) and layer.stage is not None
         }
     )
 
@@ -95,8 +123,8 @@ def save_architectures(drawn: Sequence[Drawn], salt: str, folder: Path) -> list[
                 place,
                 layer.stage,
                 layer.block.key if layer.block else "",
-                layer.block.kernel if layer.block else "",
-                layer.expand,
+                layer.look.choice if layer.look else "",
+                layer.look.expand if layer.look else None,
                 layer.latency_ms,
             )
             for network in drawn
@@ -112,22 +140,23 @@ def colour_of(kernel: int) -> str:
 def _draw(axes: "Axes", network: Drawn, columns: int) -> None:
     from matplotlib.patches import Rectangle
 
-    tallest = max(_height(layer.block) for layer in network.layers if layer.block)
+    tallest = max(layer.look.width for layer in network.layers if layer.look)
     stage: int | None = -1
     for place, layer in enumerate(network.layers):
         if layer.stage != stage and place:
             axes.axvline(place - 0.5, color=GRID, linewidth=0.8, zorder=0)
         stage = layer.stage
-        if layer.block is None:
+        look = layer.look
+        if look is None:
             box = Rectangle((place - 0.4, 0), 0.8, 0.12, fill=False, edgecolor=FIXED, linestyle=":")
             axes.add_patch(box)
             continue
-        height = _height(layer.block) / tallest
-        colour = colour_of(layer.block.kernel) if layer.stage is not None else FIXED
+        height = math.sqrt(look.width / tallest)
+        colour = colour_of(look.choice) if layer.stage is not None else FIXED
         axes.add_patch(Rectangle((place - 0.4, 0), 0.8, height, color=colour))
-        if layer.expand is not None:
+        if look.expand is not None:
             axes.annotate(
-                f"x{layer.expand:.2g}",
+                look.label,
                 (place, height),
                 (0, 1),
                 textcoords="offset points",
@@ -136,7 +165,7 @@ def _draw(axes: "Axes", network: Drawn, columns: int) -> None:
                 color=INK,
             )
         axes.annotate(
-            f"{layer.block.out_channels}\n{layer.block.height}px",
+            f"{look.out}\n{look.size}{look.unit}",
             (place, 0),
             (0, -2),
             textcoords="offset points",
@@ -149,7 +178,3 @@ def _draw(axes: "Axes", network: Drawn, columns: int) -> None:
     axes.set_ylim(-0.28, 1.18)
     axes.set_title(network.title, loc="left", color=INK, fontsize=8)
     axes.axis("off")
-
-
-def _height(block: Block) -> float:
-    return math.sqrt(max(block.mid_channels, block.out_channels))

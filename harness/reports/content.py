@@ -13,7 +13,7 @@ from harness.reports.pareto import origin
 from harness.reports.references import Reference
 from harness.reports.style import COLOURS, PAGE
 from harness.reports.trust import Doubt
-from harness.spaces.arch import Arch
+from harness.spaces.arch import Arch, spoken
 from harness.spaces.space import Space
 from harness.tables.record import SEEN
 from harness.tables.repeat import Interval
@@ -104,7 +104,7 @@ def _point(shown: Shown, number: int, point: Point) -> dict[str, Any]:
         "accuracy_measured_interval": _ends(point.accuracy_measured_interval),
         "macs": point.macs,
         "params": point.params,
-        "pixels": point.arch.resolution,
+        "size": f"{point.arch.resolution} {shown.space.unit}",
         "stages": stages(shown.space, point.arch),
         "layers": [_layer(layer) for layer in layers(shown.space, point.arch, parts)],
     }
@@ -124,7 +124,7 @@ def _seen(point: Point) -> dict[str, list[float]]:
     return {at: [four_digits(each) for each in seen[at]] for at in SEEN if at in seen}
 
 
-LAYER = ("stage", "kind", "kernel", "expand", "width", "out", "pixels", "stride", "ms")
+LAYER = ("stage", "kind", "kernel", "expand", "width", "out", "size", "stride", "ms")
 
 
 def _layer(layer: Layer) -> list[Any]:
@@ -132,12 +132,11 @@ def _layer(layer: Layer) -> list[Any]:
 
     There are thousands on a page, so that names would be most of it.
     """
-    block = layer.block
-    if block is None:
+    block, look = layer.block, layer.look
+    if block is None or look is None:
         return [layer.stage]
-    widest = max(block.mid_channels, block.out_channels)
-    sizes = (_few(layer.expand), widest, block.out_channels, block.height, block.stride)
-    return [layer.stage, block.kind, block.kernel, *sizes, _few(layer.latency_ms)]
+    sizes = (_few(look.expand), look.width, look.out, look.size, look.stride)
+    return [layer.stage, block.kind, look.choice, *sizes, _few(layer.latency_ms)]
 
 
 def _few(value: float | None) -> float | None:
@@ -150,9 +149,11 @@ def commands(shown: Shown) -> dict[str, str]:
     `{number}` for the network's place on the front.
 
     `one`: a network by its number. `best`: that for a budget, where the front is verified. `first`:
-    what verifies it.
+    what verifies it. None where networks of the space are not built here.
     """
     front, where = shown.front, shown.where
+    if not shown.space.built:
+        return {}
     weights = "" if front.settings.get("supernet") else " --supernet SUPERNET"
     found = {
         "one": f"harness extract front:{{number}} my-network.pt {where}{weights}\n"
@@ -173,10 +174,23 @@ def stages(space: Space, arch: Arch) -> list[str]:
     for index in space.active(arch):
         place = space.places[index]
         genes = (space.genes[column] for column in place.genes[1:])
-        layer = "".join(f"{gene.part[0]}{arch.part(gene.part)[gene.index]:g}" for gene in genes)
+        layer = "".join(
+            f"{_initials(gene.part)}{arch.part(gene.part)[gene.index]:g}" for gene in genes
+        )
         if place.stage is not None:
             found[place.stage].append(layer)
     return [" ".join(each) for each in found.values()]
+
+
+def legend(space: Space) -> str:
+    """What the letters of `stages` mean."""
+    columns = (c for place in space.places if place.stage is not None for c in place.genes[1:])
+    parts = dict.fromkeys(space.genes[column].part for column in columns)
+    return ", ".join(f"{_initials(part)}: {spoken(part).removesuffix('s')}" for part in parts)
+
+
+def _initials(part: str) -> str:
+    return "".join(word[0] for word in part.split("_"))
 
 
 def _ends(interval: Interval | None) -> list[float] | None:

@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness import files
-from harness.reports.content import Shown, content, stages
+from harness.reports.content import Shown, content, legend, stages
 from harness.reports.cost import Line
 from harness.reports.pareto import shown_accuracy, shown_ms
 from harness.reports.style import PAGE
@@ -66,6 +66,7 @@ def save_device_page(
     """`index.html` of one device; `figures` are drawn already, and become part of it."""
     environment = templates()
     environment.filters |= {"stages": partial(stages, shown.space), "ms": shown_ms}
+    environment.globals |= {"legend": legend(shown.space), "unit": shown.space.unit}
     campaign = shown.front.table.get("campaign") or {}
     page = environment.get_template("device.html").render(
         front=shown.front,

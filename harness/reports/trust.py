@@ -40,11 +40,9 @@ def is_of(front: Front, table: Table) -> bool:
 def _of_latency(front: Front, table: Table | None) -> Iterator[Doubt]:
     facts, checked = front.table, front.verification
     if facts.get("source"):
-        yield Doubt(
-            "imported latencies",
-            f"they come from {facts['source']}; nothing was run here, and sums of blocks were "
-            "never compared with whole networks",
-        )
+        sums = "; sums of blocks were never compared with whole networks"
+        what = f"they come from {facts['source']}; nothing was run here"
+        yield Doubt("imported latencies", what + ("" if "networks" in facts else sums))
         return
     if front.simulated:
         yield Doubt("never run on hardware", front.simulated)

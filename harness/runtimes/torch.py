@@ -1,7 +1,6 @@
 """torch eager on a CPU or an NVIDIA GPU, through the resident agent."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -41,10 +40,10 @@ def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Sessi
 
     def specify(workload: Workload) -> dict[str, Any]:
         if not isinstance(workload, Path):
-            return {"blocks": [asdict(block) for block in workload]}
+            return {"blocks": [block.spec for block in workload]}
         weights = to_weights(workload)
         return {
-            "blocks": [asdict(block) for block in weights.blocks],
+            "blocks": [block.spec for block in weights.blocks],
             "weights": {"path": str(transport.push(weights.path)), "tensors": weights.tensors},
         }
 

@@ -1,153 +1,97 @@
-"""The unit of a latency table: one block of a network, as an immutable value."""
+"""The unit of a latency table: one block of a network, as an immutable value that answers."""
 
-import re
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Self
 
 from harness.errors import FileFormatError
 
-_KEY = re.compile(
-    r"(?P<kind>conv|mbconv|bottleneck|maxpool|pool|mix|linear)"
-    r"-(?P<height>[0-9]{1,9})x(?P<width>[0-9]{1,9})x(?P<in_channels>[0-9]{1,9})"
-    r"-m(?P<mid_channels>[0-9]{1,9})-o(?P<out_channels>[0-9]{1,9})-k(?P<kernel>[0-9]{1,9})-s(?P<stride>[0-9]{1,9})"
-    r"-(?P<act>none|relu|relu6|h_swish|swish)-se(?P<se_channels>[0-9]{1,9})-res(?P<residual>[01])"
-)
-_WORDS = {"kind", "act"}
 NUMBER_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1}  # of a map, by precision
+_FAMILIES: dict[str, type["Block"]] = {}  # by kind
+_EXAMPLE = "mbconv-56x56x32-m192-o32-k5-s1-h_swish-se24-res1"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Block:
+class Block(ABC):
     """One block with everything that its cost depends on.
 
-    Kinds: `conv` (convolution, batch norm, activation), `mbconv` (inverted bottleneck: expansion,
-    depthwise, optional squeeze-and-excitation, projection; no expansion where mid equals in),
-    `bottleneck` (ResNet's: 1x1, 3x3, 1x1; the input is added, through average pooling and a 1x1
-    convolution where `residual` is false), `maxpool`, `pool` (global average), `mix` (1x1
-    convolution without batch norm on pooled features), `linear` (classifier).
+    A family of kinds is a frozen dataclass with slots that lists the kinds it is of: convolutions
+    (`spaces.convolution`), layers of transformers (`spaces.transformer`).
     """
 
-    kind: str
-    height: int  # of the input, pixels
-    width: int
-    in_channels: int
-    mid_channels: int
-    out_channels: int
-    kernel: int
-    stride: int
-    act: str
-    se_channels: int  # width of the squeeze; 0 for none
-    residual: bool
+    __slots__ = ()
+    kinds: ClassVar[tuple[str, ...]] = ()
 
-    @property
-    def key(self) -> str:
-        """The block's name in tables and journals; `parse` reads it back."""
-        return (
-            f"{self.kind}-{self.height}x{self.width}x{self.in_channels}-m{self.mid_channels}"
-            f"-o{self.out_channels}-k{self.kernel}-s{self.stride}-{self.act}"
-            f"-se{self.se_channels}-res{int(self.residual)}"
-        )
+    def __init_subclass__(cls) -> None:
+        _FAMILIES.update(dict.fromkeys(cls.kinds, cls))
 
     @classmethod
-    def parse(cls, key: str) -> "Block":
-        """The block named by `key`.
+    def parse(cls, key: str) -> Self:
+        """The block named by `key`, of this family.
 
         Raises:
             FileFormatError: `key` is not a block's name.
         """
-        match = _KEY.fullmatch(key)
-        if match is None:
-            raise FileFormatError(f"not a block: {key[:80]!r} (expected one like {_EXAMPLE.key})")
-        fields = {
-            name: value if name in _WORDS else int(value)
-            for name, value in match.groupdict().items()
-        }
-        return cls(**(fields | {"residual": bool(fields["residual"])}))  # type: ignore[arg-type]
+        family = _FAMILIES.get(key.partition("-")[0])
+        block = None if family is None else family.of_key(key)
+        if not isinstance(block, cls):
+            raise FileFormatError(f"not a block: {key[:80]!r} (expected one like {_EXAMPLE})")
+        return block
+
+    @classmethod
+    @abstractmethod
+    def of_key(cls, key: str) -> Self | None:
+        """The block of this family that `key` names; None where it names none."""
 
     @property
-    def out_height(self) -> int:
-        return 1 if self.kind == "pool" else _strided(self.height, self.stride)
+    @abstractmethod
+    def kind(self) -> str:
+        """One of `kinds`: how its key begins."""
 
     @property
-    def out_width(self) -> int:
-        return 1 if self.kind == "pool" else _strided(self.width, self.stride)
+    @abstractmethod
+    def key(self) -> str:
+        """The block's name in tables and journals; `parse` reads it back."""
 
     @property
+    def spec(self) -> dict[str, Any]:
+        """Its kind and numbers by name: what `networks.layers` makes a layer of."""
+        return {"kind": self.kind} | {name: getattr(self, name) for name in self._fields()}
+
+    @property
+    def order(self) -> tuple[Any, ...]:
+        """What blocks are sorted by."""
+        return self.kind, *(getattr(self, name) for name in self._fields())
+
+    def __lt__(self, other: "Block") -> bool:
+        return self.order < other.order
+
+    def _fields(self) -> tuple[str, ...]:
+        return tuple(type(self).__slots__)
+
+    @property
+    @abstractmethod
+    def input_shape(self) -> tuple[int, ...]:
+        """Of one input: channels, height, width; or tokens, numbers of each."""
+
+    @property
+    @abstractmethod
+    def output_shape(self) -> tuple[int, ...]: ...
+
+    @property
+    @abstractmethod
     def macs(self) -> int:
-        """Multiply-accumulates for one image, convolutions and matrix products only.
-
-        This is what the OFA paper (Table 1) prints as FLOPs.
-        """
-        out_area = self.out_height * self.out_width
-        if self.kind == "mbconv":
-            expansion = self.height * self.width * self.in_channels * self._expanded
-            depthwise = out_area * self.mid_channels * self.kernel**2
-            squeeze = 2 * self.mid_channels * self.se_channels
-            return (
-                expansion + depthwise + squeeze + out_area * self.mid_channels * self.out_channels
-            )
-        if self.kind == "bottleneck":
-            inner = self.height * self.width * self.in_channels * self.mid_channels
-            inner += (
-                out_area
-                * self.mid_channels
-                * (self.kernel**2 * self.mid_channels + self.out_channels)
-            )
-            return inner + out_area * self._shortcut
-        if self.kind in ("pool", "maxpool"):
-            return 0
-        return out_area * self.kernel**2 * self.in_channels * self.out_channels
+        """Multiply-accumulates for one input, convolutions and matrix products only."""
 
     @property
+    @abstractmethod
     def params(self) -> int:
-        """Learned parameters: weights, biases, and the scale and shift of each batch norm."""
-        if self.kind == "mbconv":
-            expansion = (self.in_channels + 2) * self._expanded
-            depthwise = (self.kernel**2 + 2) * self.mid_channels
-            squeeze = (2 * self.mid_channels + 1) * self.se_channels
-            squeeze += self.mid_channels if self.se_channels else 0
-            return expansion + depthwise + squeeze + (self.mid_channels + 2) * self.out_channels
-        if self.kind == "bottleneck":
-            inner = (self.in_channels + self.kernel**2 * self.mid_channels + 4) * self.mid_channels
-            inner += (self.mid_channels + 2) * self.out_channels
-            return inner + self._shortcut + (0 if self.residual else 2 * self.out_channels)
-        if self.kind in ("pool", "maxpool"):
-            return 0
-        weights = self.kernel**2 * self.in_channels * self.out_channels
-        return weights + {"conv": 2, "mix": 0, "linear": 1}[self.kind] * self.out_channels
+        """Learned parameters."""
 
     @property
+    @abstractmethod
     def peak_activations(self) -> int:
-        """Numbers in the maps that are alive at once, at most, running layer by layer, one image.
-
-        A residual's input stays alive until it is added. This is no runtime's memory: the padded
-        copy of its input that a strided layer makes in .tflite files, and what a runtime keeps
-        besides, are not in it: TFLite Micro planned 1.6 to 1.9 times as much.
-        """
-        before = self.height * self.width * self.in_channels
-        out_area = self.out_height * self.out_width
-        after = out_area * self.out_channels
-        if self.kind not in ("mbconv", "bottleneck"):
-            return before + after
-        wide = self.height * self.width * self.mid_channels
-        narrow = out_area * self.mid_channels
-        kept = before if self.residual or self.kind == "bottleneck" else 0
-        expanding = before + (wide if self._expanded or self.kind == "bottleneck" else 0)
-        return max(expanding, wide + narrow + kept, narrow + after + kept)
+        """Numbers that are alive at once, at most, running layer by layer, one input."""
 
     @property
-    def _expanded(self) -> int:
-        """Channels that the expansion makes: none where there is nothing to expand."""
-        return self.mid_channels if self.mid_channels != self.in_channels else 0
-
-    @property
-    def _shortcut(self) -> int:
-        """Weights of a bottleneck's 1x1 convolution beside it."""
-        return 0 if self.residual else self.in_channels * self.out_channels
-
-
-def _strided(size: int, stride: int) -> int:
-    """Size after an odd kernel with padding kernel // 2."""
-    return (size - 1) // stride + 1
-
-
-_EXAMPLE = Block("mbconv", 56, 56, 32, 96, 32, 5, 1, "relu", 24, True)
+    @abstractmethod
+    def stage(self) -> str | None:
+        """Of elastic blocks: those of one stage share a scale in calibrations."""

@@ -14,10 +14,16 @@ from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_0, OFA_MBV3_W1_2, ofa_mbv3
 from harness.spaces.ofa_proxyless import OFA_PROXYLESS_W1_3, ofa_proxyless
 from harness.spaces.resnet import OFA_RESNET50, ofa_resnet50
 from harness.spaces.space import Space
+from harness.spaces.translation import HAT
+from harness.spaces.vit import AUTOFORMER
 
 SPACES: dict[str, Space] = {
     space.name: space
-    for space in (DIGITS, OFA_MBV3_W1_0, OFA_MBV3_W1_2, OFA_PROXYLESS_W1_3, OFA_RESNET50)
+    for space in (
+        *(DIGITS, OFA_MBV3_W1_0, OFA_MBV3_W1_2, OFA_PROXYLESS_W1_3, OFA_RESNET50),
+        *AUTOFORMER,
+        *HAT,
+    )
 }
 
 

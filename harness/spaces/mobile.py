@@ -4,8 +4,9 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 
-from harness.spaces.block import Block
-from harness.spaces.space import Gene, Number, Place, Space, make_divisible
+from harness.spaces.arch import Number
+from harness.spaces.convolution import Convolution
+from harness.spaces.space import Gene, Place, Space, make_divisible
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class MobileSpace(Space):
+class MobileSpace(Space[Convolution]):
     """Stem, optional first block, elastic stages, head.
 
     Every elastic layer chooses kernel and expand, every stage its depth, the network its
@@ -93,7 +94,7 @@ class MobileSpace(Space):
         """Places before the elastic ones."""
         return 1 if self.first_block is None else 2
 
-    def block(self, place: int, values: tuple[Number, ...]) -> Block:
+    def block(self, place: int, values: tuple[Number, ...]) -> Convolution:
         resolution, *choices = (int(value) for value in values)
         slot = place - self._before
         if 0 <= slot < len(self.slots):
@@ -107,7 +108,7 @@ class MobileSpace(Space):
             return self._mbconv(size, self.stem.width, 1, 3, self.first_block, first=True)
         return self._after(resolution)[slot - len(self.slots)]
 
-    def _layer(self, resolution: int, slot: int, kernel: int, expand: int) -> Block:
+    def _layer(self, resolution: int, slot: int, kernel: int, expand: int) -> Convolution:
         index, position = self.slots[slot]
         first = position == 0
         size = self._input_size(resolution, index if first else index + 1)
@@ -115,7 +116,7 @@ class MobileSpace(Space):
         channels = before.width if first else self.stages[index].width
         return self._mbconv(size, channels, expand, kernel, self.stages[index], first=first)
 
-    def _after(self, resolution: int) -> tuple[Block, ...]:
+    def _after(self, resolution: int) -> tuple[Convolution, ...]:
         """The blocks after the elastic stages."""
         size = self._input_size(resolution, len(self.stages))
         head = conv(size, self.stages[-1].width, self.head_width, 1, 1, self.head_act)
@@ -127,10 +128,10 @@ class MobileSpace(Space):
 
     def _mbconv(
         self, size: int, channels: int, expand: int, kernel: int, stage: Stage, *, first: bool
-    ) -> Block:
+    ) -> Convolution:
         stride = stage.stride if first else 1
         mid = make_divisible(round(channels * expand), self.divisor) if expand > 1 else channels
-        return Block(
+        return Convolution(
             kind="mbconv",
             height=size,
             width=size,
@@ -152,11 +153,11 @@ class MobileSpace(Space):
         return resolution
 
 
-def conv(size: int, channels: int, out: int, kernel: int, stride: int, act: str) -> Block:
+def conv(size: int, channels: int, out: int, kernel: int, stride: int, act: str) -> Convolution:
     """A convolution with batch norm."""
-    return Block("conv", size, size, channels, 0, out, kernel, stride, act, 0, False)
+    return Convolution("conv", size, size, channels, 0, out, kernel, stride, act, 0, False)
 
 
-def plain(kind: str, size: int, channels: int, out: int, act: str) -> Block:
+def plain(kind: str, size: int, channels: int, out: int, act: str) -> Convolution:
     """A block that only has channels: pool, mix, linear."""
-    return Block(kind, size, size, channels, 0, out, 1, 1, act, 0, False)
+    return Convolution(kind, size, size, channels, 0, out, 1, 1, act, 0, False)

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from harness.spaces.block import Block
+from harness.spaces.arch import Number
+from harness.spaces.convolution import Convolution
 from harness.spaces.mobile import conv, plain
 from harness.spaces.space import (
     OFA_RESOLUTIONS,
     Gene,
-    Number,
     Place,
     Space,
     make_divisible,
@@ -19,7 +19,7 @@ _STEM = 3  # convolutions: stride 2; the residual one that depth may leave out; 
 
 
 @dataclass(frozen=True)
-class ResNetSpace(Space):
+class ResNetSpace(Space[Convolution]):
     """Three convolutions, max pooling, stages of bottlenecks, a linear classifier.
 
     Depths are OFA's: that of the stem (0 leaves its residual convolution out), then what each
@@ -87,7 +87,7 @@ class ResNetSpace(Space):
         last = inside + 1 + len(self.base_depths)
         return (*stem, *bottlenecks, Place(None, (0, last)), Place(None, (0, last)))
 
-    def block(self, place: int, values: tuple[Number, ...]) -> Block:
+    def block(self, place: int, values: tuple[Number, ...]) -> Convolution:
         resolution, *choices = values
         if place <= _STEM:
             return self._stem(int(resolution), place, [int(choice) for choice in choices])
@@ -102,7 +102,7 @@ class ResNetSpace(Space):
         expand, *widths = choices
         return self._bottleneck(int(resolution), slot, expand, [int(width) for width in widths])
 
-    def _stem(self, resolution: int, place: int, widths: list[int]) -> Block:
+    def _stem(self, resolution: int, place: int, widths: list[int]) -> Convolution:
         size = (resolution - 1) // 2 + 1
         outside = self._stem_width(widths[-1])
         inside = make_divisible(self._stem_width(widths[0]) // 2, self.divisor)
@@ -114,7 +114,9 @@ class ResNetSpace(Space):
             return conv(size, inside, outside, 3, 1, "relu")
         return replace(plain("maxpool", size, outside, outside, "none"), kernel=3, stride=2)
 
-    def _bottleneck(self, resolution: int, slot: int, expand: Number, widths: list[int]) -> Block:
+    def _bottleneck(
+        self, resolution: int, slot: int, expand: Number, widths: list[int]
+    ) -> Convolution:
         stage, position = self.slots[slot]
         first = position == 0
         out = self._width(stage, widths[-1])
@@ -123,7 +125,7 @@ class ResNetSpace(Space):
             before = widths[0]
             channels = self._width(stage - 1, before) if stage else self._stem_width(before)
         size = self._size(resolution, stage if first else stage + 1)
-        return Block(
+        return Convolution(
             kind="bottleneck",
             height=size,
             width=size,

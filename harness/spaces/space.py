@@ -1,22 +1,26 @@
 """A family of networks: what may vary, and the blocks that each choice makes.
 
-A space is a row of places, from image to logits. Which block stands at a place follows from a few
-genes: the resolution, a kernel, an expand, a width; a depth gene may leave it out. All else (rows
+A space is a row of places, from input to output. Which block stands at a place follows from a few
+genes: the resolution, a kernel, heads, a width; a depth gene may leave it out. All else (rows
 of genomes, cost tables, the supernet) is made from that, for any family.
 """
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
-from typing import Self
+from operator import attrgetter
+from typing import Generic, Self
+
+from typing_extensions import TypeVar
 
 from harness.errors import UsageError
-from harness.spaces.arch import PARTS, Arch
+from harness.spaces.arch import PARTS, Arch, Number, spoken
 from harness.spaces.block import Block
 
-Number = int | float
+B_co = TypeVar("B_co", bound=Block, default=Block, covariant=True)
 OFA_RESOLUTIONS = tuple(range(128, 225, 4))
 """Pixels that the OFA authors trained at."""
 SMALLEST, LARGEST = 32, 1024
@@ -27,7 +31,7 @@ SMALLEST, LARGEST = 32, 1024
 class Gene:
     """One thing that may vary: a number of an arch, and what it may be, in ascending order."""
 
-    part: str  # of the arch, in OFA's notation: r, d, ks, e, w
+    part: str  # of the arch, by its name in files
     index: int  # in that part
     choices: tuple[Number, ...]
     depth: int | None = None  # the depth gene that may leave it out
@@ -44,16 +48,18 @@ class Place:
     from_choice: int = 0
 
 
-class Space(ABC):
+class Space(ABC, Generic[B_co]):
     """A once-for-all family, as frozen data; subclasses say what its places hold."""
 
     name: str
     title: str
-    resolutions: tuple[int, ...]  # input height and width, pixels
-    image_channels: int
-    classes: int
+    resolutions: tuple[int, ...]  # input height and width, pixels; of text: tokens
+    image_channels: int  # of text: 0
+    classes: int  # of text: entries of the vocabulary
     bn_eps: float = 1e-5  # of all batch norms of the supernet
     released_at: tuple[int, ...] = ()  # resolutions of released weights; networks run at others too
+    unit = "pixels"  # of resolutions
+    built = True  # whether `networks` builds its networks; others are counted and searched alone
 
     @property
     @abstractmethod
@@ -66,7 +72,7 @@ class Space(ABC):
         """All places of the deepest network, in order."""
 
     @abstractmethod
-    def block(self, place: int, values: tuple[Number, ...]) -> Block:
+    def block(self, place: int, values: tuple[Number, ...]) -> B_co:
         """The block at a place, for the values of its genes."""
 
     def at(self, resolutions: Sequence[int]) -> Self:
@@ -124,16 +130,16 @@ class Space(ABC):
 
     def check(self, arch: Arch) -> None:
         """Raises UsageError where `arch` is not one of this space, naming the odd part."""
-        for part in PARTS:
-            genes = [gene for gene in self.genes if gene.part == part]
+        wanted = Counter(gene.part for gene in self.genes)
+        for part in dict.fromkeys((*PARTS, *wanted, *(name for name, _ in arch.others))):
             values = arch.part(part)
-            if len(values) != len(genes):
-                what = f"{len(genes)} {PARTS[part]} wanted: {values}"
+            if len(values) != wanted[part]:
+                what = f"{wanted[part]} {spoken(part)} wanted: {values}"
                 raise UsageError(f"not an arch of {self.name}: {what}")
         for gene in self.genes:
             value = arch.part(gene.part)[gene.index]
             if self.present(arch, gene) and value not in gene.choices:
-                what = f"{PARTS[gene.part]} {value} not in {gene.choices}"
+                what = f"{spoken(gene.part)} {value} not in {gene.choices}"
                 raise UsageError(f"not an arch of {self.name}: {what}")
 
     def present(self, arch: Arch, part: Gene | Place) -> bool:
@@ -148,27 +154,28 @@ class Space(ABC):
         """The places that the arch fills."""
         return (index for index, place in enumerate(self.places) if self.present(arch, place))
 
-    def block_of(self, place: int, arch: Arch) -> Block:
+    def block_of(self, place: int, arch: Arch) -> B_co:
         """The block that the arch has at a place."""
         genes = (self.genes[column] for column in self.places[place].genes)
         return self.block(place, tuple(arch.part(gene.part)[gene.index] for gene in genes))
 
-    def blocks(self, arch: Arch) -> tuple[Block, ...]:
-        """The network, block by block, from image to logits; at any resolution that it runs at."""
+    def blocks(self, arch: Arch) -> tuple[B_co, ...]:
+        """The network, block by block, from input to output; at any resolution that it runs at."""
         space = self.including(arch.resolution) if self.runs_at(arch.resolution) else self
         space.check(arch)
         return tuple(self.block_of(place, arch) for place in self.active(arch))
 
-    def blocks_at(self, place: int, resolutions: Sequence[int] | None = None) -> Iterator[Block]:
+    def blocks_at(self, place: int, resolutions: Sequence[int] | None = None) -> Iterator[B_co]:
         """Every block that may stand at a place; the last is the largest."""
         first, *others = (self.genes[column].choices for column in self.places[place].genes)
         for values in product(resolutions or first, *others):
             yield self.block(place, values)
 
-    def distinct_blocks(self, resolutions: Sequence[int] | None = None) -> tuple[Block, ...]:
+    def distinct_blocks(self, resolutions: Sequence[int] | None = None) -> tuple[B_co, ...]:
         """Every block that some arch has, each once: what a latency table must hold."""
         places = range(len(self.places))
-        return tuple(sorted({b for place in places for b in self.blocks_at(place, resolutions)}))
+        found = {block for place in places for block in self.blocks_at(place, resolutions)}
+        return tuple(sorted(found, key=attrgetter("order")))
 
     @cached_property
     def largest(self) -> Arch:

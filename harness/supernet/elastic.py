@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.networks.layers import MBConv, make_layer
-from harness.spaces.block import Block
+from harness.spaces.convolution import Convolution
 from harness.supernet.depthwise import depthwise_conv
 
 
@@ -81,7 +81,7 @@ class Elastic(nn.Module):
         super().__init__()
         self.largest = make_layer(spec)
 
-    def forward(self, x: Tensor, _block: Block) -> Tensor:
+    def forward(self, x: Tensor, _block: Convolution) -> Tensor:
         """Act as the block given. Without weights there is nothing to choose."""
         y: Tensor = self.largest(x)
         return y
@@ -93,7 +93,7 @@ class Elastic(nn.Module):
         for name, value in target.state_dict().items():
             value.copy_(source[name][tuple(slice(size) for size in value.shape)])
 
-    def sort_channels(self, forms: Sequence[Block]) -> None:
+    def sort_channels(self, forms: Sequence[Convolution]) -> None:
         """Put inner channels in order of importance, where the layer has any.
 
         `forms`: what the layer was trained to act as, by rising inner width; channels stay within
@@ -104,7 +104,7 @@ class Elastic(nn.Module):
 class ElasticConv(Elastic):
     """A convolution with batch norm and activation: input and output channels."""
 
-    def forward(self, x: Tensor, block: Block) -> Tensor:
+    def forward(self, x: Tensor, block: Convolution) -> Tensor:
         layer = self.largest.layer if block.residual else self.largest
         y = conv_bn(x, layer, block.out_channels)
         return x + y if block.residual else y
@@ -115,7 +115,7 @@ class ElasticLinear(Elastic):
 
     dropout = 0.0  # share of them that is dropped in training; a sub-network has none
 
-    def forward(self, x: Tensor, block: Block) -> Tensor:
+    def forward(self, x: Tensor, block: Convolution) -> Tensor:
         linear = self.largest[1]
         y = F.dropout(x.flatten(1), self.dropout, self.training)
         return F.linear(y, linear.weight[:, : block.in_channels], linear.bias)
@@ -124,7 +124,7 @@ class ElasticLinear(Elastic):
 class ElasticBottleneck(Elastic):
     """ResNet's bottleneck: input, inner and output channels."""
 
-    def forward(self, x: Tensor, block: Block) -> Tensor:
+    def forward(self, x: Tensor, block: Convolution) -> Tensor:
         layer, mid, out = self.largest, block.mid_channels, block.out_channels
         y = conv_bn(conv_bn(x, layer.reduce, mid), layer.conv, mid)
         shortcut = x if block.residual else conv_bn(layer.pool(x), layer.shortcut, out)
@@ -132,7 +132,7 @@ class ElasticBottleneck(Elastic):
         return z
 
     @torch.no_grad()
-    def sort_channels(self, forms: Sequence[Block]) -> None:
+    def sort_channels(self, forms: Sequence[Convolution]) -> None:
         """Inner channels by the L1 norm of what expands them."""
         layer = self.largest
         widths = [block.mid_channels for block in forms]
@@ -151,7 +151,7 @@ class ElasticMBConv(Elastic):
         super().__init__(spec)
         self.kernel_transform = ElasticKernel(kernels)
 
-    def forward(self, x: Tensor, block: Block) -> Tensor:
+    def forward(self, x: Tensor, block: Convolution) -> Tensor:
         """Act as `block`, which differs from the largest in kernel and inner width alone."""
         layer, mid, kernel = self.largest, block.mid_channels, block.kernel
         y = x if mid == block.in_channels else conv_bn(x, layer.expand, mid)
@@ -183,7 +183,7 @@ class ElasticMBConv(Elastic):
             value.copy_(source[name][tuple(slice(size) for size in value.shape)])
 
     @torch.no_grad()
-    def sort_channels(self, forms: Sequence[Block]) -> None:
+    def sort_channels(self, forms: Sequence[Convolution]) -> None:
         """Put the inner channels in order of importance, the L1 norm of what projects them.
 
         The largest network computes the same as before; narrower ones keep the best channels.
@@ -206,7 +206,7 @@ class ElasticMBConv(Elastic):
             reduce.bias.copy_(reduce.bias[inner])
 
 
-def elastic(block: Block, kernels: tuple[int, ...]) -> Elastic:
+def elastic(block: Convolution, kernels: tuple[int, ...]) -> Elastic:
     """The elastic layer of a place whose largest block is `block`."""
     spec = asdict(block)
     if block.kind == "mbconv":

@@ -6,6 +6,7 @@ from pathlib import Path
 from harness.errors import CheckpointError
 from harness.networks.published import read_state
 from harness.networks.released_names import our_name
+from harness.spaces.convolution import convolutions
 from harness.spaces.mobile import MobileSpace
 from harness.spaces.resnet import ResNetSpace
 from harness.spaces.space import Space
@@ -68,7 +69,8 @@ def _our_name(space: Space, prefixes: dict[str, int], name: str, path: Path) -> 
     prefix = next((prefix for prefix in prefixes if name.startswith(prefix)), None)
     if prefix is not None:
         place, rest = prefixes[prefix], name[len(prefix) :]
-        ours = our_name(space.block_of(place, space.largest), rest)
+        (block,) = convolutions([space.block_of(place, space.largest)])
+        ours = our_name(block, rest)
         if ours is not None and ours.startswith("kernel_transform."):
             return f"layers.{place}.{ours.replace('.', '.matrices.', 1)}"
         if ours is not None:

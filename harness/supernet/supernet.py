@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from harness.networks.build import build
 from harness.spaces.arch import Arch
 from harness.spaces.block import Block
+from harness.spaces.convolution import Convolution, convolutions
 from harness.spaces.space import Space
 from harness.supernet.elastic import Elastic, ElasticLinear, elastic
 
@@ -69,17 +70,17 @@ class Supernet(nn.Module):
             assert isinstance(layer, Elastic)
             layer.sort_channels(self._open_forms(place, opened))
 
-    def _open_forms(self, place: int, opened: int) -> list[Block]:
+    def _open_forms(self, place: int, opened: int) -> tuple[Convolution, ...]:
         """The forms of a place that differ in inner width alone, the largest last."""
         genes = [self.space.genes[column] for column in self.space.places[place].genes]
         choices = [
             gene.choices[-opened:] if gene.part == "e" else gene.choices[-1:] for gene in genes
         ]
-        return [self.space.block(place, values) for values in product(*choices)]
+        return convolutions(self.space.block(place, values) for values in product(*choices))
 
 
 def _layer(space: Space, place: int) -> Elastic:
-    blocks = list(space.blocks_at(place, space.resolutions[-1:]))
+    blocks = convolutions(space.blocks_at(place, space.resolutions[-1:]))
     return elastic(blocks[-1], tuple(sorted({block.kernel for block in blocks})))
 
 

@@ -58,9 +58,8 @@ UNCALIBRATED = Calibration({}, 1.0, 0.0, 0.0, 0.0, 0)
 
 
 def stage_of(block: Block) -> str:
-    """The stage that a block belongs to, by its output width."""
-    elastic = block.kind in ("mbconv", "bottleneck")
-    return f"{block.kind}-o{block.out_channels}" if elastic else "other"
+    """The stage that a block belongs to; those of stem and head share one."""
+    return block.stage or "other"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ width of a squeeze, ReLU or ReLU6), so a key means a block only within one.
 
 from harness.errors import TableError
 from harness.spaces.block import Block
+from harness.spaces.convolution import Convolution, convolutions
 from harness.spaces.space import Space
 
 
@@ -16,7 +17,7 @@ def layout(space: Space, resolution: int) -> dict[str, tuple[Block, ...]]:
     Raises:
         TableError: the released code has no key for a block of the space.
     """
-    blocks = space.distinct_blocks((resolution,))
+    blocks = convolutions(space.distinct_blocks((resolution,)))
     mobile_v3 = any(b.kind == "mix" or b.se_channels or b.act == "h_swish" for b in blocks)
     if mobile_v3:
         return {block_key(block): (block,) for block in blocks}
@@ -34,6 +35,8 @@ def block_key(block: Block) -> str:
     Raises:
         TableError: there is none.
     """
+    if not isinstance(block, Convolution):
+        raise TableError(f"OFA's published tables have no rows for blocks such as {block.key}")
     shapes = f"-input:{_shape(block, block.in_channels)}-output:"
     if block.kind == "linear":
         return f"Logits{shapes}{block.out_channels}"
@@ -51,11 +54,11 @@ def block_key(block: Block) -> str:
     return names[block.kind] + shapes
 
 
-def _proxyless_key(block: Block) -> str:
+def _proxyless_key(block: Convolution) -> str:
     expanded = f"-expand:{block.mid_channels}-"
     ratio = f"-expand:{round(block.mid_channels / block.in_channels)}-"
     return block_key(block).removesuffix("-se:0-hs:0").replace(expanded, ratio)
 
 
-def _shape(block: Block, channels: int) -> str:
+def _shape(block: Convolution, channels: int) -> str:
     return f"{block.height}x{block.width}x{channels}"

@@ -13,6 +13,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainValidator,
     ValidationError,
     with_config,
 )
@@ -147,7 +148,7 @@ class Record:
     """
 
     role: Annotated[str, Field(pattern=r"^(sentinel|block|anchor|holdout|network)$")]
-    blocks: Annotated[tuple[Annotated[Block, BeforeValidator(_block)], ...], Field(min_length=1)]
+    blocks: Annotated[tuple[Annotated[Block, PlainValidator(_block)], ...], Field(min_length=1)]
     arch: Annotated[Arch | None, BeforeValidator(_arch)]  # of networks
     quantity: Quantity
     clock: Clock

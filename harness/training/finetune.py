@@ -17,6 +17,7 @@ from harness.errors import CheckpointError, TrainingDiverged, UsageError
 from harness.networks.build import build_random
 from harness.networks.file import SCHEMA, NetworkFile, Preprocessing, load_tensors, save_tensors
 from harness.progress import Progress, silent
+from harness.spaces.convolution import Convolution
 from harness.training import bn
 from harness.training.distributed import ALONE, Ranks
 from harness.training.draws import Draw, ImageData, Share, draws
@@ -167,12 +168,13 @@ def fit_head(network: NetworkFile, data: ImageData, seed: int) -> NetworkFile:
         UsageError: its images have other channels than the data.
         CheckpointError: it does not end with a classifier.
     """
-    if not network.blocks or network.blocks[-1].kind != "linear":
+    head = network.blocks[-1] if network.blocks else None
+    if not isinstance(head, Convolution) or head.kind != "linear":
         raise CheckpointError("the network file does not end with a classifier (linear)")
-    first, head = network.blocks[0], network.blocks[-1]
-    if first.in_channels != data.channels:
+    channels = network.blocks[0].input_shape[0]
+    if channels != data.channels:
         raise UsageError(
-            f"the network takes images of {first.in_channels} channels, the data have "
+            f"the network takes images of {channels} channels, the data have "
             f"{data.channels}: fine-tune a network of as many"
         )
     blocks, weights = network.blocks, network.weights

@@ -4,7 +4,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from harness.spaces.space import Gene, Number
+from harness.spaces.arch import Number
+from harness.spaces.space import Gene
 
 Initialisation = Literal["torch", "he_fout"]
 

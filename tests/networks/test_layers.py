@@ -21,10 +21,8 @@ def test_a_layer_has_the_shape_and_parameters_that_its_block_says(block: Block) 
     assert sum(parameter.numel() for parameter in layer.parameters()) == block.params
     with torch.no_grad():
         output = layer(torch.zeros(input_shape((block,), 2)))
-    expected = [2, block.out_channels]
-    if block.kind != "linear":
-        expected += [block.out_height, block.out_width]
-    assert list(output.shape) == expected
+    expected = block.output_shape[:1] if block.kind == "linear" else block.output_shape
+    assert tuple(output.shape) == (2, *expected)
 
 
 def test_the_same_seed_gives_the_same_weights_and_leaves_torchs_own_alone() -> None:

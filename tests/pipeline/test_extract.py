@@ -10,6 +10,7 @@ import torch
 
 from harness.networks.file import NetworkFile
 from harness.spaces.arch import Arch
+from harness.spaces.convolution import convolutions
 from tests.command_line import harness
 from tests.valid_files import net_config
 
@@ -97,4 +98,4 @@ def test_a_net_config_becomes_a_network_file_that_says_its_weights_are_random(
     assert network.arch is None
     kinds = [block.kind for block in network.blocks]
     assert kinds == ["conv", "mbconv", "conv", "pool", "linear"]
-    assert network.blocks[1].residual
+    assert convolutions(network.blocks)[1].residual

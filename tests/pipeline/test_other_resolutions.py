@@ -55,7 +55,7 @@ def test_a_network_at_any_resolution_is_the_supernets(family: Space, pixels: int
     with torch.no_grad():
         expected, found = supernet(images), supernet.extract(arch)(images)
     assert torch.allclose(expected, found, atol=1e-5)
-    assert family.blocks(arch)[0].height == pixels
+    assert family.blocks(arch)[0].input_shape[-1] == pixels
 
 
 def test_sizes_that_make_no_sense_and_families_of_their_own_data_are_refused() -> None:
@@ -77,7 +77,7 @@ def test_extract_takes_an_arch_at_another_resolution_and_says_so(tmp_path: Path)
     assert ended.returncode == 0, ended.stderr
     assert REMARK in ended.stdout
     network = NetworkFile.load(tmp_path / "network.pt")
-    assert network.preprocessing.resolution == network.blocks[0].height == 96
+    assert network.preprocessing.resolution == network.blocks[0].input_shape[-1] == 96
 
 
 def test_searches_find_networks_there_by_accuracies_of_others(root: Path) -> None:

@@ -110,11 +110,11 @@ def test_a_folder_comes_to_a_verified_front_of_networks_for_its_classes_and_colo
         assert point.accuracy_measured is not None
         network = NetworkFile.load(root / name)
         assert network.classes == ("circle", "cross")
-        assert network.blocks[0].in_channels == channels
-        assert network.blocks[-1].out_channels == 2
+        assert network.blocks[0].input_shape[0] == channels
+        assert network.blocks[-1].output_shape[0] == 2
     table = Table.load(root / "tables" / f"{DEVICE}.{front.space}.jsonl")
     heads = [block for block in table.block_values("device") if block.kind == "linear"]
-    assert [head.out_channels for head in heads] == [2]
+    assert [head.output_shape[0] for head in heads] == [2]
 
 
 def test_the_page_names_the_classes_and_the_command_names_the_folder(root: Path) -> None:

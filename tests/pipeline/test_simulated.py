@@ -31,6 +31,7 @@ from harness.runtimes.dpu.model import network_cost
 from harness.runtimes.dpu.options import DpuOptions
 from harness.spaces.arch import Arch
 from harness.spaces.catalogue import SPACES
+from harness.spaces.convolution import convolutions
 from harness.spaces.genome import encode
 from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_2
 from harness.spaces.space import Space
@@ -237,7 +238,7 @@ def written(path: Path, root: Path, vector_ns: float) -> Path:
     with path.open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow([*COLUMNS, "stage"])
-        for block in MBV3.distinct_blocks():
+        for block in convolutions(MBV3.distinct_blocks()):
             expand = block.mid_channels / block.in_channels
             if block.kind != "mbconv" or expand not in (3, 4, 6) or len(block.key) % 3:
                 continue

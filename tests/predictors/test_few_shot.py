@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import TableError
-from harness.predictors.few_shot import ASSUMED, Assumptions, demands, fit
+from harness.predictors.demands import ASSUMED, Assumptions, demands
+from harness.predictors.few_shot import fit
 from harness.spaces.arch import Arch
 from harness.spaces.cost import CostTable
 from harness.spaces.digits import DIGITS

@@ -16,7 +16,7 @@ def test_every_place_is_there_and_what_the_depth_leaves_out_is_empty() -> None:
     assert len(found) == len(DIGITS.places)
     assert tuple(layer.block for layer in found if layer.block) == DIGITS.blocks(ARCH)
     assert [layer.stage for layer in found if layer.block is None] == [0, 0, 1, 2, 2]
-    assert [layer.expand for layer in found if layer.expand is not None] == [3, 6, 4, 3]
+    assert [e for layer in found if layer.look and (e := layer.look.expand)] == [3, 6, 4, 3]
 
 
 def test_latencies_belong_to_the_blocks_in_their_order() -> None:

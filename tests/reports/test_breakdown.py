@@ -65,7 +65,7 @@ def test_a_network_is_named_once(root: Path) -> None:
 def test_an_energy_table_that_lacks_blocks_costs_only_the_energies(root: Path) -> None:
     path = root / "tables/cpu.digits.energy.jsonl"
     table = Table.load(path)
-    kept = tuple(r for r in table.records if all(block.height > 6 for block in r.blocks))
+    kept = tuple(r for r in table.records if all(block.input_shape[-1] > 6 for block in r.blocks))
     replace(table, records=kept).save(path)
     lines = asked(root, f"{root}/small.json")
     assert lines[1].startswith("without energies: ")

@@ -22,9 +22,9 @@ from harness.reports.roofline import save_roofline
 from harness.runtimes.dpu.architecture import Dpu
 from harness.runtimes.dpu.model import block_cost
 from harness.runtimes.dpu.options import DpuOptions
-from harness.spaces.block import Block
+from harness.spaces.convolution import Convolution
 
-BLOCK = Block("mbconv", 8, 8, 4, 24, 6, 3, 2, "relu", 0, False)
+BLOCK = Convolution("mbconv", 8, 8, 4, 24, 6, 3, 2, "relu", 0, False)
 DPU = Dpu.of(
     DpuOptions(
         architecture="B2304",

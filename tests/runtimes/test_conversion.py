@@ -26,7 +26,7 @@ from harness.runtimes.conversion.source import source_of
 from harness.runtimes.conversion.tflite import TfliteConverter
 from harness.runtimes.session import Workload
 from harness.spaces.arch import Arch
-from harness.spaces.block import Block
+from harness.spaces.convolution import Convolution
 from harness.spaces.digits import DIGITS
 from harness.training import bn
 from harness.training.data import prepare
@@ -34,9 +34,9 @@ from tests.conftest import lively_supernet
 
 ARCH = Arch(16, (1, 1, 1), (5, 0, 0, 3, 0, 0, 5, 0, 0), (4, 0, 0, 6, 0, 0, 4, 0, 0))
 H_SWISH = next(b for b in DIGITS.distinct_blocks() if b.act == "h_swish" and b.se_channels)
-LARGE = Block.parse("mbconv-5x5x160-m960-o160-k5-s1-h_swish-se240-res1")
-POOL = Block("pool", 6, 6, 32, 0, 32, 1, 1, "none", 0, False)
-MAXPOOL = Block("maxpool", 12, 12, 8, 0, 8, 3, 2, "none", 0, False)
+LARGE = Convolution.parse("mbconv-5x5x160-m960-o160-k5-s1-h_swish-se240-res1")
+POOL = Convolution("pool", 6, 6, 32, 0, 32, 1, 1, "none", 0, False)
+MAXPOOL = Convolution("maxpool", 12, 12, 8, 0, 8, 3, 2, "none", 0, False)
 DATA_FIELD = 4  # of a buffer's table: its bytes
 GREY = Preprocessing(16, 0.5, 0.1)  # makes inputs that reach further than normal ones
 
@@ -261,12 +261,12 @@ def test_pooling_alone_is_one_operator_as_inside_a_network(make: Make) -> None:
     assert np.allclose(answers(path, images).ravel(), images.mean((2, 3)).ravel(), atol=1e-6)
 
 
-def channels_first(blocks: Sequence[Block]) -> bytes:
+def channels_first(blocks: Sequence[Convolution]) -> bytes:
     """The file that litert-torch makes where nobody asks for channels last."""
     return exported(build_lively(blocks, 0), input_shape(blocks, 1))
 
 
-def in_groups_of_two(blocks: Sequence[Block]) -> bytes:
+def in_groups_of_two(blocks: Sequence[Convolution]) -> bytes:
     """The block with a convolution that is nearly depthwise."""
     import litert_torch
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from harness.errors import FileFormatError
 from harness.runtimes.dpu.measurements import COLUMNS, Measured, left_aside, read
-from harness.spaces.block import Block
+from harness.spaces.convolution import Convolution
 
 HEADER = "block_type,cin,h,w,cout,kernel,expand,stride,act,se,hw_ms,stage,load_bytes,save_bytes"
 GOOD = "mbconv,24,56,40,24,5,4,1,h_swish,1,0.5,s2,1000,2000"
@@ -37,11 +37,11 @@ def test_rows_are_read_as_blocks(tmp_path: Path) -> None:
         "mbconv,8,7,7,16,3,1,2,relu6,0,1e-2,s0,,0",
     )
     first, second, third = read(written(tmp_path, HEADER, GOOD, stem, plain))
-    wide = Block("mbconv", 56, 40, 24, 96, 24, 5, 1, "h_swish", 24, True)
+    wide = Convolution("mbconv", 56, 40, 24, 96, 24, 5, 1, "h_swish", 24, True)
     assert first == Measured(wide, 0.5, "s2", 1000, 2000)
-    image = Block("conv", 224, 224, 3, 0, 24, 3, 2, "relu", 0, False)
+    image = Convolution("conv", 224, 224, 3, 0, 24, 3, 2, "relu", 0, False)
     assert second == Measured(image, 0.25, "", None, None)
-    assert third.block == Block("mbconv", 7, 7, 8, 8, 16, 3, 2, "relu6", 0, False)
+    assert third.block == Convolution("mbconv", 7, 7, 8, 8, 16, 3, 2, "relu6", 0, False)
     assert (third.loaded_bytes, third.saved_bytes) == (None, 0)
 
 
@@ -52,11 +52,11 @@ def test_fully_connected_layers_and_pooling_are_read_by_all_their_names(tmp_path
         "pool,1152,7,7,1152,,,,,,0.02,,,",
     ]
     found = read(written(tmp_path, HEADER, GOOD, *rows))
-    classifier = Block("linear", 1, 1, 1536, 0, 1000, 1, 1, "none", 0, False)
+    classifier = Convolution("linear", 1, 1, 1536, 0, 1000, 1, 1, "none", 0, False)
     assert [each.block for each in found[1:]] == [
-        Block("linear", 1, 1, 1152, 0, 1536, 1, 1, "h_swish", 0, False),
+        Convolution("linear", 1, 1, 1152, 0, 1536, 1, 1, "h_swish", 0, False),
         *[classifier] * 3,
-        Block("pool", 7, 7, 1152, 0, 1152, 1, 1, "none", 0, False),
+        Convolution("pool", 7, 7, 1152, 0, 1152, 1, 1, "none", 0, False),
     ]
     assert [each.latency_ms for each in found] == [0.5, 1.5, 1.25, 1.25, 1.25, 0.02]
 
@@ -140,7 +140,7 @@ def test_garbage_is_either_measured_or_refused(
     else:
         assert found
         assert all(each.latency_ms > 0 for each in found)
-        assert all(Block.parse(each.block.key) == each.block for each in found)
+        assert all(Convolution.parse(each.block.key) == each.block for each in found)
 
 
 def test_a_column_that_is_there_twice_is_named(tmp_path: Path) -> None:

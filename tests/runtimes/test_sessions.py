@@ -32,7 +32,7 @@ from harness.runtimes.resident import AGENT, ResidentSession
 from harness.runtimes.runtime import RUNTIMES as REGISTRY
 from harness.runtimes.session import seed_of
 from harness.spaces.arch import Arch
-from harness.spaces.block import Block
+from harness.spaces.convolution import Convolution
 from harness.spaces.digits import DIGITS
 from harness.transports.local import LocalTransport
 from tests.conftest import lively_supernet, predict
@@ -145,8 +145,10 @@ def test_a_workload_can_be_unloaded_and_visited_again(session: ResidentSession) 
 
 
 def test_starting_tells_times_and_memory_of_a_process_of_its_own(session: ResidentSession) -> None:
-    small = (Block("linear", 1, 1, 64, 0, 64, 1, 1, "none", 0, False),)
-    large = (Block("linear", 1, 1, 4096, 0, 4096, 1, 1, "none", 0, False),)  # weights of 67 MB
+    small = (Convolution("linear", 1, 1, 64, 0, 64, 1, 1, "none", 0, False),)
+    large = (
+        Convolution("linear", 1, 1, 4096, 0, 4096, 1, 1, "none", 0, False),
+    )  # weights of 67 MB
     session.prepare([small, large])
     session.visit(small, 1)
     starts = {blocks: session.start(blocks) for blocks in (small, large)}

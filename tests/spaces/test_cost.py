@@ -21,7 +21,7 @@ def test_a_population_costs_what_its_networks_cost_block_by_block(
 
 def test_the_cheapest_network_is_the_cheapest_of_all(rng: np.random.Generator) -> None:
     # Costs without any order in them, also below zero: nothing follows from size.
-    prices = {block: rng.normal() for block in DIGITS.distinct_blocks()}
+    prices: dict[Block, float] = {block: rng.normal() for block in DIGITS.distinct_blocks()}
 
     def cost(block: Block) -> float:
         return float(prices[block])

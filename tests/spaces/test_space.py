@@ -12,6 +12,7 @@ from harness.spaces.genome import decode, sample
 from harness.spaces.mobile import MobileSpace
 from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_0, OFA_MBV3_W1_2
 from harness.spaces.space import Space, make_divisible
+from harness.spaces.transformer import DecoderLayer, EncoderLayer
 
 
 def uniform_arch(space: MobileSpace, resolution: int, depth: int, kernel: int, expand: int) -> Arch:
@@ -62,11 +63,13 @@ def test_each_block_takes_what_the_one_before_makes(space: Space) -> None:
     for genome in sample(space, 20, np.random.default_rng(1)):
         arch = decode(space, genome)
         blocks = space.blocks(arch)
-        assert (blocks[0].height, blocks[0].in_channels) == (arch.resolution, space.image_channels)
+        assert arch.resolution in blocks[0].input_shape
         for block, following in pairwise(blocks):
-            made = block.out_height, block.out_channels
-            assert made == (following.height, following.in_channels)
-        assert blocks[-1].out_channels == space.classes
+            if isinstance(following, DecoderLayer) and isinstance(block, EncoderLayer):
+                assert (following.tokens, following.source_embed) == block.output_shape
+            else:
+                assert following.input_shape == block.output_shape
+        assert space.classes in blocks[-1].output_shape
 
 
 def test_width_1_2_has_the_channels_of_the_published_note10_table() -> None:

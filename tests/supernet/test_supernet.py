@@ -138,17 +138,18 @@ def test_the_classifier_drops_a_share_of_its_inputs_in_training_alone() -> None:
     supernet.set_dropout(0.1)
     classifier, (_, block) = supernet.layers[-1], supernet.active[-1]
     weight, bias = classifier.parameters()
+    inputs = block.input_shape[0]
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
         bias.zero_()
-        weight.fill_(1 / block.in_channels)
-        ones = torch.ones(4000, block.in_channels)
+        weight.fill_(1 / inputs)
+        ones = torch.ones(4000, inputs)
         assert torch.allclose(classifier(ones, block), torch.ones(()))
         classifier.train()
         kept = 0.9 * classifier(ones, block)[:, 0]  # what is kept is scaled up by 1 / 0.9
     # Of n inputs, each kept with 0.9, the share deviates by sqrt(0.9 * 0.1 / n); five times that.
     assert float(kept.mean()) == pytest.approx(0.9, abs=5 * (0.09 / ones.numel()) ** 0.5)
-    assert float(kept.var()) == pytest.approx(0.09 / block.in_channels, rel=5 * (2 / 4000) ** 0.5)
+    assert float(kept.var()) == pytest.approx(0.09 / inputs, rel=5 * (2 / 4000) ** 0.5)
 
 
 def test_an_arch_of_another_space_cannot_be_activated() -> None:

@@ -45,7 +45,9 @@ def test_numbers_survive_being_written_and_read(
 ) -> None:
     blocks = DIGITS.distinct_blocks()
     values = {block: means[i % len(means)] for i, block in enumerate(blocks)}
-    rows = {block: Row(mean, mean * spread, count) for block, mean in values.items()}
+    rows: dict[Block, Row] = {
+        block: Row(mean, mean * spread, count) for block, mean in values.items()
+    }
     write_published(rows, DIGITS, tmp_path)
     back = read(tmp_path, DIGITS, "ms")
     assert not back.foreign
@@ -223,7 +225,8 @@ def test_times_in_another_unit_are_refused_until_it_is_stated(
     tmp_path: Path, unit: str, factor: float, spread: str
 ) -> None:
     """As a phone has them: 10 billion multiply-accumulates a second."""
-    rows = {block: Row(max(block.macs, 1e5) / 1e7, 0.01, 100) for block in SMALL.distinct_blocks()}
+    blocks: tuple[Block, ...] = SMALL.distinct_blocks()
+    rows = {block: Row(max(block.macs, 1e5) / 1e7, 0.01, 100) for block in blocks}
     write_published(rows, SMALL, tmp_path / "ms")
     (tmp_path / unit).mkdir()
     for path in (tmp_path / "ms").iterdir():
@@ -252,7 +255,8 @@ def test_a_unit_that_there_is_not_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("per_s", [1e8, 1e10, 6e11])
 def test_slow_and_fast_devices_need_no_unit(tmp_path: Path, per_s: float) -> None:
     """PyTorch on a Jetson's CPU (as DynamicOFA published), a phone, an A100."""
-    rows = {b: Row(max(b.macs, 1e5) / per_s * 1e3, 0, 9) for b in SMALL.distinct_blocks()}
+    blocks: tuple[Block, ...] = SMALL.distinct_blocks()
+    rows = {b: Row(max(b.macs, 1e5) / per_s * 1e3, 0, 9) for b in blocks}
     write_published(rows, SMALL, tmp_path)
     assert not read(tmp_path).missing
 

@@ -147,8 +147,8 @@ def test_reference_proxyless_table_fits_proxyless_widths_and_no_others() -> None
     # Its first block comes with kernels 5 and 7, too; its last stage has but one layer.
     assert all("x112x32-output" in key or "112x112x32-" in key for key in imported.foreign)
     assert len(imported.foreign) == 2
-    assert all(b.in_channels == b.out_channels == 320 for b in imported.missing)
-    stem = next(r for r in imported.table.records if r.blocks[0].kernel == 3)
+    assert all(b.input_shape[0] == b.output_shape[0] == 320 for b in imported.missing)
+    stem = next(r for r in imported.table.records if r.blocks[0].kind == "conv")
     assert stem.statistics.runs == 982
     with pytest.raises(TableError, match="another width"):
         read(PIXEL1, OFA_MBV3_W1_2)

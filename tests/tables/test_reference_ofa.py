@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from harness.spaces.block import Block
+from harness.spaces.convolution import Convolution
 from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_2
 from harness.tables.ofa import Imported, read_published, rows_of, write_published
 from harness.tables.table import Table
@@ -24,7 +24,7 @@ def read(path: Path) -> Imported:
     return read_published([path], OFA_MBV3_W1_2, "note10", "han-cai/files")
 
 
-def table_sum(table: Table, blocks: tuple[Block, ...]) -> float:
+def table_sum(table: Table, blocks: tuple[Convolution, ...]) -> float:
     """The same of our table, ms."""
     times = {record.blocks[0]: record.statistics.value for record in table.records}
     return sum(times[block] for block in blocks) / 1e6
@@ -70,7 +70,7 @@ def test_reference_networks_get_the_latencies_of_the_published_table() -> None:
         assert table_sum(whole, blocks) == pytest.approx(expected[name], rel=0.002)
 
 
-def blocks_of(network: dict[str, Any]) -> tuple[Block, ...]:
+def blocks_of(network: dict[str, Any]) -> tuple[Convolution, ...]:
     """A published network's blocks, from its own description."""
     stem = OFA_MBV3_W1_2.block(0, (network["image_size"],))
     after = [OFA_MBV3_W1_2.block(place, (network["image_size"],)) for place in range(22, 26)]
@@ -79,7 +79,7 @@ def blocks_of(network: dict[str, Any]) -> tuple[Block, ...]:
         mid = part["mid_channels"]
         fields = {name: part[name] for name in ("in_channels", "out_channels", "kernel", "stride")}
         se = (mid // 4 + 4) // 8 * 8 if part["se"] else 0
-        block = Block(
+        block = Convolution(
             **fields,
             kind="mbconv",
             height=size,

@@ -196,7 +196,7 @@ def test_other_classes_get_a_new_head_and_keep_the_rest(
     before, fitted = network(classes), fit_head(network(classes), data, 0)
     assert fitted.classes == COLOURS
     assert fitted.blocks[:-1] == before.blocks[:-1]
-    assert fitted.blocks[-1].out_channels == 3
+    assert fitted.blocks[-1].output_shape[0] == 3
     head = f"{len(before.blocks) - 1}.1."
     assert {f"{head}weight", f"{head}bias"} <= before.weights.keys()
     for name, value in before.weights.items():

@@ -39,13 +39,17 @@ function drawing(point, kernels) {
     const box = shape("rect", { x: left, y: top + height - tall, width: step - 4, height: tall, rx: 3, fill });
     const expands = layer.expand === null ? "" : `, x${Number(layer.expand.toPrecision(2))}`;
     const part = layer.ms === null ? "" : `; about ${ms(layer.ms)} ms of the network`;
-    box.append(shape("title", {}, `${layer.kind} ${layer.kernel}x${layer.kernel}${expands}, ${layer.width} channels inside, `
-      + `${layer.out} out, ${layer.pixels} pixels in, stride ${layer.stride}${part}`));
+    const attends = layer.kind === "encoder" || layer.kind === "decoder";
+    const tokens = attends || layer.kind === "vocabulary" || layer.kind === "classifier";
+    const chosen = attends ? `${layer.kernel} heads` : tokens ? "" : `${layer.kernel}x${layer.kernel}`;
+    const size = tokens ? `${layer.size} tokens in` : `${layer.size} pixels in, stride ${layer.stride}`;
+    box.append(shape("title", {}, `${layer.kind} ${chosen}${expands}, ${layer.width} channels inside, `
+      + `${layer.out} out, ${size}${part}`));
     svg.append(box);
-    const over = layer.expand === null ? "" : `k${layer.kernel} x${Number(layer.expand.toPrecision(2))}`;
+    const over = layer.expand === null ? "" : `${attends ? "h" : "k"}${layer.kernel} x${Number(layer.expand.toPrecision(2))}`;
     svg.append(shape("text", { x: middle, y: top + height - tall - 4, "text-anchor": "middle", style: "font-size:9px" }, over));
     svg.append(shape("text", { x: middle, y: top + height + 12, "text-anchor": "middle", style: "font-size:9px" }, String(layer.out)));
-    svg.append(shape("text", { x: middle, y: top + height + 23, "text-anchor": "middle", style: "font-size:9px" }, `${layer.pixels}px`));
+    svg.append(shape("text", { x: middle, y: top + height + 23, "text-anchor": "middle", style: "font-size:9px" }, `${layer.size}${tokens ? "" : "px"}`));
     if (layer.ms !== null && slowest) {
       svg.append(shape("rect", { x: left, y: top + height + 29, width: ((step - 4) * layer.ms) / slowest, height: 5, fill: colour("--soft") }));
     }

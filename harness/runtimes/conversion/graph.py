@@ -80,4 +80,4 @@ def complaints(graph: Graph, blocks: Sequence[Block], precision: str) -> tuple[s
 
 def _is_depthwise(block: Block) -> bool:
     """Of one channel every convolution is."""
-    return block.kind == "mbconv" or (block.kind == "conv" and block.in_channels == 1)
+    return block.kind == "mbconv" or (block.kind == "conv" and block.input_shape[0] == 1)

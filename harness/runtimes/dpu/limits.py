@@ -6,12 +6,14 @@ from math import ceil
 from harness.errors import Infeasible
 from harness.runtimes.dpu.architecture import MOST_CHANNELS, Dpu
 from harness.spaces.block import Block
+from harness.spaces.convolution import Convolution, convolutions
 
 ACTIVATIONS = ("none", "relu", "relu6", "h_swish")
 
 
 def check(dpu: Dpu, block: Block) -> None:
     """Raises Infeasible, with the arithmetic, where the DPU cannot run the block."""
+    (block,) = convolutions([block])
     if block.act not in ACTIVATIONS:
         raise Infeasible(f"no operator: {block.act} is not one of {', '.join(ACTIVATIONS)}")
     for needed, available, what in _demands(dpu, block):
@@ -19,7 +21,7 @@ def check(dpu: Dpu, block: Block) -> None:
             raise Infeasible(f"{what} = {needed}, and there are {available}")
 
 
-def _demands(dpu: Dpu, block: Block) -> Iterator[tuple[int, int, str]]:
+def _demands(dpu: Dpu, block: Convolution) -> Iterator[tuple[int, int, str]]:
     """What each layer needs of a buffer, what there is of it, and how that is counted.
 
     Channels and kernels of convolutions: UG1414, "Currently Supported Operators" (what it says of
@@ -48,7 +50,7 @@ def _demands(dpu: Dpu, block: Block) -> Iterator[tuple[int, int, str]]:
         yield rows * block.width, dpu.bank_depth, counted
 
 
-def _convolutions(block: Block) -> Iterator[tuple[int, int, int, int]]:
+def _convolutions(block: Convolution) -> Iterator[tuple[int, int, int, int]]:
     """Input width and channels, kernel and stride of each layer on the array."""
     if block.kind in ("pool", "maxpool"):
         return

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.errors import FileFormatError
 from harness.files import read_csv
-from harness.spaces.block import Block
+from harness.spaces.convolution import Convolution
 from harness.spaces.space import make_divisible
 
 COLUMNS = (
@@ -26,7 +26,7 @@ SQUEEZE = 4  # inner channels to one of the squeeze
 class Measured:
     """A block and the time it took on the DPU alone, without the driver's call."""
 
-    block: Block
+    block: Convolution
     latency_ms: float
     stage: str  # of its network, where the file tells
     loaded_bytes: int | None  # as the compiler has it
@@ -101,7 +101,7 @@ def _measured(row: dict[str, str], where: str) -> Measured:
         raise ValueError(f"hw_ms is {row['hw_ms']}")
     loaded, saved = (row.get(name) or None for name in ("load_bytes", "save_bytes"))
     return Measured(
-        Block.parse(_MAKERS[kind](row).key),  # known activations only
+        Convolution.parse(_MAKERS[kind](row).key),  # known activations only
         latency_ms,
         row.get("stage") or "",
         int(loaded) if loaded else None,
@@ -110,7 +110,7 @@ def _measured(row: dict[str, str], where: str) -> Measured:
     )
 
 
-def _convolution(row: dict[str, str]) -> Block:
+def _convolution(row: dict[str, str]) -> Convolution:
     """A `conv` or `mbconv`; raises ValueError where the columns make none."""
     kind = _type(row)
     names = ("h", "w", "cin", "cout", "kernel", "stride")
@@ -128,24 +128,26 @@ def _convolution(row: dict[str, str]) -> Block:
         squeeze = make_divisible(mid // SQUEEZE, DIVISOR) if int(row["se"]) else 0
     residual = kind == "mbconv" and stride == 1 and inputs == outputs
     act = row["act"]
-    return Block(kind, height, width, inputs, mid, outputs, kernel, stride, act, squeeze, residual)
+    return Convolution(
+        kind, height, width, inputs, mid, outputs, kernel, stride, act, squeeze, residual
+    )
 
 
-def _linear(row: dict[str, str]) -> Block:
+def _linear(row: dict[str, str]) -> Convolution:
     inputs, outputs = int(row["cin"]), int(row["cout"])
     if min(inputs, outputs) < 1 or {row.get(name) or "1" for name in ("h", "w")} != {"1"}:
         raise ValueError("sizes must be above 0, and a fully connected layer is of a 1 x 1 map")
-    return Block("linear", 1, 1, inputs, 0, outputs, 1, 1, row.get("act") or "none", 0, False)
+    return Convolution("linear", 1, 1, inputs, 0, outputs, 1, 1, row.get("act") or "none", 0, False)
 
 
-def _pool(row: dict[str, str]) -> Block:
+def _pool(row: dict[str, str]) -> Convolution:
     height, width, channels = (int(row[name]) for name in ("h", "w", "cin"))
     if min(height, width, channels) < 1 or int(row.get("kernel") or 0) not in (0, height):
         raise ValueError("sizes must be above 0, and a pool is over the whole map")
-    return Block("pool", height, width, channels, 0, channels, 1, 1, "none", 0, False)
+    return Convolution("pool", height, width, channels, 0, channels, 1, 1, "none", 0, False)
 
 
-_MAKERS: dict[str, Callable[[dict[str, str]], Block]] = {
+_MAKERS: dict[str, Callable[[dict[str, str]], Convolution]] = {
     "conv": _convolution,
     "mbconv": _convolution,
     "linear": _linear,

@@ -12,6 +12,7 @@ from harness.runtimes.dpu.architecture import Dpu, Map
 from harness.runtimes.dpu.limits import check
 from harness.runtimes.dpu.timeline import Timeline
 from harness.spaces.block import Block
+from harness.spaces.convolution import Convolution, convolutions
 
 IMAGE_CHANNELS = 4  # an image's three are padded to four
 # Of an h_swish over a map that no bank group holds: save it; load it for the hard sigmoid and save
@@ -40,7 +41,7 @@ class Edges:
     save: bool = True
 
 
-def block_cost(dpu: Dpu, block: Block, edges: Edges | None = None) -> Cost:
+def block_cost(dpu: Dpu, block: Convolution, edges: Edges | None = None) -> Cost:
     """The cost of a block, alone by default: its input is loaded, its output saved.
 
     Raises:
@@ -55,7 +56,7 @@ def block_cost(dpu: Dpu, block: Block, edges: Edges | None = None) -> Cost:
     return Cost(line.now, line.loaded_bytes, line.saved_bytes)
 
 
-def network_cost(dpu: Dpu, blocks: Sequence[Block]) -> Cost:
+def network_cost(dpu: Dpu, network: Sequence[Block]) -> Cost:
     """The cost of a network, a map staying on the chip between blocks where one group holds it.
 
     A block with a way around its layers reads its input twice, as the compiler has it: then the
@@ -64,6 +65,7 @@ def network_cost(dpu: Dpu, blocks: Sequence[Block]) -> Cost:
     Raises:
         Infeasible: the DPU cannot run one of the blocks.
     """
+    blocks = convolutions(network)
     stays = [dpu.fits(outputs_of(block)) for block in blocks[:-1]]
     loads = [True, *(not stay for stay in stays)]
     followed = zip(stays, blocks[1:], strict=True)
@@ -77,20 +79,20 @@ def network_cost(dpu: Dpu, blocks: Sequence[Block]) -> Cost:
     )
 
 
-def _reads_twice(block: Block) -> bool:
+def _reads_twice(block: Convolution) -> bool:
     return block.residual or block.kind == "bottleneck"
 
 
-def inputs_of(block: Block) -> Map:
+def inputs_of(block: Convolution) -> Map:
     channels = IMAGE_CHANNELS if block.in_channels == 3 else block.in_channels
     return Map(channels, block.height, block.width)
 
 
-def outputs_of(block: Block) -> Map:
+def outputs_of(block: Convolution) -> Map:
     return Map(block.out_channels, block.out_height, block.out_width)
 
 
-def stays_on_chip(dpu: Dpu, block: Block, wide: Map, narrow: Map) -> bool:
+def stays_on_chip(dpu: Dpu, block: Convolution, wide: Map, narrow: Map) -> bool:
     """Whether the inner maps of an inverted bottleneck never leave the chip.
 
     An h_swish needs the map that it reads and the one that it writes in one group; without one the
@@ -99,7 +101,7 @@ def stays_on_chip(dpu: Dpu, block: Block, wide: Map, narrow: Map) -> bool:
     return 2 * dpu.words(wide) <= dpu.bank_depth if block.act == "h_swish" else dpu.fits(narrow)
 
 
-def _mbconv(line: Timeline, block: Block, edges: Edges) -> None:
+def _mbconv(line: Timeline, block: Convolution, edges: Edges) -> None:
     dpu, before, after = line.dpu, inputs_of(block), outputs_of(block)
     wide = Map(block.mid_channels, block.height, block.width)
     narrow = Map(block.mid_channels, block.out_height, block.out_width)
@@ -137,7 +139,7 @@ def _mbconv(line: Timeline, block: Block, edges: Edges) -> None:
 
 
 def _squeeze(
-    line: Timeline, block: Block, narrow: Map, ahead: float | None, depthwise_done: float
+    line: Timeline, block: Convolution, narrow: Map, ahead: float | None, depthwise_done: float
 ) -> None:
     """Pooling, two small layers on the pooled vector (which goes through DDR), multiplication."""
     dpu, squeezed, spilled = line.dpu, block.se_channels, not line.dpu.fits(narrow)
@@ -170,14 +172,14 @@ def _swish(line: Timeline, features: Map) -> None:
         line.save(features, times=SWISH_SAVES)
 
 
-def block_weights(block: Block) -> int:
+def block_weights(block: Convolution) -> int:
     """Bytes of an inverted bottleneck's weights, without biases."""
     expands = block.mid_channels != block.in_channels
     inner = block.in_channels * expands + block.kernel**2 + block.out_channels
     return block.mid_channels * (inner + 2 * block.se_channels)
 
 
-def _conv(line: Timeline, block: Block, edges: Edges) -> None:
+def _conv(line: Timeline, block: Convolution, edges: Edges) -> None:
     """A convolution: also the classifier, and what stands behind pooling."""
     before, after = inputs_of(block), outputs_of(block)
     _convolve(line, before, after, block.kernel, loads=edges.load)
@@ -210,7 +212,7 @@ def _overlapped(first: float, second: float, portions: float) -> float:
     return max(first, second) + min(first, second) / max(1.0, portions)
 
 
-def _bottleneck(line: Timeline, block: Block, edges: Edges) -> None:
+def _bottleneck(line: Timeline, block: Convolution, edges: Edges) -> None:
     dpu, before, after = line.dpu, inputs_of(block), outputs_of(block)
     wide = Map(block.mid_channels, block.height, block.width)
     narrow = Map(block.mid_channels, block.out_height, block.out_width)
@@ -236,7 +238,7 @@ def _through_ddr(line: Timeline, features: Map) -> None:
         line.load(features)
 
 
-def _pool(line: Timeline, block: Block, edges: Edges) -> None:
+def _pool(line: Timeline, block: Convolution, edges: Edges) -> None:
     """Pooling, of windows or of the whole map, on the ALU engine."""
     if edges.load:
         line.load(inputs_of(block))
@@ -246,7 +248,7 @@ def _pool(line: Timeline, block: Block, edges: Edges) -> None:
         line.compute(line.dpu.alu_steps(outputs_of(block)) * block.kernel**2)
 
 
-_KINDS: dict[str, Callable[[Timeline, Block, Edges], None]] = {
+_KINDS: dict[str, Callable[[Timeline, Convolution, Edges], None]] = {
     "conv": _conv,
     "mix": _conv,
     "linear": _conv,

@@ -24,6 +24,7 @@ function command(template, number) {
 }
 
 function howToGet(front, template, number) {
+  if (!template) return [];
   const told = ["It writes .pt2, .onnx and .tflite files (float and int8; left out where the extra litert is not installed), each loaded again and compared, with a card."];
   if (template.includes("SUPERNET")) {
     told.push(`SUPERNET: a file with trained weights, yours or the authors' (harness fetch ${data.space}); the search needed none.`);
@@ -81,7 +82,7 @@ function choose(index, number, show = false) {
   chosen = { front: index, number };
   const front = fronts[index], point = front.points[number];
   const box = document.getElementById("network");
-  const title = element("h3", {}, `front:${number} on ${front.device}, ${point.pixels} x ${point.pixels} pixels, `
+  const title = element("h3", {}, `front:${number} on ${front.device}, ${point.size}, `
     + `${count(point.macs)} MACs, ${count(point.params)} parameters`);
   const list = element("dl", { class: "small" });
   for (const [name, value] of facts(front, point)) list.append(element("dt", {}, name), element("dd", {}, value));
@@ -90,7 +91,7 @@ function choose(index, number, show = false) {
   for (const [kernel, fill] of Object.entries(data.kernels)) {
     legend.append(element("span", { class: "swatch", style: `background:${fill}` }), `${kernel}x${kernel}  `);
   }
-  legend.append(`Height: channels inside (root); x: how many times the input's; below: channels out, pixels in; dotted: left out.${timed}`);
+  legend.append(`Height: channels inside (root); x: how many times the input's; below: channels out, pixels or tokens in; dotted: left out.${timed}`);
   box.replaceChildren(title, element("div", { class: "drawing" }, drawing(point, data.kernels)), legend, list,
     ...howToGet(front, front.commands.one, number));
   if (show) box.scrollIntoView({ block: "nearest" });

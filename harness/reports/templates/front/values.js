@@ -54,5 +54,5 @@ function hover(front, number) {
   const lines = facts(front, point).map(([name, value]) => `${name}: ${plain(value)}`);
   const stages = point.stages.map((text, stage) => `stage ${stage + 1}: ${plain(text)}`);
   return [`<b>front:${number} on ${plain(front.device)}</b>`, ...lines,
-    `${count(point.macs)} MACs, ${count(point.params)} parameters, ${point.pixels} pixels`, ...stages].join("<br>");
+    `${count(point.macs)} MACs, ${count(point.params)} parameters, ${point.size}`, ...stages].join("<br>");
 }
