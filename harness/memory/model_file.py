@@ -9,6 +9,7 @@ from harness.errors import FileFormatError, TargetFailed
 from harness.memory.graph import Graph, Operator
 from harness.runtimes.model_inputs.tflite_file import kind_of, load
 
+INT_BYTES = 4  # of an accumulator, and of an index
 PLANNED = b"OfflineMemoryAllocation"  # metadata with which a file brings its own plan
 BITS = {"INT4": 4, "INT8": 8, "UINT8": 8, "BOOL": 8, "INT16": 16, "UINT16": 16, "FLOAT16": 16}
 BITS |= {"INT32": 32, "UINT32": 32, "FLOAT32": 32, "INT64": 64, "UINT64": 64, "FLOAT64": 64}
@@ -17,7 +18,7 @@ _PLAIN = (
     "DEPTHWISE_CONV_2D DEPTH_TO_SPACE DEQUANTIZE DIV ELU EQUAL EXP EXPAND_DIMS FILL FLOOR "
     "FLOOR_DIV FLOOR_MOD FULLY_CONNECTED GATHER GATHER_ND GREATER GREATER_EQUAL HARD_SWISH "
     "L2_NORMALIZATION L2_POOL_2D LEAKY_RELU LESS LESS_EQUAL LOG LOGICAL_AND LOGICAL_NOT LOGICAL_OR "
-    "LOGISTIC LOG_SOFTMAX MAXIMUM MAX_POOL_2D MINIMUM MIRROR_PAD MUL NEG NOT_EQUAL PACK PAD PADV2 "
+    "LOGISTIC LOG_SOFTMAX MAXIMUM MAX_POOL_2D MINIMUM MUL NEG NOT_EQUAL PACK PAD PADV2 "
     "PRELU QUANTIZE RELU RELU6 RESHAPE RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR ROUND RSQRT "
     "SELECT_V2 SHAPE SIN SLICE SOFTMAX SPACE_TO_BATCH_ND SPACE_TO_DEPTH SPLIT SPLIT_V SQRT SQUARE "
     "SQUARED_DIFFERENCE SQUEEZE STRIDED_SLICE SUB TANH TRANSPOSE UNPACK ZEROS_LIKE"
@@ -91,8 +92,8 @@ def _scratch_bytes(path: Path, kind: str, tensors: list[Any]) -> tuple[int, ...]
     """What a reference kernel asks for while it runs; `tensors`: its inputs, then its output."""
     if kind in PLAIN and (len(tensors) < 2 or _type(tensors[1]) != "INT4"):
         return ()
-    if kind in ("MEAN", "SUM"):  # accumulators
-        return () if _type(tensors[0]) == "FLOAT32" else (4 * _elements(tensors[-1]),)
-    if kind in ("REDUCE_MAX", "REDUCE_MIN"):  # an index, and the axes
-        return (4 * len(_some(tensors[0].shape)), 4 * _elements(tensors[1]))
+    if kind in ("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN"):
+        indices = (INT_BYTES * len(_some(tensors[0].shape)), INT_BYTES * _elements(tensors[1]))
+        exact = kind.startswith("REDUCE") or _type(tensors[0]) == "FLOAT32"
+        return indices if exact else (INT_BYTES * _elements(tensors[-1]), *indices)
     raise TargetFailed(f"{path} has {kind}: what tflite-micro keeps for it is not known here")

@@ -11,7 +11,8 @@ from harness.memory.graph import Graph, Operator
 from harness.spaces.block import Block
 
 FUSED = ("none", "relu", "relu6")  # activations that are part of the operator before them
-ACCUMULATOR_BYTES = 4  # of a mean, while it is made
+INT_BYTES = 4  # of an accumulator, and of an index
+DIMENSIONS, AXES = 4, 2  # of what is averaged
 
 
 @lru_cache(maxsize=1 << 16)
@@ -163,4 +164,4 @@ class _Writer:
 
     def mean(self) -> None:
         self.resize(self.channels, 1)
-        self.add("MEAN", scratch=(ACCUMULATOR_BYTES * self.channels,))
+        self.add("MEAN", scratch=tuple(INT_BYTES * n for n in (self.channels, DIMENSIONS, AXES)))

@@ -65,7 +65,7 @@ class CostTable:
         flat, steps, starts = self._flat
         # Whole numbers as floats: their product is exact, and much faster than that of integers.
         rows = (genomes.astype(float) @ steps).astype(np.int64) + starts
-        return flat[rows]
+        return np.asarray(flat[rows])
 
     @property
     def _combine(self) -> np.ufunc:
