@@ -95,7 +95,7 @@ def test_a_plan_takes_no_less_than_is_alive_and_no_more_than_all(buffers: list[B
 
 def test_a_network_may_take_more_than_is_ever_alive() -> None:
     """What lives longer lies behind the largest; before it is a gap that nothing fits into."""
-    buffers = [Buffer(64, 1, 2), Buffer(32, 2, 3), Buffer(48, 3, 3), Buffer(32, 3, 3)]
+    buffers = [Buffer(64, 1, 2), Buffer(32, 3, 3), Buffer(48, 3, 3), Buffer(32, 2, 3)]
     assert alive_bytes(buffers) == 112
     assert arena_bytes(buffers) == 128
 
