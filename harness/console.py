@@ -22,6 +22,7 @@ from rich.table import Table
 from harness.deploy.front import Front
 from harness.pipeline.predict import Prediction
 from harness.progress import Progress as ProgressCallback
+from harness.quantities import unit_of
 from harness.tables.batch import of_batch
 from harness.tables.statements import WORDS
 
@@ -143,6 +144,7 @@ class Terminal:
             "predicted %\n(95 %)",
             "test\n%",
             "MACs,\nM",
+            *(f"{name},\n{unit_of(name)}" for name in front.asked),
         ):
             # In 80 columns an interval has a line of its own, and is whole.
             least = {"predicted ms\n(95 %)": 16, "predicted %\n(95 %)": 12}.get(heading)
@@ -159,6 +161,7 @@ class Terminal:
                 f"{point.accuracy:.1f}{_within(point.accuracy_interval)}",
                 _number(point.accuracy_measured, ".1f"),
                 f"{point.macs / 1e6:.2f}",
+                *(f"{point.costs[name]:.4g}" for name in front.asked),
             )
         self._console.print(table)
         if shown != "full":

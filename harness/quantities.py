@@ -7,11 +7,14 @@ from harness.errors import UsageError
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _TIMES = {"ms": 1.0, "s": 1e3, "us": 1e-3}
+_BYTES = {"B": 1e-3, "kB": 1.0, "KiB": 1.024, "MB": 1e3, "MiB": 1024 * 1.024}
 _FACTORS = {  # of each cost that is no latency; limits are kept in the unit whose factor is 1
     "macs": {"k": 1e-3, "M": 1.0, "G": 1e3},
     "params": {"k": 1e-3, "M": 1.0, "G": 1e3},
     "memory": {"kB": 1e-3, "MB": 1.0, "GB": 1e3},
     "energy": {"uJ": 1e-3, "mJ": 1.0, "J": 1e3},
+    "sram": _BYTES,
+    "flash": _BYTES,
 }
 
 
@@ -42,17 +45,18 @@ def parse_share(text: str | None) -> float | None:
 
 def quantity_of(name: str) -> str:
     """`energy` of `pixel-1.energy`, `memory` of `memory.int8`; a device's own name is a latency."""
-    return "memory" if name.startswith("memory.") else name.rpartition(".")[2]
+    first, last = name.partition(".")[0], name.rpartition(".")[2]
+    return first if first in _FACTORS else last
 
 
 def unit_of(name: str) -> str:
-    """The unit that limits on a device or cost are kept in: ms, M, MB, mJ."""
+    """The unit that limits on a device or cost are kept in: ms, M, MB, mJ, kB."""
     factors = _FACTORS.get(quantity_of(name), _TIMES)
     return next(unit for unit, factor in factors.items() if factor == 1.0)
 
 
 def parse_limit(text: str) -> tuple[str, float, str | None]:
-    """A device or cost and its limit: ms of `pixel-1:30ms`, millions of `macs:300M`, MB, mJ.
+    """A device or cost and its limit: ms of `pixel-1:30ms`, millions of `macs:300M`, MB, kB, mJ.
 
     A latency's may say which time is meant, as `pixel-1:30ms@p90`; else None.
 
@@ -67,7 +71,7 @@ def parse_limit(text: str) -> tuple[str, float, str | None]:
             return name, float(value) * factors[unit], at
     raise UsageError(
         f"--constraint {text!r} is no limit; write pixel-1:30ms, pixel-1:30ms@p50, "
-        "macs:300M, params:5M, memory:2MB, memory.int8:500kB or energy:9mJ"
+        "macs:300M, params:5M, memory:2MB, memory.int8:500kB, sram:256kB, flash:1MB or energy:9mJ"
     )
 
 

@@ -42,6 +42,7 @@ CASES = (
     ("measure --resolutions 160", 2, "160"),
     ("measure --resolutions large", 2, "write 160,192,224"),
     ("measure --energy --device zu3eg", 4, "its model tells no energies"),
+    ("measure --device stm32f746", 4, "no microcontroller is reached from here"),
     ("measure --device phone-published", 2, "has an imported table and no profile"),
     ("verify --device phone-published", 2, "nothing can be run on it from here"),
     ("verify --device cpu", 3, "there is no front"),

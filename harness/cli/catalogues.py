@@ -142,7 +142,11 @@ def tables_show(
 @tables_app.command("import")
 def tables_import(
     paths: Annotated[
-        list[Path], typer.Argument(help="Published files: .yaml or .json, or their folder; .csv.")
+        list[Path],
+        typer.Argument(
+            help="Published files: .yaml or .json, or their folder; .csv, also of your own with "
+            "the columns key, mean, std and count, its keys as published ones."
+        ),
     ],
     device: Annotated[
         str, typer.Option("--device", help="Name to give, such as note10-published.")

@@ -15,6 +15,7 @@ from harness.cli.options import (
     Accuracy,
     At,
     BenchmarkModel,
+    Constraint,
     Data,
     DeviceName,
     DeviceNames,
@@ -33,6 +34,7 @@ from harness.cli.options import (
     found_there,
     job_for,
     job_of_front,
+    limits_asked,
     terminal,
     training_on,
 )
@@ -76,6 +78,7 @@ def run(
     space: OptionalSpaceName = None,
     accuracy: Accuracy = None,
     resolutions: Resolutions = None,
+    constraint: Constraint = NOTHING,
     benchmark_model: BenchmarkModel = None,
     images: RangeImages = None,
     quick: Quick = False,
@@ -107,7 +110,7 @@ def run(
         training=training,
     )
     devices = devices_named(device, root, benchmark_model, images, wait)
-    fronts = pipeline.run(job, devices)
+    fronts = pipeline.run(job, devices, pipeline.Question(limits_asked(constraint, root)))
     for front in fronts:
         terminal().show_front(front)
     for front in fronts:
@@ -178,13 +181,7 @@ def measure(
 @app.command()
 def search(
     device: DeviceName = "cpu",
-    constraint: Annotated[
-        list[str],
-        typer.Option(
-            help="Such as pixel-1:30ms (a run of its batch), pixel-1:30ms@full, macs:300M, "
-            "params:5M, memory:2MB (activations in float32), memory.int8:500kB."
-        ),
-    ] = NOTHING,
+    constraint: Constraint = NOTHING,
     max_latency_ms: Annotated[
         float | None, typer.Option(min=0, help="The same for the latency of --device, of a run.")
     ] = None,
@@ -193,7 +190,8 @@ def search(
         float | None, typer.Option(min=0, help="The network with least error + weight * latency.")
     ] = None,
     objective: Annotated[
-        str | None, typer.Option(help="A third objective: a device, macs, params or memory.")
+        str | None,
+        typer.Option(help="A third objective: a device, macs, params, memory, sram or flash."),
     ] = None,
     front: Annotated[
         bool, typer.Option("--front", help="A whole front and its page, also within limits.")
@@ -215,7 +213,6 @@ def search(
     The device needs a latency table, measured or imported, and nothing else.
     """
     from harness import pipeline
-    from harness.quantities import parse_limit
     from harness.tables.statements import check_time
 
     device, space = found_there(device, space, root)
@@ -231,12 +228,10 @@ def search(
     )
     if at is not None and max_latency_ms is None:
         raise UsageError("--at is for --max-latency-ms; a --constraint says it as cpu:30ms@p90")
-    limits = [parse_limit(text) for text in constraint]
-    for *_, asked in limits:
-        check_time(asked)
+    limits = limits_asked(constraint, root)
     if max_latency_ms is not None:
-        limits.append((device, max_latency_ms, check_time(at)))
-    question = pipeline.Question(tuple(limits), objective)
+        limits += ((device, max_latency_ms, check_time(at)),)
+    question = pipeline.Question(limits, objective)
     if front and complexity_weight is not None:
         raise UsageError("--complexity-weight takes one network, --front all of them: give one")
     one = bool(limits) or complexity_weight is not None

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from harness.console import Terminal
     from harness.device.device import Device
     from harness.pipeline import Run
+    from harness.pipeline.question import Limits
     from harness.pipeline.supernet_folder import Training
 
 Root = Annotated[Path, typer.Option(help="Folder with devices, tables, reports and runs.")]
@@ -45,6 +46,14 @@ Resolutions = Annotated[
     typer.Option(
         help="Image sizes, such as 160,192,224 (default: all of the space); of released families "
         "also others."
+    ),
+]
+Constraint = Annotated[
+    list[str],
+    typer.Option(
+        help="Such as pixel-1:30ms (a run of its batch), pixel-1:30ms@full, macs:300M, params:5M, "
+        "memory:2MB (activations in float32), memory.int8:500kB, sram:256kB and flash:1MB (of "
+        "int8 networks on microcontrollers), or a board, such as stm32f746: all that it has."
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="For scripts: one JSON value.")]
@@ -148,6 +157,17 @@ def devices_named(
     from harness.pipeline import starting
 
     return starting.devices_named(names, root, benchmark_model, range_images, wait)
+
+
+def limits_asked(constraints: Sequence[str], root: Path) -> "Limits":
+    """Raises UsageError where one is none."""
+    from harness import pipeline
+    from harness.tables.statements import check_time
+
+    limits = tuple(limit for text in constraints for limit in pipeline.limits_of(text, root))
+    for *_, asked in limits:
+        check_time(asked)
+    return limits
 
 
 def training_on(

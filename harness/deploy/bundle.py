@@ -11,14 +11,22 @@ import torch
 
 from harness import files
 from harness.deploy.eight_bits import in_eight_bits
-from harness.deploy.readers import MICRO, MICRO_HINT, has_micro, in_tflite_micro, opened
+from harness.deploy.readers import opened
 from harness.errors import ConversionFailed
+from harness.memory.needs import head_bytes
 from harness.networks.build import input_shape
 from harness.networks.file import NetworkFile
 from harness.runtimes.conversion.cache import convert_all
 from harness.runtimes.conversion.onnx import OnnxConverter
 from harness.runtimes.conversion.source import source_of
 from harness.runtimes.conversion.tflite import TfliteConverter
+from harness.runtimes.tflite_micro import (
+    MICRO,
+    MICRO_HINT,
+    arena_of_file,
+    has_micro,
+    in_tflite_micro,
+)
 
 Floats = npt.NDArray[np.float32]
 TOLERANCE = 1e-3  # of float logits, relative to the largest one
@@ -125,7 +133,7 @@ def write(
         same_answers(got, exact.logits),
         accuracy,
         len(checked) == 1 or depends_on_input(expected),
-        _second(path, checked, expected) if path.suffix == ".tflite" else "",
+        _second(path, checked, expected, network) if path.suffix == ".tflite" else "",
     )
 
 
@@ -156,8 +164,11 @@ def _check(path: Path, reader: str, got: Floats, expected: Expected) -> None:
         )
 
 
-def _second(path: Path, checked: Floats, expected: Expected) -> str:
-    """Raises ConversionFailed where it computes something else there."""
+def _second(path: Path, checked: Floats, expected: Expected, network: NetworkFile) -> str:
+    """What a microcontroller makes of it.
+
+    Raises ConversionFailed where it computes something else there.
+    """
     if not has_micro():
         return f"not loaded by a second reader, as {MICRO_HINT}"
     try:
@@ -165,7 +176,18 @@ def _second(path: Path, checked: Floats, expected: Expected) -> str:
     except ConversionFailed as error:
         return str(error)
     _check(path, MICRO, got, expected)
-    return f"the same in {MICRO}"
+    if path.name != _file_of(INT8):
+        return f"the same in {MICRO}"
+    arena, planned = arena_of_file(path), head_bytes(network.blocks)
+    differs = "" if planned == arena.head else f", where {planned / 1e3:.1f} were planned"
+    return (
+        f"the same in {MICRO}: SRAM of {arena.total / 1e3:.1f} kB, of which {arena.head / 1e3:.1f} "
+        f"for maps{differs}"
+    )
+
+
+def _file_of(name: str) -> str:
+    return next(each.file for each in FORMATS if each.name == name)
 
 
 def _in_eight_bits(
@@ -190,7 +212,12 @@ def _content(format_: Format, network: NetworkFile, source: Path, ranges: Path |
     precision = "int8" if format_.name == INT8 else "float32"
     converter = TfliteConverter(1, precision, ranges)
     convert_all(converter, [source])  # in a process of its own: it talks a lot
-    return converter.path(source).read_bytes()
+    content = converter.path(source).read_bytes()
+    if format_.name != INT8:
+        return content
+    from harness.runtimes.conversion.self_contained import without_names
+
+    return without_names(content)  # for chips on which they would not fit
 
 
 def _images(network: NetworkFile) -> Floats:

@@ -32,6 +32,7 @@ from harness.tables.batch import images_per_run
 from harness.tables.statements import AT, SHIPPED, Statements
 
 SCHEMA = 1
+_Name = Annotated[str, Field(max_length=1000)]
 _At = Annotated[str, Field(pattern=r"^(p50|p90|p99|sustained)$")]
 Seen = Mapping[_At, tuple[Positive, Positive, Positive]]
 """Times that users see, by p50, p90, p99, sustained: the time and its 95 % interval, ms."""
@@ -61,6 +62,8 @@ class Point:
     accuracy_measured: Percent | None = None  # top-1 on test images through the device's runtime
     accuracy_measured_interval: PredictedEnds | None = None  # 95 %, resampled over originals
     memory_mb_measured: Positive | None = None  # growth of the runtime's memory, where it tells
+    costs: Mapping[_Name, Positive] = field(default_factory=dict)
+    """What limits and a third objective are about, by their names, in the units of limits."""
 
     def upper_ms(self, at: str) -> float | None:
         """The upper end of the best interval that is known of this time, as it is shown.
@@ -136,6 +139,8 @@ class Front:
             raise FileFormatError(f"{path} is not a front of schema {SCHEMA}")
         try:
             front = checked(cls, value)
+            if len({tuple(point.costs) for point in front.points}) > 1:
+                raise ValueError("its points do not tell the same costs")
             if front.verification and any(p.latency_ms_measured is None for p in front.points):
                 raise ValueError("verified, and not all of its points are measured")
             if space is not None:
@@ -186,6 +191,12 @@ class Front:
     def older(self) -> bool:
         """Whether its intervals are of the older kind, which left out what campaigns differ by."""
         return "statements" not in {**self.table, **(self.verification or {})}
+
+    @property
+    def asked(self) -> dict[str, float | None]:
+        """What its points tell the costs of besides, with limits; None where one has none."""
+        limits = {name: at_most for name, at_most, *_ in self.settings.get("limits", ())}
+        return {name: limits.get(name) for name in self.points[0].costs}
 
     @property
     def simulated(self) -> str | None:

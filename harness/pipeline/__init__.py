@@ -15,7 +15,7 @@ from harness.pipeline.front import verify
 from harness.pipeline.import_export import compare_tables, export_published, import_published
 from harness.pipeline.job import Run
 from harness.pipeline.over_time import report_over_time
-from harness.pipeline.question import Question
+from harness.pipeline.question import Question, limits_of
 from harness.pipeline.refresh import refresh
 from harness.pipeline.report import report, report_devices
 from harness.pipeline.search import search, search_best
@@ -37,6 +37,7 @@ __all__ = [
     "fetch",
     "fit_accuracy",
     "import_published",
+    "limits_of",
     "measure",
     "measure_baselines",
     "on_each",
@@ -53,8 +54,8 @@ __all__ = [
 ]
 
 
-def run(job: Run, devices: list[Device]) -> list[Front]:
-    """The main job for each device."""
+def run(job: Run, devices: list[Device], question: Question | None = None) -> list[Front]:
+    """The main job for each device; `question`: what is asked besides its latency."""
     job.workspace.check_writable()
     evaluator = None
     if job.training.data is not None:
@@ -68,7 +69,7 @@ def run(job: Run, devices: list[Device]) -> list[Front]:
     tables = on_each(devices, lambda device: _measured(job, device))
     for device, table in zip(devices, tables, strict=True):
         job.console.say(describe_table(job, table))
-        search(job, device.name)
+        search(job, device.name, question)
         fronts.append(verify(job, device, evaluator, again=job.fresh))
         report(job, device.name)
     if len(fronts) > 1:

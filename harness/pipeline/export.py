@@ -235,7 +235,7 @@ def _facts(
     written: "list[Written]",
     judged: int,
 ) -> dict[str, Any]:
-    from harness.deploy.readers import MICRO, has_micro
+    from harness.runtimes.tflite_micro import MICRO, has_micro
 
     names = ["torch", "onnx", "onnxruntime", "ai-edge-litert", "litert-torch", "ai-edge-quantizer"]
     names += [MICRO] if has_micro() else []

@@ -17,6 +17,8 @@ from harness.errors import UsageError
 from harness.pipeline.first_look import latency_of
 from harness.pipeline.job import Run
 from harness.predictors.accuracy_source import accuracy_source
+from harness.quantities import parse_limit
+from harness.runtimes.microcontroller import BoardOptions
 from harness.spaces.catalogue import find_space
 from harness.spaces.genome import sample
 from harness.tables.statements import SHIPPED, WORDS, Statement, Statements
@@ -28,6 +30,21 @@ _TELLING_SEED = 505
 
 Limits = tuple[tuple[str, float, str | None], ...]
 """A device or cost, at most how much, and which time of a device: None for the one that ships."""
+
+
+def limits_of(text: str, root: Path) -> Limits:
+    """What a `--constraint` says: `macs:300M`, or a board, whose memory networks have to fit into.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    name = full_name(text, root)
+    if ":" in text or name not in profile_paths(root):
+        return (parse_limit(text),)
+    board = load_profile(name, root).runtime_settings
+    if not isinstance(board, BoardOptions):
+        raise UsageError(f"--constraint {text}: of {name} no memory is known; write {text}:30ms")
+    return tuple((cost, at_most_kb, None) for cost, at_most_kb in board.limits)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Searching: the front of a table, or the best network within limits."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from harness import files
 from harness.deploy.front import Front, Point, float_accuracies, seen_ms
 from harness.errors import UsageError
 from harness.hints import nearest
+from harness.pipeline.costs import cost_of_networks
 from harness.pipeline.first_look import latency_of
 from harness.pipeline.job import Run
 from harness.pipeline.question import (
@@ -26,11 +28,9 @@ from harness.pipeline.supernet import read_evaluated
 from harness.predictors.accuracy import AccuracyPredictor
 from harness.predictors.accuracy_source import AccuracySource, accuracy_source
 from harness.predictors.latency import LatencyPredictor
-from harness.quantities import quantity_of
 from harness.searching.archive import search_front
 from harness.searching.objectives import Cost, Found, Limit, Objectives
 from harness.searching.pareto import spread
-from harness.spaces.block import NUMBER_BYTES
 from harness.spaces.cost import CostTable
 from harness.spaces.genome import Genomes, decode, encode, sample
 from harness.spaces.space import Space
@@ -97,7 +97,8 @@ def _search(job: Run, device: str, question: Question, further: bool) -> Front:
         started = time.monotonic()
         found = search_front(objectives, job.effort.evaluations, seed, progress, known)
         took = {"rounds": rounds, "search_s": round(searched_s + time.monotonic() - started, 1)}
-    points = _points(job.space, _spread(found, objectives, job.effort.points), predictors)
+    shown = _spread(found, objectives, job.effort.points)
+    points = _points(job.space, shown, predictors, _costs(job, predictors, question))
     front = Front(
         device=device,
         space=job.space.name,
@@ -167,10 +168,9 @@ def search_best(job: Run, device: str, question: Question, weight: float | None)
         f"{float(limit.cost.of(one)[0]):.5g}"
         for limit in objectives.limits
     ]
-    others = dict.fromkeys(name for name, *_ in question.limits)
-    costs = {name: _cost(job, predictors, name) for name in others}
     best["costs"] = {
-        f"{name}, {cost.unit}": round(float(cost.of(one)[0]), 5) for name, cost in costs.items()
+        f"{name}, {cost.unit}": round(float(cost.of(one)[0]), 5)
+        for name, cost in _costs(job, predictors, question).items()
     }
     images = table.images_per_run
     if images > 1:
@@ -194,6 +194,13 @@ def _objectives(job: Run, predictors: Predictors, question: Question) -> Objecti
     second = _cost(job, predictors, question.second) if question.second else None
     primary = _cost(job, predictors, predictors.table.device)
     return Objectives(job.space, predictors.accuracy.accuracy, primary, second, limits)
+
+
+def _costs(job: Run, predictors: Predictors, question: Question) -> dict[str, Cost]:
+    """What is asked about besides accuracy and the device's latency."""
+    names = dict.fromkeys(name for name, *_ in question.limits)
+    names |= {question.second: None} if question.second else {}
+    return {name: _cost(job, predictors, name) for name in names}
 
 
 def _limited(job: Run, predictors: Predictors, name: str, at: str | None) -> Cost:
@@ -225,12 +232,8 @@ def _cost(job: Run, predictors: Predictors, name: str) -> Cost:
         UsageError: it is neither a cost of ours nor a device with a table.
     """
     space = job.space
-    if name == "macs":
-        return _summed(CostTable.of(space, lambda block: block.macs / 1e6), "MAC count", "M")
-    if name == "params":
-        return _summed(CostTable.of(space, lambda block: block.params / 1e6), "size", "M")
-    if quantity_of(name) == "memory":
-        return _activations(space, name.partition(".")[2] or "float32")
+    if cost := cost_of_networks(space, name):
+        return cost
     device, _, quantity = where = table_of(job, name, predictors.table.device)
     if (device, quantity) == (predictors.table.device, "latency"):
         predictor = predictors.latency
@@ -242,7 +245,7 @@ def _cost(job: Run, predictors: Predictors, name: str) -> Cost:
                 f"`harness measure --energy --device {device} --space {space.name}` measures them"
             )
         if not path.exists():
-            others = ("macs", "params", "memory", "memory.int8", "energy", "DEVICE.energy")
+            others = ("macs", "params", "memory", "memory.int8", "sram", "flash", "energy")
             hint = nearest(name, (*others, *job.workspace.devices(space.name)))
             raise UsageError(
                 f"{name!r} is no device with a table of {space.name} (no {path}), nor another "
@@ -252,20 +255,6 @@ def _cost(job: Run, predictors: Predictors, name: str) -> Cost:
     unit = "ms" if quantity == "latency" else "mJ"
     least = predictor.smallest()
     return Cost(f"{quantity} on {device}", unit, predictor.predict, *least, predictor.statements)
-
-
-def _activations(space: Space, precision: str) -> Cost:
-    """Raises UsageError where it is no precision."""
-    if precision not in NUMBER_BYTES:
-        known = ", ".join(f"memory.{each}" for each in NUMBER_BYTES)
-        raise UsageError(f"memory.{precision} is none of {known} (memory is memory.float32)")
-    size = NUMBER_BYTES[precision]
-    peaks = CostTable.of(space, lambda b: size * b.peak_activations / 1e6, peak=True)
-    return _summed(peaks, f"peak of activations in {precision}, without padding", "MB")
-
-
-def _summed(costs: CostTable, name: str, unit: str) -> Cost:
-    return Cost(name, unit, costs.total, *costs.cheapest())
 
 
 def _spread(found: Found, objectives: Objectives, count: int) -> Found:
@@ -282,9 +271,12 @@ def _percent(accuracy: float) -> float:
     return min(100.0, max(0.0, float(accuracy)))
 
 
-def _points(space: Space, found: Found, predictors: Predictors) -> tuple[Point, ...]:
+def _points(
+    space: Space, found: Found, predictors: Predictors, costs: Mapping[str, Cost]
+) -> tuple[Point, ...]:
     macs = CostTable.of(space, lambda block: block.macs).total(found.genomes)
     params = CostTable.of(space, lambda block: block.params).total(found.genomes)
+    others = {name: cost.of(found.genomes) for name, cost in costs.items()}
     told = predictors.latency.statements
     points = []
     for row, genome in enumerate(found.genomes):
@@ -294,6 +286,7 @@ def _points(space: Space, found: Found, predictors: Predictors) -> tuple[Point, 
                 arch=decode(space, genome),
                 macs=int(macs[row]),
                 params=int(params[row]),
+                costs={name: float(values[row]) for name, values in others.items()},
                 latency_ms_searched=latency_ms,
                 latency_ms=latency_ms,
                 latency_ms_interval=told["full"].interval(latency_ms),

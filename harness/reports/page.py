@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness import files
+from harness.quantities import unit_of
 from harness.reports.content import Shown, content, legend, stages
 from harness.reports.cost import Line
 from harness.reports.pareto import shown_accuracy, shown_ms
@@ -34,6 +35,7 @@ def templates() -> Environment:
     )
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
     environment.filters |= {"when": when, "short": short, "signed": signed, "of_batch": of_batch}
+    environment.filters["unit"] = unit_of
     environment.globals |= {"an_image": an_image, "style": PAGE}
     return environment
 

@@ -22,6 +22,7 @@ from harness.runtimes.conversion.vela import VelaConverter
 from harness.runtimes.options import RuntimeOptions
 from harness.runtimes.runtime import Runtime, device_clock
 from harness.runtimes.session import Samples, Session, Workload
+from harness.runtimes.tflite_micro import MICRO, has_micro, in_tflite_micro
 from harness.schema import Section
 from harness.spaces.block import Block
 from harness.transports.transport import ResidentTransport
@@ -52,7 +53,6 @@ class VelaSession:
 
     resident = True
     makes_files = True
-    infers_on = "this computer, the same files in LiteRT"
     visit_cost_ns = 0
 
     def __init__(self, transport: ResidentTransport, options: RuntimeOptions) -> None:
@@ -61,6 +61,8 @@ class VelaSession:
         self._converter = VelaConverter(
             own.accelerator, own.system_config, own.memory_mode, options.range_images
         )
+        self._micro = has_micro()  # computes what the NPU does, to the bit; so may LiteRT, or not
+        self.infers_on = f"this computer, the same files in {MICRO if self._micro else 'LiteRT'}"
         self._litert: Session | None = None
         self.evidence = evidence(options)
         self.environment: Mapping[str, str] = {
@@ -104,6 +106,8 @@ class VelaSession:
         return found
 
     def infer(self, workload: Workload, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        if self._micro:
+            return in_tflite_micro(self._converter.model_file(workload), images)
         if self._litert is None:
             from harness.runtimes import litert
 

@@ -83,8 +83,8 @@ class Objectives:
         fits = np.isfinite(self.cost.of(genomes))
         if self.second:
             fits &= np.isfinite(self.second.of(genomes))
-        for limit in self.limits:
-            fits &= limit.cost.of(genomes) <= limit.at_most
+        for limit in self.limits:  # each of what the ones before it leave
+            fits[fits] = limit.cost.of(genomes[fits]) <= limit.at_most
         return fits
 
     def start(self, rng: np.random.Generator) -> Genomes:

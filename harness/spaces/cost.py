@@ -58,10 +58,14 @@ class CostTable:
 
     def total(self, genomes: Genomes) -> Floats:
         """The cost of each network, [n]."""
+        return np.asarray(self._combine.reduce(self.by_place(genomes), axis=1))
+
+    def by_place(self, genomes: Genomes) -> Floats:
+        """What each network costs at each place, [n, places]."""
         flat, steps, starts = self._flat
         # Whole numbers as floats: their product is exact, and much faster than that of integers.
         rows = (genomes.astype(float) @ steps).astype(np.int64) + starts
-        return np.asarray(self._combine.reduce(flat[rows], axis=1))
+        return np.asarray(flat[rows])
 
     @property
     def _combine(self) -> np.ufunc:

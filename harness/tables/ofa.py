@@ -53,7 +53,7 @@ class Imported:
 def read_published(
     paths: Sequence[Path], space: Space, device: str, source: str, unit: str | None = None
 ) -> Imported:
-    """The published table in `paths`, each a file or a folder of files, YAML or JSON.
+    """The published table in `paths`, each a file or a folder of files, YAML, JSON or CSV.
 
     Files are of the resolutions whose first layer they have, whatever their names. `source` says
     where they come from; it is the table's identity, too, as nothing else is known. Where no

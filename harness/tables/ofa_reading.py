@@ -1,5 +1,6 @@
-"""Files of published latency tables: YAML or JSON, and the unit that their times are in."""
+"""Files of published latency tables: YAML, JSON or CSV, and the unit that their times are in."""
 
+import csv
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from harness import files
 from harness.errors import FileFormatError, TableError, UsageError
 from harness.hints import nearest
 
-SUFFIXES = (".yaml", ".yml", ".json")
+SUFFIXES = (".yaml", ".yml", ".json", ".csv")
 _BESIDE = "checksums.json"  # no table: `harness fetch` leaves it beside them
 UNITS_MS = {"ms": 1.0, "s": 1e3, "us": 1e-3, "ns": 1e-6}
 SLOWEST, FASTEST = 2e7, 1e12
@@ -69,7 +70,7 @@ def load_rows(path: Path) -> dict[str, Any]:
     Raises:
         TableError: it cannot be read, or is no table; or a key is there twice.
     """
-    rows = _json(path) if path.suffix.lower() == ".json" else _yaml(path)
+    rows = {".json": _json, ".csv": _csv}.get(path.suffix.lower(), _yaml)(path)
     if not isinstance(rows, dict) or not all(isinstance(key, str) for key in rows):
         raise TableError(f"{path}: not a published latency table, a mapping of keys to rows")
     return rows
@@ -80,6 +81,29 @@ def _json(path: Path) -> Any:
         return files.read_json(path)
     except FileFormatError as error:
         raise TableError(str(error)) from error
+
+
+def _csv(path: Path) -> Any:
+    """A user's own measurements, with the columns key, mean, std and count."""
+    found: dict[str, dict[str, float]] = {}
+    try:
+        files.check_regular(path)
+        with path.open(newline="", encoding="utf-8") as file:
+            lines = csv.DictReader(file)
+            for row in lines:
+                numbers = {"mean": float(row["mean"]), "std": float(row["std"])}
+                if row["key"] in found:
+                    raise TableError(f"{path}:{lines.line_num}: {row['key']!r} is there twice")
+                found[row["key"]] = numbers | {"count": int(row["count"])}
+    except OSError as error:
+        raise TableError(f"cannot read {path}: {error.strerror}") from error
+    except FileFormatError as error:
+        raise TableError(str(error)) from error
+    except (csv.Error, KeyError, TypeError, ValueError) as error:
+        raise TableError(
+            f"{path}: not a CSV file with numbers in the columns key, mean, std and count: {error}"
+        ) from error
+    return found
 
 
 def _yaml(path: Path) -> Any:

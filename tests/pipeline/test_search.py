@@ -17,6 +17,7 @@ from harness.cli.options import job_for
 from harness.console import Terminal
 from harness.deploy.front import Front
 from harness.effort import QUICK
+from harness.memory.needs import arena_of
 from harness.pipeline.job import Run
 from harness.pipeline.supernet import find_judges, read_evaluated
 from harness.predictors.accuracy import AccuracyPredictor, fit, held_out
@@ -388,6 +389,45 @@ def test_memory_is_told_and_limited_by_precision(root: Path) -> None:
     assert "peak of activations in float16, without padding" in told
     refused = one_line(run(root, *WORDS, "--constraint", "memory.int4:1kB"), 2)
     assert "memory.int4 is none of" in refused
+
+
+def test_sram_and_flash_are_limited_told_and_shown_against_their_limit(root: Path) -> None:
+    free = best(root, "--constraint", "macs:9M")
+    assert arena_of(DIGITS.blocks(Arch.from_json(free["arch"]))) > 24_000
+    limits = ("--constraint", "sram:24kB", "--constraint", "flash:0.04MB")
+    small = best(root, *limits)
+    assert small["costs"]["sram, kB"] * 1e3 == arena_of(
+        DIGITS.blocks(Arch.from_json(small["arch"]))
+    )
+    assert small["costs"]["sram, kB"] <= 24
+    assert small["costs"]["flash, kB"] <= 40
+    in_place = best(root, "--constraint", "sram.in-place:24kB")
+    assert in_place["accuracy"] > small["accuracy"]
+    told = one_line(run(root, *WORDS, "--constraint", "sram:9kB"), 5)
+    assert "SRAM in int8, in TFLite Micro's arena of 9 kB or less; the smallest" in told
+    assert "sram.by-magic is none of sram" in one_line(
+        run(root, *WORDS, "--constraint", "sram.by-magic:9kB"), 2
+    )
+    shown = run(root, *WORDS, *limits, "--objective", "sram", "--front")
+    assert "flash," in shown.stdout
+    page = (root / "reports/fast.digits/index.html").read_text()
+    assert "sram, kB<br>(at most 24)" in page
+    front = Front.load(root / "reports/fast.digits/front.json")
+    assert all(point.costs["sram"] <= 24 for point in front.points)
+    assert front.settings["command"].endswith("--objective sram --quick")
+
+
+def test_a_board_limits_what_its_memory_does(root: Path) -> None:
+    (root / "devices").mkdir(exist_ok=True)
+    board = 'title = "B"\nextends = "stm32f412"\n[microcontroller]\n'
+    (root / "devices/tiny.toml").write_text(board + 'sram_kib = 20\nplanner = "in-place"\n')
+    told = best(root, "--constraint", "tiny")["limits"]
+    assert "at most 20.48 kB:" in told[0]
+    assert "at most 1048.58 kB:" in told[1]
+    assert "depthwise convolutions in place" in told[0]
+    refused = one_line(run(root, *WORDS, "--constraint", "zu3eg"), 2)
+    assert "of zu3eg no memory is known" in refused
+    assert "write pixel-1:30ms" in one_line(run(root, *WORDS, "--constraint", "tinny"), 2)
 
 
 def test_a_complexity_weight_prefers_smaller_networks(root: Path) -> None:

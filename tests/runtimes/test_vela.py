@@ -3,12 +3,15 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from harness.device.device import Device
 from harness.errors import ConversionFailed, ProfileError
+from harness.memory.needs import head_bytes
 from harness.runtimes.conversion.vela import VelaConverter
 from harness.runtimes.session import SimulatedSession
+from harness.runtimes.tflite_micro import arena_of_file, has_micro
 from harness.spaces.arch import Arch
 from harness.spaces.digits import DIGITS
 
@@ -29,6 +32,11 @@ def test_a_network_is_compiled_whole_and_its_parts_sum_up_to_about_as_much(tmp_p
         assert 0.5 < whole / parts < 1.5
         assert session.visit(NETWORK, 2).values["device"] == (whole, whole)
         assert session.infeasible(NETWORK) == {}
+        if has_micro():
+            assert session.infers_on.endswith("in tflite-micro")
+            images = np.random.default_rng(0).normal(size=(3, 1, 12, 12)).astype(np.float32)
+            assert np.ptp(session.infer(NETWORK, images), axis=0).max() > 0
+            assert arena_of_file(U55.model_file(NETWORK)).head == head_bytes(NETWORK)
         identity = device.identity(session)
     assert identity["vela"]["accelerator"] == "ethos-u55-128"
     assert (identity["clock"], identity["precision"]) == ("device", "int8")

@@ -1,5 +1,6 @@
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,6 +33,34 @@ def some_rows(space: Space, seed: int = 0) -> dict[Block, Row]:
         block: Row(float(rng.uniform(0.1, 5)), float(rng.uniform(0, 0.1)), int(rng.integers(9, 99)))
         for block in space.distinct_blocks()
     }
+
+
+def test_a_csv_file_says_the_same_as_a_published_one(tmp_path: Path) -> None:
+    write_published(some_rows(DIGITS), DIGITS, tmp_path / "published")
+    lines = ["key,mean,std,count"]
+    for file in (tmp_path / "published").iterdir():
+        for key, row in yaml.safe_load(file.read_text()).items():
+            lines.append(f"{key},{row['mean']},{row['std']},{row['count']}")
+    own = tmp_path / "own.csv"
+    own.write_text("\n".join(dict.fromkeys(lines)))
+    published = read(tmp_path / "published", DIGITS, "ms").table
+    assert rows_of(read(own, DIGITS, "ms").table, "wall") == rows_of(published, "wall")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("key,mean,std\nx,1,0\n", "the columns key, mean, std and count"),
+        ("key,mean,std,count\nx,one,0,1\n", "the columns key, mean, std and count"),
+        ("key,mean,std,count\nx,1,0,1\nx,2,0,1\n", "own.csv:3: 'x' is there twice"),
+        ("key,mean,std,count\nx,1\n", "the columns key, mean, std and count"),
+        ("\x00", "no row is a first layer"),
+    ],
+)
+def test_a_wrong_csv_file_says_what_is_wrong(text: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "own.csv").write_text(text)
+    with pytest.raises(TableError, match=re.escape(told)):
+        read(tmp_path / "own.csv", DIGITS)
 
 
 @given(

@@ -33,6 +33,23 @@ def self_contained(content: bytes) -> bytes:
         )
         for buffer in model.buffers
     ]
-    builder = flatbuffers.Builder(len(content))
+    return _packed(model, len(content))
+
+
+def without_names(content: bytes) -> bytes:
+    """The same file without names of its tensors, which take 600 bytes each; those of inputs and
+    outputs stay, and the weights are inside."""
+    model = schema.ModelT.InitFromPackedBuf(content)
+    model.buffers = [_Aligned(each.data) for each in model.buffers]
+    for graph in model.subgraphs:
+        ends = {*graph.inputs, *graph.outputs}
+        for number, tensor in enumerate(graph.tensors):
+            if number not in ends:
+                tensor.name = None
+    return _packed(model, len(content))
+
+
+def _packed(model: schema.ModelT, size: int) -> bytes:
+    builder = flatbuffers.Builder(size)
     builder.Finish(model.Pack(builder), IDENTIFIER)
     return bytes(builder.Output())

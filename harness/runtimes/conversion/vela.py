@@ -66,9 +66,13 @@ class VelaConverter:
     def _model(self) -> TfliteConverter:
         return TfliteConverter(1, "int8", self.images)
 
+    def model_file(self, workload: Workload) -> Path:
+        """The .tflite file that is compiled."""
+        return converted(self._model(), workload)
+
     def make(self, workload: Workload) -> bytes:
         """Raises ConversionFailed where the compiler refuses the file."""
-        model = converted(self._model(), workload)
+        model = self.model_file(workload)
         return json.dumps(asdict(self.compiled(model, named(workload)))).encode()
 
     def compiled(self, model: Path, name: str) -> Estimate:

@@ -71,7 +71,7 @@ def read_inputs(model: Path, signature: str | None) -> tuple[tuple[ModelInput, .
         UsageError: there is no such signature, or several and none was chosen.
         MissingExtra: the package ai-edge-litert is not installed.
     """
-    loaded = _load(model)
+    loaded = load(model)
     known = {each.signatureKey.decode(): each for each in loaded.signatureDefs or ()}
     chosen = _choose(model, known, signature)
     number = known[chosen].subgraphIndex if chosen else 0
@@ -92,12 +92,18 @@ def read_inputs(model: Path, signature: str | None) -> tuple[tuple[ModelInput, .
     return tuple(inputs), chosen
 
 
-def _load(model: Path) -> Any:
+def load(model: Path) -> Any:
+    """The file as its schema has it.
+
+    Raises:
+        FileFormatError: it is no .tflite file.
+        MissingExtra: the package ai-edge-litert is not installed.
+    """
     try:
         from ai_edge_litert import schema_py_generated as schema
     except ImportError as error:
         raise MissingExtra(
-            "what a .tflite file takes is read by the package ai-edge-litert, which is not "
+            "what is in a .tflite file is read by the package ai-edge-litert, which is not "
             f"installed: {install('litert')}"
         ) from error
     content = model.read_bytes()
@@ -162,7 +168,7 @@ def _graph_of(loaded: Any) -> Graph:
 def _operations(
     loaded: Any, number: int, operator: Any, sizes: dict[str, list[int]]
 ) -> Iterator[Operation]:
-    kind = _kind(loaded.operatorCodes[operator.opcodeIndex])
+    kind = kind_of(loaded.operatorCodes[operator.opcodeIndex])
     inputs = _all_named(number, operator.inputs)
     outputs = _all_named(number, operator.outputs)
     options = operator.builtinOptions
@@ -184,7 +190,8 @@ def _operations(
                 yield Operation("SAME", (source,), (to,))
 
 
-def _kind(code: Any) -> str:
+def kind_of(code: Any) -> str:
+    """An operator's name in the schema; a custom one's behind `custom.`."""
     from ai_edge_litert.schema_py_generated import BuiltinOperator
 
     number = max(code.builtinCode, code.deprecatedBuiltinCode)  # files before 2020 have the latter

@@ -1,0 +1,1 @@
+"""What int8 networks take of a microcontroller's memory, in bytes, without one."""
