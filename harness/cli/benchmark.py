@@ -76,7 +76,9 @@ def benchmark(
 
     from harness.files import write_json
     from harness.pipeline import benchmark as step
+    from harness.pipeline.regression import compare
     from harness.quantities import parse_share
+    from harness.reports.benchmark import describe
     from harness.runtimes.model_inputs.asked import parse_asked
     from harness.tables.statements import check_time
 
@@ -102,7 +104,7 @@ def benchmark(
         return
     (chosen,), (model,) = devices, models
     result = step.benchmark(job_for("digits", root), chosen, model, old)
-    terminal().say(step.describe(result))
+    terminal().say(describe(result))
     if output is not None:
         write_json(output, result)
     if ops and (why := step.tells_no_ops(chosen)):
@@ -111,7 +113,7 @@ def benchmark(
         for each in step.profile_ops(chosen, model.absolute()):
             terminal().say(f"{each.op:<28} {each.count:>4}  {each.mean_ms:10.4f} ms")
     if old is not None:
-        compared = step.compare(old, result, at or "full")
+        compared = compare(old, result, at or "full")
         terminal().say(compared.describe())
         if limit is not None and compared.interval[0] > 1 + limit:
             raise Regression(f"{model} became slower by more than {fail_above}")
@@ -120,6 +122,7 @@ def benchmark(
 def _several(pairs: "list[tuple[Device, Path]]", root: Path, as_json: bool, as_csv: bool) -> None:
     """One after the other, once all can be; what was timed is shown where a later one fails."""
     from harness.pipeline import benchmark as step
+    from harness.reports.benchmark import to_row
 
     quiet = as_json or as_csv
     job = job_for("digits", root, console=terminal(quiet=quiet))
@@ -131,7 +134,7 @@ def _several(pairs: "list[tuple[Device, Path]]", root: Path, as_json: bool, as_c
             result = step.benchmark(job, device, model)
             results.append(result)
     finally:
-        rows = [step.to_row(each) for each in results]
+        rows = [to_row(each) for each in results]
         if rows and quiet:
             show_values(rows, results, as_json)
         elif rows:
