@@ -317,7 +317,8 @@ def export(
     formats: Annotated[
         str | None,
         typer.Option(
-            help="Of pt2,onnx,tflite,tflite-int8 (default: all that what is installed can make)."
+            help="Of pt2,onnx,tflite,tflite-int8 (default: those that can be made here), "
+            "openvino,executorch,ncnn,mnn."
         ),
     ] = None,
     space: SpaceThere = None,

@@ -21,6 +21,14 @@ Floats = npt.NDArray[np.float32]
 Infer = Callable[[Floats], Floats]
 MICRO = "tflite-micro"
 MICRO_HINT = f"{MICRO} is not installed: {install('micro')}"
+RUNTIME_OF = {
+    ".onnx": "onnxruntime",
+    ".tflite": "litert",
+    ".xml": "openvino",
+    ".pte": "executorch",
+    ".param": "ncnn",
+    ".mnn": "mnn",
+}
 ARENA_BYTES = 2**30  # all maps of a network; what is not touched takes no memory
 
 
@@ -35,9 +43,7 @@ def opened(path: Path) -> tuple[Infer, Callable[[], None]]:
             return torch.cat(logits).numpy()
 
         return infer, lambda: None
-    runtime = import_module(
-        f"harness.runtimes.{'onnxruntime' if path.suffix == '.onnx' else 'litert'}"
-    )
+    runtime = import_module(f"harness.runtimes.{RUNTIME_OF[path.suffix]}")
     session: Session = runtime.open_session(LocalTransport(), RuntimeOptions())
     return lambda images: session.infer(path, images), closing(session).__exit__
 

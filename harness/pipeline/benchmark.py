@@ -15,8 +15,9 @@ from harness.measuring.simulation import simulate
 from harness.pipeline.job import Run
 from harness.pipeline.regression import check_alike
 from harness.runtimes import model_files
+from harness.runtimes.model_file_session import ModelFileSession
 from harness.runtimes.model_inputs.asked import NOTHING_ASKED
-from harness.runtimes.model_inputs.feeding import Feeding, feeding
+from harness.runtimes.model_inputs.feeding import READ_HERE, Feeding, feeding
 from harness.runtimes.session import (
     OpTime,
     ProfilingSession,
@@ -82,13 +83,13 @@ def benchmark(
         UsageError: the device's runtime takes no such file.
         FileFormatError: there is no such file, or the baseline is of other settings.
     """
-    digest, fed = check_model(device, model)
-    if fed is not None:
-        job.console.say(f"{model.name}: {fed.describe()}")
+    digest = check_model(device, model)
     # A link is not followed: what it points to may have no suffix, or no weights beside it.
     entries = [sentinel(DIGITS), Entry("network", model.absolute(), ()), *references()]
     with device.open() as session, job.console.step(f"time {model.name}") as progress:
         identity = device.identity(session)
+        if (fed := _feeding(device, session, model)) is not None:
+            job.console.say(f"{model.name}: {fed.describe()}")
         if baseline is not None:
             check_alike(baseline, identity, None if fed is None else fed.to_json())
         todo = Work(
@@ -128,27 +129,39 @@ def _starts(job: Run, session: Session, workload: Workload) -> list[Start]:
         return []
 
 
-def check_model(device: Device, model: Path) -> tuple[str, Feeding | None]:
-    """The file's SHA-256 and what it is fed with, before anything is measured.
+def check_model(device: Device, model: Path) -> str:
+    """The file's SHA-256, before anything is measured.
 
     Raises:
         UsageError: the device's runtime takes no such file, or has to be told what it is fed with.
         FileFormatError: there is no such file, or it is broken.
     """
     runtime, given = device.profile.runs_on, model.suffix.lower()
-    if given not in (runtime.file_suffix, ".pt"):
-        raise UsageError(f"{device.name} runs {runtime.takes}network files (.pt), not {model.name}")
+    if given not in (*runtime.file_suffixes, ".pt"):
+        raise UsageError(f"{device.name} runs {runtime.takes}, not {model.name}")
     files.check_regular(model)
     try:
         digest = model_files.digest(model)
     except OSError as error:
         raise FileFormatError(f"cannot read {model}: {error.strerror}") from error
-    if given != ".pt":
-        return digest, feeding(model, device.asked, device.options.batch)
-    if device.asked != NOTHING_ASKED:
-        raise UsageError(f"{model.name} is a network file, which says itself what it takes")
-    check_network(model)
-    return digest, None
+    if given in READ_HERE:
+        feeding(model, device.asked, device.options.batch)
+    if given == ".pt":
+        if device.asked != NOTHING_ASKED:
+            raise UsageError(f"{model.name} is a network file, which says itself what it takes")
+        check_network(model)
+    return digest
+
+
+def _feeding(device: Device, session: Session, model: Path) -> Feeding | None:
+    """What a model file is fed with; None for network files, which are known."""
+    given = model.suffix.lower()
+    if given == ".pt":
+        return None
+    if given in READ_HERE:
+        return feeding(model, device.asked, device.options.batch)
+    assert isinstance(session, ModelFileSession)
+    return session.feeding(model)
 
 
 def check_network(path: Path) -> None:

@@ -1,8 +1,9 @@
 """ExecuTorch with XNNPACK on the CPU, through the resident agent."""
 
 from harness.runtimes.conversion.executorch import ExecutorchConverter
+from harness.runtimes.model_file_session import ModelFileSession
 from harness.runtimes.options import RuntimeOptions
-from harness.runtimes.resident import AGENT, check_installed, model_file_session
+from harness.runtimes.resident import AGENT, check_installed
 from harness.runtimes.runtime import Runtime, thread_clock
 from harness.runtimes.session import Session
 from harness.transports.transport import ResidentTransport
@@ -16,7 +17,9 @@ def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Sessi
     """
     check_installed(transport, "executorch", "executorch", "executorch")
     converter = ExecutorchConverter(options.batch)
-    return model_file_session(transport, AGENT / "with_executorch.py", options, converter)
+    return ModelFileSession(
+        transport, AGENT / "with_executorch.py", options, converter, RUNTIME.file_suffixes
+    )
 
 
 RUNTIME = Runtime(
@@ -24,7 +27,7 @@ RUNTIME = Runtime(
     open=open_session,
     link="resident",
     precisions=("float32",),
-    file_suffix=".pt",
+    file_suffixes=(".pte",),
     clock=thread_clock,  # its pool of one thread is the caller's own (measured)
     board_packages=("executorch",),
     board_rank=5,

@@ -1,8 +1,9 @@
 """OpenVINO on the CPU, through the resident agent; it reads .onnx files as they are."""
 
 from harness.runtimes.conversion.onnx import OnnxConverter
+from harness.runtimes.model_file_session import ModelFileSession
 from harness.runtimes.options import RuntimeOptions
-from harness.runtimes.resident import AGENT, check_installed, model_file_session
+from harness.runtimes.resident import AGENT, check_installed
 from harness.runtimes.runtime import Runtime, thread_clock
 from harness.runtimes.session import Session
 from harness.transports.transport import ResidentTransport
@@ -15,8 +16,12 @@ def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Sessi
         MissingExtra: OpenVINO is not installed.
     """
     check_installed(transport, "openvino", "openvino", "openvino")
-    return model_file_session(
-        transport, AGENT / "with_openvino.py", options, OnnxConverter(options.batch)
+    return ModelFileSession(
+        transport,
+        AGENT / "with_openvino.py",
+        options,
+        OnnxConverter(options.batch),
+        RUNTIME.file_suffixes,
     )
 
 
@@ -25,7 +30,7 @@ RUNTIME = Runtime(
     open=open_session,
     link="resident",
     precisions=("float32",),
-    file_suffix=".onnx",
+    file_suffixes=(".onnx", ".xml"),
     clock=thread_clock,  # one thread is the caller's own: OpenVINO starts no other (measured)
     profiles_operators=True,
     board_packages=("openvino",),

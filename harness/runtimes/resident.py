@@ -10,7 +10,7 @@ from contextlib import closing
 from functools import partial
 from importlib.util import find_spec
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any, TypeVar
 from zipfile import ZipFile, ZipInfo
@@ -30,8 +30,8 @@ from harness.errors import (
 from harness.files import replace_atomically
 from harness.hints import install
 from harness.progress import Progress, silent
-from harness.runtimes import model_files
 from harness.runtimes.agent_replies import (
+    DESCRIBED,
     INFERRED,
     LOADED,
     OBJECT,
@@ -46,13 +46,10 @@ from harness.runtimes.board import is_board, read_conditions, read_facts
 from harness.runtimes.conversion.cache import (
     CHOOSE_CACHE,
     LAYERS,
-    Converter,
     cache_folder,
-    convert_all,
     named,
 )
-from harness.runtimes.model_inputs.feeding import Feed, feeding
-from harness.runtimes.model_inputs.values import values_file
+from harness.runtimes.model_inputs.model_input import ModelInput
 from harness.runtimes.options import RuntimeOptions
 from harness.runtimes.replies import NoReply, Reply
 from harness.runtimes.sensors import Conditions, plausible
@@ -182,6 +179,16 @@ class ResidentSession:
         with closing(self._again()) as other:
             other.load(workload)
             return other._answers[workload].start
+
+    def inputs(self, model: PurePosixPath, about: Path) -> Sequence[ModelInput]:
+        """What a model file on the device takes; `about`: the file, for people.
+
+        Raises:
+            TargetFailed: the runtime cannot read it.
+        """
+        request = {"op": "read", "model": str(model)}
+        answer = self._persist(lambda: self._ask(request, DESCRIBED, LOAD_S, about))
+        return answer.of(about)
 
     def energy(self, workload: Workload | None, window_s: float) -> Energy:
         request = {"op": "energy", "window_s": window_s}
@@ -344,32 +351,3 @@ class ResidentSession:
     ) -> Reply:
         about = "" if workload is None else named(workload)
         return ask(self._process, request, reply, ANSWER_TIMEOUT_S + more_s, about)
-
-
-def model_file_session(
-    transport: ResidentTransport, runtime: Path, options: RuntimeOptions, converter: Converter
-) -> ResidentSession:
-    """A session of a runtime that takes model files: converted ones, or the user's own."""
-
-    def given(workload: Workload) -> bool:
-        return isinstance(workload, Path) and workload.suffix.lower() == converter.suffix
-
-    def pushed(feed: Feed) -> str | None:
-        return None if feed.values is None else str(transport.push(values_file(feed.values)))
-
-    def specify(workload: Workload) -> dict[str, Any]:
-        if isinstance(workload, Path) and given(workload):
-            fed = feeding(workload, options.asked, options.batch)
-            feeds = [
-                {"name": feed.name, "dtype": feed.dtype, "shape": feed.shape, "file": pushed(feed)}
-                for feed in fed.feeds
-            ]
-            model = str(model_files.push(transport, workload))
-            return {"model": model, "feeds": feeds, "signature": fed.signature}
-        convert_all(converter, [workload])
-        return {"model": str(transport.push(converter.path(workload)))}
-
-    def prepare(workloads: Sequence[Workload], on_progress: Progress) -> None:
-        convert_all(converter, [each for each in workloads if not given(each)], on_progress)
-
-    return ResidentSession(transport, runtime, options, specify, prepare)

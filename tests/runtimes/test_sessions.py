@@ -24,7 +24,6 @@ from harness.networks.build import build_lively
 from harness.networks.file import NetworkFile, Preprocessing
 from harness.networks.layers import SqueezeExcite
 from harness.runtimes.conversion.cache import cache_folder, convert_all
-from harness.runtimes.conversion.onnx import OnnxConverter
 from harness.runtimes.conversion.source import source_of
 from harness.runtimes.conversion.tflite import TfliteConverter
 from harness.runtimes.options import RuntimeOptions
@@ -309,33 +308,6 @@ def test_no_int8_file_whose_weights_have_a_wrong_scale_answers_as_8_bits_do(
     layers = list(NetworkFile.load(network_path).module().modules())
     weighted = sum(isinstance(layer, torch.nn.Conv2d | torch.nn.Linear) for layer in layers)
     assert wrong == weighted - 2 * sum(isinstance(layer, SqueezeExcite) for layer in layers)
-
-
-@pytest.mark.parametrize(
-    ("runtime", "suffix", "dtype"),
-    [("onnxruntime", ".onnx", "float32"), ("litert", ".tflite", "float32")],
-)
-def test_a_users_own_model_file_is_run_as_it_is(
-    runtime: str, suffix: str, dtype: str, network_path: Path, tmp_path: Path
-) -> None:
-    converter = OnnxConverter(1) if runtime == "onnxruntime" else TfliteConverter(1, dtype)
-    model = tmp_path / f"mine{suffix}"
-    convert_all(converter, [network_path])
-    model.write_bytes(converter.path(network_path).read_bytes())
-    expected = predict(NetworkFile.load(network_path).module(), images(3)).numpy()
-    session = open_session(runtime, RuntimeOptions())
-    assert session.load(model) > 0
-    assert len(session.visit(model, runs=3).values["wall"]) == 3
-    assert np.allclose(session.infer(model, images(3).numpy()), expected, rtol=1e-3, atol=1e-4)
-    session.close()
-
-
-def test_a_users_model_with_a_suffix_in_capitals_is_none_of_ours(tmp_path: Path) -> None:
-    (tmp_path / "made.onnx").write_bytes(OnnxConverter(1).make(DIGITS.blocks(ARCH)))
-    model = (tmp_path / "made.onnx").rename(tmp_path / "MADE.ONNX")
-    with closing(open_session("onnxruntime", RuntimeOptions())) as session:
-        session.prepare([model])
-        assert len(session.visit(model, runs=3).values["wall"]) == 3
 
 
 def test_the_agent_ends_when_its_parent_is_killed() -> None:

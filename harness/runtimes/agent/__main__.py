@@ -8,6 +8,7 @@ for, and run on Python 3.6. Operations:
 
 open    {runtime (its file here), threads, cpus, settings}
                                              -> {environment, meter, no_meter}
+read    {model}                              -> {inputs: [[name, dtype, shape]]}
 load    {id, blocks | model, weights, batch, seed, feeds [{name, dtype, shape, file}], signature}
                                              -> {load_ns, first_ns, memory_mb, run_ns}
 visit   {id, warmup, runs}                   -> {at_ns, values: {clock: [ns of each run]}}
@@ -75,6 +76,7 @@ def main():
     agent = Agent()
     operations = {
         "open": agent.open,
+        "read": agent.read,
         "load": agent.load,
         "visit": agent.visit,
         "energy": agent.energy,

@@ -70,6 +70,9 @@ class Agent(object):
             "run_ns": warm_up(run, self.runtime.wait, ran_ns - loaded_ns),
         }
 
+    def read(self, request):
+        return {"inputs": self.runtime.inputs(request["model"])}
+
     def visit(self, request):
         run = self.loaded[request["id"]][1]
         for _ in range(request["warmup"]):

@@ -4,7 +4,7 @@ import MNN
 import numpy
 from MNN import expr, nn
 
-from inputs import array_of, random_input
+from inputs import ANY_SIZE, fed
 from timing import CpuRuntime
 
 CPU = 0
@@ -20,11 +20,8 @@ class MnnRuntime(CpuRuntime):
         self.environment = {"MNN": MNN.version(), "numpy": numpy.__version__}
 
     def load(self, request):
-        manager = nn.create_runtime_manager((self.settings,))
-        network = nn.load_module_from_file(request["model"], [], [], runtime_manager=manager)
-        if network is None:
-            raise ValueError("MNN cannot read the file")
-        inputs = [placed(array) for array in self.arrays(network, request)]
+        manager, network = self.read(request["model"])
+        inputs = [placed(array) for array in fed(request, described(network)).values()]
 
         def run():
             for output in network.onForward(inputs):
@@ -32,18 +29,33 @@ class MnnRuntime(CpuRuntime):
 
         return (manager, network), run
 
-    def arrays(self, network, request):
-        """As the request tells; without a word, what the file says, random."""
-        seed = request["seed"]
-        if "feeds" in request:
-            return [array_of(feed, seed) for feed in request["feeds"]]
-        inputs = network.get_info()["inputs"]
-        return [random_input(each.shape, DTYPES[each.dtype], seed) for each in inputs]
+    def read(self, model):
+        manager = nn.create_runtime_manager((self.settings,))
+        try:
+            network = nn.load_module_from_file(model, [], [], runtime_manager=manager)
+        except SystemError as error:
+            raise ValueError("MNN cannot read it: %s" % error.__cause__) from error
+        return manager, network
+
+    def inputs(self, model):
+        return described(self.read(model)[1])
 
     def infer(self, model, images, shape):
         pixels = numpy.frombuffer(images, dtype=numpy.float32).reshape(shape)
         (logits,) = model[1].onForward([placed(pixels)])
         return logits.read().astype(numpy.float32).tobytes()
+
+
+def described(network):
+    info = network.get_info()
+    return [
+        [
+            name,
+            DTYPES.get(each.dtype, "unknown"),
+            [size if size >= 0 else ANY_SIZE for size in each.shape],
+        ]
+        for name, each in zip(info["inputNames"], info["inputs"])
+    ]
 
 
 def placed(array):

@@ -3,12 +3,12 @@
 import numpy
 import openvino
 
-from inputs import array_of, random_input
+from inputs import ANY_SIZE, fed
 from timing import CpuRuntime
 
 
 class OpenvinoRuntime(CpuRuntime):
-    """OpenVINO on the CPU: takes .onnx files."""
+    """OpenVINO on the CPU: takes .onnx and .xml files."""
 
     def __init__(self, request):
         CpuRuntime.__init__(self, request)
@@ -27,7 +27,7 @@ class OpenvinoRuntime(CpuRuntime):
 
     def compiled(self, request, options):
         model = self.core.read_model(request["model"])
-        arrays = self.arrays(model, request)
+        arrays = fed(request, described(model))
         shapes = {given: arrays[given.any_name].shape for given in model.inputs}
         if any(given.partial_shape.is_dynamic for given in model.inputs):
             model.reshape(shapes)
@@ -36,15 +36,8 @@ class OpenvinoRuntime(CpuRuntime):
             running.set_tensor(name, openvino.Tensor(array))
         return running, running.infer
 
-    def arrays(self, model, request):
-        """As the request tells; without a word, images for a file of ours."""
-        seed = request["seed"]
-        if "feeds" in request:
-            return {feed["name"]: array_of(feed, seed) for feed in request["feeds"]}
-        return {
-            given.any_name: random_input(list(given.shape), "float32", seed)
-            for given in model.inputs
-        }
+    def inputs(self, model):
+        return described(self.core.read_model(model))
 
     def profile(self, run, request, runs):
         """By a network of its own, as counters take time.
@@ -77,6 +70,17 @@ class OpenvinoRuntime(CpuRuntime):
         other = running.get_compiled_model().create_infer_request()  # visits keep their input
         (logits,) = other.infer({0: pixels}).values()
         return logits.tobytes()
+
+
+def described(model):
+    return [
+        [
+            given.any_name,
+            given.element_type.to_dtype().name,
+            [size.get_length() if size.is_static else ANY_SIZE for size in given.partial_shape],
+        ]
+        for given in model.inputs
+    ]
 
 
 start = OpenvinoRuntime

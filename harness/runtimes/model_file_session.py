@@ -1,0 +1,83 @@
+"""Sessions of runtimes that take model files: those converted from networks, or the user's own."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeGuard
+
+from harness.progress import Progress
+from harness.runtimes import model_files
+from harness.runtimes.conversion.cache import Converter, convert_all
+from harness.runtimes.conversion.of_onnx import Shapes, is_onnx
+from harness.runtimes.model_inputs.feeding import READ_HERE, Feed, Feeding, feeding
+from harness.runtimes.model_inputs.values import values_file
+from harness.runtimes.options import RuntimeOptions
+from harness.runtimes.resident import ResidentSession
+from harness.runtimes.session import Workload
+from harness.transports.transport import ResidentTransport
+
+
+class ModelFileSession(ResidentSession):
+    """A runtime that takes model files on the device."""
+
+    def __init__(
+        self,
+        transport: ResidentTransport,
+        runtime: Path,
+        options: RuntimeOptions,
+        converter: Converter,
+        own: Sequence[str],
+        of_onnx: Callable[[Shapes], Converter] | None = None,
+    ) -> None:
+        """Files with a suffix of `own` go there as they are. `converter` is for networks of ours,
+        `of_onnx` for users' .onnx files, where those are none of its own.
+        """
+        self._converter = converter
+        self._own = own
+        self._of_onnx = of_onnx
+        super().__init__(transport, runtime, options, self._request, self._convert)
+
+    def feeding(self, model: Path) -> Feeding:
+        """What a model file of the user's is fed with.
+
+        Raises:
+            TargetFailed: the runtime cannot read it.
+            UsageError, FileFormatError: as `model_inputs.feeding.feeding`.
+        """
+        inputs = None
+        if model.suffix.lower() not in READ_HERE:
+            inputs = self.inputs(model_files.push(self._transport, model), model)
+        return feeding(model, self._options.asked, self._options.batch, inputs)
+
+    def _request(self, workload: Workload) -> dict[str, Any]:
+        if not self._is_users(workload):
+            convert_all(self._converter, [workload])
+            return {"model": str(self._transport.push(self._converter.path(workload)))}
+        fed = self.feeding(workload)
+        if self._of_onnx is None or workload.suffix.lower() in self._own:
+            model = model_files.push(self._transport, workload)
+        else:
+            converter = self._of_onnx(tuple((feed.name, feed.shape) for feed in fed.feeds))
+            convert_all(converter, [workload])
+            model = self._transport.push(converter.path(workload))
+        feeds = [self._fed(feed) for feed in fed.feeds]
+        return {"model": str(model), "feeds": feeds, "signature": fed.signature}
+
+    def _fed(self, feed: Feed) -> dict[str, Any]:
+        file = None if feed.values is None else self._transport.push(values_file(feed.values))
+        return {
+            "name": feed.name,
+            "dtype": feed.dtype,
+            "shape": feed.shape,
+            "file": None if file is None else str(file),
+        }
+
+    def _convert(self, workloads: Sequence[Workload], on_progress: Progress) -> None:
+        """A user's file is converted when it is loaded: what it is fed with decides how."""
+        ours = [each for each in workloads if not self._is_users(each)]
+        convert_all(self._converter, ours, on_progress)
+
+    def _is_users(self, workload: Workload) -> TypeGuard[Path]:
+        return isinstance(workload, Path) and (
+            workload.suffix.lower() in self._own
+            or (self._of_onnx is not None and is_onnx(workload))
+        )
