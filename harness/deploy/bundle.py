@@ -15,8 +15,8 @@ from harness.deploy.readers import MICRO, MICRO_HINT, has_micro, in_tflite_micro
 from harness.errors import ConversionFailed
 from harness.networks.build import input_shape
 from harness.networks.file import NetworkFile
+from harness.runtimes.conversion.ranges import range_inputs
 from harness.runtimes.conversion.source import source_of
-from harness.runtimes.conversion.tflite import TfliteConverter
 
 Floats = npt.NDArray[np.float32]
 TOLERANCE = 1e-3  # of float logits, relative to the largest one
@@ -155,8 +155,8 @@ def _in_eight_bits(
     network: NetworkFile, source: Path, ranges: Path | None, images: Floats
 ) -> Expected:
     """With the ranges that the file is made with."""
-    inputs = TfliteConverter(1, "int8", ranges).range_inputs(source, source_of(source))
-    seen = torch.from_numpy(inputs[:, 0]).permute(0, 3, 1, 2).contiguous()
+    inputs = range_inputs(source, source_of(source), 1, ranges)
+    seen = torch.from_numpy(inputs[:, 0]).contiguous()
     found = in_eight_bits(network.module(), seen, torch.from_numpy(images))
     return replace(found, apart=SLACK * found.apart)
 

@@ -67,7 +67,7 @@ def _openvino(_network: NetworkFile, source: Path, _ranges: Path | None) -> tupl
 
     with files.scratch() as folder:
         (folder / "model.onnx").write_bytes(OnnxConverter(1).make(source))
-        model = openvino.convert_model(folder / "model.onnx")
+        model = openvino.Core().read_model(folder / "model.onnx")
         openvino.save_model(model, folder / "model.xml", compress_to_fp16=False)
         return tuple((folder / f"model.{part}").read_bytes() for part in ("xml", "bin"))
 

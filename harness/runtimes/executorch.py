@@ -16,7 +16,7 @@ def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Sessi
         MissingExtra: ExecuTorch is not installed.
     """
     check_installed(transport, "executorch", "executorch", "executorch")
-    converter = ExecutorchConverter(options.batch)
+    converter = ExecutorchConverter(options.batch, options.precision, options.range_images)
     return ModelFileSession(
         transport, AGENT / "with_executorch.py", options, converter, RUNTIME.file_suffixes
     )
@@ -26,7 +26,7 @@ RUNTIME = Runtime(
     name="executorch",
     open=open_session,
     link="resident",
-    precisions=("float32",),
+    precisions=("float32", "int8"),
     file_suffixes=(".pte",),
     clock=thread_clock,  # its pool of one thread is the caller's own (measured)
     board_packages=("executorch",),

@@ -1,6 +1,6 @@
 """LiteRT (TensorFlow Lite) with XNNPACK on the CPU, through the resident agent."""
 
-from harness.runtimes.conversion.choice import range_images_fact, tflite_converter
+from harness.runtimes.conversion.choice import tflite_converter
 from harness.runtimes.model_file_session import ModelFileSession
 from harness.runtimes.options import RuntimeOptions
 from harness.runtimes.resident import AGENT, check_installed
@@ -17,11 +17,7 @@ def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Sessi
     """
     check_installed(transport, "litert", "ai_edge_litert", "litert")
     converter = tflite_converter(options)
-    session = ModelFileSession(
-        transport, AGENT / "with_litert.py", options, converter, RUNTIME.file_suffixes
-    )
-    session.environment = {**session.environment, **range_images_fact(options)}
-    return session
+    return ModelFileSession(transport, AGENT / "with_litert.py", options, converter, (".tflite",))
 
 
 RUNTIME = Runtime(

@@ -8,6 +8,7 @@ from harness.progress import Progress
 from harness.runtimes import model_files
 from harness.runtimes.conversion.cache import Converter, convert_all
 from harness.runtimes.conversion.of_onnx import Shapes, is_onnx
+from harness.runtimes.conversion.ranges import range_images_fact
 from harness.runtimes.model_inputs.feeding import READ_HERE, Feed, Feeding, feeding
 from harness.runtimes.model_inputs.values import values_file
 from harness.runtimes.options import RuntimeOptions
@@ -34,7 +35,9 @@ class ModelFileSession(ResidentSession):
         self._converter = converter
         self._own = own
         self._of_onnx = of_onnx
-        super().__init__(transport, runtime, options, self._request, self._convert)
+        settings = {"precision": options.precision}
+        super().__init__(transport, runtime, options, self._request, self._convert, settings)
+        self.environment = {**self.environment, **range_images_fact(options)}
 
     def feeding(self, model: Path) -> Feeding:
         """What a model file of the user's is fed with.

@@ -1,6 +1,8 @@
 """OpenVINO on the CPU, through the resident agent; it reads .onnx files as they are."""
 
+from harness.runtimes.conversion.cache import Converter
 from harness.runtimes.conversion.onnx import OnnxConverter
+from harness.runtimes.conversion.openvino import OpenvinoConverter
 from harness.runtimes.model_file_session import ModelFileSession
 from harness.runtimes.options import RuntimeOptions
 from harness.runtimes.resident import AGENT, check_installed
@@ -16,11 +18,14 @@ def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Sessi
         MissingExtra: OpenVINO is not installed.
     """
     check_installed(transport, "openvino", "openvino", "openvino")
+    converter: Converter = OnnxConverter(options.batch)
+    if options.precision == "int8":
+        converter = OpenvinoConverter(options.batch, options.range_images)
     return ModelFileSession(
         transport,
         AGENT / "with_openvino.py",
         options,
-        OnnxConverter(options.batch),
+        converter,
         RUNTIME.file_suffixes,
     )
 
@@ -29,7 +34,7 @@ RUNTIME = Runtime(
     name="openvino",
     open=open_session,
     link="resident",
-    precisions=("float32",),
+    precisions=("float32", "bfloat16", "int8"),
     file_suffixes=(".onnx", ".xml"),
     clock=thread_clock,  # one thread is the caller's own: OpenVINO starts no other (measured)
     profiles_operators=True,

@@ -17,13 +17,14 @@ import pytest
 import torch
 from ai_edge_litert.interpreter import Interpreter
 
-from harness.deploy.eight_bits import EightBits, in_eight_bits
+from harness.deploy.eight_bits import EightBits, in_eight_bits, rms
 from harness.errors import TargetFailed, TargetLost
 from harness.hints import install
 from harness.networks.build import build_lively
 from harness.networks.file import NetworkFile, Preprocessing
 from harness.networks.layers import SqueezeExcite
 from harness.runtimes.conversion.cache import cache_folder, convert_all
+from harness.runtimes.conversion.ranges import range_inputs
 from harness.runtimes.conversion.source import source_of
 from harness.runtimes.conversion.tflite import TfliteConverter
 from harness.runtimes.options import RuntimeOptions
@@ -95,6 +96,35 @@ def test_a_fixed_batch_takes_any_number_of_images(runtime: str, network_path: Pa
     logits = session.infer(network_path, images(9).numpy())
     session.close()
     assert np.allclose(logits, expected, rtol=1e-3, atol=1e-4)
+
+
+SMALLER = [
+    ("openvino", "bfloat16"),
+    ("openvino", "int8"),
+    ("executorch", "int8"),
+    ("ncnn", "float16"),
+    ("ncnn", "bfloat16"),
+]
+
+
+@pytest.mark.parametrize(("runtime", "precision"), SMALLER)
+def test_a_smaller_precision_gives_rounded_answers_of_the_same_network(
+    runtime: str, precision: str, network_path: Path
+) -> None:
+    """Not those to another image, and not exact ones either."""
+    if not any(map(find_spec, REGISTRY.find(runtime).board_packages)):
+        pytest.skip(f"the runtime {runtime} is not installed")
+    try:
+        session = open_session(runtime, RuntimeOptions(precision=precision))
+    except TargetFailed as error:
+        pytest.skip(str(error))
+    with closing(session):
+        logits = session.infer(network_path, images(40).numpy())
+        (block, *_) = DIGITS.blocks(ARCH)[3:]
+        assert session.visit((block,), 1).values["wall"]
+    exact = predict(NetworkFile.load(network_path).module(), images(40)).numpy()
+    apart, others = rms(logits - exact), rms(np.roll(exact, 1, axis=0) - exact)
+    assert 1e-5 * others < apart < 0.5 * others
 
 
 def test_blocks_of_every_kind_can_be_visited(session: ResidentSession) -> None:
@@ -269,8 +299,8 @@ def with_wrong_weights(content: bytes, factor: float) -> Iterator[tuple[str, byt
 @pytest.fixture(scope="module")
 def eight_bits(network_path: Path) -> EightBits:
     """What the network answers to `images(40)`; ranges are those that its file is made with."""
-    inputs = TfliteConverter(1, "int8").range_inputs(network_path, source_of(network_path))
-    seen = torch.from_numpy(inputs[:, 0]).permute(0, 3, 1, 2).contiguous()
+    inputs = range_inputs(network_path, source_of(network_path), 1, None)
+    seen = torch.from_numpy(inputs[:, 0]).contiguous()
     return in_eight_bits(NetworkFile.load(network_path).module(), seen, images(40))
 
 

@@ -14,31 +14,30 @@ INPUT = re.compile(r"^Input +\S+ +0 1 (\S+)(.*)$", re.MULTILINE)
 SIZE = re.compile(r"\b([012])=(\d+)")  # 0: width, 1: height, 2: channels
 LAYER = re.compile(r"^(\w+) +\S+ +\d+ +\d+ ", re.MULTILINE)
 PARTS = ("model.param", "model.bin")
-SMALLER = (  # numbers than float32
-    "use_fp16_packed",
-    "use_fp16_storage",
-    "use_fp16_arithmetic",
-    "use_bf16_packed",
-    "use_bf16_storage",
-)
+SMALLER = {  # numbers than float32, by what they are asked for
+    "float16": ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic"),
+    "bfloat16": ("use_bf16_packed", "use_bf16_storage"),
+}
 
 
 class NcnnRuntime(CpuRuntime):
-    """ncnn in float32: takes .param files, each with a .bin file beside it, and .ncnn files, which
+    """ncnn: takes .param files, each with a .bin file beside it, and .ncnn files, which
     are zip files of both."""
 
     def __init__(self, request):
         CpuRuntime.__init__(self, request)
         self.threads = request["threads"]
+        self.precision = request["settings"]["precision"]
         self.environment = {"ncnn": ncnn.__version__, "numpy": numpy.__version__}
 
     def load(self, request):
         network = ncnn.Net()
         network.opt.num_threads = self.threads
         network.opt.use_vulkan_compute = False
-        for name in SMALLER:
-            if hasattr(network.opt, name):
-                setattr(network.opt, name, False)
+        for precision, names in SMALLER.items():
+            for name in names:
+                if hasattr(network.opt, name):
+                    setattr(network.opt, name, precision == self.precision)
         model = request["model"]
         with tempfile.TemporaryDirectory() as folder:
             if model.endswith(".ncnn"):

@@ -1,5 +1,7 @@
 """OpenVINO on the CPU."""
 
+import zipfile
+
 import numpy
 import openvino
 
@@ -7,8 +9,12 @@ from inputs import ANY_SIZE, fed
 from timing import CpuRuntime
 
 
+PARTS = ("model.xml", "model.bin")
+
+
 class OpenvinoRuntime(CpuRuntime):
-    """OpenVINO on the CPU: takes .onnx and .xml files."""
+    """OpenVINO on the CPU: takes .onnx and .xml files, and .openvino files, which are
+    zip files of an .xml and its .bin."""
 
     def __init__(self, request):
         CpuRuntime.__init__(self, request)
@@ -16,17 +22,25 @@ class OpenvinoRuntime(CpuRuntime):
         self.options = {
             "INFERENCE_NUM_THREADS": request["threads"],
             "NUM_STREAMS": 1,
-            "INFERENCE_PRECISION_HINT": "f32",  # else bfloat16 where the CPU has it
+            "INFERENCE_PRECISION_HINT": self.hint(request["settings"]["precision"]),
             "ENABLE_HYPER_THREADING": True,  # as many threads as were asked for
             "PERF_COUNT": False,
         }
         self.environment = {"openvino": openvino.__version__, "numpy": numpy.__version__}
 
+    def hint(self, precision):
+        """Without one it would be bfloat16 where the CPU has that."""
+        if precision != "bfloat16":
+            return "f32"
+        if "BF16" not in self.core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+            raise ValueError("OpenVINO has no bfloat16 on this processor")
+        return "bf16"
+
     def load(self, request):
         return self.compiled(request, self.options)
 
     def compiled(self, request, options):
-        model = self.core.read_model(request["model"])
+        model = self.read(request["model"])
         arrays = fed(request, described(model))
         shapes = {given: arrays[given.any_name].shape for given in model.inputs}
         if any(given.partial_shape.is_dynamic for given in model.inputs):
@@ -37,7 +51,15 @@ class OpenvinoRuntime(CpuRuntime):
         return running, running.infer
 
     def inputs(self, model):
-        return described(self.core.read_model(model))
+        return described(self.read(model))
+
+    def read(self, model):
+        if not model.endswith(".openvino"):
+            return self.core.read_model(model)
+        with zipfile.ZipFile(model) as archive:
+            graph, weights = (archive.read(part) for part in PARTS)
+        weights = openvino.Tensor(numpy.frombuffer(weights, numpy.uint8).copy())
+        return self.core.read_model(graph, weights)
 
     def profile(self, run, request, runs):
         """By a network of its own, as counters take time.

@@ -1,6 +1,5 @@
 """Workloads as ncnn's two files in one: pnnx's, from a traced network."""
 
-import io
 import re
 import subprocess
 import warnings
@@ -9,13 +8,13 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, ClassVar
-from zipfile import ZipFile, ZipInfo
 
 from harness import files
 from harness.errors import ConversionFailed, MissingExtra
 from harness.hints import install
 from harness.runtimes.conversion.cache import content_path, named
 from harness.runtimes.conversion.of_onnx import Shapes, is_onnx, with_sizes
+from harness.runtimes.conversion.packed import packed
 from harness.runtimes.session import Workload
 
 TIMEOUT_S = 600.0
@@ -54,7 +53,8 @@ class NcnnConverter:
                 model = folder / "model.pt"
                 shapes = [_trace(workload, model)]
             param, weights = _made(model, shapes, named(workload))
-            return _packed(_with_sizes(param.read_text(), shapes), weights.read_bytes())
+            told = _with_sizes(param.read_text(), shapes).encode()
+            return packed(dict(zip(PARTS, (told, weights.read_bytes()), strict=True)))
 
 
 def _trace(workload: Workload, path: Path) -> tuple[int, ...]:
@@ -101,11 +101,3 @@ def _with_sizes(param: str, shapes: Sequence[Sequence[int]]) -> str:
         return " ".join([found[1], *(f"{key}={size}" for key, size in enumerate(sizes))])
 
     return line.sub(told, param)
-
-
-def _packed(param: str, weights: bytes) -> bytes:
-    packed = io.BytesIO()
-    with ZipFile(packed, "w") as archive:  # no dates in it
-        for name, content in zip(PARTS, (param.encode(), weights), strict=True):
-            archive.writestr(ZipInfo(name), content)
-    return packed.getvalue()
