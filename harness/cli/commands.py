@@ -33,6 +33,7 @@ from harness.cli.options import (
     found_there,
     job_for,
     job_of_front,
+    quantity_asked,
     terminal,
     training_on,
 )
@@ -143,6 +144,9 @@ def measure(
     energy: Annotated[
         bool, typer.Option("--energy", help="Energies instead, where the device has a counter.")
     ] = False,
+    memory: Annotated[
+        bool, typer.Option("--memory", help="Peak memories instead, each in a process of its own.")
+    ] = False,
     benchmark_model: BenchmarkModel = None,
     quick: Quick = False,
     fresh: Fresh = False,
@@ -155,11 +159,11 @@ def measure(
 
     if refit + refresh + fresh > 1 or (baselines and refit + refresh):
         raise UsageError("--refit, --refresh, --fresh and --baselines exclude each other")
-    if energy and (baselines or refresh):
-        raise UsageError("--energy makes a table or, with --refit, calibrates one anew")
+    if (energy or memory) and (baselines or refresh):
+        raise UsageError("--energy and --memory make a table or, with --refit, calibrate one anew")
     job = job_for(space, root, quick, fresh=fresh, resolutions=resolutions)
     chosen = devices_named(device, root, benchmark_model, wait=wait)
-    deadline_s, quantity = deadline_in(budget), "energy" if energy else "latency"
+    deadline_s, quantity = deadline_in(budget), quantity_asked(energy, memory)
 
     def step(one: "Device") -> "Table":
         if baselines:
@@ -182,7 +186,7 @@ def search(
         list[str],
         typer.Option(
             help="Such as pixel-1:30ms (a run of its batch), pixel-1:30ms@full, macs:300M, "
-            "params:5M, memory:2MB (activations in float32), memory.int8:500kB."
+            "params:5M, memory:64MB (measured), activations:2MB, activations.int8:500kB."
         ),
     ] = NOTHING,
     max_latency_ms: Annotated[
@@ -193,7 +197,8 @@ def search(
         float | None, typer.Option(min=0, help="The network with least error + weight * latency.")
     ] = None,
     objective: Annotated[
-        str | None, typer.Option(help="A third objective: a device, macs, params or memory.")
+        str | None,
+        typer.Option(help="A third objective: a device, macs, params, activations or memory."),
     ] = None,
     front: Annotated[
         bool, typer.Option("--front", help="A whole front and its page, also within limits.")

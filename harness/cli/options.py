@@ -188,3 +188,10 @@ def terminal(quiet: bool = False) -> "Terminal":
     from harness.console import Terminal
 
     return Terminal(quiet=quiet or os.environ.get("RANK", "0") != "0")
+
+
+def quantity_asked(energy: bool, memory: bool) -> str:
+    """Raises UsageError where both are asked for."""
+    if energy and memory:
+        raise UsageError("--energy and --memory are tables of their own: give one")
+    return "energy" if energy else "memory" if memory else "latency"

@@ -34,6 +34,7 @@ from harness.spaces.block import NUMBER_BYTES
 from harness.spaces.cost import CostTable
 from harness.spaces.genome import Genomes, decode, encode, sample
 from harness.spaces.space import Space
+from harness.tables.record import SHOWN
 from harness.tables.statements import WORDS
 from harness.tables.table import Table
 from harness.tables.versions import uses
@@ -229,27 +230,29 @@ def _cost(job: Run, predictors: Predictors, name: str) -> Cost:
         return _summed(CostTable.of(space, lambda block: block.macs / 1e6), "MAC count", "M")
     if name == "params":
         return _summed(CostTable.of(space, lambda block: block.params / 1e6), "size", "M")
-    if quantity_of(name) == "memory":
+    if quantity_of(name) == "activations":
         return _activations(space, name.partition(".")[2] or "float32")
     device, _, quantity = where = table_of(job, name, predictors.table.device)
     if (device, quantity) == (predictors.table.device, "latency"):
         predictor = predictors.latency
     else:
         path = job.workspace.table(*where)
-        if not path.exists() and quantity == "energy":
+        if not path.exists() and quantity in ("energy", "memory"):
+            maps = "; activations:2MB limits their maps alone" if quantity == "memory" else ""
             raise UsageError(
-                f"there are no energies of {device} (no {path}): "
-                f"`harness measure --energy --device {device} --space {space.name}` measures them"
+                f"there is no {quantity} of networks on {device} (no {path}): "
+                f"`harness measure --{quantity} --device {device} --space {space.name}` measures "
+                f"it{maps}"
             )
         if not path.exists():
-            others = ("macs", "params", "memory", "memory.int8", "energy", "DEVICE.energy")
+            others = ("macs", "params", "activations", "memory", "energy", "DEVICE.energy")
             hint = nearest(name, (*others, *job.workspace.devices(space.name)))
             raise UsageError(
                 f"{name!r} is no device with a table of {space.name} (no {path}), nor another "
                 f"cost; {hint}"
             )
         predictor = latency_of(job, Table.load(path))
-    unit = "ms" if quantity == "latency" else "mJ"
+    unit = SHOWN[quantity]
     least = predictor.smallest()
     return Cost(f"{quantity} on {device}", unit, predictor.predict, *least, predictor.statements)
 
@@ -257,8 +260,10 @@ def _cost(job: Run, predictors: Predictors, name: str) -> Cost:
 def _activations(space: Space, precision: str) -> Cost:
     """Raises UsageError where it is no precision."""
     if precision not in NUMBER_BYTES:
-        known = ", ".join(f"memory.{each}" for each in NUMBER_BYTES)
-        raise UsageError(f"memory.{precision} is none of {known} (memory is memory.float32)")
+        known = ", ".join(f"activations.{each}" for each in NUMBER_BYTES)
+        raise UsageError(
+            f"activations.{precision} is none of {known} (activations is activations.float32)"
+        )
     size = NUMBER_BYTES[precision]
     peaks = CostTable.of(space, lambda b: size * b.peak_activations / 1e6, peak=True)
     return _summed(peaks, f"peak of activations in {precision}, without padding", "MB")
