@@ -1,7 +1,8 @@
 """What do we add to a run? Our times beside a bare loop over the same library, taken in turns.
 
 The loop is a process of its own that knows nothing of us: it loads the same file, and times runs
-with `time.perf_counter_ns`, on the same core, one thread. OpenVINO's own benchmark_app is started
+with `time.perf_counter_ns`, on the same core, one thread, with memory kept between runs as ours is
+(agent/__main__.py says why: torch is several times slower without). OpenVINO's own benchmark_app is started
 in turns with ours, too; no other of these packages has such a tool. Prints a table and, as its last
 line, one JSON object.
 
@@ -40,6 +41,7 @@ from harness.spaces.genome import decode, sample
 Blocks = tuple[Block, ...]
 RUNS = 5
 APP_ROUNDS, APP_RUNS = 5, 200  # of benchmark_app, which takes seconds to start
+MALLOC = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_")
 APP_MEDIAN = re.compile(r"Median:\s+([\d.]+) ms")
 LOOP = """
 for line in sys.stdin:
@@ -217,10 +219,12 @@ def in_turns(bare: Bare, blocks: Blocks, rounds: int) -> tuple[float, float]:
             *(str(core()), str(file_of(bare, blocks, folder)), json.dumps(input_shape(blocks, 1))),
         ]
         with subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | dict.fromkeys(MALLOC, str(1 << 30)),
         ) as loop:
-            assert loop.stdin is not None
-            assert loop.stdout is not None
 
             def bare_times() -> list[int]:
                 assert loop.stdin is not None
@@ -237,6 +241,7 @@ def in_turns(bare: Bare, blocks: Blocks, rounds: int) -> tuple[float, float]:
                 ]
                 for turn in turns if number % 2 else reversed(turns):
                     turn()
+            assert loop.stdin is not None
             loop.stdin.close()
     return float(np.median(ours)), float(np.median(others))
 

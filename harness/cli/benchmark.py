@@ -48,6 +48,13 @@ def benchmark(
             "--ops", help="Where the time goes, by type of operator, if the runtime tells."
         ),
     ] = False,
+    streams: Annotated[
+        int, typer.Option(min=0, max=1024, help="Throughput of so many streams, each a process.")
+    ] = 0,
+    scenario: Annotated[
+        list[str],
+        typer.Option(help="MLPerf's single-stream, multi-stream or offline, by its LoadGen."),
+    ] = NOTHING,
     shape: Annotated[
         list[str], typer.Option(help="Sizes of an input: NAME=1,3,320,320. Repeat for several.")
     ] = NOTHING,
@@ -83,6 +90,7 @@ def benchmark(
     from harness.tables.statements import check_time
 
     check_time(at)
+    scenarios = step.parse_scenarios(scenario)
     asked = parse_asked(shape, dim, input_, signature)
     if at is not None and baseline is None:
         raise UsageError("--at says what to compare with a --baseline")
@@ -95,15 +103,16 @@ def benchmark(
     if as_json and as_csv:
         raise UsageError("--json and --csv both say how the answer is written: give one")
     if as_json or as_csv or len(models) > 1 or len(devices) > 1:
-        if output or old or ops:
+        if output or old or ops or scenario:
             raise UsageError(
-                "--output, --baseline and --ops are for one model on one device, without --json "
-                "and --csv"
+                "--output, --baseline, --ops and --scenario are for one model on one device, "
+                "without --json and --csv"
             )
-        _several([(one, model) for model in models for one in devices], root, as_json, as_csv)
+        pairs = [(one, model) for model in models for one in devices]
+        _several(pairs, root, streams, as_json, as_csv)
         return
     (chosen,), (model,) = devices, models
-    result = step.benchmark(job_for("digits", root), chosen, model, old)
+    result = step.benchmark(job_for("digits", root), chosen, model, old, streams, scenarios)
     terminal().say(describe(result))
     if output is not None:
         write_json(output, result)
@@ -119,7 +128,9 @@ def benchmark(
             raise Regression(f"{model} became slower by more than {fail_above}")
 
 
-def _several(pairs: "list[tuple[Device, Path]]", root: Path, as_json: bool, as_csv: bool) -> None:
+def _several(
+    pairs: "list[tuple[Device, Path]]", root: Path, streams: int, as_json: bool, as_csv: bool
+) -> None:
     """One after the other, once all can be; what was timed is shown where a later one fails."""
     from harness.pipeline import benchmark as step
     from harness.reports.benchmark import to_row
@@ -131,7 +142,7 @@ def _several(pairs: "list[tuple[Device, Path]]", root: Path, as_json: bool, as_c
     results: list[dict[str, Any]] = []
     try:
         for device, model in pairs:
-            result = step.benchmark(job, device, model)
+            result = step.benchmark(job, device, model, streams=streams)
             results.append(result)
     finally:
         rows = [to_row(each) for each in results]

@@ -1,8 +1,9 @@
 """`harness benchmark`: one model file of the user's, timed with the same care as a table."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, Required
+from typing import Any, Literal, Required, get_args
 
 from typing_extensions import TypedDict
 
@@ -20,11 +21,16 @@ from harness.runtimes.model_inputs.asked import NOTHING_ASKED
 from harness.runtimes.model_inputs.feeding import READ_HERE, Feeding, feeding
 from harness.runtimes.session import (
     OpTime,
+    Played,
     ProfilingSession,
+    Scenario,
+    ScenarioSession,
     Session,
     SimulatedSession,
     Start,
     StartingSession,
+    StreamingSession,
+    Throughput,
     Workload,
 )
 from harness.schema import Amount, checked
@@ -34,6 +40,8 @@ from harness.tables.record import Clock, Record, Statistics
 
 SCHEMA = 1
 STARTS = 3  # of the model, in processes of their own
+STREAMS_S = 5.0  # of runs side by side
+PLAYED_S = 20.0  # of an MLPerf scenario; its rules ask for 600 s of a result that is published
 STARTED = ("load_ms", "first_ms", "memory_mb")
 REFERENCES = 8  # blocks that are timed beside a model
 PLAN = Plan(
@@ -62,6 +70,8 @@ class Result(TypedDict, total=False):
     campaign: Required[Facts]
     fed: dict[str, Any]
     start: dict[str, list[float | None]]
+    throughput: Throughput
+    scenarios: list[Played]
 
 
 def references() -> list[Entry]:
@@ -73,11 +83,17 @@ def references() -> list[Entry]:
 
 
 def benchmark(
-    job: Run, device: Device, model: Path, baseline: Mapping[str, Any] | None = None
+    job: Run,
+    device: Device,
+    model: Path,
+    baseline: Mapping[str, Any] | None = None,
+    streams: int = 0,
+    scenarios: Sequence[Scenario] = (),
 ) -> dict[str, Any]:
     """Times of the model on the device, as a value to print and to compare later.
 
-    `baseline`: a kept result, that is going to be compared with.
+    `baseline`: a kept result, that is going to be compared with. `streams`: in how many its
+    throughput is measured, too; 0: it is not. `scenarios`: MLPerf's that are played, too.
 
     Raises:
         UsageError: the device's runtime takes no such file.
@@ -90,6 +106,10 @@ def benchmark(
         identity = device.identity(session)
         if (fed := _feeding(device, session, model)) is not None:
             job.console.say(f"{model.name}: {fed.describe()}")
+        if streams and not isinstance(session, StreamingSession):
+            raise UsageError(f"--streams: {device.profile.runtime} runs one stream alone")
+        if scenarios and not isinstance(session, ScenarioSession):
+            raise UsageError(f"--scenario: {device.profile.runtime} is not driven by LoadGen")
         if baseline is not None:
             check_alike(baseline, identity, None if fed is None else fed.to_json())
         todo = Work(
@@ -107,14 +127,33 @@ def benchmark(
             campaign = run_campaign(session, todo, fresh=True, on_visit=progress)
         session.unload(entries[1].workload)
         starts = _starts(job, session, entries[1].workload)
+        played = []
+        if scenarios and isinstance(session, ScenarioSession):
+            played = [session.play(entries[1].workload, each, PLAYED_S) for each in scenarios]
+        throughput = None
+        if streams and isinstance(session, StreamingSession):
+            throughput = session.throughput(entries[1].workload, streams, STREAMS_S)
     timed = [record for record in campaign.records if record.role == "network"]
     what = {"name": model.name, "sha256": digest}
     result = result_of(what, device.name, identity, campaign, timed)
     if fed is not None:
         result["fed"] = fed.to_json()
+    if played:
+        result["scenarios"] = [asdict(each) for each in played]
+    if throughput is not None:
+        result["throughput"] = asdict(throughput)
     if starts:
         result["start"] = {n: [getattr(each, n) for each in starts] for n in STARTED}
     return result
+
+
+def parse_scenarios(names: Sequence[str]) -> list[Scenario]:
+    """Raises UsageError where one is none."""
+    known = get_args(Scenario)
+    for name in names:
+        if name not in known:
+            raise UsageError(f"--scenario {name!r} is none of {', '.join(known)}")
+    return [each for each in known if each in names]
 
 
 def _starts(job: Run, session: Session, workload: Workload) -> list[Start]:

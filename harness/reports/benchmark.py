@@ -36,8 +36,35 @@ def describe(result: dict[str, Any]) -> str:
         f"full speed ({clock} clock, measured again {low / 1e6:.4f} to {high / 1e6:.4f}); "
         f"on the wall clock {', '.join(seen)}; "
         f"{times['visits']} visits of {times['runs'] // times['visits']} runs{memory}{doubts}"
-        f"{_started(result)}"
+        f"{_started(result)}{_throughput(result)}{_played(result)}"
     )
+
+
+FIGURES = {
+    "single-stream": "90 % of queries within",
+    "multi-stream": "99 % of queries of 8 runs within",
+    "offline": "runs/s",
+}
+
+
+def _played(result: Mapping[str, Any]) -> str:
+    """MLPerf's scenarios, by its own LoadGen."""
+    told = ""
+    for each in result.get("scenarios", ()):
+        words, value = FIGURES[each["scenario"]], each["value"]
+        figure = f"{value:.4g} {words}" if each["scenario"] == "offline" else ""
+        figure = figure or f"{words} {value / 1e6:.4g} ms"
+        doubt = "" if each["valid"] else ", too few runs for LoadGen"
+        told += f"; MLPerf's {each['scenario']}: {figure}{doubt}"
+    return told
+
+
+def _throughput(result: Mapping[str, Any]) -> str:
+    told = result.get("throughput")
+    if told is None:
+        return ""
+    side = "in one stream" if told["streams"] == 1 else f"in {told['streams']} streams side by side"
+    return f"; {told['runs_per_s']:.4g} runs/s {side}"
 
 
 def _started(result: Mapping[str, Any]) -> str:
@@ -74,6 +101,8 @@ def to_row(result: Mapping[str, Any]) -> dict[str, Any]:
         "full_ms_high": high,
         **{f"{at}_ms": None if (ns := wall.get(f"{at}_ns")) is None else ns / 1e6 for at in SEEN},
         **{n: median(values) if values else None for n, values in known.items()},
+        "streams": (result.get("throughput") or {}).get("streams"),
+        "runs_per_s": (result.get("throughput") or {}).get("runs_per_s"),
         "images_per_run": images_per_run(result["identity"]),
         "evidence": simulated or "measured",
         "suspect": "; ".join(result["suspect"]),

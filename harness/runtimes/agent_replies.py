@@ -117,6 +117,12 @@ class Used(Energy):
 
 
 @dataclass(frozen=True)
+class Figure:
+    value: Annotated[float, Field(strict=True, gt=0, le=RUN_NS.highest)]
+    valid: Annotated[bool, Field(strict=True)]
+
+
+@dataclass(frozen=True)
 class Profiled:
     ops: Annotated[
         list[tuple[Name, Count, MillisecondsOrNone]], Field(max_length=MOST_ROWS), FailFast()
@@ -143,6 +149,7 @@ VISITED = TypeAdapter(Visited)
 USED = TypeAdapter(Used)
 PROFILED = TypeAdapter(Profiled)
 DESCRIBED = TypeAdapter(Described)
+PLAYED = TypeAdapter(Figure)
 INFERRED = TypeAdapter(Inferred)
 OBJECT: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])  # of conditions, or empty
 

@@ -35,6 +35,7 @@ RUNTIME = Runtime(
     link="resident",
     precisions=("float32",),
     file_suffixes=(".mnn", ".onnx"),
+    profiles_operators=True,
     clock=thread_clock,  # one thread is the caller's own (measured)
     board_packages=("MNN",),
     board_rank=6,

@@ -6,8 +6,8 @@ import itertools
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path, PurePosixPath
@@ -36,6 +36,7 @@ from harness.runtimes.agent_replies import (
     LOADED,
     OBJECT,
     OPENED,
+    PLAYED,
     PROFILED,
     USED,
     VISITED,
@@ -57,8 +58,11 @@ from harness.runtimes.session import (
     Energy,
     Meter,
     OpTime,
+    Played,
     Samples,
+    Scenario,
     Start,
+    Throughput,
     Workload,
     seed_of,
 )
@@ -71,6 +75,7 @@ PROFILED_RUNS, PROFILED_S = 20, 10.0  # at most, but one run at least
 ANSWER_TIMEOUT_S = 60.0  # and what there is to do besides:
 OPEN_S, LOAD_S = 60.0, 540.0  # the latter with a first run, of which nobody knows how long it takes
 ENERGY_RUNS = 5  # of a window that is shorter than one, and before it
+SCENARIO_RUNS = 100  # that LoadGen makes at least, however long they take
 PATIENCE = 5  # times as long as a network took when it was loaded may its runs take
 MOST_LOSSES, MOST_STALLS = 3, 1  # of the agent on a board, without an answer between them
 
@@ -135,9 +140,11 @@ class ResidentSession:
         model file.
         """
         self._transport = transport
-        self._again = partial(
-            ResidentSession, transport, runtime, options, specify, prepare, settings
-        )
+
+        def again(options: RuntimeOptions) -> ResidentSession:
+            return ResidentSession(transport, runtime, options, specify, prepare, settings)
+
+        self._again = again
         self._runtime = runtime
         self._options = options
         self._specify = specify
@@ -176,9 +183,28 @@ class ResidentSession:
         return self._ask_about(workload, request, VISITED, warmup + runs).samples(runs)
 
     def start(self, workload: Workload) -> Start:
-        with closing(self._again()) as other:
+        with closing(self._again(self._options)) as other:
             other.load(workload)
             return other._answers[workload].start
+
+    def play(self, workload: Workload, scenario: Scenario, seconds: float) -> Played:
+        if self._transport.is_here and find_spec("mlperf_loadgen") is None:
+            raise MissingExtra(f"MLPerf's LoadGen is not installed: {install('mlperf')}")
+        run_ns = self.load(workload)
+        request = {"op": "play", "scenario": scenario, "seconds": seconds, "run_ns": run_ns}
+        told = self._ask_about(workload, request, PLAYED, SCENARIO_RUNS, PATIENCE * seconds)
+        return Played(scenario, told.value, told.valid)
+
+    def throughput(self, workload: Workload, streams: int, seconds: float) -> Throughput:
+        """Streams are agents of their own, on all processors that the system gives them."""
+        anywhere = self._options.model_copy(update={"cpus": "any"})
+        with ExitStack() as stack, ThreadPoolExecutor(streams) as pool:
+            others = [stack.enter_context(closing(self._again(anywhere))) for _ in range(streams)]
+            for other in others:
+                other.load(workload)
+            told = list(pool.map(lambda other: other.sustain(workload, seconds), others))
+        walls = [samples.values["wall"] for samples in told]
+        return Throughput(streams, sum(len(each) * 1e9 / sum(each) for each in walls))
 
     def inputs(self, model: PurePosixPath, about: Path) -> Sequence[ModelInput]:
         """What a model file on the device takes; `about`: the file, for people.

@@ -205,6 +205,37 @@ def test_files_are_known_by_suffixes_in_capitals_and_by_links(model: Path, tmp_p
     assert "MODEL.ONNX on cpu-onnxruntime" in ended.stdout
 
 
+@pytest.mark.usefixtures("quick")
+def test_throughput_is_told_for_streams_side_by_side(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(step, "STREAMS_S", 0.2)
+    ended = benchmarked(model, "--streams", "2", "--output", str(tmp_path / "kept.json"))
+    assert "runs/s in 2 streams side by side" in ended.stdout
+    kept = step.load(tmp_path / "kept.json")
+    assert kept["throughput"]["streams"] == 2
+    assert to_row(kept)["runs_per_s"] > 0
+    refused = simulated(tmp_path, *network_files(tmp_path)[:1], "--streams", "2")
+    assert "--streams: dpu runs one stream alone" in str(refused.exception)
+
+
+@pytest.mark.usefixtures("quick")
+def test_mlperfs_scenarios_are_played_by_its_load_generator(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("mlperf_loadgen")
+    monkeypatch.setattr(step, "PLAYED_S", 0.3)
+    names = ("single-stream", "multi-stream", "offline")
+    words = [word for name in names for word in ("--scenario", name)]
+    ended = benchmarked(model, *words, "--output", str(tmp_path / "kept.json"))
+    assert "MLPerf's single-stream: 90 % of queries within" in ended.stdout
+    single, several, offline = step.load(tmp_path / "kept.json")["scenarios"]
+    assert (single["scenario"], several["scenario"], offline["scenario"]) == names
+    assert single["value"] < several["value"]  # of eight runs
+    assert 0.1 < offline["value"] * single["value"] / 1e9 < 10
+    assert isinstance(benchmarked(model, "--scenario", "server").exception, UsageError)
+
+
 def test_network_files_of_ours_take_no_sizes(tmp_path: Path) -> None:
     (tmp_path / "network.pt").touch()
     ended = benchmarked(tmp_path / "network.pt", "--dim", "height=3")
@@ -323,10 +354,10 @@ def test_what_was_timed_is_shown_where_a_later_one_fails(
     first, second = network_files(tmp_path)
     real = step.benchmark
 
-    def failing(job: Run, device: Device, model: Path) -> dict[str, Any]:
+    def failing(job: Run, device: Device, model: Path, **asked: Any) -> dict[str, Any]:
         if model.name == "b.pt":
             raise TargetFailed("it broke")
-        return real(job, device, model)
+        return real(job, device, model, **asked)
 
     monkeypatch.setattr(step, "benchmark", failing)
     ended = simulated(tmp_path, first, second, "--csv")

@@ -189,6 +189,43 @@ def test_starting_tells_times_and_memory_of_a_process_of_its_own(session: Reside
     assert session.visit(small, 1).values["wall"]  # what is loaded here stays
 
 
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_operators_of_a_network_are_counted_and_timed_where_the_runtime_tells(
+    runtime: str,
+) -> None:
+    blocks = DIGITS.blocks(ARCH)
+    with closing(open_session(runtime, RuntimeOptions())) as session:
+        if not REGISTRY.find(runtime).profiles_operators:
+            with pytest.raises(TargetFailed, match="tells no times of operators"):
+                session.profile_ops(blocks)
+            return
+        ops = session.profile_ops(blocks)
+    convolutions = [each for each in ops if "conv" in each.op.lower()]
+    weighted = sum(isinstance(m, torch.nn.Conv2d) for m in build_lively(blocks, 0).modules())
+    assert 0 < max(each.count for each in convolutions) <= weighted
+    assert sum(each.mean_ms for each in convolutions) > 0
+
+
+def test_streams_run_side_by_side_and_what_is_loaded_stays() -> None:
+    blocks = DIGITS.blocks(ARCH)
+    with closing(open_session("onnxruntime", RuntimeOptions(cpus="one"))) as session:
+        session.load(blocks)
+        before = agents()
+        seen = []
+        real = session._again
+
+        def again(options: RuntimeOptions) -> ResidentSession:
+            seen.append(options.cpus)
+            return real(options)
+
+        session._again = again
+        found = session.throughput(blocks, 2, 0.2)
+        assert (found.streams, seen) == (2, ["any", "any"])
+        assert found.runs_per_s > 0
+        assert agents() == before
+        assert session.visit(blocks, 1).values["wall"]
+
+
 def test_the_session_says_where_it_runs(session: ResidentSession) -> None:
     assert session.environment["processor"]
     assert session.environment["processors"] == str([max(os.sched_getaffinity(0))])

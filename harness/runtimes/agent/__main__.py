@@ -15,6 +15,7 @@ visit   {id, warmup, runs}                   -> {at_ns, values: {clock: [ns of e
 infer   {id, images (base64 float32), batches, shape of a batch} -> {logits (base64 float32)}
 energy  {id (null: idle), window_s}          -> {energy_mj, seconds, runs}
 profile {id, runs}                           -> {ops: [[type, count, ms] of all in one run]}
+play    {id, scenario, seconds, run_ns}      -> {value, valid}
 unload  {id}
 conditions {}                                -> {load_1m, other_cpus, frequency_mhz, ...}
 resume  {}                                   -> {}; what was done meanwhile is not others' work
@@ -82,6 +83,7 @@ def main():
         "energy": agent.energy,
         "profile": agent.profile,
         "infer": agent.infer,
+        "play": agent.play,
         "unload": agent.unload,
         "conditions": agent.conditions,
         "resume": agent.resume,

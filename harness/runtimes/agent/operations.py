@@ -137,6 +137,11 @@ class Agent(object):
         _, run, how = self.loaded[request["id"]]
         return {"ops": self.runtime.profile(run, how, request["runs"])}
 
+    def play(self, request):
+        run = self.loaded[request["id"]][1]
+        scenarios = importlib.import_module("scenarios")  # with LoadGen, which few have
+        return scenarios.play(run, request["scenario"], request["seconds"], request["run_ns"])
+
     def unload(self, request):
         del self.loaded[request["id"]]
         self.runtime.forget()
