@@ -2,9 +2,9 @@
 
 The loop is a process of its own that knows nothing of us: it loads the same file, and times runs
 with `time.perf_counter_ns`, on the same core, one thread, with memory kept between runs as ours is
-(agent/__main__.py says why: torch is several times slower without). OpenVINO's own benchmark_app is started
-in turns with ours, too; no other of these packages has such a tool. Prints a table and, as its last
-line, one JSON object.
+(agent/__main__.py says why: torch is several times slower without). OpenVINO's own benchmark_app is
+started in turns with ours, too; none of the other packages has such a tool. Prints a table and, as
+its last line, one JSON object.
 
     python benchmarks/overhead.py --rounds 60 [--runtimes onnxruntime,openvino]
 """

@@ -68,6 +68,12 @@ def benchmark(
     signature: Annotated[
         str | None, typer.Option(help="Which network of a .tflite file that has several.")
     ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="A folder of images that network files are judged on.")
+    ] = None,
+    page: Annotated[
+        Path | None, typer.Option(help="Write all results as one page into this .html file.")
+    ] = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
     benchmark_model: BenchmarkModel = None,
@@ -102,17 +108,18 @@ def benchmark(
     devices = [replace(each, asked=asked) for each in named]
     if as_json and as_csv:
         raise UsageError("--json and --csv both say how the answer is written: give one")
-    if as_json or as_csv or len(models) > 1 or len(devices) > 1:
+    if page or as_json or as_csv or len(models) > 1 or len(devices) > 1:
         if output or old or ops or scenario:
             raise UsageError(
                 "--output, --baseline, --ops and --scenario are for one model on one device, "
-                "without --json and --csv"
+                "without --page, --json and --csv"
             )
         pairs = [(one, model) for model in models for one in devices]
-        _several(pairs, root, streams, as_json, as_csv)
+        _several(pairs, root, (streams, data), page, as_json, as_csv)
         return
     (chosen,), (model,) = devices, models
-    result = step.benchmark(job_for("digits", root), chosen, model, old, streams, scenarios)
+    job = job_for("digits", root)
+    result = step.benchmark(job, chosen, model, old, streams, scenarios, data)
     terminal().say(describe(result))
     if output is not None:
         write_json(output, result)
@@ -129,11 +136,17 @@ def benchmark(
 
 
 def _several(
-    pairs: "list[tuple[Device, Path]]", root: Path, streams: int, as_json: bool, as_csv: bool
+    pairs: "list[tuple[Device, Path]]",
+    root: Path,
+    asked: tuple[int, Path | None],
+    page: Path | None,
+    as_json: bool,
+    as_csv: bool,
 ) -> None:
     """One after the other, once all can be; what was timed is shown where a later one fails."""
     from harness.pipeline import benchmark as step
     from harness.reports.benchmark import to_row
+    from harness.reports.benchmark_page import save_benchmark_page
 
     quiet = as_json or as_csv
     job = job_for("digits", root, console=terminal(quiet=quiet))
@@ -142,7 +155,7 @@ def _several(
     results: list[dict[str, Any]] = []
     try:
         for device, model in pairs:
-            result = step.benchmark(job, device, model, streams=streams)
+            result = step.benchmark(job, device, model, streams=asked[0], data=asked[1])
             results.append(result)
     finally:
         rows = [to_row(each) for each in results]
@@ -150,3 +163,5 @@ def _several(
             show_values(rows, results, as_json)
         elif rows:
             terminal().show_benchmarks(rows)
+        if rows and page is not None:
+            save_benchmark_page(results, page)

@@ -13,6 +13,7 @@ from harness.errors import DeviceError, FileFormatError, UsageError
 from harness.measuring.campaign import Campaign, Work, run_campaign
 from harness.measuring.plan import Entry, Plan, sentinel
 from harness.measuring.simulation import simulate
+from harness.pipeline.file_accuracy import accuracy_of
 from harness.pipeline.job import Run
 from harness.pipeline.regression import check_alike
 from harness.runtimes import model_files
@@ -72,6 +73,8 @@ class Result(TypedDict, total=False):
     start: dict[str, list[float | None]]
     throughput: Throughput
     scenarios: list[Played]
+    accuracy: dict[str, Any]
+    file_bytes: int
 
 
 def references() -> list[Entry]:
@@ -89,11 +92,13 @@ def benchmark(
     baseline: Mapping[str, Any] | None = None,
     streams: int = 0,
     scenarios: Sequence[Scenario] = (),
+    data: Path | None = None,
 ) -> dict[str, Any]:
     """Times of the model on the device, as a value to print and to compare later.
 
     `baseline`: a kept result, that is going to be compared with. `streams`: in how many its
     throughput is measured, too; 0: it is not. `scenarios`: MLPerf's that are played, too.
+    `data`: a folder of images that a network file is judged on, as the runtime answers.
 
     Raises:
         UsageError: the device's runtime takes no such file.
@@ -125,8 +130,10 @@ def benchmark(
             campaign = simulate(session, todo)
         else:
             campaign = run_campaign(session, todo, fresh=True, on_visit=progress)
+        right = None if data is None else accuracy_of(session, model, data)
         session.unload(entries[1].workload)
         starts = _starts(job, session, entries[1].workload)
+        size = session.file_bytes(model) if isinstance(session, ModelFileSession) else None
         played = []
         if scenarios and isinstance(session, ScenarioSession):
             played = [session.play(entries[1].workload, each, PLAYED_S) for each in scenarios]
@@ -138,6 +145,10 @@ def benchmark(
     result = result_of(what, device.name, identity, campaign, timed)
     if fed is not None:
         result["fed"] = fed.to_json()
+    if right is not None:
+        result["accuracy"] = right.to_json()
+    if size is not None:
+        result["file_bytes"] = size
     if played:
         result["scenarios"] = [asdict(each) for each in played]
     if throughput is not None:

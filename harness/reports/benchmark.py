@@ -31,12 +31,13 @@ def describe(result: dict[str, Any]) -> str:
     told = {at: wall.get(f"{at}_ns") for at in SEEN}
     told = {at: ns for at, ns in told.items() if ns is not None} or {"median": wall["median_ns"]}
     seen = [f"{at} {ns / 1e6:.4f} ms{an_image(ns / 1e6, images)}" for at, ns in told.items()]
+    right = "" if "accuracy" not in result else f"; top-1 {_top1(result['accuracy'])['top1']:.1f} %"
     return (
         f"{what}: {times['value_ns'] / 1e6:.4f} ms{an_image(times['value_ns'] / 1e6, images)} at "
         f"full speed ({clock} clock, measured again {low / 1e6:.4f} to {high / 1e6:.4f}); "
         f"on the wall clock {', '.join(seen)}; "
         f"{times['visits']} visits of {times['runs'] // times['visits']} runs{memory}{doubts}"
-        f"{_started(result)}{_throughput(result)}{_played(result)}"
+        f"{_started(result)}{_throughput(result)}{_played(result)}{right}"
     )
 
 
@@ -82,6 +83,15 @@ def _started(result: Mapping[str, Any]) -> str:
     return f"; started anew {len(started['load_ms'])} times: {', '.join(parts)}"
 
 
+def _top1(accuracy: Mapping[str, Any] | None) -> dict[str, float | None]:
+    """With the ends of its interval, percent."""
+    if accuracy is None:
+        return dict.fromkeys(("top1", "top1_low", "top1_high"))
+    low, high = accuracy["top1_95"]
+    shares = {"top1": accuracy["top1"], "top1_low": low, "top1_high": high}
+    return {name: 100 * share for name, share in shares.items()}
+
+
 def to_row(result: Mapping[str, Any]) -> dict[str, Any]:
     """A result without parts in parts, in ms and MB: intervals are of another campaign, 95 %;
     simulated times have none."""
@@ -103,6 +113,8 @@ def to_row(result: Mapping[str, Any]) -> dict[str, Any]:
         **{n: median(values) if values else None for n, values in known.items()},
         "streams": (result.get("throughput") or {}).get("streams"),
         "runs_per_s": (result.get("throughput") or {}).get("runs_per_s"),
+        "file_mb": None if (size := result.get("file_bytes")) is None else size / 1e6,
+        **_top1(result.get("accuracy")),
         "images_per_run": images_per_run(result["identity"]),
         "evidence": simulated or "measured",
         "suspect": "; ".join(result["suspect"]),

@@ -51,6 +51,17 @@ class ModelFileSession(ResidentSession):
             inputs = self.inputs(model_files.push(self._transport, model), model)
         return feeding(model, self._options.asked, self._options.batch, inputs)
 
+    def file_bytes(self, model: Path) -> int:
+        """The size of what the runtime loads for a workload that was loaded, weights included."""
+        own = not self._is_users(model)
+        made = [self._converter.path(model)] if own else self._files_of(model)
+        return sum(path.stat().st_size for path in made)
+
+    def _files_of(self, model: Path) -> list[Path]:
+        if self._of_onnx is None or model.suffix.lower() in self._own:
+            return [model, *model_files.beside(model).values()]
+        return [self._of_onnx(_shapes(self.feeding(model))).path(model)]
+
     def _request(self, workload: Workload) -> dict[str, Any]:
         if not self._is_users(workload):
             convert_all(self._converter, [workload])
@@ -59,7 +70,7 @@ class ModelFileSession(ResidentSession):
         if self._of_onnx is None or workload.suffix.lower() in self._own:
             model = model_files.push(self._transport, workload)
         else:
-            converter = self._of_onnx(tuple((feed.name, feed.shape) for feed in fed.feeds))
+            converter = self._of_onnx(_shapes(fed))
             convert_all(converter, [workload])
             model = self._transport.push(converter.path(workload))
         feeds = [self._fed(feed) for feed in fed.feeds]
@@ -84,3 +95,7 @@ class ModelFileSession(ResidentSession):
             workload.suffix.lower() in self._own
             or (self._of_onnx is not None and is_onnx(workload))
         )
+
+
+def _shapes(fed: Feeding) -> Shapes:
+    return tuple((feed.name, feed.shape) for feed in fed.feeds)
