@@ -13,6 +13,7 @@ from harness.errors import DeviceError, FileFormatError, UsageError
 from harness.measuring.campaign import Campaign, Work, run_campaign
 from harness.measuring.plan import Entry, Plan, sentinel
 from harness.measuring.simulation import simulate
+from harness.pipeline.converted import compare_converted
 from harness.pipeline.file_accuracy import accuracy_of
 from harness.pipeline.job import Run
 from harness.pipeline.regression import check_alike
@@ -126,6 +127,8 @@ def benchmark(
             lambda name: job.workspace.journal("benchmark", digest[:12], name),
         )
         session.prepare([entry.workload for entry in entries])
+        if fed is not None and (why := compare_converted(session, model, fed, device.options)):
+            job.console.say(f"{model.name}: {why}")
         if isinstance(session, SimulatedSession):
             campaign = simulate(session, todo)
         else:

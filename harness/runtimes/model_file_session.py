@@ -51,14 +51,17 @@ class ModelFileSession(ResidentSession):
             inputs = self.inputs(model_files.push(self._transport, model), model)
         return feeding(model, self._options.asked, self._options.batch, inputs)
 
-    def file_bytes(self, model: Path) -> int:
+    def converts(self, model: Path) -> bool:
+        """Whether it is a user's file that the runtime does not take as it is."""
+        return self._is_users(model) and model.suffix.lower() not in self._own
+
+    def file_bytes(self, model: Workload) -> int:
         """The size of what the runtime loads for a workload that was loaded, weights included."""
-        own = not self._is_users(model)
-        made = [self._converter.path(model)] if own else self._files_of(model)
+        made = self._files_of(model) if self._is_users(model) else [self._converter.path(model)]
         return sum(path.stat().st_size for path in made)
 
     def _files_of(self, model: Path) -> list[Path]:
-        if self._of_onnx is None or model.suffix.lower() in self._own:
+        if self._of_onnx is None or not self.converts(model):
             return [model, *model_files.beside(model).values()]
         return [self._of_onnx(_shapes(self.feeding(model))).path(model)]
 
@@ -67,7 +70,7 @@ class ModelFileSession(ResidentSession):
             convert_all(self._converter, [workload])
             return {"model": str(self._transport.push(self._converter.path(workload)))}
         fed = self.feeding(workload)
-        if self._of_onnx is None or workload.suffix.lower() in self._own:
+        if self._of_onnx is None or not self.converts(workload):
             model = model_files.push(self._transport, workload)
         else:
             converter = self._of_onnx(_shapes(fed))

@@ -29,15 +29,14 @@ WIDE = replace(
 )
 
 
-def job(root: Path, quantity: str = "memory") -> Run:
-    effort = replace(QUICK, memory=PLAN)
-    return Run(Workspace(root), WIDE, effort, 0, 0.0, False, Terminal(), quantity=quantity)
+def job(root: Path) -> Run:
+    return Run(Workspace(root), WIDE, Terminal(), replace(QUICK, memory=PLAN))
 
 
 def test_a_table_of_memories_tells_that_larger_networks_take_more_and_how_much(
     tmp_path: Path,
 ) -> None:
-    table = measure(job(tmp_path), Device.find("cpu-onnxruntime", tmp_path))
+    table = measure(job(tmp_path), Device.find("cpu-onnxruntime", tmp_path), "memory")
     assert (tmp_path / "tables/cpu-onnxruntime.wide.memory.jsonl").exists()
     assert (table.quantity, table.identity["clock"]) == ("memory", "resident")
     assert "memory of" in describe_table(job(tmp_path), table)

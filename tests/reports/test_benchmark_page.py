@@ -15,7 +15,9 @@ def result(device: str, value_ns: int, **more: Any) -> dict[str, Any]:
     statistics = {
         **{f"{name}_ns": value_ns for name in ("value", "low", "first_half", "second_half")},
         **{f"{name}_ns": round(1.1 * value_ns) for name in ("high", "median", "max")},
-        **{"lower_quartile_ns": value_ns, "visits": 30, "runs": 150},
+        "lower_quartile_ns": value_ns,
+        "visits": 30,
+        "runs": 150,
     }
     return {
         "model": {"name": "net.pt", "sha256": "0" * 64},

@@ -281,7 +281,8 @@ def test_an_agent_that_does_not_say_what_it_is_cannot_be_opened(tmp_path: Path, 
 
 @pytest.mark.parametrize("use", USES)
 def test_an_agent_that_answers_something_else_is_told_of(tmp_path: Path, use: str) -> None:
-    replies = [OPEN, *([] if use in ("load", "read") else [LOAD]), '{"logits": "?", "values": 1, "ops": [1]}']
+    before = [] if use in ("load", "read") else [LOAD]
+    replies = [OPEN, *before, '{"logits": "?", "values": 1, "ops": [1]}']
     with (
         closing(answering(tmp_path, *replies)) as session,
         pytest.raises(TargetFailed, match=f"answer to '{use}' is not what it should be"),

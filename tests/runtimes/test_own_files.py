@@ -14,8 +14,11 @@ from onnx import TensorProto, helper
 
 from harness.deploy.bundle import write
 from harness.deploy.formats import FORMATS
-from harness.errors import HarnessError
+from harness.errors import ConversionFailed, HarnessError
 from harness.networks.file import NetworkFile
+from harness.pipeline.converted import compare_converted
+from harness.runtimes.conversion.cache import keep
+from harness.runtimes.conversion.mnn import MnnConverter
 from harness.runtimes.conversion.onnx import OnnxConverter
 from harness.runtimes.model_file_session import ModelFileSession
 from harness.runtimes.model_inputs.asked import Asked
@@ -183,3 +186,21 @@ def test_a_model_file_with_a_suffix_in_capitals_needs_no_conversion(
     session = opened("onnxruntime")
     session.prepare([model])
     assert len(session.visit(model, runs=3).values["wall"]) == 3
+
+
+def test_a_converted_file_that_answers_otherwise_is_not_timed(
+    folder: Path, tmp_path: Path, opened: Callable[[str], ModelFileSession]
+) -> None:
+    session, model = opened("mnn"), tmp_path / "mine.onnx"
+    content = (folder / "network.onnx").read_bytes()
+    model.write_bytes(content)
+    fed, options = session.feeding(model), RuntimeOptions()
+    assert compare_converted(session, model, fed, options) == ""
+    other = tmp_path / "other.onnx"
+    other.write_bytes(content + b"\x08\x08")  # the same, told once more: another name in the cache
+    shapes = tuple((feed.name, feed.shape) for feed in fed.feeds)
+    network_file(tmp_path / "other.pt", supernet=False)
+    wrong = MnnConverter(1).make(tmp_path / "other.pt")
+    keep(MnnConverter(1, shapes).path(other), wrong)
+    with pytest.raises(ConversionFailed, match="answers otherwise"):
+        compare_converted(session, other, fed, options)
