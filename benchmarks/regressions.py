@@ -23,7 +23,8 @@ from rich.table import Table as Printed
 from harness.device.device import Device
 from harness.measuring.campaign import Campaign
 from harness.measuring.plan import Entry, network_entry, sentinel
-from harness.pipeline.benchmark import PLAN, Compared, compare, references, result_of
+from harness.pipeline.benchmark import PLAN, references, result_of
+from harness.pipeline.regression import Compared, compare
 from harness.spaces.block import Block
 from harness.spaces.catalogue import find_space, part_of
 from harness.spaces.cost import CostTable

@@ -23,6 +23,7 @@ from rich.table import Table
 
 from harness.device.device import Device
 from harness.errors import HarnessError
+from harness.runtimes.model_file_session import ModelFileSession
 from harness.runtimes.session import Session, StartingSession, Workload
 from harness.spaces.catalogue import find_space
 from harness.spaces.genome import decode, sample
@@ -66,6 +67,7 @@ def main() -> None:
                 print(f"{name}: {error}")
                 continue
             session.prepare(networks)
+            sizes = [file_mb(session, network) for network in networks]
             logits = [session.infer(network, images) for network in networks]
             expected = expected or logits
             pairs = zip(logits, expected, strict=True)
@@ -76,6 +78,7 @@ def main() -> None:
             starts = [[session.start(each) for _ in range(STARTS)] for each in networks]
             found[name] = {
                 "outputs_apart": apart,
+                "file_mb": mean(sizes),
                 "load_ms": mean(median(s.load_ms for s in of_one) for of_one in starts),
                 "first_ms": mean(median(s.first_ms for s in of_one) for of_one in starts),
                 "memory_mb": mean(median(s.memory_mb or 0.0 for s in of_one) for of_one in starts),
@@ -92,9 +95,17 @@ def main() -> None:
     show(found, asked.networks, space.name, asked.resolution)
 
 
+def file_mb(session: Session, network: Workload) -> float:
+    """What the runtime loads; of torch, which takes no file, the weights."""
+    if isinstance(session, ModelFileSession):
+        return session.file_bytes(network) / 1e6
+    assert not isinstance(network, Path)
+    return sum(4 * block.params for block in network) / 1e6
+
+
 def show(found: dict[str, dict[str, Any]], networks: int, space: str, resolution: int) -> None:
     printed = Table(title=f"{networks} networks of {space} at {resolution} pixels, one thread")
-    columns = ("latency_ms", "load_ms", "first_ms", "memory_mb", "outputs_apart")
+    columns = ("latency_ms", "load_ms", "first_ms", "memory_mb", "file_mb", "outputs_apart")
     for heading in ("runtime", *columns):
         printed.add_column(heading, justify="left" if heading == "runtime" else "right")
     for name in sorted(found, key=lambda each: found[each]["latency_ms"]):

@@ -177,6 +177,7 @@ def measure(
     *,
     resolutions: Sequence[int] | None = None,
     energy: bool = False,
+    memory: bool = False,
     quick: bool = False,
     fresh: bool = False,
     wait: bool = False,
@@ -198,7 +199,8 @@ def measure(
         resolutions=None if resolutions is None else ",".join(map(str, resolutions)),
     )
     (chosen,) = starting.devices_named([device], Path(root), wait=wait)
-    return pipeline.measure(job, chosen, "energy" if energy else "latency")
+    quantity = "energy" if energy else "memory" if memory else "latency"
+    return pipeline.measure(job, chosen, quantity)
 
 
 def predict(

@@ -110,6 +110,8 @@ class Terminal:
         table.add_column("full speed, ms\n(95 %)", justify="right", min_width=16)
         costs = {"p90_ms": "p90,\nms", "load_ms": "load,\nms"}
         costs |= {"first_ms": "first\nrun, ms", "memory_mb": "memory,\nMB"}
+        if any(row["runs_per_s"] is not None for row in rows):
+            costs |= {"runs_per_s": "runs/s of\nall streams"}
         for heading in costs.values():
             table.add_column(heading, justify="right")
         for row in rows:

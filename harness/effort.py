@@ -17,13 +17,14 @@ class Effort:
     first_look: bool  # a device without a table is judged by few networks
     table: Plan
     energy: Plan  # each visit is a window of time
+    memory: Plan  # each visit is a process
     verification: Plan
 
     def plan(self, quantity: str, simulated_networks: int | None = None) -> Plan:
         """Of a table; a simulated device's is calibrated by so many networks."""
         if simulated_networks is not None:
             return replace(SIMULATED, anchors=simulated_networks)
-        return self.table if quantity == "latency" else self.energy
+        return {"latency": self.table, "energy": self.energy, "memory": self.memory}[quantity]
 
 
 SIMULATED = Plan(min_visits=1, max_visits=1, runs=1, interval=0.0, duration_s=0.0, anchors=100)
@@ -46,6 +47,7 @@ FULL = Effort(
         sustain_s=10.0,
     ),
     energy=Plan(min_visits=5, max_visits=10, runs=1, interval=0.025, duration_s=0.0, anchors=20),
+    memory=Plan(min_visits=2, max_visits=4, runs=1, interval=0.05, duration_s=0.0, anchors=20),
     verification=Plan(
         min_visits=30,
         max_visits=60,
@@ -65,6 +67,7 @@ QUICK = Effort(
     first_look=True,
     table=Plan(min_visits=10, max_visits=20, runs=4, interval=0.05, duration_s=8.0, anchors=10),
     energy=Plan(min_visits=3, max_visits=4, runs=1, interval=0.05, duration_s=0.0, anchors=10),
+    memory=Plan(min_visits=1, max_visits=2, runs=1, interval=0.05, duration_s=0.0, anchors=10),
     verification=Plan(
         min_visits=12,
         max_visits=30,

@@ -7,14 +7,16 @@ from harness.errors import UsageError
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _TIMES = {"ms": 1.0, "s": 1e3, "us": 1e-3}
-_BYTES = {"B": 1e-3, "kB": 1.0, "KiB": 1.024, "MB": 1e3, "MiB": 1024 * 1.024}
+_KILOBYTES = {"B": 1e-3, "kB": 1.0, "KiB": 1.024, "MB": 1e3, "MiB": 1024 * 1.024}
+_MEGABYTES = {"kB": 1e-3, "MB": 1.0, "GB": 1e3}
 _FACTORS = {  # of each cost that is no latency; limits are kept in the unit whose factor is 1
     "macs": {"k": 1e-3, "M": 1.0, "G": 1e3},
     "params": {"k": 1e-3, "M": 1.0, "G": 1e3},
-    "memory": {"kB": 1e-3, "MB": 1.0, "GB": 1e3},
+    "activations": _MEGABYTES,
+    "memory": _MEGABYTES,
     "energy": {"uJ": 1e-3, "mJ": 1.0, "J": 1e3},
-    "sram": _BYTES,
-    "flash": _BYTES,
+    "sram": _KILOBYTES,
+    "flash": _KILOBYTES,
 }
 
 
@@ -44,7 +46,8 @@ def parse_share(text: str | None) -> float | None:
 
 
 def quantity_of(name: str) -> str:
-    """`energy` of `pixel-1.energy`, `memory` of `memory.int8`; a device's own name is a latency."""
+    """`energy` of `pixel-1.energy`, `activations` of `activations.int8`; a device's own name is a
+    latency."""
     first, last = name.partition(".")[0], name.rpartition(".")[2]
     return first if first in _FACTORS else last
 
@@ -71,7 +74,8 @@ def parse_limit(text: str) -> tuple[str, float, str | None]:
             return name, float(value) * factors[unit], at
     raise UsageError(
         f"--constraint {text!r} is no limit; write pixel-1:30ms, pixel-1:30ms@p50, "
-        "macs:300M, params:5M, memory:2MB, memory.int8:500kB, sram:256kB, flash:1MB or energy:9mJ"
+        "macs:300M, params:5M, activations:2MB, activations.int8:500kB, memory:64MB, sram:256kB, "
+        "flash:1MB or energy:9mJ"
     )
 
 

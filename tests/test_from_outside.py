@@ -43,7 +43,7 @@ def open_session(transport, options):
 
 RUNTIME = Runtime(
     name="torchscript", open=open_session, link="resident", precisions=("float32",),
-    file_suffix=".pt", clock=thread_clock, options=Options,
+    clock=thread_clock, options=Options,
     identity=lambda options, _environment: {"torchscript": options.of(Options).model_dump()},
 )
 '''

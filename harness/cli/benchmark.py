@@ -48,6 +48,13 @@ def benchmark(
             "--ops", help="Where the time goes, by type of operator, if the runtime tells."
         ),
     ] = False,
+    streams: Annotated[
+        int, typer.Option(min=0, max=1024, help="Throughput of so many streams, each a process.")
+    ] = 0,
+    scenario: Annotated[
+        list[str],
+        typer.Option(help="MLPerf's single-stream, multi-stream or offline, by its LoadGen."),
+    ] = NOTHING,
     shape: Annotated[
         list[str], typer.Option(help="Sizes of an input: NAME=1,3,320,320. Repeat for several.")
     ] = NOTHING,
@@ -60,6 +67,12 @@ def benchmark(
     ] = NOTHING,
     signature: Annotated[
         str | None, typer.Option(help="Which network of a .tflite file that has several.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="A folder of images that network files are judged on.")
+    ] = None,
+    page: Annotated[
+        Path | None, typer.Option(help="Write all results as one page into this .html file.")
     ] = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
@@ -76,11 +89,14 @@ def benchmark(
 
     from harness.files import write_json
     from harness.pipeline import benchmark as step
+    from harness.pipeline.regression import compare
     from harness.quantities import parse_share
+    from harness.reports.benchmark import describe
     from harness.runtimes.model_inputs.asked import parse_asked
     from harness.tables.statements import check_time
 
     check_time(at)
+    scenarios = step.parse_scenarios(scenario)
     asked = parse_asked(shape, dim, input_, signature)
     if at is not None and baseline is None:
         raise UsageError("--at says what to compare with a --baseline")
@@ -92,17 +108,19 @@ def benchmark(
     devices = [replace(each, asked=asked) for each in named]
     if as_json and as_csv:
         raise UsageError("--json and --csv both say how the answer is written: give one")
-    if as_json or as_csv or len(models) > 1 or len(devices) > 1:
-        if output or old or ops:
+    if page or as_json or as_csv or len(models) > 1 or len(devices) > 1:
+        if output or old or ops or scenario:
             raise UsageError(
-                "--output, --baseline and --ops are for one model on one device, without --json "
-                "and --csv"
+                "--output, --baseline, --ops and --scenario are for one model on one device, "
+                "without --page, --json and --csv"
             )
-        _several([(one, model) for model in models for one in devices], root, as_json, as_csv)
+        pairs = [(one, model) for model in models for one in devices]
+        _several(pairs, root, (streams, data), page, as_json, as_csv)
         return
     (chosen,), (model,) = devices, models
-    result = step.benchmark(job_for("digits", root), chosen, model, old)
-    terminal().say(step.describe(result))
+    job = job_for("digits", root)
+    result = step.benchmark(job, chosen, model, old, streams, scenarios, data)
+    terminal().say(describe(result))
     if output is not None:
         write_json(output, result)
     if ops and (why := step.tells_no_ops(chosen)):
@@ -111,15 +129,24 @@ def benchmark(
         for each in step.profile_ops(chosen, model.absolute()):
             terminal().say(f"{each.op:<28} {each.count:>4}  {each.mean_ms:10.4f} ms")
     if old is not None:
-        compared = step.compare(old, result, at or "full")
+        compared = compare(old, result, at or "full")
         terminal().say(compared.describe())
         if limit is not None and compared.interval[0] > 1 + limit:
             raise Regression(f"{model} became slower by more than {fail_above}")
 
 
-def _several(pairs: "list[tuple[Device, Path]]", root: Path, as_json: bool, as_csv: bool) -> None:
+def _several(
+    pairs: "list[tuple[Device, Path]]",
+    root: Path,
+    asked: tuple[int, Path | None],
+    page: Path | None,
+    as_json: bool,
+    as_csv: bool,
+) -> None:
     """One after the other, once all can be; what was timed is shown where a later one fails."""
     from harness.pipeline import benchmark as step
+    from harness.reports.benchmark import to_row
+    from harness.reports.benchmark_page import save_benchmark_page
 
     quiet = as_json or as_csv
     job = job_for("digits", root, console=terminal(quiet=quiet))
@@ -128,11 +155,13 @@ def _several(pairs: "list[tuple[Device, Path]]", root: Path, as_json: bool, as_c
     results: list[dict[str, Any]] = []
     try:
         for device, model in pairs:
-            result = step.benchmark(job, device, model)
+            result = step.benchmark(job, device, model, streams=asked[0], data=asked[1])
             results.append(result)
     finally:
-        rows = [step.to_row(each) for each in results]
+        rows = [to_row(each) for each in results]
         if rows and quiet:
             show_values(rows, results, as_json)
         elif rows:
             terminal().show_benchmarks(rows)
+        if rows and page is not None:
+            save_benchmark_page(results, page)

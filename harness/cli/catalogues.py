@@ -20,6 +20,7 @@ from harness.cli.options import (
     devices_named,
     found_there,
     job_for,
+    quantity_asked,
     terminal,
 )
 from harness.errors import FileFormatError, Regression, UsageError
@@ -127,6 +128,7 @@ def tables_show(
     device: Annotated[str, typer.Argument(help="Name of a device.")],
     space: SpaceThere = None,
     energy: Annotated[bool, typer.Option("--energy", help="The table of energies.")] = False,
+    memory: Annotated[bool, typer.Option("--memory", help="The table of memories.")] = False,
     root: Root = HERE,
 ) -> None:
     """A table's campaigns, error and floor."""
@@ -134,7 +136,7 @@ def tables_show(
     from harness.tables.table import Table
 
     name, space = found_there(device, space, root)
-    job, quantity = job_for(space, root), "energy" if energy else "latency"
+    job, quantity = job_for(space, root), quantity_asked(energy, memory)
     table = Table.load(job.workspace.table(name, job.space.name, quantity))
     terminal().say(pipeline.describe_table(job, table))
 

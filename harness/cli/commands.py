@@ -35,6 +35,7 @@ from harness.cli.options import (
     job_for,
     job_of_front,
     limits_asked,
+    quantity_asked,
     terminal,
     training_on,
 )
@@ -146,6 +147,9 @@ def measure(
     energy: Annotated[
         bool, typer.Option("--energy", help="Energies instead, where the device has a counter.")
     ] = False,
+    memory: Annotated[
+        bool, typer.Option("--memory", help="Peak memories instead, each in a process of its own.")
+    ] = False,
     benchmark_model: BenchmarkModel = None,
     quick: Quick = False,
     fresh: Fresh = False,
@@ -158,11 +162,11 @@ def measure(
 
     if refit + refresh + fresh > 1 or (baselines and refit + refresh):
         raise UsageError("--refit, --refresh, --fresh and --baselines exclude each other")
-    if energy and (baselines or refresh):
-        raise UsageError("--energy makes a table or, with --refit, calibrates one anew")
+    if (energy or memory) and (baselines or refresh):
+        raise UsageError("--energy and --memory make a table or, with --refit, calibrate one anew")
     job = job_for(space, root, quick, fresh=fresh, resolutions=resolutions)
     chosen = devices_named(device, root, benchmark_model, wait=wait)
-    deadline_s, quantity = deadline_in(budget), "energy" if energy else "latency"
+    deadline_s, quantity = deadline_in(budget), quantity_asked(energy, memory)
 
     def step(one: "Device") -> "Table":
         if baselines:
@@ -191,7 +195,9 @@ def search(
     ] = None,
     objective: Annotated[
         str | None,
-        typer.Option(help="A third objective: a device, macs, params, memory, sram or flash."),
+        typer.Option(
+            help="A third objective: a device, macs, params, activations, memory, sram or flash."
+        ),
     ] = None,
     front: Annotated[
         bool, typer.Option("--front", help="A whole front and its page, also within limits.")
@@ -312,7 +318,8 @@ def export(
     formats: Annotated[
         str | None,
         typer.Option(
-            help="Of pt2,onnx,tflite,tflite-int8 (default: all that what is installed can make)."
+            help="Of pt2,onnx,tflite,tflite-int8 (default: those that can be made here), "
+            "openvino,executorch,ncnn,mnn."
         ),
     ] = None,
     space: SpaceThere = None,

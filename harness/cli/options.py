@@ -52,8 +52,8 @@ Constraint = Annotated[
     list[str],
     typer.Option(
         help="Such as pixel-1:30ms (a run of its batch), pixel-1:30ms@full, macs:300M, params:5M, "
-        "memory:2MB (activations in float32), memory.int8:500kB, sram:256kB and flash:1MB (of "
-        "int8 networks on microcontrollers), or a board, such as stm32f746: all that it has."
+        "memory:64MB (measured), activations:2MB, activations.int8:500kB, sram:256kB and flash:1MB "
+        "(of int8 networks on microcontrollers), or a board, such as stm32f746: all that it has."
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="For scripts: one JSON value.")]
@@ -208,3 +208,10 @@ def terminal(quiet: bool = False) -> "Terminal":
     from harness.console import Terminal
 
     return Terminal(quiet=quiet or os.environ.get("RANK", "0") != "0")
+
+
+def quantity_asked(energy: bool, memory: bool) -> str:
+    """Raises UsageError where both are asked for."""
+    if energy and memory:
+        raise UsageError("--energy and --memory are tables of their own: give one")
+    return "energy" if energy else "memory" if memory else "latency"

@@ -1,6 +1,5 @@
 """A network as the files that runtimes take, each loaded again and compared before it counts."""
 
-import io
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -11,15 +10,14 @@ import torch
 
 from harness import files
 from harness.deploy.eight_bits import in_eight_bits
+from harness.deploy.formats import FORMATS, INT8, Format
 from harness.deploy.readers import opened
 from harness.errors import ConversionFailed
 from harness.memory.needs import head_bytes
 from harness.networks.build import input_shape
 from harness.networks.file import NetworkFile
-from harness.runtimes.conversion.cache import convert_all
-from harness.runtimes.conversion.onnx import OnnxConverter
+from harness.runtimes.conversion.ranges import range_inputs
 from harness.runtimes.conversion.source import source_of
-from harness.runtimes.conversion.tflite import TfliteConverter
 from harness.runtimes.tflite_micro import (
     MICRO,
     MICRO_HINT,
@@ -31,26 +29,9 @@ from harness.runtimes.tflite_micro import (
 Floats = npt.NDArray[np.float32]
 TOLERANCE = 1e-3  # of float logits, relative to the largest one
 CHECKED = 16  # images on which outputs are compared
-INT8 = "tflite-int8"
 SLACK = 1.5
 """Of errors in 8 bits: a runtime's are typically 0.8 of those of rounding at random, sqrt(2/3), but
 both are known from few images, to some 10 % each."""
-
-
-@dataclass(frozen=True)
-class Format:
-    """A kind of file."""
-
-    name: str
-    file: str
-
-
-FORMATS = (
-    Format("pt2", "network.pt2"),
-    Format("onnx", "network.onnx"),
-    Format("tflite", "network.tflite"),
-    Format(INT8, "network-int8.tflite"),
-)
 
 
 class Expected(Protocol):
@@ -79,7 +60,7 @@ class Written:
 
     format: str
     file: str
-    size_bytes: int
+    size_bytes: int  # of both, where the weights are in a second one
     largest_difference: float  # of logits, relative to torch's largest
     same_answers: float  # share of the compared images with the same class
     accuracy: float | None  # percent; None where there are no images to tell
@@ -113,7 +94,9 @@ def write(
             f"the network answers the same to all images that it was shown, within {TOLERANCE:g}: "
             f"no file can be compared with it; train it, or give it statistics of images (--data)"
         )
-    files.replace_atomically(path, _content(format_, network, source, ranges))
+    contents = format_.contents(network, source, ranges)
+    for name, content in zip(format_.files, contents, strict=True):
+        files.replace_atomically(folder / name, content)
     expected = _in_eight_bits(network, source, ranges, checked) if format_.name == INT8 else exact
     infer, close = opened(path)
     try:
@@ -128,7 +111,7 @@ def write(
     return Written(
         format_.name,
         path.name,
-        path.stat().st_size,
+        sum(map(len, contents)),
         difference(got, exact.logits),
         same_answers(got, exact.logits),
         accuracy,
@@ -194,30 +177,10 @@ def _in_eight_bits(
     network: NetworkFile, source: Path, ranges: Path | None, images: Floats
 ) -> Expected:
     """With the ranges that the file is made with."""
-    inputs = TfliteConverter(1, "int8", ranges).range_inputs(source, source_of(source))
-    seen = torch.from_numpy(inputs[:, 0]).permute(0, 3, 1, 2).contiguous()
+    inputs = range_inputs(source, source_of(source), 1, ranges)
+    seen = torch.from_numpy(inputs[:, 0]).contiguous()
     found = in_eight_bits(network.module(), seen, torch.from_numpy(images))
     return replace(found, apart=SLACK * found.apart)
-
-
-def _content(format_: Format, network: NetworkFile, source: Path, ranges: Path | None) -> bytes:
-    if format_.name == "pt2":
-        example = torch.zeros(input_shape(network.blocks, 1))
-        program = torch.export.export(network.module().eval(), (example,))
-        buffer = io.BytesIO()
-        torch.export.save(program, buffer)
-        return buffer.getvalue()
-    if format_.name == "onnx":
-        return OnnxConverter(1).make(source)
-    precision = "int8" if format_.name == INT8 else "float32"
-    converter = TfliteConverter(1, precision, ranges)
-    convert_all(converter, [source])  # in a process of its own: it talks a lot
-    content = converter.path(source).read_bytes()
-    if format_.name != INT8:
-        return content
-    from harness.runtimes.conversion.self_contained import without_names
-
-    return without_names(content)  # for chips on which they would not fit
 
 
 def _images(network: NetworkFile) -> Floats:

@@ -15,6 +15,14 @@ from harness.transports.local import LocalTransport
 
 Floats = npt.NDArray[np.float32]
 Infer = Callable[[Floats], Floats]
+RUNTIME_OF = {
+    ".onnx": "onnxruntime",
+    ".tflite": "litert",
+    ".xml": "openvino",
+    ".pte": "executorch",
+    ".param": "ncnn",
+    ".mnn": "mnn",
+}
 
 
 def opened(path: Path) -> tuple[Infer, Callable[[], None]]:
@@ -28,8 +36,6 @@ def opened(path: Path) -> tuple[Infer, Callable[[], None]]:
             return torch.cat(logits).numpy()
 
         return infer, lambda: None
-    runtime = import_module(
-        f"harness.runtimes.{'onnxruntime' if path.suffix == '.onnx' else 'litert'}"
-    )
+    runtime = import_module(f"harness.runtimes.{RUNTIME_OF[path.suffix]}")
     session: Session = runtime.open_session(LocalTransport(), RuntimeOptions())
     return lambda images: session.infer(path, images), closing(session).__exit__

@@ -16,12 +16,13 @@ from harness import locks
 from harness.device import lock
 from harness.device.conditions import Limits
 from harness.device.energy import EnergySession
+from harness.device.memory import MemorySession
 from harness.device.profile import Profile, full_name, load_profile
 from harness.errors import DeviceBusy, DeviceError, DeviceNotFound
 from harness.runtimes.model_inputs.asked import NOTHING_ASKED, Asked
 from harness.runtimes.options import RuntimeOptions
 from harness.runtimes.resident import ResidentSession
-from harness.runtimes.session import Session
+from harness.runtimes.session import Session, StartingSession
 from harness.transports.kind import Way
 from harness.transports.transport import KeepingTransport, Transport
 
@@ -97,11 +98,13 @@ class Device:
 
         Raises:
             DeviceBusy: another measurement holds it.
-            DeviceError, MissingExtra: it cannot be used, or does not tell its energy.
+            DeviceError, MissingExtra: it cannot be used, or does not tell the quantity.
         """
         with self.reach() as transport, self.session(transport) as session:
             if quantity == "latency":
                 yield session
+            elif quantity == "memory":
+                yield self._memories(session)
             elif isinstance(session, ResidentSession):
                 yield EnergySession(session)
             elif self.profile.simulated:
@@ -111,6 +114,12 @@ class Device:
                     f"{self.name} tells no energies: the runtime {self.profile.runtime} is a "
                     "program of its own, and its counters are not read"
                 )
+
+    def _memories(self, session: Session) -> MemorySession:
+        """Raises DeviceError where the runtime does not tell them."""
+        if self.profile.simulated or not isinstance(session, StartingSession):
+            raise DeviceError(f"{self.name}: {self.profile.runtime} tells no peak memory")
+        return MemorySession(session)
 
     @contextmanager
     def reach(self) -> Iterator[Transport]:
@@ -206,6 +215,8 @@ class Device:
             del identity["converter"]  # tables older than the choice do not have it
         if isinstance(session, EnergySession):
             identity |= {"clock": "net", "meter": session.meter}
+        if isinstance(session, MemorySession):
+            identity |= {"clock": "resident"}
         for name in ("gpu", "power_mode"):  # where there is one
             if name in session.environment:
                 identity[name] = session.environment[name]

@@ -115,7 +115,7 @@ class Profile(Section):
                 f"only {', '.join(runtime.precisions)}"
             )
         if shared.converter != "litert-torch" and (
-            shared.precision != "float32" or runtime.file_suffix != ".tflite"
+            shared.precision != "float32" or ".tflite" not in runtime.file_suffixes
         ):
             raise ValueError("runtime_options.converter: onnx-tf makes only float32 .tflite files")
 

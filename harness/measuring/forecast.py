@@ -25,7 +25,7 @@ def forecast(visits: Visits, deadline_s: float | None) -> str:
         parts.append(f"the budget of {_minutes(left_s)} left suffices for about {rounds}")
     else:
         parts.append(f"about {_minutes(shortest_s)}, longer where times are unsteady")
-    if quantity_of(visits.clock) == "energy":
+    if quantity_of(visits.clock) != "latency":
         return "; ".join(parts)
     pilot = samples(visits.by_entry[0], visits.clock).min(axis=1)
     error = expected_error(pilot, max(1, min(rounds, len(pilot) // 2)))

@@ -27,7 +27,7 @@ from harness.tables.record import quantity_of
 MET = 3  # visits
 NEVER_MET = "hardly visited while the machine was at full speed"
 TURBO = "the machine was faster for a moment than nearly always"
-LITTLE_DISTURBED = ("thread", "device")  # clocks that other programs lengthen by some percent
+LITTLE_DISTURBED = ("thread", "device", "resident")  # by other programs, by some percent at most
 
 
 @dataclass(frozen=True)
@@ -94,9 +94,9 @@ def as_judged(readings: Sequence[Reading], clock: str) -> list[Conditions]:
 
 
 def speeds_of(visits: Sequence[Visit], clock: str) -> Speeds | None:
-    """By the sentinel's visits; None of energies, which have no fastest."""
+    """By the sentinel's visits; None of energies and memories, which have no fastest."""
     numbers = [number for number, visit in enumerate(visits) if visit.entry == 0]
-    if not numbers or quantity_of(clock) == "energy":
+    if not numbers or quantity_of(clock) != "latency":
         return None
     sentinels = [visits[number] for number in numbers]
     at_s = np.array([visit.at_ns for visit in sentinels]) / 1e9

@@ -51,7 +51,7 @@ def summarise(
 
 def estimate(samples: Samples, clock: str) -> tuple[float, float, float]:
     """Low end, estimate and high end."""
-    if quantity_of(clock) == "energy":
+    if quantity_of(clock) != "latency":
         return middle(np.median(samples, axis=1))
     return interval(samples.min(axis=1))
 

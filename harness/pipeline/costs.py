@@ -25,7 +25,7 @@ def cost_of_networks(space: Space, name: str) -> Cost | None:
     if name == "params":
         return _summed(CostTable.of(space, lambda block: block.params / 1e6), "size", "M")
     quantity, _, kind = name.partition(".")
-    if quantity == "memory":
+    if quantity == "activations":
         return _activations(space, kind or "float32")
     if quantity == "sram":
         if name not in PLANNERS:
@@ -40,8 +40,10 @@ def cost_of_networks(space: Space, name: str) -> Cost | None:
 def _activations(space: Space, precision: str) -> Cost:
     """Raises UsageError where it is no precision."""
     if precision not in NUMBER_BYTES:
-        known = ", ".join(f"memory.{each}" for each in NUMBER_BYTES)
-        raise UsageError(f"memory.{precision} is none of {known} (memory is memory.float32)")
+        known = ", ".join(f"activations.{each}" for each in NUMBER_BYTES)
+        raise UsageError(
+            f"activations.{precision} is none of {known} (activations is activations.float32)"
+        )
     size = NUMBER_BYTES[precision]
     peaks = CostTable.of(space, lambda b: size * b.peak_activations / 1e6, peak=True)
     return _summed(peaks, f"peak of activations in {precision}, without padding", "MB")

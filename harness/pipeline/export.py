@@ -23,7 +23,8 @@ from harness.spaces.block import NUMBER_BYTES
 from harness.tables.statements import WORDS
 
 if TYPE_CHECKING:  # torch is imported where it is needed
-    from harness.deploy.bundle import Format, Written
+    from harness.deploy.bundle import Written
+    from harness.deploy.formats import Format
     from harness.networks.file import NetworkFile
 
 JUDGES = 1000  # images at most that accuracies are over
@@ -43,7 +44,7 @@ class Bundle:
     at: str | None = None  # which time of it: "full", "p50", ...; None: the one that ships
     supernet: Path | None = None  # that holds the weights, where the front's own does not
     data: Path | None = None  # a folder of images
-    formats: str | None = None  # as `onnx,pt2`; None: all that what is installed can make
+    formats: str | None = None  # as `onnx,pt2`; None: the usual ones that can be made here
 
 
 def export(job: Run, asked: Bundle) -> str:
@@ -61,10 +62,12 @@ def export(job: Run, asked: Bundle) -> str:
 
 def _formats(text: str | None) -> "list[Format]":
     """Raises UsageError where a word is no format."""
-    from harness.deploy.bundle import FORMATS
+    from harness.deploy.formats import FORMATS
 
     known = {each.name: each for each in FORMATS}
-    words = list(known) if text is None else [word.strip() for word in text.split(",")]
+    if text is None:
+        return [each for each in FORMATS if each.unasked]
+    words = [word.strip() for word in text.split(",")]
     for word in words:
         if word not in known:
             raise UsageError(f"--formats: no format {word!r}; {nearest(word, known)}")
@@ -119,23 +122,29 @@ def _written(
     Raises:
         MissingExtra: a format that was asked for needs what is not installed.
     """
-    from harness.deploy.bundle import FORMATS, write
+    from harness.deploy.bundle import write
+    from harness.deploy.formats import FORMATS
 
     if (asked.folder / "bundle.json").exists():
         for each in FORMATS:
-            (asked.folder / each.file).unlink(missing_ok=True)
+            _remove(each, asked.folder)
     written, left_out = [], {}
     with job.console.step("export") as progress:
         for done, each in enumerate(formats, start=1):
             try:
                 written.append(write(each, network, source, asked.folder, ranges, judges))
             except MissingExtra as error:
-                (asked.folder / each.file).unlink(missing_ok=True)  # nobody could load it again
+                _remove(each, asked.folder)  # nobody could load it again
                 if asked.formats is not None:
                     raise
                 left_out[each.file] = str(error)
             progress(done, len(formats))
     return written, left_out
+
+
+def _remove(format_: "Format", folder: Path) -> None:
+    for name in format_.files:
+        (folder / name).unlink(missing_ok=True)
 
 
 def _chosen(job: Run, asked: Bundle) -> tuple[Front, int]:
@@ -238,6 +247,7 @@ def _facts(
     from harness.runtimes.tflite_micro import MICRO, has_micro
 
     names = ["torch", "onnx", "onnxruntime", "ai-edge-litert", "litert-torch", "ai-edge-quantizer"]
+    names += ["openvino", "executorch", "ncnn", "pnnx", "MNN"]
     names += [MICRO] if has_micro() else []
     return {
         "kind": "bundle",

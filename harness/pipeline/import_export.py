@@ -21,6 +21,7 @@ from harness.tables.compare import Comparison, compare, load_revision
 from harness.tables.hat import Published, read_hat
 from harness.tables.ofa import Imported, read_published, rows_of, write_published
 from harness.tables.ofa_rows import above_zero
+from harness.tables.record import SHOWN
 from harness.tables.table import Table
 from harness.tables.versions import uses, versions_apart
 
@@ -130,7 +131,7 @@ def _spans(tables: Sequence[Table]) -> Iterator[str]:
 
 def _lines(found: Comparison, table: Table) -> list[str]:
     low, high = found.shift_interval
-    unit = "ms" if table.quantity == "latency" else "mJ"
+    unit = SHOWN[table.quantity]
     lines = [
         f"{found.compared} blocks compared on the {table.clock} clock"
         + (f", {found.only_old} only in the old table" if found.only_old else "")

@@ -161,10 +161,10 @@ def _amount(job: Run, network: NamedNetwork, table: Table) -> _Amount:
         predictor = latency_of(replace(job, space=network.space), table)
         (value,) = predictor.predict(encode(network.space, [network.arch]))
         if not math.isfinite(value):
-            energy = "--energy " if table.quantity == "energy" else ""
+            option = "" if table.quantity == "latency" else f"--{table.quantity} "
             raise TableError(
                 f"the table of {table.device} does not cover {network.arch.resolution} pixels: "
-                f"`harness measure {energy}--device {table.device} --space "
+                f"`harness measure {option}--device {table.device} --space "
                 f"{job.space_text or job.space.name} --resolutions {network.arch.resolution}` "
                 "goes on"
             )

@@ -56,10 +56,10 @@ class Question:
 
 
 def table_of(job: Run, name: str, searched: str) -> tuple[str, str, str]:
-    """The table of `pixel-1`, of `jetson-tx2.energy`, or of the searched device's `energy`."""
+    """The table of `pixel-1`, of `jetson-tx2.energy`, or of the searched device's `memory`."""
     space = job.space.name
-    if name == "energy":
-        return searched, space, "energy"
+    if name in ("energy", "memory"):
+        return searched, space, name
     device, _, quantity = name.partition(".")
     return full_name(device, job.workspace.root), space, quantity or "latency"
 

@@ -34,6 +34,7 @@ from harness.searching.pareto import spread
 from harness.spaces.cost import CostTable
 from harness.spaces.genome import Genomes, decode, encode, sample
 from harness.spaces.space import Space
+from harness.tables.record import SHOWN
 from harness.tables.statements import WORDS
 from harness.tables.table import Table
 from harness.tables.versions import uses
@@ -239,20 +240,22 @@ def _cost(job: Run, predictors: Predictors, name: str) -> Cost:
         predictor = predictors.latency
     else:
         path = job.workspace.table(*where)
-        if not path.exists() and quantity == "energy":
+        if not path.exists() and quantity in ("energy", "memory"):
+            maps = "; activations:2MB limits their maps alone" if quantity == "memory" else ""
             raise UsageError(
-                f"there are no energies of {device} (no {path}): "
-                f"`harness measure --energy --device {device} --space {space.name}` measures them"
+                f"there is no {quantity} of networks on {device} (no {path}): "
+                f"`harness measure --{quantity} --device {device} --space {space.name}` measures "
+                f"it{maps}"
             )
         if not path.exists():
-            others = ("macs", "params", "memory", "memory.int8", "sram", "flash", "energy")
+            others = ("macs", "params", "activations", "sram", "flash", "memory", "energy")
             hint = nearest(name, (*others, *job.workspace.devices(space.name)))
             raise UsageError(
                 f"{name!r} is no device with a table of {space.name} (no {path}), nor another "
                 f"cost; {hint}"
             )
         predictor = latency_of(job, Table.load(path))
-    unit = "ms" if quantity == "latency" else "mJ"
+    unit = SHOWN[quantity]
     least = predictor.smallest()
     return Cost(f"{quantity} on {device}", unit, predictor.predict, *least, predictor.statements)
 

@@ -148,14 +148,20 @@ def devices_named(
     found = [Device.find(name, root) for name in names]
     chosen = {device.name: device for device in found}
     for device in chosen.values():
-        if range_images and device.options.precision != "int8":
-            raise UsageError(f"--images is for int8, {device.name} is {device.options.precision}")
         if benchmark_model and device.profile.runtime != "benchmark_model":
             raise UsageError(f"--benchmark-model is for phones, {device.name} is none")
+    eight = [each.options.precision == "int8" for each in chosen.values()]
+    if range_images and not any(eight):
+        raise UsageError(f"--images is for int8, and {', '.join(chosen)} is not")
     for path in (range_images, benchmark_model):
         if path and not path.exists():
             raise UsageError(f"there is no {path}")
     return [
-        replace(device, benchmark_model=benchmark_model, range_images=range_images, waits=wait)
-        for device in chosen.values()
+        replace(
+            device,
+            benchmark_model=benchmark_model,
+            range_images=range_images if is_eight else None,
+            waits=wait,
+        )
+        for device, is_eight in zip(chosen.values(), eight, strict=True)
     ]

@@ -29,8 +29,8 @@ def measure(
             f"networks of {job.space.name} are not built here yet, so that nothing of them can be "
             "measured: `harness tables import --format hat` reads latencies of others"
         )
-    if quantity == "energy" and device.profile.simulated:
-        raise DeviceError(f"{device.name} is simulated, and its model tells no energies")
+    if quantity != "latency" and device.profile.simulated:
+        raise DeviceError(f"{device.name} is simulated, and its model tells no {quantity}")
     if job.accuracy is None and not job.supernet.can_train:
         job.console.say(
             f"no accuracies for {job.space.name} come from here: a search in this table will need "

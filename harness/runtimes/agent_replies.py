@@ -3,13 +3,17 @@
 import base64
 import json
 import reprlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BeforeValidator, FailFast, Field, TypeAdapter
 
+from harness.runtimes.model_inputs.model_input import DTYPES, ModelInput, not_fed
+from harness.runtimes.model_inputs.uses import Use
 from harness.runtimes.replies import (
     MOST_ROWS,
     Count,
@@ -24,6 +28,7 @@ from harness.runtimes.session import Energy, Meter, Samples, Start
 from harness.transports.told import ENERGY_MJ, RUN_NS, UNIX_NS, one_line
 
 MOST_FACTS = 500
+MOST_SIZES, MOST_SIZE = 64, 10**9  # of an input
 LONGEST_PERIOD_S = 60.0  # between two refreshes of an energy counter; slow ones take a second
 
 
@@ -62,6 +67,25 @@ class Loaded:
         return Start(self.load_ns / 1e6, self.first_ns / 1e6, self.memory_mb)
 
 
+_Size = Annotated[int, Field(strict=True, ge=0, le=MOST_SIZE)] | Literal[""]
+
+
+@dataclass(frozen=True)
+class Described:
+    inputs: Annotated[
+        list[tuple[Name, Fact, Annotated[tuple[_Size, ...], Field(max_length=MOST_SIZES)]]],
+        Field(max_length=MOST_ROWS),
+        FailFast(),
+    ]
+
+    def of(self, model: Path) -> Sequence[ModelInput]:
+        """Raises TargetFailed where one is of a type that is not fed here."""
+        for name, dtype, _ in self.inputs:
+            if dtype not in DTYPES:
+                raise not_fed(model, name, dtype)
+        return [ModelInput(name, dtype, shape, Use()) for name, dtype, shape in self.inputs]
+
+
 # On virtual machines a thread is charged nothing for a run now and then: it counts with wall time.
 _Elapsed = Annotated[int, Field(strict=True, ge=0, le=int(RUN_NS.highest))]
 
@@ -93,6 +117,12 @@ class Used(Energy):
 
 
 @dataclass(frozen=True)
+class Figure:
+    value: Annotated[float, Field(strict=True, gt=0, le=RUN_NS.highest)]
+    valid: Annotated[bool, Field(strict=True)]
+
+
+@dataclass(frozen=True)
 class Profiled:
     ops: Annotated[
         list[tuple[Name, Count, MillisecondsOrNone]], Field(max_length=MOST_ROWS), FailFast()
@@ -118,6 +148,8 @@ LOADED = TypeAdapter(Loaded)
 VISITED = TypeAdapter(Visited)
 USED = TypeAdapter(Used)
 PROFILED = TypeAdapter(Profiled)
+DESCRIBED = TypeAdapter(Described)
+PLAYED = TypeAdapter(Figure)
 INFERRED = TypeAdapter(Inferred)
 OBJECT: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])  # of conditions, or empty
 

@@ -45,7 +45,7 @@ def ask(
             f"it hangs, or takes longer than we wait; {error}"
         ) from error
     if (why := failure(answer)) is not None:
-        raise TargetFailed(f"the device could not {asked}: {why}")
+        raise TargetFailed(f"the device could not {asked}{about and f' {about}'}: {why}")
     return checked(reply, answer, f"the device's answer to {asked!r}")
 
 

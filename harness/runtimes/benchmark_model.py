@@ -27,7 +27,8 @@ from harness.runtimes.benchmark_log import (
     reason_in,
 )
 from harness.runtimes.conversion.cache import convert_all, converted, named
-from harness.runtimes.conversion.choice import range_images_fact, tflite_converter
+from harness.runtimes.conversion.choice import tflite_converter
+from harness.runtimes.conversion.ranges import range_images_fact
 from harness.runtimes.model_inputs.feeding import NOTHING_SAID, Feeding, feeding
 from harness.runtimes.options import RuntimeOptions
 from harness.runtimes.phone import CHANGING, core_mask, read_conditions, read_facts
@@ -308,7 +309,7 @@ RUNTIME = Runtime(
     open=open_session,
     link="android",
     precisions=("float32", "float16", "int8"),
-    file_suffix=".tflite",
+    file_suffixes=(".tflite",),
     options=BenchmarkModelOptions,
     knows_core_sizes=True,
     profiles_operators=True,

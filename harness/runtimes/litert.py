@@ -1,8 +1,9 @@
 """LiteRT (TensorFlow Lite) with XNNPACK on the CPU, through the resident agent."""
 
-from harness.runtimes.conversion.choice import range_images_fact, tflite_converter
+from harness.runtimes.conversion.choice import tflite_converter
+from harness.runtimes.model_file_session import ModelFileSession
 from harness.runtimes.options import RuntimeOptions
-from harness.runtimes.resident import AGENT, check_installed, model_file_session
+from harness.runtimes.resident import AGENT, check_installed
 from harness.runtimes.runtime import Runtime, thread_clock
 from harness.runtimes.session import Session
 from harness.transports.transport import ResidentTransport
@@ -16,9 +17,7 @@ def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Sessi
     """
     check_installed(transport, "litert", "ai_edge_litert", "litert")
     converter = tflite_converter(options)
-    session = model_file_session(transport, AGENT / "with_litert.py", options, converter)
-    session.environment = {**session.environment, **range_images_fact(options)}
-    return session
+    return ModelFileSession(transport, AGENT / "with_litert.py", options, converter, (".tflite",))
 
 
 RUNTIME = Runtime(
@@ -26,7 +25,7 @@ RUNTIME = Runtime(
     open=open_session,
     link="resident",
     precisions=("float32", "float16", "int8"),
-    file_suffix=".tflite",
+    file_suffixes=(".tflite",),
     clock=thread_clock,
     board_packages=("ai_edge_litert", "tflite_runtime"),
     board_rank=2,

@@ -42,7 +42,7 @@ RUNTIME = Runtime(
     open=open_session,
     link="none",
     precisions=("int8",),
-    file_suffix=".tflite",
+    file_suffixes=(".tflite",),
     options=BoardOptions,
     without_effect=("num_threads", "cpus", "batch"),
 )

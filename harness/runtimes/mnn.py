@@ -1,8 +1,11 @@
 """MNN on the CPU, through the resident agent."""
 
+from functools import partial
+
 from harness.runtimes.conversion.mnn import MnnConverter
+from harness.runtimes.model_file_session import ModelFileSession
 from harness.runtimes.options import RuntimeOptions
-from harness.runtimes.resident import AGENT, check_installed, model_file_session
+from harness.runtimes.resident import AGENT, check_installed
 from harness.runtimes.runtime import Runtime, thread_clock
 from harness.runtimes.session import Session
 from harness.transports.transport import ResidentTransport
@@ -16,7 +19,14 @@ def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Sessi
     """
     check_installed(transport, "mnn", "MNN", "mnn")
     converter = MnnConverter(options.batch)
-    return model_file_session(transport, AGENT / "with_mnn.py", options, converter)
+    return ModelFileSession(
+        transport,
+        AGENT / "with_mnn.py",
+        options,
+        converter,
+        (".mnn",),
+        partial(MnnConverter, options.batch),
+    )
 
 
 RUNTIME = Runtime(
@@ -24,7 +34,8 @@ RUNTIME = Runtime(
     open=open_session,
     link="resident",
     precisions=("float32",),
-    file_suffix=".pt",
+    file_suffixes=(".mnn", ".onnx"),
+    profiles_operators=True,
     clock=thread_clock,  # one thread is the caller's own (measured)
     board_packages=("MNN",),
     board_rank=6,

@@ -11,6 +11,8 @@ from harness.hints import install
 from harness.transports import content
 from harness.transports.transport import ResidentTransport
 
+WEIGHTS = {".xml": ".bin", ".param": ".bin"}  # OpenVINO's and ncnn's second file has that suffix
+
 
 def digest(model: Path) -> str:
     """SHA-256 of the file, and of those that it keeps its weights in, where there are any.
@@ -37,12 +39,15 @@ def push(transport: ResidentTransport, model: Path) -> PurePosixPath:
 
 
 def beside(model: Path) -> Mapping[str, Path]:
-    """The files that an .onnx file keeps its weights in, by the names that it has for them.
+    """The files that a model keeps its weights in, by the names that it has for them.
 
     Raises:
         FileFormatError: one of them is missing, or lies outside of the model's folder.
         MissingExtra: onnx is not installed, so that nobody knows.
     """
+    if (suffix := WEIGHTS.get(model.suffix.lower())) is not None:
+        name = model.with_suffix(suffix).name
+        return {name: _checked(model, name)}
     if model.suffix.lower() != ".onnx":
         return {}
     state = model.stat()

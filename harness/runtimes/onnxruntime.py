@@ -3,8 +3,9 @@
 import re
 
 from harness.runtimes.conversion.onnx import OPSET, OnnxConverter
+from harness.runtimes.model_file_session import ModelFileSession
 from harness.runtimes.options import RuntimeOptions
-from harness.runtimes.resident import AGENT, check_installed, model_file_session
+from harness.runtimes.resident import AGENT, check_installed
 from harness.runtimes.runtime import Runtime, thread_clock
 from harness.runtimes.session import Session
 from harness.transports.transport import ResidentTransport
@@ -22,8 +23,12 @@ def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Sessi
     """
     check_installed(transport, "onnxruntime", "onnxruntime", "onnx")
     opset = OPSET if transport.is_here else opset_there(transport)
-    return model_file_session(
-        transport, AGENT / "with_onnxruntime.py", options, OnnxConverter(options.batch, opset)
+    return ModelFileSession(
+        transport,
+        AGENT / "with_onnxruntime.py",
+        options,
+        OnnxConverter(options.batch, opset),
+        RUNTIME.file_suffixes,
     )
 
 
@@ -41,7 +46,7 @@ RUNTIME = Runtime(
     open=open_session,
     link="resident",
     precisions=("float32",),
-    file_suffix=".onnx",
+    file_suffixes=(".onnx",),
     clock=thread_clock,
     profiles_operators=True,
     board_packages=("onnxruntime",),

@@ -1,8 +1,11 @@
 """OpenVINO on the CPU, through the resident agent; it reads .onnx files as they are."""
 
+from harness.runtimes.conversion.cache import Converter
 from harness.runtimes.conversion.onnx import OnnxConverter
+from harness.runtimes.conversion.openvino import OpenvinoConverter
+from harness.runtimes.model_file_session import ModelFileSession
 from harness.runtimes.options import RuntimeOptions
-from harness.runtimes.resident import AGENT, check_installed, model_file_session
+from harness.runtimes.resident import AGENT, check_installed
 from harness.runtimes.runtime import Runtime, thread_clock
 from harness.runtimes.session import Session
 from harness.transports.transport import ResidentTransport
@@ -15,8 +18,15 @@ def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Sessi
         MissingExtra: OpenVINO is not installed.
     """
     check_installed(transport, "openvino", "openvino", "openvino")
-    return model_file_session(
-        transport, AGENT / "with_openvino.py", options, OnnxConverter(options.batch)
+    converter: Converter = OnnxConverter(options.batch)
+    if options.precision == "int8":
+        converter = OpenvinoConverter(options.batch, options.range_images)
+    return ModelFileSession(
+        transport,
+        AGENT / "with_openvino.py",
+        options,
+        converter,
+        RUNTIME.file_suffixes,
     )
 
 
@@ -24,8 +34,8 @@ RUNTIME = Runtime(
     name="openvino",
     open=open_session,
     link="resident",
-    precisions=("float32",),
-    file_suffix=".onnx",
+    precisions=("float32", "bfloat16", "int8"),
+    file_suffixes=(".onnx", ".xml"),
     clock=thread_clock,  # one thread is the caller's own: OpenVINO starts no other (measured)
     profiles_operators=True,
     board_packages=("openvino",),

@@ -6,11 +6,11 @@ import itertools
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from importlib.util import find_spec
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any, TypeVar
 from zipfile import ZipFile, ZipInfo
@@ -30,12 +30,13 @@ from harness.errors import (
 from harness.files import replace_atomically
 from harness.hints import install
 from harness.progress import Progress, silent
-from harness.runtimes import model_files
 from harness.runtimes.agent_replies import (
+    DESCRIBED,
     INFERRED,
     LOADED,
     OBJECT,
     OPENED,
+    PLAYED,
     PROFILED,
     USED,
     VISITED,
@@ -46,13 +47,10 @@ from harness.runtimes.board import is_board, read_conditions, read_facts
 from harness.runtimes.conversion.cache import (
     CHOOSE_CACHE,
     LAYERS,
-    Converter,
     cache_folder,
-    convert_all,
     named,
 )
-from harness.runtimes.model_inputs.feeding import Feed, feeding
-from harness.runtimes.model_inputs.values import values_file
+from harness.runtimes.model_inputs.model_input import ModelInput
 from harness.runtimes.options import RuntimeOptions
 from harness.runtimes.replies import NoReply, Reply
 from harness.runtimes.sensors import Conditions, plausible
@@ -60,8 +58,11 @@ from harness.runtimes.session import (
     Energy,
     Meter,
     OpTime,
+    Played,
     Samples,
+    Scenario,
     Start,
+    Throughput,
     Workload,
     seed_of,
 )
@@ -74,6 +75,7 @@ PROFILED_RUNS, PROFILED_S = 20, 10.0  # at most, but one run at least
 ANSWER_TIMEOUT_S = 60.0  # and what there is to do besides:
 OPEN_S, LOAD_S = 60.0, 540.0  # the latter with a first run, of which nobody knows how long it takes
 ENERGY_RUNS = 5  # of a window that is shorter than one, and before it
+SCENARIO_RUNS = 100  # that LoadGen makes at least, however long they take
 PATIENCE = 5  # times as long as a network took when it was loaded may its runs take
 MOST_LOSSES, MOST_STALLS = 3, 1  # of the agent on a board, without an answer between them
 
@@ -138,9 +140,11 @@ class ResidentSession:
         model file.
         """
         self._transport = transport
-        self._again = partial(
-            ResidentSession, transport, runtime, options, specify, prepare, settings
-        )
+
+        def again(options: RuntimeOptions) -> ResidentSession:
+            return ResidentSession(transport, runtime, options, specify, prepare, settings)
+
+        self._again = again
         self._runtime = runtime
         self._options = options
         self._specify = specify
@@ -179,9 +183,38 @@ class ResidentSession:
         return self._ask_about(workload, request, VISITED, warmup + runs).samples(runs)
 
     def start(self, workload: Workload) -> Start:
-        with closing(self._again()) as other:
+        with closing(self._again(self._options)) as other:
             other.load(workload)
             return other._answers[workload].start
+
+    def play(self, workload: Workload, scenario: Scenario, seconds: float) -> Played:
+        if self._transport.is_here and find_spec("mlperf_loadgen") is None:
+            raise MissingExtra(f"MLPerf's LoadGen is not installed: {install('mlperf')}")
+        run_ns = self.load(workload)
+        request = {"op": "play", "scenario": scenario, "seconds": seconds, "run_ns": run_ns}
+        told = self._ask_about(workload, request, PLAYED, SCENARIO_RUNS, PATIENCE * seconds)
+        return Played(scenario, told.value, told.valid)
+
+    def throughput(self, workload: Workload, streams: int, seconds: float) -> Throughput:
+        """Streams are agents of their own, on all processors that the system gives them."""
+        anywhere = self._options.model_copy(update={"cpus": "any"})
+        with ExitStack() as stack, ThreadPoolExecutor(streams) as pool:
+            others = [stack.enter_context(closing(self._again(anywhere))) for _ in range(streams)]
+            for other in others:
+                other.load(workload)
+            told = list(pool.map(lambda other: other.sustain(workload, seconds), others))
+        walls = [samples.values["wall"] for samples in told]
+        return Throughput(streams, sum(len(each) * 1e9 / sum(each) for each in walls))
+
+    def inputs(self, model: PurePosixPath, about: Path) -> Sequence[ModelInput]:
+        """What a model file on the device takes; `about`: the file, for people.
+
+        Raises:
+            TargetFailed: the runtime cannot read it.
+        """
+        request = {"op": "read", "model": str(model)}
+        answer = self._persist(lambda: self._ask(request, DESCRIBED, LOAD_S, about))
+        return answer.of(about)
 
     def energy(self, workload: Workload | None, window_s: float) -> Energy:
         request = {"op": "energy", "window_s": window_s}
@@ -344,32 +377,3 @@ class ResidentSession:
     ) -> Reply:
         about = "" if workload is None else named(workload)
         return ask(self._process, request, reply, ANSWER_TIMEOUT_S + more_s, about)
-
-
-def model_file_session(
-    transport: ResidentTransport, runtime: Path, options: RuntimeOptions, converter: Converter
-) -> ResidentSession:
-    """A session of a runtime that takes model files: converted ones, or the user's own."""
-
-    def given(workload: Workload) -> bool:
-        return isinstance(workload, Path) and workload.suffix.lower() == converter.suffix
-
-    def pushed(feed: Feed) -> str | None:
-        return None if feed.values is None else str(transport.push(values_file(feed.values)))
-
-    def specify(workload: Workload) -> dict[str, Any]:
-        if isinstance(workload, Path) and given(workload):
-            fed = feeding(workload, options.asked, options.batch)
-            feeds = [
-                {"name": feed.name, "dtype": feed.dtype, "shape": feed.shape, "file": pushed(feed)}
-                for feed in fed.feeds
-            ]
-            model = str(model_files.push(transport, workload))
-            return {"model": model, "feeds": feeds, "signature": fed.signature}
-        convert_all(converter, [workload])
-        return {"model": str(transport.push(converter.path(workload)))}
-
-    def prepare(workloads: Sequence[Workload], on_progress: Progress) -> None:
-        convert_all(converter, [each for each in workloads if not given(each)], on_progress)
-
-    return ResidentSession(transport, runtime, options, specify, prepare)

@@ -48,8 +48,8 @@ class Runtime:
     link: str
     """Which transports that is: those whose `link` is the same."""
     precisions: tuple[str, ...]
-    file_suffix: str
-    """Of model files that it takes as they are, besides network files (.pt)."""
+    file_suffixes: tuple[str, ...] = ()
+    """Of users' model files that it takes, besides network files (.pt)."""
     clock: Callable[[RuntimeOptions], Clock] = wall_clock
     """Which of its clocks latencies are read from."""
     options: type[Section] = Section
@@ -76,7 +76,7 @@ class Runtime:
     @property
     def takes(self) -> str:
         """Model files that it runs, in words."""
-        return "" if self.file_suffix == ".pt" else f"{self.file_suffix} and "
+        return "network files (.pt)" + "".join(f", {each}" for each in self.file_suffixes)
 
 
 RUNTIMES = Registry("harness.runtimes", "RUNTIME", Runtime)

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -172,6 +172,52 @@ class StartingSession(Protocol):
 
     def start(self, workload: Workload) -> Start:
         """In a process of its own, beside what is loaded here.
+
+        Raises:
+            TargetFailed, TargetLost, TargetStalled
+        """
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """Several streams of runs side by side, each in a process of its own."""
+
+    streams: int
+    runs_per_s: float  # of all of them
+
+
+Scenario = Literal["single-stream", "multi-stream", "offline"]
+"""MLPerf's: one query after the other, queries of eight samples, all samples at once."""
+
+
+@dataclass(frozen=True)
+class Played:
+    """A scenario's figure, by MLPerf's LoadGen."""
+
+    scenario: Scenario
+    value: float  # ns that 90 % (several streams: 99 %) of queries take at most; offline: runs/s
+    valid: bool  # whether LoadGen found enough runs for it
+
+
+@runtime_checkable
+class ScenarioSession(Protocol):
+    """A session that can play MLPerf's scenarios."""
+
+    def play(self, workload: Workload, scenario: Scenario, seconds: float) -> Played:
+        """For at least so long.
+
+        Raises:
+            MissingExtra: LoadGen is not installed.
+            TargetFailed, TargetLost, TargetStalled
+        """
+
+
+@runtime_checkable
+class StreamingSession(Protocol):
+    """A session that can run a workload in several streams."""
+
+    def throughput(self, workload: Workload, streams: int, seconds: float) -> Throughput:
+        """Runs back to back in each stream for about so long.
 
         Raises:
             TargetFailed, TargetLost, TargetStalled

@@ -69,7 +69,6 @@ RUNTIME = Runtime(
     open=open_session,
     link="resident",
     precisions=("float32",),
-    file_suffix=".pt",
     clock=_clock,
     options=TorchOptions,
     profiles_operators=True,

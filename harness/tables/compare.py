@@ -38,7 +38,7 @@ class Moved:
     """A block that did something else than all the others."""
 
     block: Block
-    old: int  # ns, or nJ of energy
+    old: int  # ns; of energy nJ, of memory bytes
     new: int
     ratio_beyond_shift: float  # new / old over the shift of all blocks
     p: float  # of chance alone, corrected for the number of blocks
@@ -63,7 +63,7 @@ class Comparison:
     environment: dict[str, tuple[Any, Any]]  # what differs: old and new value, None for none
     # A real device told the same versions both times: the shift is its own.
     machines_own: bool
-    as_before: str = "as long"  # of energies: as much energy
+    as_before: str = "as long"  # of others: as much energy
 
     @property
     def updated(self) -> tuple[str, ...]:
@@ -153,7 +153,7 @@ def compare(old: Table, new: Table, clock: str) -> Comparison:
         only_new=len(after) - len(common),
         environment=differences(*environments),
         machines_own=real and same_versions(*environments),
-        as_before="as long" if old.quantity == "latency" else "as much energy",
+        as_before="as long" if old.quantity == "latency" else f"as much {old.quantity}",
     )
 
 

@@ -92,7 +92,7 @@ def calibrated_statements(table: Table, clock: str, campaign: str | None = None)
     }
     full = [record.statistics for record in records]
     wall = [walls.get((record.campaign, record.role, record.blocks)) for record in records]
-    # What campaigns of energies differ by, nobody has measured.
+    # What campaigns of energies or memories differ by, nobody has measured.
     absolute = campaign is None and table.quantity == "latency"
     repeats = {at: Repeat.of(table, at) for at in AT} if absolute else {}
     return statements(predicted, full, wall, repeats)

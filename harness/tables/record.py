@@ -23,18 +23,19 @@ from harness.schema import Amount, adapter, checked, explained
 from harness.spaces.arch import Arch
 from harness.spaces.block import Block
 
-CLOCKS = ("wall", "thread", "device", "net", "gross")
+CLOCKS = ("wall", "thread", "device", "net", "gross", "resident")
 """Of latency: of the wall, of our thread's CPU time, of the GPU itself. Of energy: less what the
-idle device takes, or all."""
+idle device takes, or all. Of memory: by how much a process grew."""
 Clock = Annotated[str, Field(pattern=rf"^({'|'.join(CLOCKS)})$")]
-UNITS = {"latency": "ns", "energy": "nj"}
-Quantity = Annotated[str, Field(pattern=r"^(latency|energy)$")]
+UNITS = {"latency": "ns", "energy": "nj", "memory": "bytes"}
+SHOWN = {"latency": "ms", "energy": "mJ", "memory": "MB"}  # a million of them
+Quantity = Annotated[str, Field(pattern=rf"^({'|'.join(UNITS)})$")]
 MegaBytes = Annotated[float, Field(strict=True, gt=0, le=1e9)]
 
 
 def quantity_of(clock: str) -> str:
     """What the clock tells."""
-    return "energy" if clock in ("net", "gross") else "latency"
+    return {"net": "energy", "gross": "energy", "resident": "memory"}.get(clock, "latency")
 
 
 SEEN = ("p50", "p90", "p99", "sustained")
@@ -61,12 +62,12 @@ _AS_LINES = ConfigDict(extra="forbid", alias_generator=AliasGenerator(validation
 @with_config(_AS_LINES)
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """What the visits of one workload say, in the quantity's unit: ns of latency, nJ of energy.
+    """What the visits of one workload say, in the quantity's unit: ns, nJ or bytes.
 
     None where a foreign source does not tell.
     """
 
-    value: Amount  # the estimate: the fastest run, the middle energy
+    value: Amount  # the estimate: the fastest run, the middle energy or memory
     low: Amount  # 95 % of what as many visits to the same workload give while the machine is at the
     high: Amount  # same level; `tables.repeat` adds what campaigns differ by
     first_half: Amount | None  # the estimate from the first and the second half of the visits:
@@ -174,11 +175,11 @@ class Record:
         }
 
     def to_row(self) -> dict[str, Any]:
-        """It without parts in parts, in ms or mJ: one cell for each thing that is told."""
+        """It without parts in parts, in ms, mJ or MB: one cell for each thing that is told."""
         what = " ".join(block.key for block in self.blocks)
         if self.arch is not None:
             what = json.dumps(self.arch.to_json())
-        unit = "ms" if self.quantity == "latency" else "mj"
+        unit = SHOWN[self.quantity].lower()
         statistics = {
             f"{_SHORT.get(name, name)}_{unit}": None if value is None else value / 1e6
             for name, value in asdict(self.statistics).items()

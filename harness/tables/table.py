@@ -1,4 +1,4 @@
-"""A table: all records of one device and space, of latency or energy, in one file of JSON lines."""
+"""A table: all records of a device and space, of one quantity, in one file of JSON lines."""
 
 import json
 import math
@@ -38,7 +38,7 @@ class Table:
     campaigns: dict[str, dict[str, Any]]
     records: tuple[Record, ...]
     source: str | None = None  # of an imported table: where its numbers come from
-    quantity: str = "latency"  # or "energy"
+    quantity: str = "latency"  # or "energy", "memory"
 
     @property
     def clock(self) -> str:

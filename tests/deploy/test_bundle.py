@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from harness.deploy.bundle import FORMATS, write
+from harness.deploy.bundle import write
+from harness.deploy.formats import FORMATS
 from harness.errors import ConversionFailed
 from harness.networks.build import input_shape
 from harness.networks.file import NetworkFile, Preprocessing

@@ -1,5 +1,6 @@
 """What leaves runs elsewhere: .tflite files on TFLite Micro, which reads no weights outside."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import flatbuffers
@@ -10,7 +11,8 @@ from ai_edge_litert import schema_py_generated as schema
 from torch.nn.functional import cross_entropy
 
 from harness.deploy import bundle
-from harness.deploy.bundle import FORMATS, write
+from harness.deploy.bundle import write
+from harness.deploy.formats import FORMATS, Format
 from harness.errors import ConversionFailed
 from harness.networks.build import build_lively
 from harness.networks.file import NetworkFile, Preprocessing
@@ -33,7 +35,7 @@ BLOCKS = tuple(
 RESOLUTION = 16
 SHOWN, EPOCHS = 200, 20
 SMALL = 64  # bytes: what paddings and axes take, and no weights
-FLOAT, INT8 = FORMATS[2:]
+FLOAT, INT8 = FORMATS[2:4]
 micro = pytest.mark.skipif(not has_micro(), reason=MICRO_HINT)
 
 
@@ -105,7 +107,7 @@ def test_an_exported_int8_network_gives_the_same_classes_on_tflite_micro_on_200_
 @micro
 @pytest.mark.parametrize("format_", [FLOAT, INT8], ids=lambda each: each.name)
 def test_a_tflite_file_is_compared_on_tflite_micro_too(
-    format_: bundle.Format, source: Path, tmp_path: Path
+    format_: Format, source: Path, tmp_path: Path
 ) -> None:
     written = write(format_, NetworkFile.load(source), source, tmp_path, None, None)
     assert written.second_reader.startswith("the same in tflite-micro")
@@ -114,12 +116,12 @@ def test_a_tflite_file_is_compared_on_tflite_micro_too(
 
 @micro
 def test_a_file_whose_weights_tflite_micro_does_not_see_is_refused(
-    int8: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    int8: Path, source: Path, tmp_path: Path
 ) -> None:
     content, ranges = outside(int8.read_bytes()), source.with_name("ranges.npy")
-    monkeypatch.setattr(bundle, "_content", lambda *_: content)
+    wrong = replace(INT8, contents=lambda *_: (content,))
     with pytest.raises(ConversionFailed, match="logits in tflite-micro differ"):
-        write(INT8, NetworkFile.load(source), source, tmp_path, ranges, None)
+        write(wrong, NetworkFile.load(source), source, tmp_path, ranges, None)
 
 
 def test_where_it_is_not_installed_the_bundle_says_so_and_how(

@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 from harness import cli
 from harness.deploy.front import Front
 from harness.errors import TableError
-from harness.pipeline import benchmark
 from harness.pipeline.baselines import describe_baselines
 from harness.predictors.block_table import BlockTablePredictor
+from harness.reports.benchmark import describe
 from harness.reports.card import card
 from harness.reports.page import save_devices_page
 from harness.reports.pareto import save_fronts
@@ -218,10 +218,10 @@ def test_a_users_network_and_baselines_have_both_latencies_too() -> None:
         "suspect": [],
         "campaign": {},
     }
-    told = benchmark.describe(result)
+    told = describe(result)
     assert f"runs of a batch of {BATCH} images: 16.0000 ms (1 ms an image)" in told
     assert "on the wall clock p90 48.0000 ms (3 ms an image)" in told
-    theirs = benchmark.describe(result | {"model": {"name": "mine.onnx"}})
+    theirs = describe(result | {"model": {"name": "mine.onnx"}})
     assert "unless the file has its own: 16.0000 ms at" in theirs  # how many images, nobody knows
     table = made_baselines()
     assert "ms (0.0625 ms an image)" in describe_baselines(table)

@@ -21,6 +21,8 @@ from harness.files import read_json, write_json
 from harness.measuring.plan import Plan
 from harness.pipeline import benchmark as step
 from harness.pipeline.job import Run
+from harness.pipeline.regression import compare
+from harness.reports.benchmark import describe, to_row
 from harness.runtimes.conversion.cache import converted
 from harness.runtimes.conversion.onnx import OnnxConverter
 from harness.spaces.digits import DIGITS
@@ -68,17 +70,17 @@ def test_a_result_says_what_was_timed_where_and_how_well(
     assert seen["sustained_ns"] > 0
     assert result["identity"]["runtime"] == "onnxruntime"
     assert result["campaign"]["environment"]["onnxruntime"]
-    assert "mine.onnx on cpu-onnxruntime" in step.describe(result)
+    assert "mine.onnx on cpu-onnxruntime" in describe(result)
     write_json(tmp_path / "kept.json", result)
     assert step.load(tmp_path / "kept.json") == read_json(tmp_path / "kept.json")
 
 
 def test_a_slower_machine_is_told_apart_from_a_slower_model(result: dict[str, Any]) -> None:
-    machine = step.compare(result, slower(result, 1.4, "statistics", "reference", "references"))
+    machine = compare(result, slower(result, 1.4, "statistics", "reference", "references"))
     assert machine.ratio == pytest.approx(1.4, rel=1e-3)
     assert machine.machine == pytest.approx(1.4, rel=1e-3)
     assert machine.interval[0] < 1 < machine.interval[1]
-    model = step.compare(result, slower(result, 3.0, "statistics"))
+    model = compare(result, slower(result, 3.0, "statistics"))
     assert model.machine == pytest.approx(1.0)
     assert model.beyond == pytest.approx(3.0, rel=1e-3)
     assert 1.05 < model.interval[0] < model.beyond
@@ -88,7 +90,7 @@ def test_a_baseline_of_an_older_version_is_compared_by_its_one_reference_block(
     result: dict[str, Any],
 ) -> None:
     older = {name: value for name, value in result.items() if name != "references"}
-    compared = step.compare(older, slower(result, 1.2, "statistics", "reference"))
+    compared = compare(older, slower(result, 1.2, "statistics", "reference"))
     assert compared.machine == pytest.approx(1.2, rel=1e-3)
     assert compared.beyond == pytest.approx(1.0, rel=1e-3)
 
@@ -96,19 +98,19 @@ def test_a_baseline_of_an_older_version_is_compared_by_its_one_reference_block(
 def test_what_users_see_is_compared_on_the_wall_clock_and_the_machine_is_not_taken_out(
     result: dict[str, Any],
 ) -> None:
-    compared = step.compare(result, slower(result, 3.0, "statistics", "references"), "p90")
+    compared = compare(result, slower(result, 3.0, "statistics", "references"), "p90")
     assert compared.machine is None
     assert compared.beyond == pytest.approx(3.0, rel=1e-3)
     assert "p90" in compared.describe()
     times = {"wall": {n: v for n, v in result["statistics"]["wall"].items() if n != "p90_ns"}}
     with pytest.raises(UsageError, match="p90 on the wall clock"):
-        step.compare(result | {"statistics": result["statistics"] | times}, result, "p90")
+        compare(result | {"statistics": result["statistics"] | times}, result, "p90")
 
 
 def test_a_baseline_of_another_file_is_compared_and_said_to_be(result: dict[str, Any]) -> None:
-    assert "another file" not in step.compare(result, result).describe()
+    assert "another file" not in compare(result, result).describe()
     other = result | {"model": {"name": "old.onnx", "sha256": "0123456789abcdef"}}
-    told = step.compare(other, result).describe()
+    told = compare(other, result).describe()
     assert "the baseline is of another file: old.onnx (sha256 0123456789ab), this is" in told
 
 
@@ -127,9 +129,9 @@ def test_a_baseline_of_other_settings_is_refused_before_anything_is_timed(
 def test_results_of_other_settings_are_refused(result: dict[str, Any]) -> None:
     other = result | {"identity": result["identity"] | {"num_threads": 2}}
     with pytest.raises(FileFormatError, match=r"another .*setting \(num_threads 2 then, 1 now\)"):
-        step.compare(other, result)
+        compare(other, result)
     with pytest.raises(FileFormatError, match="not whole"):
-        step.compare(result | {"statistics": {}}, result)
+        compare(result | {"statistics": {}}, result)
 
 
 def test_a_ci_job_fails_where_the_model_became_slower(
@@ -189,7 +191,7 @@ def test_what_a_model_was_fed_with_is_told_and_kept_and_others_are_not_compared(
 def test_an_older_baseline_is_compared_where_nothing_was_chosen(result: dict[str, Any]) -> None:
     older = {name: value for name, value in result.items() if name != "fed"}
     assert result["fed"]["inputs"][0]["values"] == "random numbers"
-    assert step.compare(older, result).ratio == 1.0
+    assert compare(older, result).ratio == 1.0
 
 
 @pytest.mark.usefixtures("quick")
@@ -201,6 +203,37 @@ def test_files_are_known_by_suffixes_in_capitals_and_by_links(model: Path, tmp_p
     ended = benchmarked(link, "--ops")
     assert ended.exit_code == 0, ended.exception
     assert "MODEL.ONNX on cpu-onnxruntime" in ended.stdout
+
+
+@pytest.mark.usefixtures("quick")
+def test_throughput_is_told_for_streams_side_by_side(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(step, "STREAMS_S", 0.2)
+    ended = benchmarked(model, "--streams", "2", "--output", str(tmp_path / "kept.json"))
+    assert "runs/s in 2 streams side by side" in ended.stdout
+    kept = step.load(tmp_path / "kept.json")
+    assert kept["throughput"]["streams"] == 2
+    assert to_row(kept)["runs_per_s"] > 0
+    refused = simulated(tmp_path, *network_files(tmp_path)[:1], "--streams", "2")
+    assert "--streams: dpu runs one stream alone" in str(refused.exception)
+
+
+@pytest.mark.usefixtures("quick")
+def test_mlperfs_scenarios_are_played_by_its_load_generator(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("mlperf_loadgen")
+    monkeypatch.setattr(step, "PLAYED_S", 0.3)
+    names = ("single-stream", "multi-stream", "offline")
+    words = [word for name in names for word in ("--scenario", name)]
+    ended = benchmarked(model, *words, "--output", str(tmp_path / "kept.json"))
+    assert "MLPerf's single-stream: 90 % of queries within" in ended.stdout
+    single, several, offline = step.load(tmp_path / "kept.json")["scenarios"]
+    assert (single["scenario"], several["scenario"], offline["scenario"]) == names
+    assert single["value"] < several["value"]  # of eight runs
+    assert 0.1 < offline["value"] * single["value"] / 1e9 < 10
+    assert isinstance(benchmarked(model, "--scenario", "server").exception, UsageError)
 
 
 def test_network_files_of_ours_take_no_sizes(tmp_path: Path) -> None:
@@ -273,8 +306,8 @@ def test_a_result_says_how_the_model_starts_anew(result: dict[str, Any], model: 
         ("load_ms", "first_ms", "memory_mb"), step.STARTS
     )
     assert all(value > 0 for name in ("load_ms", "first_ms") for value in started[name])
-    assert "started anew 3 times: loads in" in step.describe(result)
-    row = step.to_row(result)
+    assert "started anew 3 times: loads in" in describe(result)
+    row = to_row(result)
     assert (row["model"], row["evidence"], row["images_per_run"]) == (model.name, "measured", 1)
     assert row["full_ms_low"] < row["full_ms"] < row["full_ms_high"]
 
@@ -321,10 +354,10 @@ def test_what_was_timed_is_shown_where_a_later_one_fails(
     first, second = network_files(tmp_path)
     real = step.benchmark
 
-    def failing(job: Run, device: Device, model: Path) -> dict[str, Any]:
+    def failing(job: Run, device: Device, model: Path, **asked: Any) -> dict[str, Any]:
         if model.name == "b.pt":
             raise TargetFailed("it broke")
-        return real(job, device, model)
+        return real(job, device, model, **asked)
 
     monkeypatch.setattr(step, "benchmark", failing)
     ended = simulated(tmp_path, first, second, "--csv")

@@ -374,21 +374,27 @@ def test_limits_on_several_devices_hold_at_once(root: Path) -> None:
     assert both["costs"]["fast, ms"] == both["latency_ms"]
     assert 2.9 < both["costs"]["slow, ms"] / both["costs"]["fast, ms"] < 3.1
     assert both["accuracy"] < free["accuracy"]
-    small = best(root, "--constraint", "macs:0.2M", "--constraint", "memory:20kB")
+    small = best(root, "--constraint", "macs:0.2M", "--constraint", "activations:20kB")
     assert small["accuracy"] < free["accuracy"]
 
 
 def test_memory_is_told_and_limited_by_precision(root: Path) -> None:
     """An int8 number takes a quarter of a float's."""
     whole, quarter = (
-        best(root, "--constraint", limit) for limit in ("memory:20kB", "memory.int8:5kB")
+        best(root, "--constraint", limit) for limit in ("activations:20kB", "activations.int8:5kB")
     )
     assert whole["arch"] == quarter["arch"]
-    assert whole["arch"] != best(root, "--constraint", "memory.int8:20kB")["arch"]
-    told = one_line(run(root, *WORDS, "--constraint", "memory.float16:1kB"), 5)
+    assert whole["arch"] != best(root, "--constraint", "activations.int8:20kB")["arch"]
+    told = one_line(run(root, *WORDS, "--constraint", "activations.float16:1kB"), 5)
     assert "peak of activations in float16, without padding" in told
-    refused = one_line(run(root, *WORDS, "--constraint", "memory.int4:1kB"), 2)
-    assert "memory.int4 is none of" in refused
+    refused = one_line(run(root, *WORDS, "--constraint", "activations.int4:1kB"), 2)
+    assert "activations.int4 is none of" in refused
+
+
+def test_a_limit_of_memory_is_of_what_was_measured_and_says_how_to_measure_it(root: Path) -> None:
+    refused = one_line(run(root, *WORDS, "--constraint", "memory:64MB"), 2)
+    assert "harness measure --memory" in refused
+    assert "activations:2MB limits their maps alone" in refused
 
 
 def test_sram_and_flash_are_limited_told_and_shown_against_their_limit(root: Path) -> None:
@@ -486,8 +492,8 @@ def test_a_space_without_data_asks_for_accuracies(root: Path) -> None:
         ("a_b.c:0.5s", ("a_b.c", 500.0)),
         ("macs:1.2G", ("macs", 1200.0)),
         ("params:500k", ("params", 0.5)),
-        ("memory:512kB", ("memory", 0.512)),
-        ("memory.int8:512kB", ("memory.int8", 0.512)),
+        ("activations:512kB", ("activations", 0.512)),
+        ("activations.int8:512kB", ("activations.int8", 0.512)),
         ("a.b.energy:2mJ", ("a.b.energy", 2.0)),
         ("pixel-1:30ms@p90", ("pixel-1", 30.0, "p90")),
     ],

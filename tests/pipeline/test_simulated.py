@@ -20,11 +20,12 @@ from harness.effort import QUICK
 from harness.errors import FileFormatError, InfeasibleConstraint, TableError, UsageError
 from harness.networks.build import build_random
 from harness.networks.file import NetworkFile, Preprocessing
-from harness.pipeline.benchmark import benchmark, describe
+from harness.pipeline.benchmark import benchmark
 from harness.pipeline.first_look import latency_of
 from harness.pipeline.fit import fit_device
 from harness.pipeline.job import Run
 from harness.predictors.block_table import BlockTablePredictor
+from harness.reports.benchmark import describe
 from harness.runtimes.dpu.architecture import Dpu
 from harness.runtimes.dpu.measurements import COLUMNS
 from harness.runtimes.dpu.model import network_cost

@@ -22,6 +22,7 @@ from harness.runtimes.conversion import tflite
 from harness.runtimes.conversion.cache import converted
 from harness.runtimes.conversion.graph import complaints, read_graph
 from harness.runtimes.conversion.images import AT_MOST, network_inputs
+from harness.runtimes.conversion.ranges import range_inputs
 from harness.runtimes.conversion.source import source_of
 from harness.runtimes.conversion.tflite import TfliteConverter
 from harness.runtimes.session import Workload
@@ -148,8 +149,8 @@ def test_ranges_come_from_the_images_where_there_are_some(
     images = network_inputs(folder, 1, GREY)
     assert input_range(seen) == pytest.approx((images.min(), images.max()), rel=0.01)
     assert input_range(random) != pytest.approx((images.min(), images.max()), rel=0.1)
-    normal = TfliteConverter(1, "int8").range_inputs(network_path, source_of(network_path))
-    drawn = torch.from_numpy(normal[:, 0]).permute(0, 3, 1, 2).contiguous()
+    normal = range_inputs(network_path, source_of(network_path), 1, None)
+    drawn = torch.from_numpy(normal[:, 0]).contiguous()
     shown = torch.from_numpy(images)
     for path, inputs, others in ((random, drawn, shown), (seen, shown, drawn)):
         logits = answers(path, images)
@@ -182,9 +183,8 @@ def test_images_decide_nothing_of_blocks_and_of_other_precisions(
 
 
 def test_a_batch_is_filled_up_with_images(network_path: Path, folder: Path) -> None:
-    converter = TfliteConverter(8, "int8", folder)
-    inputs = converter.range_inputs(network_path, source_of(network_path))
-    assert inputs.shape == (3, 8, 16, 16, 1)
+    inputs = range_inputs(network_path, source_of(network_path), 8, folder)
+    assert inputs.shape == (3, 8, 1, 16, 16)
     assert np.array_equal(inputs[2, 4:], inputs[0, :4])
 
 

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict, is_dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -256,6 +256,7 @@ USES: dict[str, Callable[[ResidentSession], object]] = {
     "visit": lambda session: session.visit(BLOCK, 2),
     "energy": lambda session: session.energy(BLOCK, 0.1),
     "profile": lambda session: session.profile_ops(BLOCK),
+    "read": lambda session: session.inputs(PurePosixPath("mine.pte"), Path("mine.pte")),
     "infer": lambda session: session.infer(BLOCK, np.zeros((1, 1, 2, 2), np.float32)),
 }
 
@@ -280,7 +281,8 @@ def test_an_agent_that_does_not_say_what_it_is_cannot_be_opened(tmp_path: Path, 
 
 @pytest.mark.parametrize("use", USES)
 def test_an_agent_that_answers_something_else_is_told_of(tmp_path: Path, use: str) -> None:
-    replies = [OPEN, *([] if use == "load" else [LOAD]), '{"logits": "?", "values": 1, "ops": [1]}']
+    before = [] if use in ("load", "read") else [LOAD]
+    replies = [OPEN, *before, '{"logits": "?", "values": 1, "ops": [1]}']
     with (
         closing(answering(tmp_path, *replies)) as session,
         pytest.raises(TargetFailed, match=f"answer to '{use}' is not what it should be"),

@@ -17,14 +17,14 @@ import pytest
 import torch
 from ai_edge_litert.interpreter import Interpreter
 
-from harness.deploy.eight_bits import EightBits, in_eight_bits
+from harness.deploy.eight_bits import EightBits, in_eight_bits, rms
 from harness.errors import TargetFailed, TargetLost
 from harness.hints import install
 from harness.networks.build import build_lively
 from harness.networks.file import NetworkFile, Preprocessing
 from harness.networks.layers import SqueezeExcite
 from harness.runtimes.conversion.cache import cache_folder, convert_all
-from harness.runtimes.conversion.onnx import OnnxConverter
+from harness.runtimes.conversion.ranges import range_inputs
 from harness.runtimes.conversion.source import source_of
 from harness.runtimes.conversion.tflite import TfliteConverter
 from harness.runtimes.options import RuntimeOptions
@@ -98,6 +98,35 @@ def test_a_fixed_batch_takes_any_number_of_images(runtime: str, network_path: Pa
     assert np.allclose(logits, expected, rtol=1e-3, atol=1e-4)
 
 
+SMALLER = [
+    ("openvino", "bfloat16"),
+    ("openvino", "int8"),
+    ("executorch", "int8"),
+    ("ncnn", "float16"),
+    ("ncnn", "bfloat16"),
+]
+
+
+@pytest.mark.parametrize(("runtime", "precision"), SMALLER)
+def test_a_smaller_precision_gives_rounded_answers_of_the_same_network(
+    runtime: str, precision: str, network_path: Path
+) -> None:
+    """Not those to another image, and not exact ones either."""
+    if not any(map(find_spec, REGISTRY.find(runtime).board_packages)):
+        pytest.skip(f"the runtime {runtime} is not installed")
+    try:
+        session = open_session(runtime, RuntimeOptions(precision=precision))
+    except TargetFailed as error:
+        pytest.skip(str(error))
+    with closing(session):
+        logits = session.infer(network_path, images(40).numpy())
+        (block, *_) = DIGITS.blocks(ARCH)[3:]
+        assert session.visit((block,), 1).values["wall"]
+    exact = predict(NetworkFile.load(network_path).module(), images(40)).numpy()
+    apart, others = rms(logits - exact), rms(np.roll(exact, 1, axis=0) - exact)
+    assert 1e-5 * others < apart < 0.5 * others
+
+
 def test_blocks_of_every_kind_can_be_visited(session: ResidentSession) -> None:
     before = time.time_ns()
     kinds = {(b.kind, b.kernel, b.stride, b.residual): b for b in DIGITS.distinct_blocks()}
@@ -158,6 +187,43 @@ def test_starting_tells_times_and_memory_of_a_process_of_its_own(session: Reside
     assert of_large is not None
     assert of_small + 60 < of_large < of_small + 5 * 67
     assert session.visit(small, 1).values["wall"]  # what is loaded here stays
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_operators_of_a_network_are_counted_and_timed_where_the_runtime_tells(
+    runtime: str,
+) -> None:
+    blocks = DIGITS.blocks(ARCH)
+    with closing(open_session(runtime, RuntimeOptions())) as session:
+        if not REGISTRY.find(runtime).profiles_operators:
+            with pytest.raises(TargetFailed, match="tells no times of operators"):
+                session.profile_ops(blocks)
+            return
+        ops = session.profile_ops(blocks)
+    convolutions = [each for each in ops if "conv" in each.op.lower()]
+    weighted = sum(isinstance(m, torch.nn.Conv2d) for m in build_lively(blocks, 0).modules())
+    assert 0 < max(each.count for each in convolutions) <= weighted
+    assert sum(each.mean_ms for each in convolutions) > 0
+
+
+def test_streams_run_side_by_side_and_what_is_loaded_stays() -> None:
+    blocks = DIGITS.blocks(ARCH)
+    with closing(open_session("onnxruntime", RuntimeOptions(cpus="one"))) as session:
+        session.load(blocks)
+        before = agents()
+        seen = []
+        real = session._again
+
+        def again(options: RuntimeOptions) -> ResidentSession:
+            seen.append(options.cpus)
+            return real(options)
+
+        session._again = again
+        found = session.throughput(blocks, 2, 0.2)
+        assert (found.streams, seen) == (2, ["any", "any"])
+        assert found.runs_per_s > 0
+        assert agents() == before
+        assert session.visit(blocks, 1).values["wall"]
 
 
 def test_the_session_says_where_it_runs(session: ResidentSession) -> None:
@@ -270,8 +336,8 @@ def with_wrong_weights(content: bytes, factor: float) -> Iterator[tuple[str, byt
 @pytest.fixture(scope="module")
 def eight_bits(network_path: Path) -> EightBits:
     """What the network answers to `images(40)`; ranges are those that its file is made with."""
-    inputs = TfliteConverter(1, "int8").range_inputs(network_path, source_of(network_path))
-    seen = torch.from_numpy(inputs[:, 0]).permute(0, 3, 1, 2).contiguous()
+    inputs = range_inputs(network_path, source_of(network_path), 1, None)
+    seen = torch.from_numpy(inputs[:, 0]).contiguous()
     return in_eight_bits(NetworkFile.load(network_path).module(), seen, images(40))
 
 
@@ -309,33 +375,6 @@ def test_no_int8_file_whose_weights_have_a_wrong_scale_answers_as_8_bits_do(
     layers = list(NetworkFile.load(network_path).module().modules())
     weighted = sum(isinstance(layer, torch.nn.Conv2d | torch.nn.Linear) for layer in layers)
     assert wrong == weighted - 2 * sum(isinstance(layer, SqueezeExcite) for layer in layers)
-
-
-@pytest.mark.parametrize(
-    ("runtime", "suffix", "dtype"),
-    [("onnxruntime", ".onnx", "float32"), ("litert", ".tflite", "float32")],
-)
-def test_a_users_own_model_file_is_run_as_it_is(
-    runtime: str, suffix: str, dtype: str, network_path: Path, tmp_path: Path
-) -> None:
-    converter = OnnxConverter(1) if runtime == "onnxruntime" else TfliteConverter(1, dtype)
-    model = tmp_path / f"mine{suffix}"
-    convert_all(converter, [network_path])
-    model.write_bytes(converter.path(network_path).read_bytes())
-    expected = predict(NetworkFile.load(network_path).module(), images(3)).numpy()
-    session = open_session(runtime, RuntimeOptions())
-    assert session.load(model) > 0
-    assert len(session.visit(model, runs=3).values["wall"]) == 3
-    assert np.allclose(session.infer(model, images(3).numpy()), expected, rtol=1e-3, atol=1e-4)
-    session.close()
-
-
-def test_a_users_model_with_a_suffix_in_capitals_is_none_of_ours(tmp_path: Path) -> None:
-    (tmp_path / "made.onnx").write_bytes(OnnxConverter(1).make(DIGITS.blocks(ARCH)))
-    model = (tmp_path / "made.onnx").rename(tmp_path / "MADE.ONNX")
-    with closing(open_session("onnxruntime", RuntimeOptions())) as session:
-        session.prepare([model])
-        assert len(session.visit(model, runs=3).values["wall"]) == 3
 
 
 def test_the_agent_ends_when_its_parent_is_killed() -> None:

@@ -8,12 +8,14 @@ for, and run on Python 3.6. Operations:
 
 open    {runtime (its file here), threads, cpus, settings}
                                              -> {environment, meter, no_meter}
+read    {model}                              -> {inputs: [[name, dtype, shape]]}
 load    {id, blocks | model, weights, batch, seed, feeds [{name, dtype, shape, file}], signature}
                                              -> {load_ns, first_ns, memory_mb, run_ns}
 visit   {id, warmup, runs}                   -> {at_ns, values: {clock: [ns of each run]}}
 infer   {id, images (base64 float32), batches, shape of a batch} -> {logits (base64 float32)}
 energy  {id (null: idle), window_s}          -> {energy_mj, seconds, runs}
 profile {id, runs}                           -> {ops: [[type, count, ms] of all in one run]}
+play    {id, scenario, seconds, run_ns}      -> {value, valid}
 unload  {id}
 conditions {}                                -> {load_1m, other_cpus, frequency_mhz, ...}
 resume  {}                                   -> {}; what was done meanwhile is not others' work
@@ -75,11 +77,13 @@ def main():
     agent = Agent()
     operations = {
         "open": agent.open,
+        "read": agent.read,
         "load": agent.load,
         "visit": agent.visit,
         "energy": agent.energy,
         "profile": agent.profile,
         "infer": agent.infer,
+        "play": agent.play,
         "unload": agent.unload,
         "conditions": agent.conditions,
         "resume": agent.resume,

@@ -2,6 +2,18 @@
 
 import numpy
 
+ANY_SIZE = ""  # of an input that takes any
+
+
+def fed(request, inputs):
+    """Arrays by the names of inputs, in their order: as a load request tells; without a word,
+    random ones of these `inputs`, [name, dtype, shape]."""
+    feeds = request.get("feeds")
+    if feeds is None:
+        keys = ("name", "dtype", "shape")
+        feeds = [dict(zip(keys, given), file=None) for given in inputs]
+    return {feed["name"]: array_of(feed, request["seed"]) for feed in feeds}
+
 
 def array_of(feed, seed):
     """An input as a load request tells it: {name, dtype, shape, file with its bare numbers}."""

@@ -70,6 +70,9 @@ class Agent(object):
             "run_ns": warm_up(run, self.runtime.wait, ran_ns - loaded_ns),
         }
 
+    def read(self, request):
+        return {"inputs": self.runtime.inputs(request["model"])}
+
     def visit(self, request):
         run = self.loaded[request["id"]][1]
         for _ in range(request["warmup"]):
@@ -133,6 +136,11 @@ class Agent(object):
     def profile(self, request):
         _, run, how = self.loaded[request["id"]]
         return {"ops": self.runtime.profile(run, how, request["runs"])}
+
+    def play(self, request):
+        run = self.loaded[request["id"]][1]
+        scenarios = importlib.import_module("scenarios")  # with LoadGen, which few have
+        return scenarios.play(run, request["scenario"], request["seconds"], request["run_ns"])
 
     def unload(self, request):
         del self.loaded[request["id"]]

@@ -38,6 +38,10 @@ class CpuRuntime(object):
     def forget(self):
         """Give back what was kept of networks that are no longer loaded."""
 
+    def inputs(self, model):
+        """[name, dtype, shape] of each that a model file takes; of those that can tell."""
+        raise ValueError("this runtime does not tell what %s takes" % model)
+
     def profile(self, run, request, runs):  # noqa: ARG002 - for those that can
         """Times by type of operator, of `runs` runs."""
         raise ValueError("this runtime tells no times of operators")

@@ -7,7 +7,7 @@ import torch
 from executorch.extension.pybindings import portable_lib
 from executorch.runtime import Runtime
 
-from inputs import array_of, random_input
+from inputs import fed
 from timing import CpuRuntime
 
 DTYPES = {1: "int8", 3: "int32", 4: "int64", 5: "float16", 6: "float32", 7: "float64", 11: "bool"}
@@ -26,22 +26,27 @@ class ExecutorchRuntime(CpuRuntime):
     def load(self, request):
         program = self.runtime.load_program(request["model"])
         method = program.load_method("forward")
-        inputs = [torch.from_numpy(array) for array in self.arrays(method, request)]
+        arrays = fed(request, described(method))
+        inputs = [torch.from_numpy(array) for array in arrays.values()]
         return (program, method), lambda: method.execute(inputs)
 
-    def arrays(self, method, request):
-        """As the request tells; without a word, what the file says, random."""
-        seed = request["seed"]
-        if "feeds" in request:
-            return [array_of(feed, seed) for feed in request["feeds"]]
-        meta = method.metadata
-        tensors = [meta.input_tensor_meta(number) for number in range(meta.num_inputs())]
-        return [random_input(each.sizes(), DTYPES[each.dtype()], seed) for each in tensors]
+    def inputs(self, model):
+        return described(self.runtime.load_program(model).load_method("forward"))
 
     def infer(self, model, images, shape):
         pixels = numpy.frombuffer(images, dtype=numpy.float32).reshape(shape)
         (logits,) = model[1].execute([torch.from_numpy(pixels.copy())])
         return logits.numpy().tobytes()
+
+
+def described(method):
+    """The file has no names for them."""
+    meta = method.metadata
+    tensors = [meta.input_tensor_meta(number) for number in range(meta.num_inputs())]
+    return [
+        ["input%d" % number, DTYPES.get(each.dtype(), "unknown"), list(each.sizes())]
+        for number, each in enumerate(tensors)
+    ]
 
 
 start = ExecutorchRuntime

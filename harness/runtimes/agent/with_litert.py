@@ -5,7 +5,7 @@ import importlib.util
 
 import numpy
 
-from inputs import array_of, random_input
+from inputs import fed
 from timing import CpuRuntime
 
 
@@ -51,14 +51,12 @@ class LitertRuntime(CpuRuntime):
 
     def arrays(self, details, request):
         """By the number of the input; as the request tells, or images for a file of ours."""
-        seed = request["seed"]
-        if "feeds" in request:
-            told = {feed["name"]: feed for feed in request["feeds"]}
-            return {given["index"]: array_of(told[given["name"]], seed) for given in details}
-        return {
-            given["index"]: random_input(given["shape"], numpy.dtype(given["dtype"]).name, seed)
-            for given in details
-        }
+        details = list(details)
+        images = [
+            [each["name"], numpy.dtype(each["dtype"]).name, each["shape"]] for each in details
+        ]
+        arrays = fed(request, images)
+        return {each["index"]: arrays[each["name"]] for each in details}
 
     def infer(self, model, images, shape):
         given, wanted = model.get_input_details()[0], model.get_output_details()[0]

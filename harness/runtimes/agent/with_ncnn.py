@@ -7,41 +7,54 @@ import zipfile
 import ncnn
 import numpy
 
-from inputs import array_of, random_input
+from inputs import ANY_SIZE, fed
 from timing import CpuRuntime
 
-INPUT = re.compile(r"^Input +\S+ +0 1 (\S+) 0=(\d+) 1=(\d+) 2=(\d+)", re.MULTILINE)
+INPUT = re.compile(r"^Input +\S+ +0 1 (\S+)(.*)$", re.MULTILINE)
+SIZE = re.compile(r"\b([012])=(\d+)")  # 0: width, 1: height, 2: channels
+LAYER = re.compile(r"^(\w+) +\S+ +\d+ +\d+ ", re.MULTILINE)
 PARTS = ("model.param", "model.bin")
-SMALLER = (  # numbers than float32
-    "use_fp16_packed",
-    "use_fp16_storage",
-    "use_fp16_arithmetic",
-    "use_bf16_packed",
-    "use_bf16_storage",
-)
+SMALLER = {  # numbers than float32, by what they are asked for
+    "float16": ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic"),
+    "bfloat16": ("use_bf16_packed", "use_bf16_storage"),
+}
 
 
 class NcnnRuntime(CpuRuntime):
-    """ncnn in float32: takes .ncnn files, which are zip files of model.param and model.bin."""
+    """ncnn: takes .param files, each with a .bin file beside it, and .ncnn files, which
+    are zip files of both."""
 
     def __init__(self, request):
         CpuRuntime.__init__(self, request)
         self.threads = request["threads"]
+        self.precision = request["settings"]["precision"]
         self.environment = {"ncnn": ncnn.__version__, "numpy": numpy.__version__}
 
     def load(self, request):
         network = ncnn.Net()
         network.opt.num_threads = self.threads
         network.opt.use_vulkan_compute = False
-        for name in SMALLER:
-            if hasattr(network.opt, name):
-                setattr(network.opt, name, False)
-        with zipfile.ZipFile(request["model"]) as archive, tempfile.TemporaryDirectory() as folder:
-            param, weights = (archive.extract(each, folder) for each in PARTS)
-            if network.load_param(param) or network.load_model(weights):
+        for precision, names in SMALLER.items():
+            for name in names:
+                if hasattr(network.opt, name):
+                    setattr(network.opt, name, precision == self.precision)
+        model = request["model"]
+        with tempfile.TemporaryDirectory() as folder:
+            if model.endswith(".ncnn"):
+                with zipfile.ZipFile(model) as archive:
+                    files = [archive.extract(each, folder) for each in PARTS]
+            else:
+                files = [model, model[: -len(".param")] + ".bin"]
+            param = read(files[0])
+            check_layers(param)
+            if network.load_param(files[0]) or network.load_model(files[1]):
                 raise ValueError("ncnn cannot read the file")
-            with open(param) as file:
-                inputs = self.inputs(file.read(), request)
+        # By their order: who converts a file gives them other names.
+        names = [name for name, _, _ in described(param)]
+        arrays = fed(request, described(param)).values()
+        if len(arrays) != len(names):
+            raise ValueError("the network takes %s, not %d inputs" % (names, len(arrays)))
+        inputs = [(name, placed(array)) for name, array in zip(names, arrays)]
         outputs = network.output_names()
 
         def run():
@@ -52,13 +65,8 @@ class NcnnRuntime(CpuRuntime):
 
         return (network, [image for _, image in inputs]), run
 
-    def inputs(self, param, request):
-        """As the request tells; without a word, random images of the size that the file says."""
-        seed = request["seed"]
-        if "feeds" in request:
-            return [(feed["name"], placed(array_of(feed, seed))) for feed in request["feeds"]]
-        sizes = [(name, tuple(map(int, whd[::-1]))) for name, *whd in INPUT.findall(param)]
-        return [(name, placed(random_input((1,) + size, "float32", seed))) for name, size in sizes]
+    def inputs(self, model):
+        return described(read(model))
 
     def infer(self, model, images, shape):
         network, (taken,) = model
@@ -72,9 +80,33 @@ class NcnnRuntime(CpuRuntime):
         return logits.astype(numpy.float32).tobytes()
 
 
+def read(param):
+    with open(param) as file:
+        return file.read()
+
+
+def check_layers(param):
+    """Raises ValueError where there is one that this ncnn does not have: it would not say which."""
+    kinds = set(LAYER.findall(param))
+    lacking = sorted(kind for kind in kinds if ncnn.layer_to_index(kind) < 0)
+    if lacking:
+        raise ValueError("ncnn has no layer %s" % ", ".join(lacking))
+
+
+def described(param):
+    """Of one image; where the file does not tell sizes, they are those of any image."""
+    found = []
+    for name, settings in INPUT.findall(param):
+        told = dict(SIZE.findall(settings))
+        sizes = [int(told[key]) for key in "210" if told.get(key, "0") != "0"]
+        found.append([name, "float32", [1] + (sizes or [ANY_SIZE] * 3)])
+    return found
+
+
 def placed(array):
     """One image as ncnn keeps it; it must not point to numpy's memory."""
-    return ncnn.Mat(numpy.ascontiguousarray(array[0])).clone()
+    kind = {"int64": "int32"}.get(str(array.dtype), array.dtype)
+    return ncnn.Mat(numpy.ascontiguousarray(array[0], dtype=kind)).clone()
 
 
 start = NcnnRuntime

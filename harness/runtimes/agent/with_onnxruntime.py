@@ -7,7 +7,7 @@ import tempfile
 import numpy
 import onnxruntime
 
-from inputs import array_of, random_input
+from inputs import fed
 from onnx_profile import times_of_operators
 from timing import CpuRuntime
 
@@ -28,7 +28,8 @@ class OnnxRuntime(CpuRuntime):
         session = onnxruntime.InferenceSession(
             request["model"], self.options, providers=["CPUExecutionProvider"]
         )
-        feed = self.feed(session, request)
+        inputs = [[given.name, "float32", given.shape] for given in session.get_inputs()]
+        feed = fed(request, inputs)
         return session, lambda: session.run(None, feed)
 
     def profile(self, run, request, runs):
@@ -45,14 +46,6 @@ class OnnxRuntime(CpuRuntime):
             with open(session.end_profiling()) as file:
                 events = json.load(file)
         return times_of_operators(events)
-
-    def feed(self, session, request):
-        """As the request tells; without a word, images for a file of ours."""
-        seed = request["seed"]
-        if "feeds" in request:
-            return {feed["name"]: array_of(feed, seed) for feed in request["feeds"]}
-        inputs = session.get_inputs()
-        return {given.name: random_input(given.shape, "float32", seed) for given in inputs}
 
     def infer(self, session, images, shape):
         given = session.get_inputs()[0]

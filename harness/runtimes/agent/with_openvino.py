@@ -1,14 +1,20 @@
 """OpenVINO on the CPU."""
 
+import zipfile
+
 import numpy
 import openvino
 
-from inputs import array_of, random_input
+from inputs import ANY_SIZE, fed
 from timing import CpuRuntime
 
 
+PARTS = ("model.xml", "model.bin")
+
+
 class OpenvinoRuntime(CpuRuntime):
-    """OpenVINO on the CPU: takes .onnx files."""
+    """OpenVINO on the CPU: takes .onnx and .xml files, and .openvino files, which are
+    zip files of an .xml and its .bin."""
 
     def __init__(self, request):
         CpuRuntime.__init__(self, request)
@@ -16,18 +22,26 @@ class OpenvinoRuntime(CpuRuntime):
         self.options = {
             "INFERENCE_NUM_THREADS": request["threads"],
             "NUM_STREAMS": 1,
-            "INFERENCE_PRECISION_HINT": "f32",  # else bfloat16 where the CPU has it
+            "INFERENCE_PRECISION_HINT": self.hint(request["settings"]["precision"]),
             "ENABLE_HYPER_THREADING": True,  # as many threads as were asked for
             "PERF_COUNT": False,
         }
         self.environment = {"openvino": openvino.__version__, "numpy": numpy.__version__}
 
+    def hint(self, precision):
+        """Without one it would be bfloat16 where the CPU has that."""
+        if precision != "bfloat16":
+            return "f32"
+        if "BF16" not in self.core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+            raise ValueError("OpenVINO has no bfloat16 on this processor")
+        return "bf16"
+
     def load(self, request):
         return self.compiled(request, self.options)
 
     def compiled(self, request, options):
-        model = self.core.read_model(request["model"])
-        arrays = self.arrays(model, request)
+        model = self.read(request["model"])
+        arrays = fed(request, described(model))
         shapes = {given: arrays[given.any_name].shape for given in model.inputs}
         if any(given.partial_shape.is_dynamic for given in model.inputs):
             model.reshape(shapes)
@@ -36,15 +50,16 @@ class OpenvinoRuntime(CpuRuntime):
             running.set_tensor(name, openvino.Tensor(array))
         return running, running.infer
 
-    def arrays(self, model, request):
-        """As the request tells; without a word, images for a file of ours."""
-        seed = request["seed"]
-        if "feeds" in request:
-            return {feed["name"]: array_of(feed, seed) for feed in request["feeds"]}
-        return {
-            given.any_name: random_input(list(given.shape), "float32", seed)
-            for given in model.inputs
-        }
+    def inputs(self, model):
+        return described(self.read(model))
+
+    def read(self, model):
+        if not model.endswith(".openvino"):
+            return self.core.read_model(model)
+        with zipfile.ZipFile(model) as archive:
+            graph, weights = (archive.read(part) for part in PARTS)
+        weights = openvino.Tensor(numpy.frombuffer(weights, numpy.uint8).copy())
+        return self.core.read_model(graph, weights)
 
     def profile(self, run, request, runs):
         """By a network of its own, as counters take time.
@@ -77,6 +92,17 @@ class OpenvinoRuntime(CpuRuntime):
         other = running.get_compiled_model().create_infer_request()  # visits keep their input
         (logits,) = other.infer({0: pixels}).values()
         return logits.tobytes()
+
+
+def described(model):
+    return [
+        [
+            given.any_name,
+            given.element_type.to_dtype().name,
+            [size.get_length() if size.is_static else ANY_SIZE for size in given.partial_shape],
+        ]
+        for given in model.inputs
+    ]
 
 
 start = OpenvinoRuntime

@@ -19,6 +19,7 @@ from harness import files
 from harness.errors import ConversionFailed, HarnessError
 from harness.orphans import deaf_to_interrupts, end_with_the_parent
 from harness.progress import Progress, silent
+from harness.runtimes import model_files
 from harness.runtimes.session import Workload
 from harness.transports.content import digest
 
@@ -51,7 +52,7 @@ def cache_folder() -> Path:
 def content_path(suffix: str, content: dict[str, Any], workload: Workload) -> Path:
     """The cache's place for a file; `content` is all besides the workload that decides it."""
     source: Any = (
-        hashlib.sha256(workload.read_bytes()).hexdigest()
+        model_files.digest(workload)
         if isinstance(workload, Path)
         else [block.key for block in workload]
     )

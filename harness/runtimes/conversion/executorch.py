@@ -5,12 +5,19 @@ import warnings
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
 
 from harness.errors import MissingExtra
 from harness.hints import install
 from harness.runtimes.conversion.cache import content_path
+from harness.runtimes.conversion.ranges import range_inputs, ranges_from
 from harness.runtimes.session import Workload
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -18,6 +25,8 @@ class ExecutorchConverter:
     """By executorch's exporter: 1 to 2 s a block."""
 
     batch: int
+    precision: str = "float32"  # or "int8"
+    images: Path | None = None  # on which the int8 ranges of network files are collected
     suffix: ClassVar[str] = ".pte"
     slow: ClassVar[bool] = True
     takes_s: ClassVar[tuple[float, float]] = (1.5, 5.0)
@@ -25,13 +34,16 @@ class ExecutorchConverter:
     def path(self, workload: Workload) -> Path:
         """Raises MissingExtra where executorch is not installed."""
         try:
-            settings = {name: version(name) for name in ("executorch", "torch")}
+            settings: dict[str, Any] = {name: version(name) for name in ("executorch", "torch")}
         except PackageNotFoundError as error:
             raise MissingExtra(
                 f"making .pte files needs the package {error.name}, which is not installed: "
                 f"{install('executorch')}"
             ) from error
-        return content_path(self.suffix, settings | {"batch": self.batch}, workload)
+        settings |= {"batch": self.batch}
+        if self.precision == "int8":
+            settings |= {"precision": "int8"} | ranges_from(workload, self.images)
+        return content_path(self.suffix, settings, workload)
 
     def make(self, workload: Workload) -> bytes:
         import torch
@@ -50,5 +62,26 @@ class ExecutorchConverter:
             source = source_of(workload)
             example = torch.zeros(input_shape(source.blocks, self.batch))
             exported = torch.export.export(source.network.eval(), (example,))
+            if self.precision == "int8":
+                inputs = range_inputs(workload, source, self.batch, self.images)
+                exported = torch.export.export(_in_int8(exported.module(), inputs), (example,))
             lowered = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()])
             return bytes(lowered.to_executorch().buffer)
+
+
+def _in_int8(network: "nn.Module", inputs: npt.NDArray[np.float32]) -> "nn.Module":
+    """By XNNPACK's own quantiser; ranges from these inputs."""
+    import torch
+    from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
+        XNNPACKQuantizer,
+        get_symmetric_quantization_config,
+    )
+    from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+
+    quantiser = XNNPACKQuantizer()
+    quantiser.set_global(get_symmetric_quantization_config(is_per_channel=True))
+    observed = prepare_pt2e(network, quantiser)
+    for batch in inputs:
+        observed(torch.from_numpy(np.ascontiguousarray(batch)))
+    smaller: nn.Module = convert_pt2e(observed)
+    return smaller

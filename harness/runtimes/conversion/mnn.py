@@ -6,12 +6,13 @@ import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from harness import files
 from harness.errors import ConversionFailed, MissingExtra
 from harness.hints import install
 from harness.runtimes.conversion.cache import content_path, named
+from harness.runtimes.conversion.of_onnx import Shapes, is_onnx, with_sizes
 from harness.runtimes.conversion.onnx import OPSET, export, exporter_versions
 from harness.runtimes.session import Workload
 
@@ -26,6 +27,7 @@ class MnnConverter:
     """By torch's exporter and MNN's converter: 0.14 s a block."""
 
     batch: int
+    shapes: Shapes = ()  # of a user's .onnx file
     suffix: ClassVar[str] = ".mnn"
     slow: ClassVar[bool] = True
     takes_s: ClassVar[tuple[float, float]] = (0.15, 0.5)
@@ -33,18 +35,23 @@ class MnnConverter:
     def path(self, workload: Workload) -> Path:
         """Raises MissingExtra where MNN, torch or onnx is not installed."""
         try:
-            settings = exporter_versions() | {"MNN": version("MNN"), "batch": self.batch}
+            settings: dict[str, Any] = exporter_versions() | {"MNN": version("MNN")}
         except PackageNotFoundError as error:
             raise MissingExtra(
                 f"making .mnn files needs the package MNN, which is not installed: {install('mnn')}"
             ) from error
+        settings |= {"shapes": self.shapes} if is_onnx(workload) else {"batch": self.batch}
         return content_path(self.suffix, settings, workload)
 
     def make(self, workload: Workload) -> bytes:
         """Raises ConversionFailed where MNN cannot convert it."""
         with files.scratch() as folder:
             model, output = folder / "model.onnx", folder / "model.mnn"
-            model.write_bytes(export(workload, self.batch, OPSET))
+            model.write_bytes(
+                with_sizes(workload, dict(self.shapes))
+                if is_onnx(workload)
+                else export(workload, self.batch, OPSET)
+            )
             words = ["-f", "ONNX", "--modelFile", str(model), "--MNNModel", str(output)]
             ended = subprocess.run(
                 [sys.executable, "-P", "-c", CONVERT, *words, "--bizCode", "harness"],
@@ -62,6 +69,6 @@ def _why(ended: "subprocess.CompletedProcess[bytes]") -> str:
     """The last lines that speak of an error, on either stream."""
     lines = (ended.stdout + b"\n" + ended.stderr).decode(errors="replace").splitlines()
     errors = [
-        line.strip() for line in lines if re.search("error|fail|unsupport", line, re.IGNORECASE)
+        line.strip() for line in lines if re.search("error|fail|not support", line, re.IGNORECASE)
     ]
     return " | ".join(errors[-3:])[:500] or f"it ended with status {ended.returncode}"

@@ -11,10 +11,10 @@ import numpy.typing as npt
 from harness import files
 from harness.errors import ConversionFailed, MissingExtra
 from harness.hints import install
-from harness.runtimes.conversion import images
 from harness.runtimes.conversion.cache import content_path, converted, named
 from harness.runtimes.conversion.graph import complaints, read_graph
-from harness.runtimes.session import Workload, seed_of
+from harness.runtimes.conversion.ranges import range_inputs, ranges_from
+from harness.runtimes.session import Workload
 
 if TYPE_CHECKING:
     from harness.runtimes.conversion.source import Source
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float32]
 
 ROUTE = 3  # one more whenever other files come out of the same packages
-RANGE_INPUTS = 8  # random inputs from which int8 ranges are collected where there are no images
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,7 @@ class TfliteConverter:
     batch: int
     precision: str  # "float32", "float16" or "int8"
     images: Path | None = None
-    """Folder or .npy file on which the int8 ranges of network files are collected. Without them,
-    and for blocks, it is normally distributed inputs: right for timing, not for accuracy."""
+    """Folder or .npy file on which the int8 ranges of network files are collected."""
     suffix: ClassVar[str] = ".tflite"
     slow: ClassVar[bool] = True
 
@@ -59,8 +57,8 @@ class TfliteConverter:
             "batch": self.batch,
             "precision": self.precision,
         }
-        if (source := self._ranges_from(workload)) is not None:
-            settings["images"] = images.digest(source)
+        if self.precision == "int8":
+            settings |= ranges_from(workload, self.images)
         return content_path(self.suffix, versions | settings, workload)
 
     def make(self, workload: Workload) -> bytes:
@@ -81,7 +79,8 @@ class TfliteConverter:
             if self.precision == "float16":
                 content = _to_float16(path)
             else:
-                content = _to_int8(path, self.range_inputs(workload, source))
+                inputs = range_inputs(workload, source, self.batch, self.images)
+                content = _to_int8(path, inputs.transpose(0, 1, 3, 4, 2))
         content = self_contained(content)
         if found := complaints(read_graph(content), source.blocks, self.precision):
             raise ConversionFailed(
@@ -89,25 +88,6 @@ class TfliteConverter:
                 f"{', '.join(found)}; take the versions in constraints.txt"
             )
         return content
-
-    def _ranges_from(self, workload: Workload) -> Path | None:
-        """The images that decide the content of the file, where some do."""
-        return self.images if self.precision == "int8" and isinstance(workload, Path) else None
-
-    def range_inputs(self, workload: Workload, source: "Source") -> Floats:
-        """Batches on which int8 ranges are collected, [n, batch, height, width, channels]."""
-        from harness.networks.build import input_shape
-
-        _, channels, height, width = input_shape(source.blocks, self.batch)
-        folder = self._ranges_from(workload)
-        if folder is None or source.preprocessing is None:
-            shape = (RANGE_INPUTS, self.batch, height, width, channels)
-            rng = np.random.default_rng(seed_of(workload))
-            return rng.standard_normal(shape).astype(np.float32)
-        inputs = images.network_inputs(folder, channels, source.preprocessing)
-        batches = -(-len(inputs) // self.batch)  # the last one is filled up from the first
-        inputs = inputs[np.arange(batches * self.batch) % len(inputs)].transpose(0, 2, 3, 1)
-        return inputs.reshape(batches, self.batch, *inputs.shape[1:])
 
 
 def _to_float32(source: "Source", batch: int) -> bytes:

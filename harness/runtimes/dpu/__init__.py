@@ -11,7 +11,6 @@ RUNTIME = Runtime(
     open=open_session,
     link="none",
     precisions=("int8",),
-    file_suffix=".pt",
     clock=device_clock,
     options=DpuOptions,
     without_effect=("num_threads", "cpus", "batch"),

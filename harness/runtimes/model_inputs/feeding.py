@@ -73,11 +73,16 @@ class Feeding:
         return graph | {"inputs": [feed.to_json() for feed in self.feeds]}
 
 
+READ_HERE = (".onnx", ".tflite")  # what other files take is told by their runtimes
 NOTHING_SAID = Feeding((), None)  # of files of ours: the runtime finds what to feed
 
 
-def feeding(model: Path, asked: Asked, batch: int) -> Feeding:
+def feeding(
+    model: Path, asked: Asked, batch: int, inputs: Sequence[ModelInput] | None = None
+) -> Feeding:
     """What the file is fed with, where the profile's batch is `batch`.
+
+    `inputs`: what it takes, of files that are not read here.
 
     Raises:
         UsageError: sizes or values have to be said first, or what was said does not fit the file.
@@ -86,7 +91,7 @@ def feeding(model: Path, asked: Asked, batch: int) -> Feeding:
         FileFormatError: a file with values cannot be read.
         MissingExtra: what reads such files is not installed.
     """
-    inputs, signature = _read(model, asked.signature)
+    inputs, signature = _read(model, asked.signature, inputs)
     texts = _by_name(model, inputs, asked.values)
     arrays = {name: read(name, text) for name, text in texts.items()}
     shapes = _by_name(model, inputs, asked.shapes)
@@ -104,12 +109,14 @@ def feeding(model: Path, asked: Asked, batch: int) -> Feeding:
     )
 
 
-def _read(model: Path, signature: str | None) -> tuple[Sequence[ModelInput], str | None]:
+def _read(
+    model: Path, signature: str | None, inputs: Sequence[ModelInput] | None
+) -> tuple[Sequence[ModelInput], str | None]:
     if model.suffix.lower() == ".tflite":
         return tflite_file.read_inputs(model, signature)
     if signature is not None:
         raise UsageError(f"--signature is for .tflite files; {model.name} is none")
-    return onnx_file.read_inputs(model), None
+    return onnx_file.read_inputs(model) if inputs is None else inputs, None
 
 
 def _by_name(

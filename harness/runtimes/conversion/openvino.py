@@ -1,0 +1,56 @@
+"""Workloads as OpenVINO's two files in one, in 8 bits: by its own quantiser, nncf."""
+
+import os
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, ClassVar
+
+from harness import files
+from harness.errors import MissingExtra
+from harness.hints import install
+from harness.runtimes.conversion.cache import content_path
+from harness.runtimes.conversion.onnx import OPSET, export, exporter_versions
+from harness.runtimes.conversion.packed import packed
+from harness.runtimes.conversion.ranges import range_inputs, ranges_from
+from harness.runtimes.session import Workload
+
+PARTS = ("model.xml", "model.bin")
+
+
+@dataclass(frozen=True)
+class OpenvinoConverter:
+    """By torch's exporter to ONNX, and nncf: weights and activations in 8 bits."""
+
+    batch: int
+    images: Path | None = None  # on which the int8 ranges of network files are collected
+    suffix: ClassVar[str] = ".openvino"  # a zip file of PARTS
+    slow: ClassVar[bool] = True
+
+    def path(self, workload: Workload) -> Path:
+        """Raises MissingExtra where OpenVINO, nncf, torch or onnx is not installed."""
+        settings: dict[str, Any] = exporter_versions()
+        try:
+            settings |= {name: version(name) for name in ("openvino", "nncf")}
+        except PackageNotFoundError as error:
+            raise MissingExtra(
+                f"making int8 files for OpenVINO needs the package {error.name}, which is not "
+                f"installed: {install('openvino')}"
+            ) from error
+        settings |= {"batch": self.batch} | ranges_from(workload, self.images)
+        return content_path(self.suffix, settings, workload)
+
+    def make(self, workload: Workload) -> bytes:
+        os.environ["NNCF_CI"] = "1"  # else it reports to a server what is done with it
+        import nncf
+        import openvino
+
+        from harness.runtimes.conversion.source import source_of
+
+        inputs = range_inputs(workload, source_of(workload), self.batch, self.images)
+        with files.scratch() as folder:
+            (folder / "model.onnx").write_bytes(export(workload, self.batch, OPSET))
+            model = openvino.Core().read_model(folder / "model.onnx")
+            smaller = nncf.quantize(model, nncf.Dataset(list(inputs)), subset_size=len(inputs))
+            openvino.save_model(smaller, folder / PARTS[0], compress_to_fp16=False)
+            return packed({part: (folder / part).read_bytes() for part in PARTS})
