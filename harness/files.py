@@ -169,6 +169,12 @@ def _reading(path: Path) -> Iterator[None]:
         raise FileFormatError(f"cannot read {path}: {error}") from error
 
 
+def read_text(path: Path) -> str:
+    """Raises FileFormatError where the file is missing, or no text."""
+    with _reading(path):
+        return path.read_text("utf-8-sig")
+
+
 def read_json(path: Path) -> Any:
     """The JSON value in `path`.
 

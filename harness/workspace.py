@@ -25,6 +25,11 @@ class Workspace:
         name = space if quantity == "latency" else f"{space}.{quantity}"
         return self.root / "tables" / f"{device}.{name}.jsonl"
 
+    @property
+    def imported(self) -> Path:
+        """Whole networks on devices of others, a file for each source."""
+        return self.root / "tables" / "imported"
+
     def tables(self, space: str) -> list[Path]:
         """All tables of latencies of a space."""
         return sorted((self.root / "tables").glob(f"*.{space}.jsonl"))

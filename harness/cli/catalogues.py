@@ -155,7 +155,13 @@ def tables_import(
     ],
     source: Annotated[str, typer.Option(help="Where the files come from.")],
     form: Annotated[
-        str, typer.Option("--format", help="Whose: ofa, or hat (whole transformers, in CSV files).")
+        str,
+        typer.Option(
+            "--format",
+            help="Whose: ofa (tables of blocks), hat (whole transformers, in CSV files), or, whole "
+            "networks on many devices, ncnn (its benchmark's README.md, or .csv) and ai-hub "
+            "(Qualcomm's perf.yaml).",
+        ),
     ] = "ofa",
     unit: Annotated[
         str | None,
@@ -164,7 +170,7 @@ def tables_import(
     space: SpaceName = "ofa-mbv3-w1.2",
     root: Root = HERE,
 ) -> None:
-    """Read latencies that others published, blocks or whole networks."""
+    """Read latencies that others published: of blocks, of whole networks, on devices of theirs."""
     from harness import pipeline
 
     job = job_for(space, root)

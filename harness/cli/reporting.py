@@ -127,11 +127,19 @@ def roofline(device: DeviceName, space: SpaceThere = None, root: Root = HERE) ->
 @app.command()
 def predict(
     networks: Annotated[
-        list[str], typer.Argument(help="`front:7`, or files with an arch or a network.")
+        list[str],
+        typer.Argument(
+            help="`front:7`, or files with an arch or a network; of an imported device also a name "
+            "in its source: mobilenet_v2."
+        ),
     ],
     device: DeviceNames = CPU,
     space: SpaceThere = None,
     accuracy: Accuracy = None,
+    from_device: Annotated[
+        str | None,
+        typer.Option(help="Of --device imported:NAME: a device of yours to rescale from."),
+    ] = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
     root: Root = HERE,
@@ -139,7 +147,8 @@ def predict(
     """What networks take on devices with a table, without running them.
 
     Latency as measured again and as users see it, energy, memory of activations, accuracy. A point
-    of a front is one of the first device's.
+    of a front is one of the first device's. Of a device that is not here (imported:NAME) the
+    latency at full speed, by the devices of its source or rescaled from one of yours.
     """
     from harness.pipeline import starting
     from harness.pipeline.networks import network_named
@@ -148,6 +157,11 @@ def predict(
 
     if as_json and as_csv:
         raise UsageError("--json and --csv both say how the answer is written: give one")
+    if from_device is not None or any(name.startswith("imported:") for name in device):
+        if len(device) > 1 or not device[0].startswith("imported:"):
+            raise UsageError("what is predicted of an imported device is of it alone: give one")
+        _elsewhere(networks, device[0], from_device, space, root, as_json, as_csv)
+        return
     first, space = found_there(device[0], space, root)
     say = terminal(quiet=as_json or as_csv)
     job = starting.job_to_predict(say, first, space, root, accuracy)
@@ -160,6 +174,31 @@ def predict(
         show_values(rows, [each.to_json() for each in found], as_json)
     else:
         terminal().show_predictions(found)
+
+
+def _elsewhere(
+    networks: list[str],
+    device: str,
+    here: str | None,
+    space: str | None,
+    root: Path,
+    as_json: bool,
+    as_csv: bool,
+) -> None:
+    from harness.pipeline import elsewhere as step
+
+    quiet = terminal(quiet=as_json or as_csv)
+    if here is None:
+        found = step.published_or_alike(job_for(space, root, console=quiet), networks, device)
+    else:
+        here, space = found_there(here, space, root)
+        job = job_for(space, root, console=quiet)
+        found = step.from_own_device(job, networks, device, here)
+    if as_json or as_csv:
+        show_values([each.to_row() for each in found], [each.to_json() for each in found], as_json)
+        return
+    for each in found:
+        terminal().say(each.describe())
 
 
 @app.command()

@@ -4,7 +4,7 @@ The networks themselves are in `baselines.toml`.
 """
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +31,7 @@ class Baseline:
     macs_m: float  # millions
     source: str
     mix: int = 0  # channels of the 1x1 convolution after pooling; 0 for none
+    published_as: tuple[str, ...] = ()  # in public tables of latencies: ncnn's, AI Hub's
 
     @cached_property
     def blocks(self) -> tuple[Convolution, ...]:
@@ -86,9 +87,12 @@ def _layers(row: dict[str, Any]) -> Iterator[Layer]:
         yield Layer(**row | {"stride": 1})
 
 
-def _baseline(act: str, layers: list[dict[str, Any]], **figures: Any) -> Baseline:
+def _baseline(
+    act: str, layers: list[dict[str, Any]], published_as: Iterable[str] = (), **figures: Any
+) -> Baseline:
     rows = ({"act": act} | row for row in layers)
-    return Baseline(act=act, layers=tuple(each for row in rows for each in _layers(row)), **figures)
+    found = tuple(each for row in rows for each in _layers(row))
+    return Baseline(act=act, layers=found, published_as=tuple(published_as), **figures)
 
 
 _FILE = Path(__file__).with_suffix(".toml")

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from harness import files
 from harness.errors import TableError, UsageError
-from harness.hints import nearest
 from harness.pipeline.job import Run
 from harness.predictors.block_table import BlockTablePredictor, resolutions_in
 from harness.spaces.block import Block
@@ -18,14 +17,14 @@ from harness.spaces.mobile import MobileSpace
 from harness.spaces.space import Space
 from harness.tables.calibration import calibrate
 from harness.tables.compare import Comparison, compare, load_revision
-from harness.tables.hat import Published, read_hat
-from harness.tables.ofa import Imported, read_published, rows_of, write_published
+from harness.tables.imported import ImportedDevices
+from harness.tables.ofa import rows_of, write_published
 from harness.tables.ofa_rows import above_zero
 from harness.tables.record import SHOWN
 from harness.tables.table import Table
+from harness.tables.table_format import FORMATS, Asked
 from harness.tables.versions import uses, versions_apart
 
-FORMATS = ("ofa", "hat")
 _FEW = 12  # blocks that are named
 
 
@@ -37,7 +36,7 @@ def import_published(
     unit: str | None = None,
     form: str = "ofa",
 ) -> str:
-    """Make a published table ours; what fitted, in a line. `form`: one of FORMATS.
+    """Make a published table ours; what fitted, in a line. `form`: one of `FORMATS`.
 
     Raises:
         UsageError: the name does not say that the table is imported, or there is no such format or
@@ -49,21 +48,17 @@ def import_published(
             f"--device {device}: names of imported tables are small letters, digits, - and _, and "
             "end in -published, as note10-published"
         )
-    path = job.workspace.table(device, job.space.name)
-    imported: Imported | Published
-    if form == "hat":
-        if unit is not None:
-            raise UsageError("--unit is for --format ofa: HAT's times are ms")
-        imported = read_hat(paths, job.space, device, source)
-    elif form == "ofa":
-        imported = read_published(paths, job.space, device, source, unit)
+    asked = Asked(paths, device, source, job.space, unit)
+    imported = FORMATS.find(form.replace("-", "_")).read(asked)
+    if isinstance(imported.found, ImportedDevices):
+        path = job.workspace.imported / f"{device}.jsonl"
     else:
-        raise UsageError(f"no format {form!r} of tables; {nearest(form, FORMATS)}")
+        path = job.workspace.table(device, job.space.name)
     with files.changing(path):
-        if path.exists() and Table.load(path).source is None:
+        if isinstance(imported.found, Table) and path.exists() and Table.load(path).source is None:
             raise TableError(f"{path} was measured, not imported; move it away first")
-        imported.table.save(path)
-    return f"{path}: {imported.describe()}"
+        imported.found.save(path)
+    return f"{path}: {imported.notes}"
 
 
 def export_published(job: Run, device: str, folder: Path) -> list[Path]:

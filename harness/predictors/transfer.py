@@ -70,10 +70,21 @@ def transfer(
     for latencies_ms in (measured_ms, known_ms):
         check_measured(genomes, latencies_ms, fewest=1)
     log_ratios = np.log(measured_ms / known_ms)
+    ratio, log_error = ratio_between(log_ratios, _RATIO_SD)
+    told = Statement("full", 1.0, log_error)
+    return Transferred(known, name, ratio, len(log_ratios), {"full": told})
+
+
+def ratio_between(log_ratios: Floats, typical_sd: float | None) -> tuple[float, float]:
+    """The ratio of two devices' latencies, and what 95 % of networks are off by, in logarithms.
+
+    From the logarithms of few networks' ratios, and what is believed of their standard deviation
+    before (None: nothing).
+    """
     level, networks = float(np.median(log_ratios)), len(log_ratios)
-    freedom = _RATIO_FREEDOM + networks - 1
-    squares = _RATIO_FREEDOM * _RATIO_SD**2 + ((log_ratios - level) ** 2).sum()
+    believed = 0 if typical_sd is None else _RATIO_FREEDOM
+    freedom = believed + networks - 1
+    squares = believed * (typical_sd or 0.0) ** 2 + ((log_ratios - level) ** 2).sum()
     # The ratio is uncertain, and the next network deviates from it.
     sd = sqrt(squares / freedom * (1 + 1 / networks))
-    told = Statement("full", 1.0, student(freedom) * sd)
-    return Transferred(known, name, exp(level), networks, {"full": told})
+    return exp(level), student(freedom) * sd

@@ -24,6 +24,7 @@ from harness.spaces.translation import TranslationSpace
 from harness.tables.record import Record, Statistics
 from harness.tables.repeat import NORMAL95
 from harness.tables.table import Table
+from harness.tables.table_format import Asked, Imported, TableFormat
 
 CAMPAIGN = "published"
 _FACTS = {"started_at": "unknown", "rounds": 1, "environment": {}}
@@ -209,3 +210,13 @@ def _records(
         unknown = (None, None, None, None, None)
         statistics = Statistics(value, low, high, *unknown, visits=len(times), runs=len(times))
         yield Record(role, blocks, None, "latency", "wall", campaign, statistics)
+
+
+def _read(asked: Asked) -> Imported:
+    if asked.unit is not None:
+        raise UsageError("--unit is for --format ofa: HAT's times are ms")
+    published = read_hat(asked.paths, asked.space, asked.name, asked.source)
+    return Imported(published.table, published.describe())
+
+
+FORMAT = TableFormat("hat", "HAT: its latency_dataset/*.csv of whole transformers", _read)

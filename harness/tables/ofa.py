@@ -23,6 +23,8 @@ from harness.tables.ofa_reading import Row, check_plausible, load_rows, row_of, 
 from harness.tables.record import Record, Statistics
 from harness.tables.repeat import NORMAL95
 from harness.tables.table import Table
+from harness.tables.table_format import Asked, TableFormat
+from harness.tables.table_format import Imported as Found
 
 CAMPAIGN = "published"
 _FACTS = {"started_at": "unknown", "rounds": 1, "environment": {}}
@@ -188,3 +190,11 @@ def _sum(rows: Sequence[Row]) -> dict[str, float]:
         "mean": sum(row.mean_ms for row in rows),
         "std": math.hypot(*(row.std_ms for row in rows)),
     }
+
+
+def _read(asked: Asked) -> Found:
+    imported = read_published(asked.paths, asked.space, asked.name, asked.source, asked.unit)
+    return Found(imported.table, imported.describe())
+
+
+FORMAT = TableFormat("ofa", "the OFA authors: .yaml or .json, a file for each resolution", _read)

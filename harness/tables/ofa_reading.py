@@ -70,7 +70,7 @@ def load_rows(path: Path) -> dict[str, Any]:
     Raises:
         TableError: it cannot be read, or is no table; or a key is there twice.
     """
-    rows = {".json": _json, ".csv": _csv}.get(path.suffix.lower(), _yaml)(path)
+    rows = {".json": _json, ".csv": _csv}.get(path.suffix.lower(), read_yaml)(path)
     if not isinstance(rows, dict) or not all(isinstance(key, str) for key in rows):
         raise TableError(f"{path}: not a published latency table, a mapping of keys to rows")
     return rows
@@ -106,7 +106,12 @@ def _csv(path: Path) -> Any:
     return found
 
 
-def _yaml(path: Path) -> Any:
+def read_yaml(path: Path) -> Any:
+    """Plain values.
+
+    Raises:
+        TableError: it cannot be read, or a key is there twice.
+    """
     try:
         files.check_regular(path)
         return yaml.load(path.read_text(encoding="utf-8"), _OnceOnly)  # noqa: S506  a safe one

@@ -1,0 +1,185 @@
+"""`harness predict --device imported:NAME`: what networks take on a device that is not here."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from math import exp, hypot, log
+from typing import Any
+
+import numpy as np
+
+from harness.errors import TableError
+from harness.networks.baselines import BASELINES
+from harness.pipeline.baselines import NAME as BASELINES_TABLE
+from harness.pipeline.job import Run
+from harness.pipeline.networks import network_named
+from harness.pipeline.predict import predict
+from harness.predictors.neighbours import Estimate, Neighbours
+from harness.predictors.transfer import ratio_between
+from harness.tables.imported import ImportedDevice, find_imported, load_all
+from harness.tables.repeat import Interval
+from harness.tables.table import Table
+
+_FEWEST = 2  # networks in common that tell how two devices differ from network to network
+_MOST_KNOWN = 2  # networks that tell the others: with more, no device is alike in all
+_CANDIDATES = 6  # of which these are chosen
+_Told = tuple[tuple[str, ...], Estimate]  # by known networks
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """One network on an imported device, at full speed."""
+
+    network: str
+    device: str
+    latency_ms: float
+    latency_ms_interval: Interval | None  # 95 %; None: as published, once
+    rests_on: str
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def to_row(self) -> dict[str, Any]:
+        """The interval as two columns."""
+        low, high = self.latency_ms_interval or (None, None)
+        value = asdict(self)
+        del value["latency_ms_interval"]
+        return value | {"latency_ms_low": low, "latency_ms_high": high}
+
+    def describe(self) -> str:
+        ends = self.latency_ms_interval
+        told = "" if ends is None else f" ({ends[0]:.4g} to {ends[1]:.4g}, 95 %)"
+        return f"{self.network} on {self.device}: {self.latency_ms:.4g} ms{told}; {self.rests_on}"
+
+
+def published_or_alike(job: Run, networks: Sequence[str], name: str) -> list[Elsewhere]:
+    """Networks of the device's source: as published, else by other devices of its runtime.
+
+    Raises:
+        UsageError: there is no such device.
+        TableError: too few devices of the source have a network.
+    """
+    sources = load_all(job.workspace.imported)
+    target = find_imported(name, sources)
+    (source,) = (each for each in sources if target in each.devices)
+    every = (device for each in sources for device in each.devices)
+    alike = [device for device in every if _same_kind(device, target)]
+    among = Neighbours(tuple(alike))
+    return [
+        _published(target, network, source.source)
+        if network in target.networks
+        else _alike(among, target, network)
+        for network in networks
+    ]
+
+
+def _same_kind(device: ImportedDevice, target: ImportedDevice) -> bool:
+    return (device.runtime, device.precision) == (target.runtime, target.precision)
+
+
+def _published(target: ImportedDevice, network: str, source: str) -> Elsewhere:
+    latency_ms = target.networks[network].full_speed_ms
+    return Elsewhere(network, target.name, latency_ms, None, f"imported from {source}")
+
+
+def _alike(among: Neighbours, target: ImportedDevice, network: str) -> Elsewhere:
+    known, told = _best(among, target, network)
+    words = f"by its {' and '.join(known)}, as {told.devices} other devices compare"
+    return Elsewhere(network, target.name, told.latency_ms, told.interval, words)
+
+
+def _best(among: Neighbours, target: ImportedDevice, network: str) -> _Told:
+    """From the one or two known networks that leave least open.
+
+    Raises:
+        TableError: too few devices have the network and a known one.
+    """
+    names = [name for name in target.networks if name != network]
+    alone = sorted(_told(among, target, [(name,) for name in names], network), key=_width)
+    if not alone:
+        raise TableError(
+            f"too few imported devices have times of both {network} and what {target.name} has: "
+            f"{', '.join(sorted(target.networks))}"
+        )
+    candidates = [name for (name,), _ in alone[:_CANDIDATES]]
+    pairs = combinations(candidates, _MOST_KNOWN)
+    return min([*alone, *_told(among, target, pairs, network)], key=_width)
+
+
+def _told(
+    among: Neighbours, target: ImportedDevice, knowns: Iterable[tuple[str, ...]], network: str
+) -> Iterator[_Told]:
+    """What each choice of known networks tells; some are known of too few devices."""
+    for known in knowns:
+        with suppress(TableError):
+            (estimate,) = among.predict(target, known, [network])
+            yield known, estimate
+
+
+def _width(told: _Told) -> float:
+    low, high = told[1].interval
+    return log(high / low)
+
+
+def from_own_device(job: Run, networks: Sequence[str], name: str, here: str) -> list[Elsewhere]:
+    """Networks that a device of one's own has a table for, rescaled to an imported one by the
+    published networks that both were timed with (`harness measure --baselines`).
+
+    Raises:
+        UsageError: there is no such imported device.
+        TableError: a table is missing, or the two have too little in common.
+    """
+    sources = load_all(job.workspace.imported)
+    target = find_imported(name, sources)
+    common = _common(Table.load(job.workspace.table(here, BASELINES_TABLE)), target)
+    if len(common) < _FEWEST:
+        raise TableError(
+            f"{here} and {target.name} have {len(common)} networks in common, {_FEWEST} are "
+            f"needed: `harness measure --baselines --device {here}` times "
+            f"{', '.join(each.name for each in BASELINES if each.published_as)}"
+        )
+    others = [device for source in sources for device in source.devices if device != target]
+    names = [network for network, _ in common]
+    log_ratios = np.log([target.networks[network].full_speed_ms / ms for network, ms in common])
+    ratio, log_error = ratio_between(log_ratios, _typical(target, others, names))
+    words = f"rescaled from the table of {here} by {len(common)} networks timed on both"
+    found = []
+    for each in predict(job, [network_named(job, here, one) for one in networks], here, None):
+        latency_ms, ends = ratio * each.latency_ms, each.latency_ms_interval
+        own = log(ends[1] / each.latency_ms) if ends else 0.0  # of the table
+        off = hypot(log_error, own)
+        interval = latency_ms * exp(-off), latency_ms * exp(off)
+        found.append(Elsewhere(each.network, target.name, latency_ms, interval, words))
+    return found
+
+
+def _common(own: Table, target: ImportedDevice) -> list[tuple[str, float]]:
+    """Networks that both have: by their name there, and what each takes here, ms."""
+    newest = max(own.campaigns, key=own.started)
+    times = {
+        record.blocks: record.statistics.value
+        for record in own.select("network", own.clock, newest)
+    }
+    return [
+        (name, times[baseline.blocks] / 1e6)
+        for baseline in BASELINES
+        for name in baseline.published_as
+        if name in target.networks and baseline.blocks in times
+    ]
+
+
+def _typical(
+    target: ImportedDevice, others: Sequence[ImportedDevice], names: Sequence[str]
+) -> float | None:
+    """Standard deviation, over networks, of the logarithm of the target's latency to that of
+    another device, in the middle of the devices that have them all; None where there is none."""
+    told = [
+        np.std(
+            [log(target.networks[n].full_speed_ms / d.networks[n].full_speed_ms) for n in names],
+            ddof=1,
+        )
+        for d in others
+        if d.title != target.title and set(names) <= d.networks.keys()
+    ]
+    return float(np.median(told)) if told else None
