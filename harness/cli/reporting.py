@@ -16,6 +16,7 @@ from harness.cli.options import (
     BenchmarkModel,
     DeviceName,
     DeviceNames,
+    FailAbove,
     Root,
     SpaceThere,
     Wait,
@@ -26,7 +27,7 @@ from harness.cli.options import (
     show_values,
     terminal,
 )
-from harness.errors import UsageError
+from harness.errors import Regression, UsageError
 
 
 @app.command()
@@ -89,6 +90,39 @@ def _compare(
         job = job_of_front(new.device, family, root)
     for path in pipeline.report_over_time(job, names, old, new, arch, accuracy):
         terminal().say(str(path))
+
+
+@app.command()
+def history(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Tables and benchmarks' --output files (default: all tables)."),
+    ] = None,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="For a pull request's comment.")
+    ] = False,
+    fail_above: FailAbove = None,
+    root: Root = HERE,
+) -> None:
+    """What was measured over time and over git's commits: steps, and what came with them.
+
+    A page with lines for each device, regressions first.
+    """
+    from harness.pipeline.history import histories
+    from harness.quantities import parse_share
+    from harness.reports.history import lines, markdown, save_history
+
+    limit = parse_share(fail_above)
+    told = histories(root, paths or [])
+    if as_markdown:
+        terminal().say(markdown(told.found, told.notes).rstrip())
+    else:
+        for line in lines(told.found, told.notes):
+            terminal().say(line)
+        terminal().say(str(save_history(told.found, told.notes, root / "reports" / "history")))
+    slower = [one for each in told.found for one in each.newest_regressions(limit)]
+    if slower:
+        raise Regression(f"slower by more than {fail_above} since the newest: {', '.join(slower)}")
 
 
 @app.command(name="list")

@@ -284,18 +284,26 @@ def load(path: Path) -> dict[str, Any]:
     Raises:
         FileFormatError: it is none.
     """
-    value = files.read_json(path)
+    return checked_result(files.read_json(path), str(path))
+
+
+def checked_result(value: Any, name: str) -> dict[str, Any]:
+    """A value that was kept, of a file called so.
+
+    Raises:
+        FileFormatError: it is no result.
+    """
     if not isinstance(value, dict) or (value.get("kind"), value.get("schema")) != (
         "benchmark",
         SCHEMA,
     ):
-        raise FileFormatError(f"{path} is no benchmark result of schema {SCHEMA}")
+        raise FileFormatError(f"{name} is no benchmark result of schema {SCHEMA}")
     try:
         checked(Result, value)
         for times in (*value["statistics"].values(), *value["reference"].values()):
             Statistics.from_json(times, "ns")
     except ValueError as error:
         raise FileFormatError(
-            f"{path} is no whole benchmark result: {error}; measure it again with --output"
+            f"{name} is no whole benchmark result: {error}; measure it again with --output"
         ) from error
     return value

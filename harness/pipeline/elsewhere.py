@@ -142,7 +142,7 @@ def from_own_device(job: Run, networks: Sequence[str], name: str, here: str) -> 
     others = [device for source in sources for device in source.devices if device != target]
     names = [network for network, _ in common]
     log_ratios = np.log([target.networks[network].full_speed_ms / ms for network, ms in common])
-    ratio, log_error = ratio_between(log_ratios, _typical(target, others, names))
+    ratio, log_error = ratio_between(log_ratios, typical_sd(target, others, names))
     words = f"rescaled from the table of {here} by {len(common)} networks timed on both"
     found = []
     for each in predict(job, [network_named(job, here, one) for one in networks], here, None):
@@ -169,7 +169,7 @@ def _common(own: Table, target: ImportedDevice) -> list[tuple[str, float]]:
     ]
 
 
-def _typical(
+def typical_sd(
     target: ImportedDevice, others: Sequence[ImportedDevice], names: Sequence[str]
 ) -> float | None:
     """Standard deviation, over networks, of the logarithm of the target's latency to that of
