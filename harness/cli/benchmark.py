@@ -1,5 +1,8 @@
 """`harness benchmark`: model files of users, timed and watched."""
 
+import json
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,6 +29,8 @@ from harness.errors import Regression, UsageError
 
 if TYPE_CHECKING:
     from harness.device.device import Device
+
+ACTION = "github-action-benchmark"
 
 
 @app.command()
@@ -76,6 +81,12 @@ def benchmark(
     ] = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="For a summary or comment of CI: a table.")
+    ] = False,
+    form: Annotated[
+        str | None, typer.Option("--format", help=f"For CI: {ACTION} (its custom JSON).")
+    ] = None,
     benchmark_model: BenchmarkModel = None,
     images: RangeImages = None,
     wait: Wait = False,
@@ -106,8 +117,17 @@ def benchmark(
     old = None if baseline is None else step.load(baseline)
     named = devices_named(device, root, benchmark_model, images, wait)
     devices = [replace(each, asked=asked) for each in named]
-    if as_json and as_csv:
-        raise UsageError("--json and --csv both say how the answer is written: give one")
+    if form not in (None, ACTION):
+        raise UsageError(
+            f"--format {form}: there is {ACTION}; --json, --csv and --markdown besides"
+        )
+    if as_json + as_csv + as_markdown + bool(form) > 1:
+        raise UsageError(
+            "--json, --csv, --markdown and --format say how the answer is written: give one"
+        )
+    if ops and (as_markdown or form):
+        raise UsageError("--ops is told to people: leave out --markdown and --format")
+    way = _Way(as_json, as_csv, as_markdown, bool(form))
     if page or as_json or as_csv or len(models) > 1 or len(devices) > 1:
         if output or old or ops or scenario:
             raise UsageError(
@@ -115,12 +135,16 @@ def benchmark(
                 "without --page, --json and --csv"
             )
         pairs = [(one, model) for model in models for one in devices]
-        _several(pairs, root, (streams, data), page, as_json, as_csv)
+        _several(pairs, root, (streams, data), page, way)
         return
     (chosen,), (model,) = devices, models
-    job = job_for("digits", root)
+    job = job_for("digits", root, console=terminal(quiet=way.quiet))
     result = step.benchmark(job, chosen, model, old, streams, scenarios, data)
-    terminal().say(describe(result))
+    compared = None if old is None else compare(old, result, at or "full")
+    if way.quiet:
+        way.show([result], "" if compared is None else compared.describe())
+    else:
+        terminal().say(describe(result))
     if output is not None:
         write_json(output, result)
     if ops and (why := step.tells_no_ops(chosen)):
@@ -128,11 +152,48 @@ def benchmark(
     elif ops:
         for each in step.profile_ops(chosen, model.absolute()):
             terminal().say(f"{each.op:<28} {each.count:>4}  {each.mean_ms:10.4f} ms")
-    if old is not None:
-        compared = compare(old, result, at or "full")
+    if compared is None:
+        return
+    if not way.quiet:
         terminal().say(compared.describe())
-        if limit is not None and compared.interval[0] > 1 + limit:
-            raise Regression(f"{model} became slower by more than {fail_above}")
+    if limit is None or compared.interval[0] <= 1 + limit:
+        return
+    if result["suspect"]:  # on a machine that others use, too, red would mean nothing
+        sys.stderr.write(
+            f"suspect: {model} seems slower by more than {fail_above}, but "
+            f"{', '.join(result['suspect'])}; measure again on a quiet machine\n"
+        )
+        return
+    raise Regression(f"{model} became slower by more than {fail_above}")
+
+
+@dataclass(frozen=True)
+class _Way:
+    """How the answer is written; a table for people where none is chosen."""
+
+    json: bool
+    csv: bool
+    markdown: bool
+    action: bool
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing else is said."""
+        return self.json or self.csv or self.markdown or self.action
+
+    def show(self, results: list[dict[str, Any]], compared: str = "") -> None:
+        from harness.reports.benchmark import to_row
+        from harness.reports.ci import as_markdown, for_action
+
+        rows = [to_row(each) for each in results]
+        if self.markdown:
+            sys.stdout.write(as_markdown(rows, compared) + "\n")
+        elif self.action:
+            sys.stdout.write(json.dumps(for_action(rows), indent=1) + "\n")
+        elif self.quiet:
+            show_values(rows, results, self.json)
+        else:
+            terminal().show_benchmarks(rows)
 
 
 def _several(
@@ -140,16 +201,13 @@ def _several(
     root: Path,
     asked: tuple[int, Path | None],
     page: Path | None,
-    as_json: bool,
-    as_csv: bool,
+    way: _Way,
 ) -> None:
     """One after the other, once all can be; what was timed is shown where a later one fails."""
     from harness.pipeline import benchmark as step
-    from harness.reports.benchmark import to_row
     from harness.reports.benchmark_page import save_benchmark_page
 
-    quiet = as_json or as_csv
-    job = job_for("digits", root, console=terminal(quiet=quiet))
+    job = job_for("digits", root, console=terminal(quiet=way.quiet))
     for device, model in pairs:
         step.check_model(device, model)
     results: list[dict[str, Any]] = []
@@ -158,10 +216,7 @@ def _several(
             result = step.benchmark(job, device, model, streams=asked[0], data=asked[1])
             results.append(result)
     finally:
-        rows = [to_row(each) for each in results]
-        if rows and quiet:
-            show_values(rows, results, as_json)
-        elif rows:
-            terminal().show_benchmarks(rows)
-        if rows and page is not None:
+        if results:
+            way.show(results)
+        if results and page is not None:
             save_benchmark_page(results, page)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import files
+from harness.reports.markdown import cell
 from harness.reports.page import templates
 from harness.tables.history import History, Step, Update
 from harness.tables.record import Statistics
@@ -80,7 +81,7 @@ def markdown(told: Sequence[History], notes: Sequence[str]) -> str:
     """For the comment of a pull request."""
     text = []
     for each in regressions_first(told):
-        text.append(f"**{_cell(summary(each))}**\n")
+        text.append(f"**{cell(summary(each))}**\n")
         steps = each.steps[:_MOST_LINES]
         if steps:
             text.append("| | beside the machine | before | after | since | with |")
@@ -88,21 +89,13 @@ def markdown(told: Sequence[History], notes: Sequence[str]) -> str:
         for step in steps:
             mark = "slower" if step.ratio > 1 else "faster"
             text.append(
-                f"| {mark}: {_cell(step.workload)} | {step.ratio:.3f} x "
+                f"| {mark}: {cell(step.workload)} | {step.ratio:.3f} x "
                 f"| {amount(each, step.before)} | {amount(each, step.after)} "
-                f"| {_cell(each.points[step.at].where)} | {_cell(why(step))} |"
+                f"| {cell(each.points[step.at].where)} | {cell(why(step))} |"
             )
-        text += ["", *(f"- {_cell(_update(each, update))}" for update in each.updates), ""]
-    text += [f"- {_cell(note)}" for note in notes]
+        text += ["", *(f"- {cell(_update(each, update))}" for update in each.updates), ""]
+    text += [f"- {cell(note)}" for note in notes]
     return "\n".join(text).strip() + "\n"
-
-
-def _cell(text: str) -> str:
-    """What stays within its cell, and is no mark-up."""
-    shown = " ".join(text.split())
-    for mark in "\\|`*_<>[]":
-        shown = shown.replace(mark, f"&#{ord(mark)};")
-    return shown
 
 
 @dataclass(frozen=True)
