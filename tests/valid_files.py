@@ -33,6 +33,7 @@ from harness.tables.ofa import read_published
 from harness.tables.ofa_keys import block_key
 from harness.tables.record import Record, Statistics
 from harness.tables.table import Table
+from harness.tables.table_format import FORMATS, Asked
 from harness.training.recipe_files import load_recipe, shipped_recipes
 from tests import hat_rows
 
@@ -71,6 +72,8 @@ def kinds(folder: Path) -> Iterator[Kind]:
     translated = [list(hat_rows.COLUMNS), *(hat_rows.row(arch) for arch in translators)]
     yield Kind(translated, as_csv, published_hat, "hat.csv")
     yield Kind(translators[0].to_json(), as_json, read_arch, "translator.json")
+    yield Kind(PERF, as_json, imported_from("ai_hub"), "perf.json")
+    yield Kind(NCNN, as_csv, imported_from("ncnn"), "benchncnn.csv")
     (folder / "devices").mkdir()
     yield Kind(PROFILE, as_toml, lambda path: load_mine(path, folder), "profile.toml")
     recipe = tomllib.loads(shipped_recipes()["digits"].read_text())
@@ -109,6 +112,12 @@ def published(path: Path) -> Table:
 
 def published_hat(path: Path) -> Table:
     return read_hat([path], hat_rows.SPACE, "x-published", "somebody").table
+
+
+def imported_from(name: str) -> Callable[[Path], Any]:
+    """What reads a format of whole networks."""
+    read = FORMATS.find(name).read
+    return lambda path: read(Asked([path], "x-published", "somebody", DIGITS))
 
 
 def read_journal(path: Path) -> Any:
@@ -352,3 +361,46 @@ MEASUREMENTS: list[Any] = [
     ["linear", 1280, "", "", 1000, "", "", "", "", "", 0.3],
     ["pool", 960, 7, 7, "", "", "", "", "", "", 0.1],
 ]
+
+NCNN: list[Any] = [
+    [
+        *("device", "run", "num_threads", "powersave", "gpu_device"),
+        *("model", "min_ms", "max_ms", "avg_ms"),
+    ],
+    ["Phone", 1, 4, 2, -1, "mobilenet_v2", 5.08, 5.19, 5.13],
+    ["Phone", 2, 1, 0, 0, "mobilenet_v2", 6.1, 7.0, 6.6],
+]
+PERF: dict[str, Any] = {
+    "precisions": {
+        "float": {
+            "components": {
+                "MobileNet-v2": {
+                    "performance_metrics": {
+                        "Phone": {
+                            "tflite": {
+                                "inference_time_milliseconds": 0.556,
+                                "estimated_peak_memory_range_mb": {"min": 0, "max": 151},
+                                "primary_compute_unit": "NPU",
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    },
+    "models": [
+        {
+            "name": "EfficientNet-B0",
+            "performance_metrics": [
+                {
+                    "torchscript_onnx_tflite": {
+                        "inference_time": 1631.0,
+                        "primary_compute_unit": "NPU",
+                        "precision": "fp16",
+                    },
+                    "reference_device_info": {"name": "Older phone"},
+                }
+            ],
+        }
+    ],
+}

@@ -132,7 +132,8 @@ def from_own_device(job: Run, networks: Sequence[str], name: str, here: str) -> 
     """
     sources = load_all(job.workspace.imported)
     target = find_imported(name, sources)
-    common = _common(Table.load(job.workspace.table(here, BASELINES_TABLE)), target)
+    path = job.workspace.table(here, BASELINES_TABLE)
+    common = _common(Table.load(path), target) if path.exists() else []
     if len(common) < _FEWEST:
         raise TableError(
             f"{here} and {target.name} have {len(common)} networks in common, {_FEWEST} are "
