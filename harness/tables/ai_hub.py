@@ -6,7 +6,7 @@ estimate of their profiler; of memory the files tell the range of the peak.
 """
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -38,7 +38,8 @@ class _Measured(TypedDict, total=False):
     precision: str | None
 
 
-_Key = tuple[str, str, str | None, str]  # device, runtime, precision, processor
+_Processor = Literal["cpu", "gpu", "npu"]
+_Key = tuple[str, str, str | None, _Processor]  # device, runtime, precision, processor
 
 
 def read(asked: Asked) -> Imported:
@@ -70,17 +71,7 @@ def read(asked: Asked) -> Imported:
 
 def _device(key: _Key, times: dict[str, NetworkTime]) -> ImportedDevice:
     title, runtime, precision, processor = key
-    return checked(
-        ImportedDevice,
-        {
-            "name": title,
-            "title": title,
-            "runtime": runtime,
-            "precision": precision,
-            "processor": processor,
-            "networks": times,
-        },
-    )
+    return ImportedDevice(title, title, runtime, processor, times, precision)
 
 
 def _jobs(content: Any) -> Iterator[tuple[tuple[str, str, str | None], str, dict[str, Any]]]:
@@ -110,7 +101,7 @@ def _pairs(value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
         yield from ((str(key), each) for key, each in value.items() if isinstance(each, dict))
 
 
-def _time(job: dict[str, Any], where: str) -> tuple[NetworkTime | None, str]:
+def _time(job: dict[str, Any], where: str) -> tuple[NetworkTime | None, _Processor]:
     """What a job measured (None: it failed), and on which processor most of it ran.
 
     Raises:
@@ -127,8 +118,8 @@ def _time(job: dict[str, Any], where: str) -> tuple[NetworkTime | None, str]:
         memory_mb = memory and memory["max"] / _BYTES_PER_MB
     processor = str(told["primary_compute_unit"]).lower()
     if latency_ms is None or processor not in ("cpu", "gpu", "npu"):
-        return None, ""
-    return NetworkTime(latency_ms, memory_mb=memory_mb), processor
+        return None, "cpu"
+    return NetworkTime(latency_ms, memory_mb=memory_mb), cast("_Processor", processor)
 
 
 FORMAT = TableFormat("ai_hub", "Qualcomm AI Hub: perf.yaml of its models", read)

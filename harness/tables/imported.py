@@ -122,14 +122,14 @@ def _from_json(row: Any, where: str) -> ImportedDevice:
     try:
         return checked(ImportedDevice, row)
     except ValueError as error:
-        raise TableError(f"{where}: {error}; import it again") from error
+        raise TableError(f"{where}: {error}") from error
 
 
 def named(devices: Iterable[ImportedDevice]) -> tuple[ImportedDevice, ...]:
     """The devices with names made of what tells them apart; of equal names, each with a number.
 
     Raises:
-        TableError: there is none.
+        TableError: there is none, or one has what no device has.
     """
     found = [replace(device, name=_name(device)) for device in devices]
     if not found:
@@ -139,7 +139,7 @@ def named(devices: Iterable[ImportedDevice]) -> tuple[ImportedDevice, ...]:
         if often[device.name] > 1:
             seen[device.name] += 1
             found[index] = replace(device, name=f"{device.name}-{seen[device.name]}")
-    return tuple(found)
+    return tuple(_from_json(_to_json(device), "a device of it") for device in found)
 
 
 def _name(device: ImportedDevice) -> str:
