@@ -24,7 +24,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from harness.pipeline.elsewhere import typical_sd
+from harness.pipeline.elsewhere import rescaled_off
 from harness.predictors.neighbours import Neighbours
 from harness.predictors.transfer import ratio_between
 from harness.spaces.digits import DIGITS
@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="judge every so many-th setting")
     every = parser.parse_args().every
     devices = load()
-    console = Console(width=110)
+    console = Console(width=160)
     judged = [each for count in (1, 2) for each in predicted(devices, count, every)]
     own = list(from_own(devices, every))
     show(console, judged, own)
@@ -141,7 +141,9 @@ def from_own(devices: Sequence[ImportedDevice], every: int) -> Iterator[Judged]:
         known, left = tuple(names[:OWN_KNOWN]), names[OWN_KNOWN:]
         rest = [each for each in others if each.title != here.title]
         ratios = np.array([level(target, [name]) - level(here, [name]) for name in known])
-        ratio, off = ratio_between(ratios, typical_sd(target, rest, known))
+        off = rescaled_off(rest, len(known))
+        assert off is not None
+        ratio, _ = ratio_between(ratios, None)
         for network in left:
             latency_ms = ratio * here.networks[network].full_speed_ms
             ends = latency_ms * exp(-off), latency_ms * exp(off)

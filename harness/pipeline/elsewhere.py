@@ -17,10 +17,14 @@ from harness.pipeline.networks import network_named
 from harness.pipeline.predict import predict
 from harness.predictors.neighbours import Estimate, Neighbours
 from harness.predictors.transfer import ratio_between
+from harness.tables.conformal import Floats, bound
 from harness.tables.imported import ImportedDevice, find_imported, load_all
 from harness.tables.repeat import Interval
 from harness.tables.table import Table
 
+_PUBLISHED = {name for baseline in BASELINES for name in baseline.published_as}
+_DRAWS = 5  # partners of each device
+_FEWEST_ERRORS = 19  # from which their 95 % is one of them
 _FEWEST = 2  # networks in common that tell how two devices differ from network to network
 _MOST_KNOWN = 2  # networks that tell the others: with more, no device is alike in all
 _CANDIDATES = 6  # of which these are chosen
@@ -141,9 +145,9 @@ def from_own_device(job: Run, networks: Sequence[str], name: str, here: str) -> 
             f"{', '.join(each.name for each in BASELINES if each.published_as)}"
         )
     others = [device for source in sources for device in source.devices if device != target]
-    names = [network for network, _ in common]
     log_ratios = np.log([target.networks[network].full_speed_ms / ms for network, ms in common])
-    ratio, log_error = ratio_between(log_ratios, typical_sd(target, others, names))
+    ratio, told = ratio_between(log_ratios, None)
+    log_error = rescaled_off(others, len(common)) or told
     words = f"rescaled from the table of {here} by {len(common)} networks timed on both"
     found = []
     for each in predict(job, [network_named(job, here, one) for one in networks], here, None):
@@ -170,17 +174,22 @@ def _common(own: Table, target: ImportedDevice) -> list[tuple[str, float]]:
     ]
 
 
-def typical_sd(
-    target: ImportedDevice, others: Sequence[ImportedDevice], names: Sequence[str]
-) -> float | None:
-    """Standard deviation, over networks, of the logarithm of the target's latency to that of
-    another device, in the middle of the devices that have them all; None where there is none."""
-    told = [
-        np.std(
-            [log(target.networks[n].full_speed_ms / d.networks[n].full_speed_ms) for n in names],
-            ddof=1,
-        )
-        for d in others
-        if d.title != target.title and set(names) <= d.networks.keys()
-    ]
-    return float(np.median(told)) if told else None
+def rescaled_off(others: Sequence[ImportedDevice], count: int) -> float | None:
+    """What 95 % of networks are off by, in logarithms, where a device is rescaled to another by
+    `count` networks: of pairs of imported devices, drawn with the same seed each time. None where
+    too few tell."""
+    rng, errors = np.random.default_rng(0), []
+    for device in [*others] * _DRAWS:
+        other = others[int(rng.integers(len(others)))]
+        common = sorted(device.networks.keys() & other.networks.keys() & _PUBLISHED)
+        if other.title != device.title and len(common) > count:
+            left, *known = rng.permutation(common)[: count + 1]
+            level = np.median(_log_ratios(device, other, known))
+            errors.append(float(_log_ratios(device, other, [left])[0] - level))
+    return bound(np.array(errors)) if len(errors) >= _FEWEST_ERRORS else None
+
+
+def _log_ratios(target: ImportedDevice, other: ImportedDevice, names: Sequence[str]) -> Floats:
+    return np.log(
+        [target.networks[n].full_speed_ms / other.networks[n].full_speed_ms for n in names]
+    )
