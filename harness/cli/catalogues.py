@@ -1,6 +1,7 @@
 """The commands about devices and tables that are there."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -210,3 +211,46 @@ def tables_compare(
         raise Regression(
             f"{new} is slower than {old} by more than {fail_above}: {compared.regressed}"
         )
+
+
+@tables_app.command("pack")
+def tables_pack(
+    device: Annotated[str, typer.Argument(help="Name of a device.")],
+    output: Annotated[Path, typer.Argument(help="The file to write, such as mine.zip.")],
+    space: SpaceThere = None,
+    energy: Annotated[bool, typer.Option("--energy", help="The table of energies.")] = False,
+    root: Root = HERE,
+) -> None:
+    """Put a table, its profile and raw journals into one file, to give it to others."""
+    from harness.pipeline.packing import pack_table
+
+    name, space = found_there(device, space, root)
+    job = job_for(space, root, quantity="energy" if energy else "latency")
+    package = pack_table(job, name, output)
+    terminal().say(f"{output}: {', '.join(package.parts)}; SHA-256 of all {package.sha256}")
+
+
+@tables_app.command("unpack")
+def tables_unpack(
+    path: Annotated[Path, typer.Argument(help="A file that `harness tables pack` wrote.")],
+    root: Root = HERE,
+) -> None:
+    """Unpack a table of somebody else's, and say how to compare it with yours."""
+    from harness.pipeline.packing import unpack_table
+
+    found = unpack_table(root, path)
+    terminal().say(f"{found.table}: whole, SHA-256 of all {found.package.sha256}")
+    for beside in found.beside:
+        if beside.identity:
+            told = "; ".join(_pair(name, pair) for name, pair in beside.identity.items())
+            terminal().say(f"{beside.path} is of another setting, and does not compare: {told}")
+            continue
+        for name, pair in beside.environment.items():
+            terminal().say(f"environment: {_pair(name, pair)}")
+        own, theirs = (shlex.quote(str(each)) for each in (beside.path, found.table))
+        terminal().say(f"compare: harness tables compare {own} {theirs}")
+
+
+def _pair(name: str, pair: tuple[object, object]) -> str:
+    """A fact that differs."""
+    return f"{name} {json.dumps(pair[0])} here, {json.dumps(pair[1])} there"
