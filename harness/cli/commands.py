@@ -322,6 +322,13 @@ def export(
             "openvino,executorch,ncnn,mnn."
         ),
     ] = None,
+    readme: Annotated[
+        str | None,
+        typer.Option(
+            help="Under which license you publish it, such as apache-2.0: puts what model hubs "
+            "read into the README's head."
+        ),
+    ] = None,
     space: SpaceThere = None,
     data: Data = None,
     root: Root = HERE,
@@ -343,7 +350,7 @@ def export(
     else:
         device, space = found_there(device, space, root)
         job = job_of_front(device, space, root)
-    bundle = Bundle(folder, network, device, max_latency_ms, at, supernet, data, formats)
+    bundle = Bundle(folder, network, device, max_latency_ms, at, supernet, data, formats, readme)
     terminal().say(step(job, bundle))
 
 

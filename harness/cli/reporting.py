@@ -54,12 +54,17 @@ def report(
         str | None,
         typer.Option(help="Family of networks (default: what there is, else digits)."),
     ] = None,
+    pdf: Annotated[
+        bool, typer.Option("--pdf", help="Each page also as PDF, for a paper's appendix.")
+    ] = False,
     root: Root = HERE,
 ) -> None:
     """Write the page and figures of a device's front anew; of several, also one of them all."""
     from harness import pipeline
 
     if compare is not None:
+        if pdf:
+            raise UsageError("--pdf is of a front's page, not of --compare")
         if device is not None:
             raise UsageError("--compare takes tables, which tell their device: leave out --device")
         _compare(compare, arch, accuracy, space, root)
@@ -73,6 +78,10 @@ def report(
     paths = [path for name, job in jobs.items() for path in pipeline.report(job, name)]
     if len(jobs) > 1:
         paths += pipeline.report_devices(jobs)
+    if pdf:
+        from harness.reports.pdf import save_pdf
+
+        paths += [save_pdf(path) for path in paths if path.name == "index.html"]
     for path in paths:
         terminal().say(str(path))
 

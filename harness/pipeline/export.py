@@ -1,5 +1,6 @@
 """`harness export`: a network as a bundle of files with a card that says what they are worth."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -27,6 +28,7 @@ if TYPE_CHECKING:  # torch is imported where it is needed
     from harness.deploy.formats import Format
     from harness.networks.file import NetworkFile
 
+_LICENSE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,99}")
 JUDGES = 1000  # images at most that accuracies are over
 NOT_COMPARED = (
     "not judged: rounding to 8 bits changes what it answers as much as another image does"
@@ -45,17 +47,21 @@ class Bundle:
     supernet: Path | None = None  # that holds the weights, where the front's own does not
     data: Path | None = None  # a folder of images
     formats: str | None = None  # as `onnx,pt2`; None: the usual ones that can be made here
+    license: str | None = None  # under which it is published: model hubs' metadata in its README
 
 
 def export(job: Run, asked: Bundle) -> str:
     """Write the bundle; what is in it, in lines.
 
     Raises:
-        UsageError: neither a network nor a device is named, or there is no such format.
+        UsageError: neither a network nor a device is named, or there is no such format, or no
+            license has such a name.
         MissingExtra: a format that was asked for needs what is not installed.
         InfeasibleConstraint: no verified network of the front is fast enough by its upper end.
         ConversionFailed: a file does not compute what the network does.
     """
+    if asked.license is not None and not _LICENSE.fullmatch(asked.license):
+        raise UsageError(f"--readme {asked.license!r}: a license by its name, such as apache-2.0")
     with files.changing(asked.folder.absolute()):
         return _export(job, asked)
 
@@ -102,7 +108,7 @@ def _export(job: Run, asked: Bundle) -> str:
     facts["left_out"] = left_out
     facts["latency"] = None if front is None else _promised(front, number)
     files.write_json(asked.folder / "bundle.json", facts)
-    files.write_text(asked.folder / "README.md", card(facts))
+    files.write_text(asked.folder / "README.md", card(facts, asked.license))
     if ranges is not None:
         ranges.unlink()
     return "\n".join([f"bundle: {asked.folder}", *(f"  {line}" for line in _lines(facts))])

@@ -9,6 +9,7 @@ from harness import __version__, files
 from harness.device.profile import profile_paths
 from harness.errors import FileFormatError, TableError
 from harness.pipeline.job import Run
+from harness.tables.journal import packed
 from harness.tables.package import JOURNALS, PROFILE, TABLE, Package, pack, unpack
 from harness.tables.table import Table
 from harness.tables.versions import differences, environment_of
@@ -50,7 +51,7 @@ def pack_table(job: Run, device: str, path: Path) -> Package:
         parts[PROFILE] = _content(profile)
     for campaign in table.campaigns:
         journal = job.workspace.journal(device, job.space.name, campaign)
-        for found in (journal, journal.with_name(f"{journal.name}.gz")):
+        for found in (journal, packed(journal)):
             if found.is_file():
                 parts[f"{JOURNALS}{found.name}"] = _content(found)
     return pack(path, __version__, table, parts)

@@ -32,6 +32,7 @@ from harness.reports.page import save_device_page, save_devices_page
 from harness.reports.pareto import save_fronts, save_pareto, shown_accuracy, shown_ms
 from harness.reports.references import Reference, references
 from harness.reports.roofline import save_roofline
+from harness.reports.trials import save_trials
 from harness.reports.trust import Doubt, coverage, doubts, is_of
 from harness.tables.batch import an_image
 from harness.tables.journal import Journal, packed
@@ -63,7 +64,7 @@ def report(job: Run, device: str) -> list[Path]:
             f"{folder / 'front.json'} does not tell all that a page shows ({error}); "
             f"`harness search --front {shown.where} --fresh` makes it anew"
         ) from error
-    return [page, *figures, folder / "front.json"]
+    return [page, *figures, save_trials(shown.front, folder), folder / "front.json"]
 
 
 def report_devices(jobs: Mapping[str, Run]) -> list[Path]:
