@@ -225,8 +225,8 @@ def tables_pack(
     from harness.pipeline.packing import pack_table
 
     name, space = found_there(device, space, root)
-    job = job_for(space, root, quantity="energy" if energy else "latency")
-    package = pack_table(job, name, output)
+    quantity = "energy" if energy else "latency"
+    package = pack_table(job_for(space, root), name, output, quantity)
     terminal().say(f"{output}: {', '.join(package.parts)}; SHA-256 of all {package.sha256}")
 
 

@@ -18,7 +18,7 @@ from harness.tables.revisions import Revision, revisions
 from harness.tables.table import Table
 
 _ROLES = ("block", "anchor", "holdout", "network")
-_BASELINES = {baseline.blocks: baseline.name for baseline in BASELINES}
+_BASELINES: dict[tuple[Block, ...], str] = {each.blocks: each.name for each in BASELINES}
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def _network(blocks: Sequence[Block]) -> str:
     keys = " ".join(block.key for block in blocks)
     macs = sum(block.macs for block in blocks) / 1e6
     digest = hashlib.sha256(keys.encode()).hexdigest()[:6]
-    return f"network {digest}, {blocks[0].height} pixels, {macs:.3g}M MACs"
+    return f"network {digest}, {macs:.3g}M MACs"
 
 
 def _of_benchmark(revision: Revision, path: Path) -> tuple[Series, Point]:

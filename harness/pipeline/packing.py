@@ -37,14 +37,14 @@ class Unpacked:
         return self.folder / TABLE
 
 
-def pack_table(job: Run, device: str, path: Path) -> Package:
+def pack_table(job: Run, device: str, path: Path, quantity: str = "latency") -> Package:
     """Write the device's table with its profile and raw journals into one file.
 
     Raises:
         TableError: there is no table.
         FileFormatError: a part of it cannot be read.
     """
-    source = job.workspace.table(device, job.space.name, job.quantity)
+    source = job.workspace.table(device, job.space.name, quantity)
     table = Table.load(source)
     parts = {TABLE: _content(source)}
     if (profile := profile_paths(job.workspace.root).get(device)) is not None:

@@ -13,6 +13,7 @@ from harness.errors import FileFormatError, TableError
 from harness.pipeline.benchmark import references
 from harness.pipeline.history import histories
 from harness.reports.history import markdown, save_history
+from harness.spaces.block import Block
 from harness.tables.table import Table
 from tests.tables.test_compare import BLOCKS, campaign
 
@@ -26,7 +27,7 @@ def git(folder: Path, *command: str) -> None:
 
 def measured(at: int, name: str = "") -> Table:
     """The campaign of a day; from the third on a block is slower."""
-    factors = {SLOWER: 1.25 if at >= 2 else 1.0}
+    factors: dict[Block, float] = {SLOWER: 1.25 if at >= 2 else 1.0}
     table = campaign(at, factors=factors, environment={"runtime": "1" if at < 3 else "2"})
     name = name or f"day-{at}"
     facts = table.campaigns["c"] | {"started_at": f"2026-03-{at + 1:02d}T00:00:00"}

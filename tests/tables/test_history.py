@@ -27,7 +27,9 @@ def points(
     found = []
     for at in range(count):
         machine = float(np.exp(0.02 * rng.normal())) * (level[1] if at >= level[0] else 1)
-        factors = {block: machine * float(np.exp(0.01 * rng.normal())) for block in BLOCKS}
+        factors: dict[Block, float] = {
+            block: machine * float(np.exp(0.01 * rng.normal())) for block in BLOCKS
+        }
         for block, (since, factor) in (changes or {}).items():
             factors[block] *= factor if at >= since else 1
         versions = {"runtime": "2" if updated is not None and at >= updated else "1", "os": "6"}
