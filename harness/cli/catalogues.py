@@ -31,19 +31,43 @@ tables_app = typer.Typer(cls=Commands, help="Measured latency tables.", no_args_
 
 
 @devices_app.command("list")
-def devices_list(as_json: AsJson = False, root: Root = HERE) -> None:
+def devices_list(
+    imported: Annotated[
+        bool, typer.Option("--imported", help="Those of public tables, for `harness predict`.")
+    ] = False,
+    as_json: AsJson = False,
+    root: Root = HERE,
+) -> None:
     """All devices, and what stands behind their numbers."""
     from harness.device.profile import profile_paths
 
-    known = {name: _said_of(name, root) for name in sorted(profile_paths(root))}
+    if imported:
+        known = _imported(root)
+    else:
+        known = {name: _said_of(name, root) for name in sorted(profile_paths(root))}
     if as_json:
         keys = ("name", "title", "evidence")
         rows = [dict(zip(keys, (name, *each), strict=True)) for name, each in known.items()]
         terminal().say(json.dumps(rows))
         return
+    if not known:
+        terminal().say("none yet: `harness tables import --format ncnn` makes some")
+        return
     widths = max(map(len, known)), max(len(title) for title, _ in known.values())
     for name, (title, what) in known.items():
         terminal().say(f"{name:<{widths[0]}} {title:<{widths[1]}} {what}")
+
+
+def _imported(root: Path) -> dict[str, tuple[str, str]]:
+    """The title, and the source, of each imported device by the name that commands take."""
+    from harness.tables.imported import PREFIX, load_all
+    from harness.workspace import Workspace
+
+    return {
+        f"{PREFIX}{device.name}": (device.describe(), f"imported from {source.source}")
+        for source in load_all(Workspace(root).imported)
+        for device in source.devices
+    }
 
 
 def _said_of(name: str, root: Path) -> tuple[str, str]:

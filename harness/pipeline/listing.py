@@ -5,7 +5,9 @@ from pathlib import Path
 
 from harness.deploy.front import Front
 from harness.errors import HarnessError
+from harness.tables.imported import ImportedDevices
 from harness.tables.table import Table
+from harness.workspace import Workspace
 
 Line = tuple[str, Path, str]  # what it is, where, and what is in it
 
@@ -14,6 +16,8 @@ def listing(root: Path) -> Iterator[Line]:
     """All that is below the root; what is broken says so, and why."""
     for path in sorted((root / "tables").glob("*.jsonl")):
         yield "table", path, _told(_table, path)
+    for path in sorted(Workspace(root).imported.glob("*.jsonl")):
+        yield "imported", path, _told(_imported, path)
     for path in sorted((root / "reports").glob("*/front.json")):
         yield "front", path, _told(_front, path)
     for path in sorted((root / "runs").glob("*/supernet.pt")):
@@ -37,6 +41,10 @@ def _table(path: Path) -> str:
     since = max((table.started(name) for name in table.campaigns), default="")
     by = "imported" if table.source else "simulated" if table.simulated else "measured"
     return f"{table.quantity} of {table.space} on {table.device}: {what}, {by} {since}".rstrip()
+
+
+def _imported(path: Path) -> str:
+    return ImportedDevices.load(path).describe()
 
 
 def _front(path: Path) -> str:

@@ -113,3 +113,11 @@ def test_every_reference_file_of_ncnn_is_imported(tmp_path: Path) -> None:
         assert "whole networks, imported from Tencent" in said
         (found,) = load_all(tmp_path / "tables" / "imported")
         assert len({each.name for each in found.devices}) == len(found.devices)
+
+
+def test_imported_devices_are_listed_by_the_names_that_commands_take(root: Path) -> None:
+    done = CliRunner().invoke(app, ["devices", "list", "--imported", "--root", str(root), "--json"])
+    told = {each["name"]: each for each in json.loads(done.stdout)}
+    assert told["imported:phone-99"]["evidence"] == "imported from somebody"
+    found = CliRunner().invoke(app, ["list", "--root", str(root)])
+    assert "31 devices in 31 settings" in " ".join(found.stdout.split())
