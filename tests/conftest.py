@@ -86,6 +86,9 @@ def lively_supernet(space: Space = DIGITS) -> Supernet:
         torch.manual_seed(3)
         supernet = Supernet(space)
         for module in supernet.modules():
+            if isinstance(module, torch.nn.LayerNorm):
+                module.weight.uniform_(0.5, 2)
+                module.bias.normal_(0, 0.2)
             if isinstance(module, torch.nn.BatchNorm2d):
                 assert module.running_mean is not None
                 assert module.running_var is not None

@@ -90,8 +90,85 @@ class Bottleneck(nn.Module):
         return self.act(self.expand(self.conv(self.reduce(x))) + self.shortcut(self.pool(x)))
 
 
+class Patches(nn.Module):
+    """An image cut into squares, each a token; a class token before them, positions added."""
+
+    def __init__(self, spec):
+        super().__init__()
+        embed, patch = spec["embed"], spec["patch"]
+        tokens = (spec["pixels"] // patch) ** 2 + 1
+        self.cut = nn.Conv2d(spec["channels"], embed, patch, patch)
+        self.first = nn.Parameter(0.02 * torch.randn(1, 1, embed))
+        self.positions = nn.Parameter(0.02 * torch.randn(1, tokens, embed))
+
+    def forward(self, x):
+        tokens = self.cut(x).flatten(2).transpose(1, 2)
+        return with_positions(tokens, self.first, self.positions)
+
+
+def with_positions(tokens, first, positions):
+    return torch.cat([first.expand(tokens.shape[0], -1, -1), tokens], 1) + positions
+
+
+class EncoderLayer(nn.Module):
+    """Self-attention and a feed-forward network, each behind its norm and added to its input."""
+
+    def __init__(self, spec):
+        super().__init__()
+        embed, inner, ffn = spec["embed"], spec["inner"], spec["ffn"]
+        if spec["reach"]:
+            raise ValueError("relative positions are not built")
+        self.heads = spec["heads"]
+        self.norm, self.inner_norm = nn.LayerNorm(embed), nn.LayerNorm(embed)
+        self.query, self.key, self.value = [nn.Linear(embed, inner) for _ in range(3)]
+        self.out = nn.Linear(inner, embed)
+        self.widen, self.narrow = nn.Linear(embed, ffn), nn.Linear(ffn, embed)
+        self.act = nn.GELU()
+
+    def forward(self, x):
+        y = self.norm(x)
+        x = x + self.out(attention(self.query(y), self.key(y), self.value(y), self.heads))
+        return x + self.narrow(self.act(self.widen(self.inner_norm(x))))
+
+
+def attention(query, key, value, heads):
+    """Of tokens to each other, [n, tokens, inner]."""
+    query, key, value = [
+        each.reshape(each.shape[0], each.shape[1], heads, -1).transpose(1, 2)
+        for each in (query, key, value)
+    ]
+    scores = query @ key.transpose(2, 3) / query.shape[3] ** 0.5
+    return (scores.softmax(3) @ value).transpose(1, 2).flatten(2)
+
+
+class TokenClassifier(nn.Module):
+    """A norm, and a linear classifier of the tokens' mean."""
+
+    def __init__(self, spec):
+        super().__init__()
+        self.norm = nn.LayerNorm(spec["embed"])
+        self.linear = nn.Linear(spec["embed"], spec["classes"])
+
+    def forward(self, x):
+        return self.linear(self.norm(x).mean(1))
+
+
+TOKENS = {"patches": Patches, "encoder": EncoderLayer, "classifier": TokenClassifier}
+
+
+def input_shape(spec):
+    """Of one input of a block."""
+    if spec["kind"] == "patches":
+        return spec["channels"], spec["pixels"], spec["pixels"]
+    if spec["kind"] in TOKENS:
+        return spec["tokens"], spec["embed"]
+    return spec["in_channels"], spec["height"], spec["width"]
+
+
 def make_layer(spec):
     """The layer of one block, with torch's random initial weights."""
+    if spec["kind"] in TOKENS:
+        return TOKENS[spec["kind"]](spec)
     kind, inner, out = spec["kind"], spec["in_channels"], spec["out_channels"]
     if kind == "conv":
         layer = conv_bn(inner, out, spec["kernel"], spec["stride"], 1, spec["act"])
@@ -131,7 +208,7 @@ def enliven(network, spec):
     for norm in norms:
         norm.momentum = 1.0  # these images alone
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=False):
-        network.train()(torch.randn(IMAGES, spec["in_channels"], spec["height"], spec["width"]))
+        network.train()(torch.randn(IMAGES, *input_shape(spec)))
     for norm, momentum in momenta:
         norm.momentum = momentum
     return network.eval()

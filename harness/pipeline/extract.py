@@ -189,8 +189,8 @@ def _save(
 ) -> None:
     from harness.networks.file import IMAGENET, NetworkFile, Preprocessing
 
-    resolution, classes = blocks[0].height, blocks[-1].out_channels
-    colours = blocks[0].in_channels == len(IMAGENET[0])
+    (channels, _, resolution), classes = blocks[0].input_shape, blocks[-1].output_shape[0]
+    colours = channels == len(IMAGENET[0])
     NetworkFile(
         space=space,
         arch=arch,

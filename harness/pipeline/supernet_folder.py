@@ -9,6 +9,7 @@ from harness.errors import UsageError
 from harness.spaces.images import is_images
 from harness.spaces.mobile import MobileSpace
 from harness.spaces.space import Space
+from harness.spaces.vit import VitSpace
 from harness.training.recipe_files import (
     default_recipe,
     load_recipe,
@@ -71,7 +72,7 @@ class SupernetFolder:
         if self.training.data is not None:
             return True
         fits = (space.image_channels, space.classes) == (1, 10)
-        return isinstance(space, MobileSpace) and fits
+        return isinstance(space, MobileSpace | VitSpace) and space.built and fits
 
     @property
     def in_minutes(self) -> bool:

@@ -15,12 +15,13 @@ from harness.spaces.ofa_proxyless import OFA_PROXYLESS_W1_3, ofa_proxyless
 from harness.spaces.resnet import OFA_RESNET50, ofa_resnet50
 from harness.spaces.space import Space
 from harness.spaces.translation import HAT
-from harness.spaces.vit import AUTOFORMER
+from harness.spaces.vit import AUTOFORMER, VIT_DIGITS
 
 SPACES: dict[str, Space] = {
     space.name: space
     for space in (
         *(DIGITS, OFA_MBV3_W1_0, OFA_MBV3_W1_2, OFA_PROXYLESS_W1_3, OFA_RESNET50),
+        VIT_DIGITS,
         *AUTOFORMER,
         *HAT,
     )

@@ -28,10 +28,14 @@ class VitSpace(Space[Transformer]):
     heads: tuple[int, ...]
     ratios: tuple[float, ...]  # of the MLP's width to the embedding's
     head_width: int  # of a head's queries, keys and values
-    reach: int  # of relative positions
+    reach: int  # of relative positions; 0 for none
     bn_eps: float = 1e-5
     released_at: tuple[int, ...] = ()
-    built = False
+
+    @property
+    def built(self) -> bool:  # type: ignore[override]
+        """Not with relative positions."""
+        return not self.reach
 
     @cached_property
     def genes(self) -> tuple[Gene, ...]:
@@ -71,6 +75,23 @@ class VitSpace(Space[Transformer]):
         heads, ratio = int(choices[0]), choices[1]
         inner, ffn = heads * self.head_width, int(ratio * cut.embed)
         return EncoderLayer(cut.tokens, cut.embed, inner, heads, ffn, self.reach)
+
+
+VIT_DIGITS = VitSpace(
+    name="vit-digits",
+    title="Vision transformers for digits (scikit-learn, randomly transformed)",
+    resolutions=(12,),
+    image_channels=1,
+    classes=10,
+    patch=2,
+    embeds=(24, 32, 48),
+    depths=(1, 2, 3, 4),
+    heads=(1, 2, 3),
+    ratios=(1, 2, 3),
+    head_width=16,
+    reach=0,
+)
+"""A small one, as `digits` is: the whole system in minutes on a laptop."""
 
 
 def _autoformer(

@@ -81,7 +81,7 @@ class Elastic(nn.Module):
         super().__init__()
         self.largest = make_layer(spec)
 
-    def forward(self, x: Tensor, _block: Convolution) -> Tensor:
+    def forward(self, x: Tensor, _block: Any) -> Tensor:
         """Act as the block given. Without weights there is nothing to choose."""
         y: Tensor = self.largest(x)
         return y
@@ -93,7 +93,7 @@ class Elastic(nn.Module):
         for name, value in target.state_dict().items():
             value.copy_(source[name][tuple(slice(size) for size in value.shape)])
 
-    def sort_channels(self, forms: Sequence[Convolution]) -> None:
+    def sort_channels(self, forms: Sequence[Any]) -> None:
         """Put inner channels in order of importance, where the layer has any.
 
         `forms`: what the layer was trained to act as, by rising inner width; channels stay within
@@ -206,7 +206,7 @@ class ElasticMBConv(Elastic):
             reduce.bias.copy_(reduce.bias[inner])
 
 
-def elastic(block: Convolution, kernels: tuple[int, ...]) -> Elastic:
+def elastic_convolution(block: Convolution, kernels: tuple[int, ...]) -> Elastic:
     """The elastic layer of a place whose largest block is `block`."""
     spec = asdict(block)
     if block.kind == "mbconv":

@@ -8,9 +8,11 @@ from torch import Tensor, nn
 from harness.networks.build import build
 from harness.spaces.arch import Arch
 from harness.spaces.block import Block
-from harness.spaces.convolution import Convolution, convolutions
+from harness.spaces.convolution import convolutions
 from harness.spaces.space import Space
-from harness.supernet.elastic import Elastic, ElasticLinear, elastic
+from harness.spaces.transformer import Transformer
+from harness.supernet.elastic import Elastic, ElasticLinear, elastic_convolution
+from harness.supernet.elastic_transformer import elastic_transformer
 
 
 class Supernet(nn.Module):
@@ -70,18 +72,21 @@ class Supernet(nn.Module):
             assert isinstance(layer, Elastic)
             layer.sort_channels(self._open_forms(place, opened))
 
-    def _open_forms(self, place: int, opened: int) -> tuple[Convolution, ...]:
+    def _open_forms(self, place: int, opened: int) -> tuple[Block, ...]:
         """The forms of a place that differ in inner width alone, the largest last."""
         genes = [self.space.genes[column] for column in self.space.places[place].genes]
         choices = [
             gene.choices[-opened:] if gene.part == "e" else gene.choices[-1:] for gene in genes
         ]
-        return convolutions(self.space.block(place, values) for values in product(*choices))
+        return tuple(self.space.block(place, values) for values in product(*choices))
 
 
 def _layer(space: Space, place: int) -> Elastic:
-    blocks = convolutions(space.blocks_at(place, space.resolutions[-1:]))
-    return elastic(blocks[-1], tuple(sorted({block.kernel for block in blocks})))
+    blocks = list(space.blocks_at(place, space.resolutions[-1:]))
+    if isinstance(blocks[-1], Transformer):
+        return elastic_transformer(blocks[-1])
+    forms = convolutions(blocks)
+    return elastic_convolution(forms[-1], tuple(sorted({form.kernel for form in forms})))
 
 
 def _set_eps(network: nn.Module, eps: float) -> None:

@@ -1,6 +1,7 @@
 """What training a supernet and a single network have in common: optimizer, loss, rates."""
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -9,16 +10,26 @@ from torch import Tensor, nn
 
 def sgd(network: nn.Module, momentum: float, weight_decay: float) -> torch.optim.SGD:
     """SGD with Nesterov's momentum; batch norm and biases do not decay."""
-    matrices = [p for p in network.parameters() if p.ndim > 1]
-    vectors = [p for p in network.parameters() if p.ndim <= 1]
-    groups = [
-        {"params": matrices, "weight_decay": weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
+    groups = _groups(network, weight_decay)
     return torch.optim.SGD(groups, lr=0.1, momentum=momentum, nesterov=True)
 
 
-def set_rate(optimizer: torch.optim.SGD, learning_rate: float) -> None:
+def _groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Parameters that decay, and those that do not."""
+    matrices = [p for p in network.parameters() if p.ndim > 1]
+    vectors = [p for p in network.parameters() if p.ndim <= 1]
+    return [
+        {"params": matrices, "weight_decay": weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+
+
+def adamw(network: nn.Module, weight_decay: float) -> torch.optim.AdamW:
+    """Loshchilov and Hutter's (ICLR 2019); norms and biases do not decay."""
+    return torch.optim.AdamW(_groups(network, weight_decay), lr=1e-3)
+
+
+def set_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
     for group in optimizer.param_groups:
         group["lr"] = learning_rate
 

@@ -22,7 +22,15 @@ from harness.supernet.supernet import Supernet
 from harness.training import checkpoints
 from harness.training.distributed import ALONE, Ranks
 from harness.training.draws import Draw, ImageData, Share, draws, dropout_seed, resolution_of
-from harness.training.learning import clipped, cosine, cross_entropy, set_rate, sgd, soft_labels
+from harness.training.learning import (
+    adamw,
+    clipped,
+    cosine,
+    cross_entropy,
+    set_rate,
+    sgd,
+    soft_labels,
+)
 from harness.training.metrics import Metrics, MetricsFile
 from harness.training.stages import Recipe, Stage
 from harness.training.teacher import freeze, restored
@@ -79,7 +87,7 @@ def train(
         return supernet
     supernet.set_dropout(recipe.dropout)
     supernet.train().to(ranks.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = sgd(supernet, recipe.momentum, recipe.weight_decay)
+    optimizer = _optimizer(supernet, recipe)
     if start:
         optimizer.load_state_dict(start.optimizer)
     as_student = recipe.teacher_in_training_mode
@@ -142,6 +150,12 @@ def _fresh(space: Space, recipe: Recipe) -> Supernet:
     if recipe.initialisation == "he_fout":
         he_fout(supernet)
     return supernet
+
+
+def _optimizer(supernet: Supernet, recipe: Recipe) -> torch.optim.Optimizer:
+    if recipe.optimizer == "adamw":
+        return adamw(supernet, recipe.weight_decay)
+    return sgd(supernet, recipe.momentum, recipe.weight_decay)
 
 
 def _resume(
@@ -229,7 +243,7 @@ def _all_draws(
 
 def _step(
     network: nn.Module,
-    optimizer: torch.optim.SGD,
+    optimizer: torch.optim.Optimizer,
     recipe: Recipe,
     stage: Stage,
     step: int,

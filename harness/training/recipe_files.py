@@ -22,7 +22,7 @@ from harness.files import read_toml
 from harness.hints import nearest
 from harness.spaces.images import is_images
 from harness.spaces.space import Space
-from harness.training.stages import Initialisation, Recipe, Stage
+from harness.training.stages import Initialisation, Optimizer, Recipe, Stage
 
 _SHIPPED = Path(__file__).parent / "recipes"
 
@@ -92,6 +92,7 @@ class RecipeFile(Strict):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     initialisation: Initialisation = "torch"
     teacher_in_training_mode: bool = False
+    optimizer: Optimizer = "sgd"
     stages: Annotated[tuple[StageSection, ...], Field(min_length=1, strict=False)]
 
     @property
@@ -192,6 +193,7 @@ def _recipe(
         dropout=file.dropout,
         initialisation=file.initialisation,
         teacher_in_training_mode=file.teacher_in_training_mode,
+        optimizer=file.optimizer,
     )
 
 

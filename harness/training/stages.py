@@ -8,6 +8,7 @@ from harness.spaces.arch import Number
 from harness.spaces.space import Gene
 
 Initialisation = Literal["torch", "he_fout"]
+Optimizer = Literal["sgd", "adamw"]
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Recipe:
     stages: tuple[Stage, ...]
     batch_size: int  # global: over all ranks and micro-batches
     weight_decay: float  # not on batch norm and biases
-    momentum: float  # Nesterov
+    momentum: float  # Nesterov; AdamW has its own
     label_smoothing: float
     distill: float  # weight of the largest network's soft labels in the loss
     clip_norm: float | None  # of all gradients together
@@ -54,6 +55,7 @@ class Recipe:
     dropout: float = 0.0  # share of the classifier's inputs
     initialisation: Initialisation = "torch"  # of the weights that training begins with
     teacher_in_training_mode: bool = False  # normalised by the batch's own statistics
+    optimizer: Optimizer = "sgd"
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -63,7 +65,7 @@ class Recipe:
         that their runs, checkpoints and fronts are found.
         """
         plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        for name in ("dropout", "initialisation", "teacher_in_training_mode"):
+        for name in ("dropout", "initialisation", "teacher_in_training_mode", "optimizer"):
             if plain[name] == getattr(Recipe, name):
                 del plain[name]
         for stage in plain["stages"]:

@@ -4,15 +4,23 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
+import torch
 
 from harness.errors import FileFormatError, Infeasible
-from harness.networks.build import build
+from harness.networks.build import build, input_shape
 from harness.spaces.arch import Arch
 from harness.spaces.block import Block
+from harness.spaces.convolution import convolutions
 from harness.spaces.space import Space
 from harness.spaces.transformer import DecoderLayer, EncoderLayer
 from harness.spaces.translation import HAT_IWSLT14_DEEN, HAT_WMT14_ENDE
-from harness.spaces.vit import AUTOFORMER_BASE, AUTOFORMER_SMALL, AUTOFORMER_TINY, VitSpace
+from harness.spaces.vit import (
+    AUTOFORMER_BASE,
+    AUTOFORMER_SMALL,
+    AUTOFORMER_TINY,
+    VIT_DIGITS,
+    VitSpace,
+)
 
 # Their released configurations: embedding, MLP ratios and heads by layer.
 T = (
@@ -124,9 +132,20 @@ def test_a_decoder_step_by_step_multiplies_as_worked_out_by_hand() -> None:
     assert layer.macs == layer.source_macs + layer.matrix_macs + attending
 
 
-def test_what_builds_convolutions_alone_says_so_of_a_transformers_block() -> None:
+def test_what_cannot_be_built_or_run_says_so() -> None:
     with pytest.raises(Infeasible, match=r"encoder-t30.* is no block of a convolutional network"):
-        build([EncoderLayer(30, 640, 512, 4, 3072)])
+        convolutions([EncoderLayer(30, 640, 512, 4, 3072)])
+    with pytest.raises(Infeasible, match=r"decoder-n30.*: decoders are not built here yet"):
+        build(HAT_WMT14_ENDE.blocks(HAT_WMT14_ENDE.largest)[-2:])
+
+
+def test_layers_built_have_the_shapes_and_parameters_of_their_blocks() -> None:
+    for block in VIT_DIGITS.distinct_blocks():
+        layer = build([block])
+        assert sum(each.numel() for each in layer.parameters()) == block.params
+        with torch.no_grad():
+            output = layer(torch.zeros(input_shape([block], 2)))
+        assert tuple(output.shape) == (2, *block.output_shape)
 
 
 @pytest.mark.parametrize(

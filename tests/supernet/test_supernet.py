@@ -10,17 +10,18 @@ from harness.spaces.digits import DIGITS
 from harness.spaces.genome import decode, sample
 from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_0
 from harness.spaces.space import Space
+from harness.spaces.vit import VIT_DIGITS
 from harness.supernet.elastic import ElasticKernel, ElasticMBConv
 from harness.supernet.supernet import Supernet
 from tests.conftest import apart, lively_supernet
 
 
-@pytest.mark.parametrize("space", [DIGITS, OFA_MBV3_W1_0], ids=lambda space: space.name)
+@pytest.mark.parametrize("space", [DIGITS, VIT_DIGITS, OFA_MBV3_W1_0], ids=lambda space: space.name)
 def test_an_extracted_network_computes_exactly_what_the_active_one_does(
     space: Space, rng: np.random.Generator
 ) -> None:
     supernet = lively_supernet(space)
-    for genome in sample(space, 12 if space is DIGITS else 3, rng):
+    for genome in sample(space, 3 if space is OFA_MBV3_W1_0 else 12, rng):
         arch = decode(space, genome)
         supernet.activate(arch)
         images = torch.randn(2, space.image_channels, arch.resolution, arch.resolution)

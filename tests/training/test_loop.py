@@ -6,11 +6,13 @@ import torch
 
 from harness.errors import CheckpointError
 from harness.spaces.digits import DIGITS
+from harness.spaces.space import Space
+from harness.spaces.vit import VIT_DIGITS
 from harness.supernet.checkpoint import Checkpoint
 from harness.training import loop
 from harness.training.data import Digits
 from harness.training.learning import soft_labels
-from harness.training.recipe_files import digits_recipe
+from harness.training.recipe_files import digits_recipe, load_recipe, recipe_of_steps
 from harness.training.stages import Recipe
 from harness.training.teacher import freeze, restored
 from tests.conftest import lively_supernet
@@ -40,11 +42,23 @@ def as_released(distill: float = 0.5) -> Recipe:
     )
 
 
-@pytest.mark.parametrize("settings", [recipe(), recipe(0.5), as_released()])
+def of_transformers() -> Recipe:
+    """By AdamW."""
+    whole = recipe_of_steps(load_recipe("vit-digits"), 12)
+    return replace(whole, batch_size=8, stages=tuple(replace(s, steps=4) for s in whole.stages))
+
+
+@pytest.mark.parametrize(
+    ("space", "settings"),
+    [
+        *((DIGITS, each) for each in (recipe(), recipe(0.5), as_released())),
+        (VIT_DIGITS, of_transformers()),
+    ],
+)
 def test_training_killed_after_any_step_ends_with_the_weights_of_one_that_was_not(
-    tmp_path: Path, data: Digits, settings: Recipe
+    tmp_path: Path, data: Digits, space: Space, settings: Recipe
 ) -> None:
-    whole = loop.train(DIGITS, data, settings, tmp_path / "whole/supernet.pt")
+    whole = loop.train(space, data, settings, tmp_path / "whole/supernet.pt")
 
     def killed_after(stop: int) -> None:
         def on_step(done: int, _total: int) -> None:
@@ -52,11 +66,11 @@ def test_training_killed_after_any_step_ends_with_the_weights_of_one_that_was_no
                 raise Killed
 
         with pytest.raises(Killed):
-            loop.train(DIGITS, data, settings, tmp_path / "supernet.pt", on_step, EAGER)
+            loop.train(space, data, settings, tmp_path / "supernet.pt", on_step, EAGER)
 
     for stop in range(1, settings.steps, 1 if not settings.distill else 3):
         killed_after(stop)
-    resumed = loop.train(DIGITS, data, settings, tmp_path / "supernet.pt")
+    resumed = loop.train(space, data, settings, tmp_path / "supernet.pt")
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
 

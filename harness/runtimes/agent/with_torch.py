@@ -39,10 +39,10 @@ class TorchRuntime(CpuRuntime):
                 raise ValueError("weights lack " + ", ".join(missing))
         else:
             layers.enliven(network, first)
-        shape = (request["batch"], first["in_channels"], first["height"], first["width"])
+        shape = (request["batch"],) + tuple(layers.input_shape(first))
         network = self.placed(network)
         images = self.random_images(shape)
-        if self.precision is not None and first["in_channels"] not in IMAGE_CHANNELS:
+        if self.precision is not None and (len(shape) < 4 or shape[1] not in IMAGE_CHANNELS):
             images = images.to(self.precision)  # as the block before would give it
         return network, self.runner(network, images)
 
@@ -53,7 +53,8 @@ class TorchRuntime(CpuRuntime):
 
     def placed(self, given):
         """A network or images, where and as networks run."""
-        if self.options["memory_format"] == "channels_last":
+        maps = isinstance(given, torch.nn.Module) or given.dim() == 4
+        if self.options["memory_format"] == "channels_last" and maps:
             given = given.to(memory_format=torch.channels_last)
         return given.to(self.device)
 
@@ -129,11 +130,13 @@ class TorchCudaRuntime(TorchRuntime):
 
     def random_images(self, shape):
         """One buffer serves all: thousands of loaded blocks with a batch each would not fit."""
-        batch, channels, height, width = shape
-        size = batch * channels * height * width
+        size = 1
+        for each in shape:
+            size *= each
         if self.noise.numel() < size:  # those loaded before keep the smaller one
             self.noise = torch.randn(2 * size, device=self.device)
-        if self.options["memory_format"] == "channels_last":
+        if self.options["memory_format"] == "channels_last" and len(shape) == 4:
+            batch, channels, height, width = shape
             return self.noise[:size].view(batch, height, width, channels).permute(0, 3, 1, 2)
         return self.noise[:size].view(shape)
 
