@@ -146,7 +146,6 @@ class Terminal:
             "predicted %\n(95 %)",
             "test\n%",
             "MACs,\nM",
-            *(f"{name},\n{unit_of(name)}" for name in front.asked),
         ):
             # In 80 columns an interval has a line of its own, and is whole.
             least = {"predicted ms\n(95 %)": 16, "predicted %\n(95 %)": 12}.get(heading)
@@ -163,7 +162,6 @@ class Terminal:
                 f"{point.accuracy:.1f}{_within(point.accuracy_interval)}",
                 _number(point.accuracy_measured, ".1f"),
                 f"{point.macs / 1e6:.2f}",
-                *(f"{point.costs[name]:.4g}" for name in front.asked),
             )
         self._console.print(table)
         if shown != "full":
@@ -171,6 +169,10 @@ class Terminal:
                 f"predicted and measured: at full speed; {shown}: {WORDS[shown]}, the upper end of "
                 "its 95 % interval, which limits are held against"
             )
+        for name, at_most in front.asked.items():
+            costs = [point.costs[name] for point in front.points]
+            limit = "" if at_most is None else f" (at most {at_most:.4g})"
+            self.say(f"{name}: {min(costs):.4g} to {max(costs):.4g} {unit_of(name)}{limit}")
         if front.simulated:
             self.say(f"latencies: {front.simulated}")
         if front.accuracy_predictor.get("rmse") is None:

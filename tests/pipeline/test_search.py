@@ -415,7 +415,8 @@ def test_sram_and_flash_are_limited_told_and_shown_against_their_limit(root: Pat
         run(root, *WORDS, "--constraint", "sram.by-magic:9kB"), 2
     )
     shown = run(root, *WORDS, *limits, "--objective", "sram", "--front")
-    assert "flash," in shown.stdout
+    assert re.search(r"^sram: .* kB \(at most 24\)$", shown.stdout, re.MULTILINE)
+    assert re.search(r"^flash: .* kB \(at most 40\)$", shown.stdout, re.MULTILINE)
     page = (root / "reports/fast.digits/index.html").read_text()
     assert "sram, kB<br>(at most 24)" in page
     front = Front.load(root / "reports/fast.digits/front.json")
