@@ -102,8 +102,8 @@ def open_session(transport: KeepingTransport, options: RuntimeOptions) -> Sessio
     if not binary.is_file():
         raise MissingExtra(
             f"there is no executor_runner at {binary}: build it for the phone as ExecuTorch's "
-            "docs say, and put it there, or name it by path under [executor_runner] in the device's "
-            "profile"
+            "docs say, and put it there, or name it by path under [executor_runner] in the "
+            "device's profile"
         )
     converter = ExecutorchConverter(options.batch, options.precision, options.range_images)
     return ExecutorRunnerSession(transport, options, binary, converter, START_S)
