@@ -207,14 +207,18 @@ def check_model(device: Device, model: Path) -> str:
 
 
 def _feeding(device: Device, session: Session, model: Path) -> Feeding | None:
-    """What a model file is fed with; None for network files, which are known."""
+    """What a model file is fed with; None for network files, which are known, and where the runner
+    on a phone chooses by itself."""
     given = model.suffix.lower()
     if given == ".pt":
         return None
     if given in READ_HERE:
         return feeding(model, device.asked, device.options.batch)
-    assert isinstance(session, ModelFileSession)
-    return session.feeding(model)
+    if isinstance(session, ModelFileSession):
+        return session.feeding(model)
+    if device.asked != NOTHING_ASKED:
+        raise UsageError(f"{device.profile.runtime} feeds {model.name} with numbers of its own")
+    return None
 
 
 def check_network(path: Path) -> None:

@@ -30,13 +30,18 @@ def save_benchmark_page(results: Sequence[dict[str, Any]], path: Path) -> None:
                 for model, group in groups.items()
             },
             longest=max(row["full_ms_high"] or row["full_ms"] for row in rows),
-            doubts=[
-                Doubt(f"{row['model']} on {row['device']}", row["suspect"])
-                for row in rows
-                if row["suspect"]
-            ],
+            doubts=_doubts(results),
             starts=max(len((each.get("start") or {}).get("load_ms", ())) for each in results),
             images=max((each.get("accuracy") or {}).get("total", 0) for each in results),
         )
     )
     files.write_text(path, page)
+
+
+def _doubts(results: Sequence[dict[str, Any]]) -> list[Doubt]:
+    """Each reason once, with where it holds; reasons end with how many visits, in brackets."""
+    where: dict[str, dict[str, None]] = defaultdict(dict)
+    for result in results:
+        for reason in result["suspect"]:
+            where[reason.partition(" (")[0]][result["device"]] = None
+    return [Doubt(reason, ", ".join(devices)) for reason, devices in where.items()]

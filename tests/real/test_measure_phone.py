@@ -33,7 +33,7 @@ from harness.measuring.campaign import Campaign, Work, run_campaign
 from harness.measuring.plan import Entry, Plan, block_entries, calibration_entries
 from harness.pipeline import Run, measure
 from harness.progress import Progress, silent
-from harness.runtimes import benchmark_model
+from harness.runtimes import command_line_session
 from harness.runtimes.conversion.cache import convert_all
 from harness.runtimes.conversion.tflite import TfliteConverter
 from harness.runtimes.session import Session, Workload
@@ -278,9 +278,9 @@ def test_a_hot_phone_is_given_time_to_cool_down(tmp_path: Path, phone: RealAdbd)
 def test_a_runner_that_hangs_is_killed_and_tried_once_more(
     tmp_path: Path, phone: RealAdbd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(benchmark_model, "START_S", 2.0)
-    monkeypatch.setattr(benchmark_model, "LONGEST_S", 0.2)
-    monkeypatch.setattr(benchmark_model, "FIRST_RUN_S", 0.6)
+    monkeypatch.setattr(command_line_session, "START_S", 2.0)
+    monkeypatch.setattr(command_line_session, "LONGEST_S", 0.2)
+    monkeypatch.setattr(command_line_session, "FIRST_RUN_S", 0.6)
     runner = tmp_path / "runner"
     hung = phone.files / "hung"
     runner.write_text(
@@ -302,8 +302,8 @@ def test_a_network_that_takes_long_a_run_is_timed(
     tmp_path: Path, phone: RealAdbd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Longer than starting, warming up and timing may take without it."""
-    monkeypatch.setattr(benchmark_model, "START_S", 2.0)
-    monkeypatch.setattr(benchmark_model, "LONGEST_S", 0.2)
+    monkeypatch.setattr(command_line_session, "START_S", 2.0)
+    monkeypatch.setattr(command_line_session, "LONGEST_S", 0.2)
     text = Path(__file__).with_name("benchmark_model").read_text()
     runner = tmp_path / "runner"
     runner.write_text(
