@@ -176,13 +176,15 @@ def _common(own: Table, target: ImportedDevice) -> list[tuple[str, float]]:
 
 def rescaled_off(others: Sequence[ImportedDevice], count: int) -> float | None:
     """What 95 % of networks are off by, in logarithms, where a device is rescaled to another by
-    `count` networks: of pairs of imported devices, drawn with the same seed each time. None where
-    too few tell."""
+    `count` networks, or all but one.
+
+    Of pairs of imported devices, drawn with the same seed each time; None where too few tell.
+    """
     rng, errors = np.random.default_rng(0), []
     for device in [*others] * _DRAWS:
         other = others[int(rng.integers(len(others)))]
         common = sorted(device.networks.keys() & other.networks.keys() & _PUBLISHED)
-        if other.title != device.title and len(common) > count:
+        if other.title != device.title and len(common) > _FEWEST:  # one is left to judge
             left, *known = rng.permutation(common)[: count + 1]
             level = np.median(_log_ratios(device, other, known))
             errors.append(float(_log_ratios(device, other, [left])[0] - level))

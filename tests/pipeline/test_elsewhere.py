@@ -10,7 +10,7 @@ from harness.cli import app
 from harness.errors import TableError, UsageError
 from harness.networks.baselines import BASELINES
 from harness.pipeline import import_published
-from harness.pipeline.elsewhere import from_own_device
+from harness.pipeline.elsewhere import from_own_device, rescaled_off
 from harness.pipeline.networks import network_named
 from harness.pipeline.predict import predict
 from harness.tables.imported import ImportedDevice, ImportedDevices, NetworkTime, load_all
@@ -96,6 +96,14 @@ def test_a_table_of_one_s_own_is_rescaled_to_the_imported_device(
 def test_without_networks_in_common_it_is_said_what_times_them(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="harness measure --baselines --device cpu"):
         from_own_device(job(tmp_path), ["x"], "imported:phone-99", "cpu")
+
+
+def test_all_networks_in_common_still_leave_one_to_judge_the_interval() -> None:
+    others = [device(number, 1.0 + number, NAMES) for number in range(30)]
+    told = [rescaled_off(others, count) for count in (2, len(NAMES) - 1, len(NAMES))]
+    assert all(off is not None and 0.03 < off < 0.3 for off in told)
+    assert told[1] == told[2]
+    assert rescaled_off(others[:2], 2) is None
 
 
 def test_other_devices_beside_an_imported_one_are_refused(root: Path) -> None:
