@@ -20,6 +20,7 @@ from harness.pipeline import starting
 from harness.pipeline.export import Bundle
 from harness.pipeline.export import export as write_bundle
 from harness.pipeline.first_look import latency_of
+from harness.pipeline.history import histories
 from harness.pipeline.job import Run
 from harness.pipeline.networks import NamedNetwork, network_named, of_arch
 from harness.pipeline.predict import Prediction, accuracies
@@ -38,6 +39,7 @@ from harness.spaces.genome import decode
 from harness.spaces.space import Space
 from harness.tables.compare import Comparison
 from harness.tables.compare import compare as compare_tables
+from harness.tables.history import History
 from harness.tables.repeat import Interval
 from harness.tables.statements import check_time
 from harness.tables.table import Table
@@ -50,12 +52,14 @@ __all__ = [
     "Device",
     "Front",
     "HarnessError",
+    "History",
     "Prediction",
     "Space",
     "Table",
     "compare",
     "devices",
     "export",
+    "history",
     "measure",
     "predict",
     "report",
@@ -322,6 +326,19 @@ def compare(old: Table, new: Table) -> Comparison:
         TableError: the tables are not of one device and setting, or have no block in common.
     """
     return compare_tables(old, new, old.clock)
+
+
+def history(paths: Sequence[Path | str] = (), *, root: Path | str = ".") -> tuple[History, ...]:
+    """What became of tables, and of benchmarks that were kept, over campaigns and git's commits.
+
+    `paths`: tables and results; none: all tables below `root`. One value for each device and space
+    or model: points, the machine's levels, steps with what came with them, updates.
+
+    Raises:
+        TableError: nothing was measured twice.
+        FileFormatError: a file as it is now cannot be read.
+    """
+    return histories(Path(root), [Path(each) for each in paths]).found
 
 
 def export(

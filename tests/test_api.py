@@ -237,6 +237,16 @@ def test_a_table_is_compared_with_a_later_one(table: harness.Table) -> None:
     assert harness.compare(table, slower).shift == pytest.approx(1.1)
 
 
+def test_a_history_is_a_value(table: harness.Table, tmp_path: Path) -> None:
+    (campaign,) = table.campaigns
+    later = table.campaigns[campaign] | {"started_at": "2099-01-01"}
+    records = [replace(record, campaign="later") for record in table.records]
+    table.with_campaign("later", later, records).save(tmp_path / "tables" / "cpu.digits.jsonl")
+    (told,) = harness.history(root=tmp_path)
+    assert told.levels == pytest.approx((1.0, 1.0))
+    assert not told.steps
+
+
 def test_every_name_is_there_documented_and_imported_late() -> None:
     for name in harness.__all__:
         assert inspect.getdoc(getattr(harness, name)), name
