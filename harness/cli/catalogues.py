@@ -243,13 +243,14 @@ def tables_pack(
     output: Annotated[Path, typer.Argument(help="The file to write, such as mine.zip.")],
     space: SpaceThere = None,
     energy: Annotated[bool, typer.Option("--energy", help="The table of energies.")] = False,
+    memory: Annotated[bool, typer.Option("--memory", help="The table of memories.")] = False,
     root: Root = HERE,
 ) -> None:
     """Put a table, its profile and raw journals into one file, to give it to others."""
     from harness.pipeline.packing import pack_table
 
     name, space = found_there(device, space, root)
-    quantity = "energy" if energy else "latency"
+    quantity = quantity_asked(energy, memory)
     package = pack_table(job_for(space, root), name, output, quantity)
     terminal().say(f"{output}: {', '.join(package.parts)}; SHA-256 of all {package.sha256}")
 

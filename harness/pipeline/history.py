@@ -13,7 +13,7 @@ from harness.networks.baselines import BASELINES
 from harness.pipeline import benchmark
 from harness.spaces.block import Block
 from harness.tables.history import History, Point, Series, history
-from harness.tables.record import Record, Statistics
+from harness.tables.record import SHOWN, Record, Statistics
 from harness.tables.revisions import Revision, revisions
 from harness.tables.table import Table
 
@@ -72,7 +72,7 @@ def _points(revision: Revision, path: Path) -> Iterator[tuple[Series, Point]]:
 def _of_table(revision: Revision, path: Path) -> Iterator[tuple[Series, Point]]:
     """Each of its campaigns."""
     table = Table.parse(revision.content, revision.named(path))
-    unit = "ms" if table.quantity == "latency" else "mJ"
+    unit = SHOWN[table.quantity]
     series = Series(table.device, table.space, unit, _text(table.identity), of_model=False)
     seen: dict[str, dict[str, Statistics]] = {name: {} for name in table.campaigns}
     for record in table.records:

@@ -29,7 +29,7 @@ def summary(told: History) -> str:
 
 
 def amount(told: History, value: float) -> str:
-    """ns or nJ in the unit that is shown."""
+    """A value of a record in the unit that is shown."""
     return f"{value / 1e6:.4g} {told.series.unit}"
 
 

@@ -41,7 +41,7 @@ class Series:
 
     device: str
     what: str  # the space, or the file's name
-    unit: str  # ms or mJ
+    unit: str  # ms, mJ or MB
     identity: str  # JSON
     of_model: bool  # and of blocks timed beside it; else of a space's blocks and networks
 
@@ -72,7 +72,7 @@ class Step:
     at: int  # of the points
     ratio: float
     p: float  # of chance alone, corrected for splits and workloads
-    before: int  # the last before, ns or nJ
+    before: int  # the last before, in the unit of records
     after: int  # at `at`
     changed: Mapping[str, tuple[Any, Any]]  # of the environment, at that point
     newest: bool  # seen once: the newest point alone has it
