@@ -24,18 +24,17 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.errors import TargetFailed
-from harness.memory.arena import alive_bytes, arena_bytes
+from harness.memory.arena import arena_bytes
 from harness.memory.in_place import in_place_bytes
 from harness.memory.model_file import read_graph
 from harness.memory.needs import (
     FILE,
     arena_of,
-    buffers_of,
     flash_of,
     head_bytes,
     in_place_of,
-    part_of,
 )
+from harness.memory.parts import part_of
 from harness.networks.baselines import BASELINES
 from harness.runtimes.conversion.cache import convert_all, converted
 from harness.runtimes.conversion.self_contained import self_contained, without_names
@@ -130,8 +129,7 @@ def judge(space: str, blocks: tuple[Block, ...]) -> Judged:
 
 def fragmented(blocks: tuple[Block, ...]) -> bool:
     """Whether the planner takes more than is ever alive."""
-    buffers = buffers_of(map(part_of, blocks))
-    return arena_bytes(buffers) > alive_bytes(buffers)
+    return head_bytes(blocks) > max(part_of(block).alive_bytes for block in blocks)
 
 
 def other_files() -> dict[str, bool]:

@@ -19,13 +19,17 @@ class Buffer(NamedTuple):
     last: int
 
 
+def rounded_up(size_bytes: int) -> int:
+    return -(-size_bytes // ALIGNMENT) * ALIGNMENT
+
+
 def arena_bytes(buffers: Sequence[Buffer]) -> int:
     """What the planner takes for them, in bytes; they come in the order of the file's tensors.
 
     The largest is placed first (of equal ones the last), each as low as the placed ones that are
     alive with it leave room: a network may take more than is ever alive at once.
     """
-    sizes = [-(-buffer.size_bytes // ALIGNMENT) * ALIGNMENT for buffer in buffers]
+    sizes = [rounded_up(buffer.size_bytes) for buffer in buffers]
     placed: list[tuple[int, int, int, int]] = []  # start, end, first, last: the lowest first
     highest = 0
     for index in sorted(range(len(buffers)), key=lambda index: (-sizes[index], -index)):
@@ -45,7 +49,7 @@ def arena_bytes(buffers: Sequence[Buffer]) -> int:
 
 def alive_bytes(buffers: Sequence[Buffer]) -> int:
     """The most that is alive at once: no planner takes less."""
-    sizes = [-(-buffer.size_bytes // ALIGNMENT) * ALIGNMENT for buffer in buffers]
+    sizes = [rounded_up(buffer.size_bytes) for buffer in buffers]
     changes: dict[int, int] = {}
     for size, buffer in zip(sizes, buffers, strict=True):
         changes[buffer.first] = changes.get(buffer.first, 0) + size

@@ -36,10 +36,6 @@ def read_graph(path: Path) -> Graph:
         MissingExtra: the package ai-edge-litert is not installed.
     """
     model = load(path)
-    if any(each.name == PLANNED for each in model.metadata or ()):
-        raise TargetFailed(f"{path} brings a memory plan of its own")
-    if len(model.subgraphs) != 1:
-        raise TargetFailed(f"{path} has {len(model.subgraphs)} graphs: one is planned here")
     try:
         return _graph(path, model)
     except (AttributeError, IndexError, TypeError, ValueError) as error:
@@ -47,7 +43,11 @@ def read_graph(path: Path) -> Graph:
 
 
 def _graph(path: Path, model: Any) -> Graph:
-    graph = model.subgraphs[0]
+    if any(each.name == PLANNED for each in _some(model.metadata)):
+        raise TargetFailed(f"{path} brings a memory plan of its own")
+    graph, *others = model.subgraphs
+    if others:
+        raise TargetFailed(f"{path} has {len(model.subgraphs)} graphs: one is planned here")
     sizes = tuple(_size_bytes(path, model, tensor) for tensor in graph.tensors)
     operators = []
     for each in _some(graph.operators):
@@ -59,6 +59,8 @@ def _graph(path: Path, model: Any) -> Graph:
         )
         operators.append(Operator(kind, inputs, outputs, asked))
     inputs, outputs = (tuple(map(int, _some(ends))) for ends in (graph.inputs, graph.outputs))
+    if not all(0 <= number < len(sizes) for number in (*inputs, *outputs)):
+        raise IndexError("an input or output that it does not have")
     return Graph(sizes, tuple(operators), inputs, outputs)
 
 

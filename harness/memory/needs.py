@@ -1,13 +1,12 @@
 """What int8 networks need of a microcontroller: SRAM by the way that runs them, and flash."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Sequence
 
-from harness.memory.arena import ALIGNMENT, Buffer, arena_bytes
+from harness.memory.arena import rounded_up
 from harness.memory.graph import Operator
 from harness.memory.in_place import in_place_bytes
 from harness.memory.operators import graph_of
+from harness.memory.parts import head_of, part_of
 from harness.spaces.block import Block
 
 # Bytes of TFLite Micro's own, measured with tflite-micro on a 64-bit computer by adding one
@@ -35,41 +34,9 @@ QUANTISED_MAP = 12  # scale and zero
 QUANTISED_CHANNEL = 28  # a bias, its scale and zero, those of the weights
 
 
-@dataclass(frozen=True)
-class Part:
-    """One block of a network, as TFLite Micro's planner sees it."""
-
-    maps: tuple[Buffer, ...]  # the first is its input, the last its output
-    scratch: tuple[Buffer, ...]  # what its kernels ask for while they run
-    operators: int
-
-
-@lru_cache(maxsize=1 << 16)
-def part_of(block: Block) -> Part:
-    graph = graph_of(block)
-    buffers, maps = graph.buffers, len(graph.sizes_bytes)
-    return Part(tuple(buffers[:maps]), tuple(buffers[maps:]), len(graph.operators))
-
-
-def buffers_of(parts: Iterable[Part]) -> list[Buffer]:
-    """The network's maps, in the order of its file; what kernels ask for comes last."""
-    maps: list[Buffer] = []
-    scratch: list[Buffer] = []
-    time = 0
-    for part in parts:
-        begin = part.maps[0]
-        if maps:  # what one block puts out is what the next one takes
-            begin = maps.pop()._replace(last=time + begin.last)
-        maps.append(begin)
-        maps += [Buffer(size, time + first, time + last) for size, first, last in part.maps[1:]]
-        scratch += [Buffer(size, time + first, time + last) for size, first, last in part.scratch]
-        time += part.operators
-    return maps + scratch
-
-
-def head_bytes(blocks: Iterable[Block]) -> int:
+def head_bytes(blocks: Sequence[Block]) -> int:
     """What TFLite Micro plans for a network's maps: the head of its arena, exactly."""
-    return arena_bytes(buffers_of(map(part_of, blocks)))
+    return head_of([part_of(block) for block in blocks])
 
 
 def kept_bytes(block: Block) -> int:
@@ -78,7 +45,7 @@ def kept_bytes(block: Block) -> int:
 
 
 def _kept(operator: Operator) -> int:
-    multipliers = -(-CHANNEL * operator.channels // ALIGNMENT) * ALIGNMENT
+    multipliers = rounded_up(CHANNEL * operator.channels)
     tensors = 1 + (2 if operator.weights else 0)
     return OPERATOR + KERNELS[operator.kind] + TENSOR * tensors + 2 * multipliers
 

@@ -6,17 +6,14 @@ from functools import cached_property
 
 import numpy as np
 
-from harness.memory.arena import alive_bytes, arena_bytes
 from harness.memory.needs import (
     FILE,
     INTERPRETER,
-    Part,
-    buffers_of,
     flash_of,
     in_place_of,
     kept_bytes,
-    part_of,
 )
+from harness.memory.parts import Part, head_of, part_of
 from harness.spaces.block import Block
 from harness.spaces.cost import CostTable, Floats
 from harness.spaces.genome import Genomes
@@ -43,7 +40,7 @@ def tflite_micro(space: Space) -> Needs:
     """TFLite Micro's arena. The least is that of the network with the fewest bytes alive at once,
     or of that which the interpreter keeps least of: in a space whose choices all grow, the same."""
     arenas = _Arenas(space)
-    alive = CostTable.of(space, lambda block: alive_bytes(part_of(block).maps), peak=True)
+    alive = CostTable.of(space, lambda block: part_of(block).alive_bytes, peak=True)
     rows = np.stack([alive.cheapest()[1], arenas.kept.cheapest()[1]])
     found = arenas.total(rows)
     return arenas.total, float(found.min()), rows[found.argmin()]
@@ -78,8 +75,7 @@ class _Arenas:
     def _head(self, row: "np.ndarray[tuple[int], np.dtype[np.int32]]") -> int:
         key = row.tobytes()
         if key not in self._heads:
-            parts = (self._all[number - 1] for number in row if number)
-            self._heads[key] = arena_bytes(buffers_of(parts))
+            self._heads[key] = head_of([self._all[number - 1] for number in row if number])
         return self._heads[key]
 
     @cached_property

@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from harness.deploy.front import Front, gaps, verification_entries
 from harness.device.device import Device
-from harness.effort import SIMULATED
 from harness.errors import FileFormatError
 from harness.files import changing, replace_atomically
 from harness.pipeline.first_look import latency_of
@@ -55,7 +54,9 @@ def _verify(job: Run, device: Device, evaluator: "SubnetEvaluator | None", again
     networks = list(files) or networks
     if evaluator and device.range_images is None and device.options.precision == "int8":
         device = replace(device, range_images=training_images(job, evaluator))
-    plan = SIMULATED if device.profile.simulated else job.effort.verification
+    plan = job.effort.verification
+    if device.profile.simulated:  # its table knows as many networks already
+        plan = job.effort.plan("latency", device.profile.runs_on.simulated_networks)
     entries = verification_entries(front, job.space, networks, plan.anchors)
     with table_session(job, device) as into:
         session = into.session

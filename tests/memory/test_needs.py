@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from harness.memory import of_space
+from harness.memory.arena import arena_bytes
 from harness.memory.needs import FILE, arena_of, flash_of, head_bytes, in_place_of
+from harness.memory.parts import buffers_of, head_of, part_of
 from harness.spaces.catalogue import find_space
 from harness.spaces.convolution import Convolution
 from harness.spaces.digits import DIGITS
@@ -28,6 +30,13 @@ def test_populations_cost_what_their_networks_do(space: Space) -> None:
         of, least, row = needs
         assert of(genomes).tolist() == [each(network) for network in networks]
         assert of(row[None])[0] == least <= of(genomes).min()
+
+
+@pytest.mark.parametrize("space", SPACES, ids=lambda space: space.name)
+def test_buffers_that_are_left_out_of_a_plan_would_not_change_it(space: Space) -> None:
+    for genome in sample(space, 100, np.random.default_rng(2)):
+        parts = [part_of(block) for block in space.blocks(decode(space, genome))]
+        assert head_of(parts) == arena_bytes(buffers_of(parts))
 
 
 def test_a_strided_layer_pads_a_copy_of_an_even_map_alone() -> None:
