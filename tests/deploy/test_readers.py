@@ -128,16 +128,16 @@ def test_where_it_is_not_installed_the_bundle_says_so_and_how(
     int8: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = int8.read_bytes()
-    monkeypatch.setattr(bundle, "_content", lambda *_: content)
+    made = replace(INT8, contents=lambda *_: (content,))
     monkeypatch.setattr(bundle, "has_micro", lambda: False)
     ranges = source.with_name("ranges.npy")
-    written = write(INT8, NetworkFile.load(source), source, tmp_path, ranges, None)
+    written = write(made, NetworkFile.load(source), source, tmp_path, ranges, None)
     assert "pip install -c constraints.txt '.[micro]'" in written.second_reader
 
 
 @pytest.mark.parametrize("factor", [1e-3, 0.8, 1.25])
 def test_an_int8_file_with_wrong_weights_is_refused(
-    factor: float, int8: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    factor: float, int8: Path, source: Path, tmp_path: Path
 ) -> None:
     """Wrong in the classifier alone; at a thousandth nearly nothing depends on the images."""
     model = schema.ModelT.InitFromPackedBuf(int8.read_bytes())
@@ -147,9 +147,9 @@ def test_an_int8_file_with_wrong_weights_is_refused(
     weights = graph.tensors[classifier.inputs[1]].quantization
     weights.scale = [float(np.float32(scale * factor)) for scale in weights.scale]
     content, ranges = _packed(model), source.with_name("ranges.npy")
-    monkeypatch.setattr(bundle, "_content", lambda *_: content)
+    wrong = replace(INT8, contents=lambda *_: (content,))
     with pytest.raises(ConversionFailed, match="does not compute what the network does"):
-        write(INT8, NetworkFile.load(source), source, tmp_path, ranges, None)
+        write(wrong, NetworkFile.load(source), source, tmp_path, ranges, None)
 
 
 def test_a_network_that_takes_no_notice_of_its_input_is_refused(
