@@ -41,7 +41,7 @@ CASES = (
     ("measure --refit --fresh", 2, "exclude each other"),
     ("measure --resolutions 160", 2, "160"),
     ("measure --resolutions large", 2, "write 160,192,224"),
-    ("measure --energy --device zu3eg", 4, "its model tells no energies"),
+    ("measure --energy --device zu3eg", 4, "its model tells no energy"),
     ("measure --device stm32f746", 4, "no microcontroller is reached from here"),
     ("measure --device phone-published", 2, "has an imported table and no profile"),
     ("verify --device phone-published", 2, "nothing can be run on it from here"),

@@ -76,7 +76,8 @@ class Runtime:
     @property
     def takes(self) -> str:
         """Model files that it runs, in words."""
-        return "network files (.pt)" + "".join(f", {each}" for each in self.file_suffixes)
+        own = ", ".join(self.file_suffixes)
+        return f"{own} and network files (.pt)" if own else "network files (.pt)"
 
 
 RUNTIMES = Registry("harness.runtimes", "RUNTIME", Runtime)
