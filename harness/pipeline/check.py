@@ -52,6 +52,7 @@ def _check_unit(device: Device) -> Iterator[tuple[str, str]]:
                 yield "simulated", device.profile.evidence
             for name, value in (device.identity(session) | dict(session.environment)).items():
                 yield name, str(value)
+            yield from device.profile.runs_on.steps(device.options)
             entry = sentinel(DIGITS)
             with _step("a model that runs"):
                 session.prepare([entry.workload])

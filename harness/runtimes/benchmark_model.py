@@ -21,7 +21,7 @@ from harness.runtimes.benchmark_log import (
     reason_in,
 )
 from harness.runtimes.command_line_session import CommandLineSession, pinned
-from harness.runtimes.conversion.choice import tflite_converter
+from harness.runtimes.conversion.choice import tflite_converter, tflite_steps
 from harness.runtimes.model_inputs.feeding import NOTHING_SAID, Feeding, feeding
 from harness.runtimes.options import RuntimeOptions
 from harness.runtimes.runtime import Runtime
@@ -172,4 +172,5 @@ RUNTIME = Runtime(
     knows_core_sizes=True,
     profiles_operators=True,
     identity=_identity,
+    steps=tflite_steps,
 )

@@ -1,6 +1,6 @@
 """LiteRT (TensorFlow Lite) with XNNPACK on the CPU, through the resident agent."""
 
-from harness.runtimes.conversion.choice import tflite_converter
+from harness.runtimes.conversion.choice import tflite_converter, tflite_steps
 from harness.runtimes.model_file_session import ModelFileSession
 from harness.runtimes.options import RuntimeOptions
 from harness.runtimes.resident import AGENT, check_installed
@@ -27,6 +27,7 @@ RUNTIME = Runtime(
     precisions=("float32", "float16", "int8"),
     file_suffixes=(".tflite",),
     clock=thread_clock,
+    steps=tflite_steps,
     board_packages=("ai_edge_litert", "tflite_runtime"),
     board_rank=2,
 )

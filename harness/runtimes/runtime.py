@@ -4,7 +4,7 @@ A new one is one file of this folder that defines `RUNTIME`, or a package of som
 entry point `harness.runtimes`; `docs/adding-a-runtime.md` shows one.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -32,6 +32,10 @@ def thread_clock(options: RuntimeOptions) -> Clock:
 
 def nowhere(_options: RuntimeOptions) -> bool:
     return False
+
+
+def no_steps(_options: RuntimeOptions) -> Iterator[tuple[str, str]]:
+    return iter(())
 
 
 def _nothing(_options: RuntimeOptions, _environment: Mapping[str, str]) -> dict[str, Any]:
@@ -68,6 +72,8 @@ class Runtime:
     """Of a simulation: how many whole networks its tables are calibrated by."""
     identity: Callable[[RuntimeOptions, Mapping[str, str]], dict[str, Any]] = _nothing
     """What of its own settings and of the session's environment must be equal to compare times."""
+    steps: Callable[[RuntimeOptions], Iterator[tuple[str, str]]] = no_steps
+    """Of `harness devices check`, besides those of every device: what was looked at and found."""
     board_packages: tuple[str, ...] = ()
     """Python packages, one of which it needs on a board; none: no board is set up for it."""
     board_rank: int = 9

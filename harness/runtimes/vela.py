@@ -18,6 +18,7 @@ from harness.errors import Infeasible, MissingExtra, TargetFailed
 from harness.hints import install
 from harness.progress import Progress, silent
 from harness.runtimes.conversion.cache import convert_all, named
+from harness.runtimes.conversion.choice import tflite_steps
 from harness.runtimes.conversion.vela import VelaConverter
 from harness.runtimes.options import RuntimeOptions
 from harness.runtimes.runtime import Runtime, device_clock
@@ -143,7 +144,8 @@ RUNTIME = Runtime(
     clock=device_clock,
     options=VelaOptions,
     without_effect=("num_threads", "cpus", "batch"),
-    simulated_networks=20,  # each is converted, which takes 10 s
+    simulated_networks=20,  # each is converted and compiled
     evidence=evidence,
+    steps=tflite_steps,
     identity=lambda options, _environment: {"vela": options.of(VelaOptions).model_dump()},
 )

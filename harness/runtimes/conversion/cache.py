@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import os
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -24,17 +25,20 @@ from harness.runtimes.session import Workload
 from harness.transports.content import digest
 
 CHOOSE_CACHE = "name another folder for converted files in HARNESS_CACHE"
-FEW = 10  # files whose conversion needs no warning
-CONVERSION_S = (1.3, 4.0)  # of a block by litert-torch, on a quiet and on a busy machine of 2
-# cores; a converter of another kind tells its own as `takes_s`
+SOON_S = 10.0  # in so long all is done: nobody needs a warning, or several processes
 LAYERS = Path(harness.networks.__file__).with_name("layers.py")
+
+
+class Remark(UserWarning):
+    """What users shall know of a conversion."""
 
 
 class Converter(Protocol):
     """Makes one kind of file; a frozen dataclass of all settings that change its content."""
 
     suffix: ClassVar[str]
-    slow: ClassVar[bool]  # worth a pool of processes
+    slow: ClassVar[bool]  # or it talks: always in processes of its own, which nobody hears
+    takes_s: ClassVar[tuple[float, float]]  # a block, on a quiet and on a busy machine of 2 cores
 
     def path(self, workload: Workload) -> Path:
         """Where the file for `workload` is kept."""
@@ -95,37 +99,40 @@ def _checksum(path: Path) -> Path:
 def convert_all(
     converter: Converter, workloads: Sequence[Workload], on_progress: Progress = silent
 ) -> None:
-    """Make the files that the cache lacks, by slow converters in several processes at once.
+    """Make the files that the cache lacks, in several processes where that takes long.
 
     Raises:
         ConversionFailed: a converting process died.
     """
     missing = [each for each in workloads if not is_whole(converter.path(each))]
-    if not converter.slow:
+    if not missing:
+        return
+    blocks = sum(1 if isinstance(each, Path) else len(each) for each in missing)
+    quick_s, takes_s = (blocks * each_s for each_s in converter.takes_s)
+    if not converter.slow and takes_s < SOON_S:
         for done, workload in enumerate(missing, start=1):
             converted(converter, workload)
             on_progress(done, len(missing))
         return
-    if not missing:
-        return
     at_once = min(len(missing), os.cpu_count() or 1)
-    if len(missing) > FEW:
-        takes_s = getattr(converter, "takes_s", CONVERSION_S)
-        low, high = (len(missing) * each_s / at_once for each_s in takes_s)
+    if takes_s / at_once > SOON_S:
         logging.getLogger(__name__).warning(
             "harness: %d files have to be converted to %s first, about %.0f to %.0f s; they are "
             "kept for later runs",
-            *(len(missing), converter.suffix, low, high),
+            *(len(missing), converter.suffix, quick_s / at_once, takes_s / at_once),
         )
     context = get_context("spawn")
     line, our_end = context.Pipe(duplex=False)
     with line, our_end, ProcessPoolExecutor(at_once, context, _begin, (line,)) as pool:
         try:
             with deaf_to_interrupts():
-                waiting = {pool.submit(converted, converter, each): each for each in missing}
+                waiting = {pool.submit(_remarked, converter, each): each for each in missing}
+            said: set[str] = set()
             for done, future in enumerate(as_completed(waiting), start=1):
                 try:
-                    future.result()
+                    for remark in future.result() - said:
+                        logging.getLogger(__name__).warning("harness: %s", remark)
+                        said.add(remark)
                 except (BrokenProcessPool, HarnessError):
                     raise
                 except Exception as error:  # whatever a converter of others raises
@@ -143,9 +150,18 @@ def convert_all(
             pool.shutdown(cancel_futures=True)
 
 
+def _remarked(converter: Converter, workload: Workload) -> set[str]:
+    """Make a file; what there is to say of it."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", Remark)
+        converted(converter, workload)
+    return {str(each.message) for each in caught if issubclass(each.category, Remark)}
+
+
 def _begin(line: Connection) -> None:
     """Converters talk a lot; what matters comes back as an exception."""
     end_with_the_parent(line)
+    os.environ["OMP_NUM_THREADS"] = "1"  # torch's: each of us has a processor to itself
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)

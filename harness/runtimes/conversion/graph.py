@@ -1,9 +1,12 @@
 """What a .tflite file is made of, and whether that is what its blocks should become."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from harness.errors import FileFormatError
 from harness.spaces.block import Block
@@ -84,3 +87,76 @@ def complaints(graph: Graph, blocks: Sequence[Block], precision: str) -> tuple[s
 def _is_depthwise(block: Block) -> bool:
     """Of one channel every convolution is."""
     return block.kind == "mbconv" or (block.kind == "conv" and block.input_shape[0] == 1)
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """What a file says of a tensor, its number and its name aside."""
+
+    type: int
+    shape: tuple[int, ...]
+    scales: tuple[float, ...]  # of 8 bits, with
+    zero_points: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Operator:
+    name: str
+    version: int
+    options: Mapping[str, Any]
+    inputs: tuple[Any, ...]  # which output of which operator (-1: the file's inputs), or a constant
+    values: tuple[npt.NDArray[Any], ...]  # of its constants
+    outputs: tuple[Tensor, ...]
+
+
+def operators(content: bytes) -> Iterator[Operator]:
+    """Of a .tflite file with one graph, in the order in which they are executed."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    names = {code: name for name, code in vars(schema.BuiltinOperator).items()}
+    types = schema.TensorType
+    dtypes = {types.FLOAT32: np.float32, types.INT32: np.int32, types.INT8: np.int8}
+    model = schema.ModelT.InitFromPackedBuf(content)
+    (graph,) = model.subgraphs
+    made: dict[int, Any] = {int(each): (-1, place) for place, each in enumerate(graph.inputs)}
+
+    def tensor_of(number: int) -> Tensor:
+        tensor = graph.tensors[number]
+        steps = tensor.quantization or schema.QuantizationParametersT()
+        told = (tensor.shape, steps.scale, steps.zeroPoint)
+        return Tensor(tensor.type, *(() if each is None else tuple(each) for each in told))
+
+    for place, operator in enumerate(graph.operators):
+        code, options = model.operatorCodes[operator.opcodeIndex], operator.builtinOptions
+        inputs = [int(each) for each in operator.inputs]
+        constants = [graph.tensors[each] for each in inputs if each not in made]
+        yield Operator(
+            names[code.builtinCode],
+            code.version,
+            {} if options is None else vars(options),
+            tuple(made.get(each) or tensor_of(each) for each in inputs),
+            tuple(
+                np.frombuffer(bytes(model.buffers[each.buffer].data), dtypes[each.type])
+                for each in constants
+            ),
+            tuple(tensor_of(each) for each in operator.outputs),
+        )
+        made |= {int(each): (place, which) for which, each in enumerate(operator.outputs)}
+
+
+def difference(ours: bytes, theirs: bytes) -> str:
+    """The first one in what two files compute and how; nothing where there is none."""
+    mine, others = list(operators(ours)), list(operators(theirs))
+    for number, (one, other) in enumerate(zip(mine, others, strict=False)):
+        for what in ("name", "version", "options", "inputs", "outputs"):
+            a, b = getattr(one, what), getattr(other, what)
+            if a != b:
+                return f"{what} {a} instead of {b} in operator {number}, {other.name}"
+        if not all(map(_alike, one.values, other.values)):
+            return f"other weights in operator {number}, {other.name}"
+    return "" if len(mine) == len(others) else f"{len(mine)} operators instead of {len(others)}"
+
+
+def _alike(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> bool:
+    """But for rounding."""
+    return np.allclose(one, other, rtol=1e-5, atol=1e-7)

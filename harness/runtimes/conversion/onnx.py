@@ -16,12 +16,13 @@ OPSET = 17
 
 @dataclass(frozen=True)
 class OnnxConverter:
-    """By torch's exporter without dynamo: 0.01 s a block, with it 1 to 4 s."""
+    """By torch's exporter without dynamo: 0.04 s a block, with it 1 to 4 s."""
 
     batch: int
     opset: int = OPSET  # older runtimes on boards need an older one
     suffix: ClassVar[str] = ".onnx"
     slow: ClassVar[bool] = False
+    takes_s: ClassVar[tuple[float, float]] = (0.02, 0.1)
 
     def path(self, workload: Workload) -> Path:
         """Raises MissingExtra where torch or onnx is not installed."""

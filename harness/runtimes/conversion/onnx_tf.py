@@ -34,6 +34,7 @@ class OnnxTfConverter:
     batch: int
     suffix: ClassVar[str] = ".tflite"
     slow: ClassVar[bool] = True
+    takes_s: ClassVar[tuple[float, float]] = (1.3, 4.0)
 
     def path(self, workload: Workload) -> Path:
         """Raises MissingExtra where the environment of onnx-tf, or onnx here, is missing."""

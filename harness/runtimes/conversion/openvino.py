@@ -26,6 +26,7 @@ class OpenvinoConverter:
     images: Path | None = None  # on which the int8 ranges of network files are collected
     suffix: ClassVar[str] = ".openvino"  # a zip file of PARTS
     slow: ClassVar[bool] = True
+    takes_s: ClassVar[tuple[float, float]] = (1.3, 4.0)
 
     def path(self, workload: Workload) -> Path:
         """Raises MissingExtra where OpenVINO, nncf, torch or onnx is not installed."""

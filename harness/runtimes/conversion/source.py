@@ -1,7 +1,8 @@
 """The torch module behind a workload, for converters."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from torch import nn
@@ -14,14 +15,19 @@ from harness.spaces.block import Block
 
 @dataclass(frozen=True)
 class Source:
-    network: nn.Module
+    build: Callable[[], nn.Module]
     blocks: Sequence[Block]
     preprocessing: Preprocessing | None = None  # where it is a network file's
+
+    @cached_property
+    def network(self) -> nn.Module:
+        """Built when it is asked for: much of what a conversion takes."""
+        return self.build()
 
 
 def source_of(workload: Workload) -> Source:
     """A network file's network, or blocks with random weights that are always the same."""
     if isinstance(workload, Path):
         network_file = NetworkFile.load(workload)
-        return Source(network_file.module(), network_file.blocks, network_file.preprocessing)
-    return Source(build_lively(workload, seed_of(workload)), workload)
+        return Source(network_file.module, network_file.blocks, network_file.preprocessing)
+    return Source(lambda: build_lively(workload, seed_of(workload)), workload)
