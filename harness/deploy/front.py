@@ -29,11 +29,12 @@ from harness.schema import (
 from harness.spaces.arch import Arch
 from harness.spaces.space import Space
 from harness.tables.batch import images_per_run
+from harness.tables.record import SEEN
 from harness.tables.statements import AT, SHIPPED, Statements
 
 SCHEMA = 1
 _Name = Annotated[str, Field(max_length=1000)]
-_At = Annotated[str, Field(pattern=r"^(p50|p90|p99|sustained)$")]
+_At = Annotated[str, Field(pattern=f"^({'|'.join(SEEN)})$")]
 Seen = Mapping[_At, tuple[Positive, Positive, Positive]]
 """Times that users see, by p50, p90, p99, sustained: the time and its 95 % interval, ms."""
 
