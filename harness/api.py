@@ -25,14 +25,13 @@ from harness.pipeline.job import Run
 from harness.pipeline.networks import NamedNetwork, network_named, of_arch
 from harness.pipeline.predict import Prediction, accuracies
 from harness.pipeline.predict import predict as predict_on
-from harness.pipeline.question import Question
+from harness.pipeline.question import Question, limits_asked
 from harness.pipeline.search import Predictors, search_by
 from harness.pipeline.supernet_folder import Training
 from harness.predictors.accuracy_source import AccuracySource, OwnFunction, accuracy_source
 from harness.predictors.latency import LatencyPredictor
 from harness.predictors.latency_function import LatencyFunction
 from harness.progress import Progress
-from harness.quantities import parse_limit
 from harness.spaces.arch import Arch
 from harness.spaces.catalogue import find_space
 from harness.spaces.genome import decode
@@ -203,6 +202,8 @@ def measure(
         resolutions=None if resolutions is None else ",".join(map(str, resolutions)),
     )
     (chosen,) = starting.devices_named([device], Path(root), wait=wait)
+    if energy and memory:
+        raise UsageError("energies and memory are tables of their own: ask for one")
     quantity = "energy" if energy else "memory" if memory else "latency"
     return pipeline.measure(job, chosen, quantity)
 
@@ -252,7 +253,7 @@ def search(
     latency: a device with a table, a table, or a function of an arch, ms. accuracy: a function of
     an arch, percent, or a .npz, .pth or .csv file. `max_latency_ms` is held against the upper end
     of the interval of the time `at` ("full", "p90", ...; by default p90, where that is known).
-    `constraints` are as those of `harness search`: "macs:300M", "memory:2MB", "pixel-1:30ms@p90".
+    `constraints` are as those of `harness search`: "macs:300M", "pixel-1:30ms@p90", "stm32f746".
 
     Raises:
         InfeasibleConstraint: no network is fast enough.
@@ -280,7 +281,7 @@ def search(
     source = (
         accuracy_source(accuracy, chosen) if isinstance(accuracy, str) else _by(chosen, accuracy)
     )
-    limits = [parse_limit(text) for text in constraints]
+    limits = list(limits_asked(constraints, Path(root)))
     if max_latency_ms is not None:
         limits.append((table.device, max_latency_ms, at))
     found = search_by(job, Predictors(table, predictor, source), Question(tuple(limits)))

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from harness.training.distributed import Ranks
 
 WRITE_EVERY_S = 30.0
-# Nobody has said where it runs: `harness carbon --place` counts the energy anew. Older records have
-# a data centre's PUE in their CO2e, and say so.
+# Nobody has said where it runs: `harness carbon runs --place` counts the energy anew. Older records
+# have a data centre's PUE in their CO2e, and say so.
 PLACE = Place(pue=OFFICE)
 GRID_KG_PER_KWH = GRID_LB_PER_KWH * KG_PER_LB
 

@@ -34,7 +34,6 @@ from harness.cli.options import (
     found_there,
     job_for,
     job_of_front,
-    limits_asked,
     quantity_asked,
     terminal,
     training_on,
@@ -111,7 +110,7 @@ def run(
         training=training,
     )
     devices = devices_named(device, root, benchmark_model, images, wait)
-    fronts = pipeline.run(job, devices, pipeline.Question(limits_asked(constraint, root)))
+    fronts = pipeline.run(job, devices, pipeline.Question(pipeline.limits_asked(constraint, root)))
     for front in fronts:
         terminal().show_front(front)
     for front in fronts:
@@ -234,7 +233,7 @@ def search(
     )
     if at is not None and max_latency_ms is None:
         raise UsageError("--at is for --max-latency-ms; a --constraint says it as cpu:30ms@p90")
-    limits = limits_asked(constraint, root)
+    limits = pipeline.limits_asked(constraint, root)
     if max_latency_ms is not None:
         limits += ((device, max_latency_ms, check_time(at)),)
     question = pipeline.Question(limits, objective)

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from harness.console import Terminal
     from harness.device.device import Device
     from harness.pipeline import Run
-    from harness.pipeline.question import Limits
     from harness.pipeline.supernet_folder import Training
 
 Root = Annotated[Path, typer.Option(help="Folder with devices, tables, reports and runs.")]
@@ -157,17 +156,6 @@ def devices_named(
     from harness.pipeline import starting
 
     return starting.devices_named(names, root, benchmark_model, range_images, wait)
-
-
-def limits_asked(constraints: Sequence[str], root: Path) -> "Limits":
-    """Raises UsageError where one is none."""
-    from harness import pipeline
-    from harness.tables.statements import check_time
-
-    limits = tuple(limit for text in constraints for limit in pipeline.limits_of(text, root))
-    for *_, asked in limits:
-        check_time(asked)
-    return limits
 
 
 def training_on(

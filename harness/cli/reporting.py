@@ -123,12 +123,13 @@ def history(
 
     limit = parse_share(fail_above)
     told = histories(root, paths or [])
+    page = save_history(told.found, told.notes, root / "reports" / "history")
     if as_markdown:
         terminal().say(markdown(told.found, told.notes).rstrip())
     else:
         for line in lines(told.found, told.notes):
             terminal().say(line)
-        terminal().say(str(save_history(told.found, told.notes, root / "reports" / "history")))
+        terminal().say(str(page))
     slower = [one for each in told.found for one in each.newest_regressions(limit)]
     if slower:
         raise Regression(f"slower by more than {fail_above} since the newest: {', '.join(slower)}")
@@ -191,7 +192,7 @@ def predict(
 
     Latency as measured again and as users see it, energy, memory of activations, accuracy. A point
     of a front is one of the first device's. Of a device that is not here (imported:NAME) the
-    latency at full speed, by the devices of its source or rescaled from one of yours.
+    latency at full speed, by the devices of its runtime or rescaled from one of yours.
     """
     from harness.pipeline import starting
     from harness.pipeline.networks import network_named

@@ -17,6 +17,7 @@ from harness.errors import DeviceError
 from harness.progress import Progress, silent
 from harness.runtimes.session import Samples, Session, StartingSession, Workload
 
+PAGE_BYTES = 4096  # the least that a resident set grows by: none that fits into what was there is 0
 START_NS = 1_500_000_000  # to start a runtime, until the first visit tells
 
 
@@ -51,7 +52,7 @@ class MemorySession:
             raise DeviceError("the device does not tell how much memory a process takes")
         values = {
             "wall": (max(1, round(start.first_ms * 1e6)),),
-            "resident": (max(1, round(start.memory_mb * 1e6)),),
+            "resident": (max(PAGE_BYTES, round(start.memory_mb * 1e6)),),
         }
         return Samples(at_ns, values)
 

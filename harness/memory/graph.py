@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from harness.memory.arena import Buffer
 
+INT_BYTES = 4  # of an accumulator, and of an index
+
 NEVER = -1  # when a map that no operator touches is alive
 
 

@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 
 from harness.errors import FileFormatError, TargetFailed
-from harness.memory.graph import Graph, Operator
+from harness.memory.graph import INT_BYTES, Graph, Operator
 from harness.runtimes.model_inputs.tflite_file import kind_of, load
 
-INT_BYTES = 4  # of an accumulator, and of an index
 PLANNED = b"OfflineMemoryAllocation"  # metadata with which a file brings its own plan
 BITS = {"INT4": 4, "INT8": 8, "UINT8": 8, "BOOL": 8, "INT16": 16, "UINT16": 16, "FLOAT16": 16}
 BITS |= {"INT32": 32, "UINT32": 32, "FLOAT32": 32, "INT64": 64, "UINT64": 64, "FLOAT64": 64}

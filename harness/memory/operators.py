@@ -7,12 +7,11 @@ pixels takes a padded copy of its input.
 
 from functools import lru_cache
 
-from harness.memory.graph import Graph, Operator
+from harness.memory.graph import INT_BYTES, Graph, Operator
 from harness.spaces.block import Block
 from harness.spaces.convolution import Convolution, convolutions
 
 FUSED = ("none", "relu", "relu6")  # activations that are part of the operator before them
-INT_BYTES = 4  # of an accumulator, and of an index
 DIMENSIONS, AXES = 4, 2  # of what is averaged
 
 

@@ -15,7 +15,7 @@ from harness.pipeline.front import verify
 from harness.pipeline.import_export import compare_tables, export_published, import_published
 from harness.pipeline.job import Run
 from harness.pipeline.over_time import report_over_time
-from harness.pipeline.question import Question, limits_of
+from harness.pipeline.question import Question, limits_asked
 from harness.pipeline.refresh import refresh
 from harness.pipeline.report import report, report_devices
 from harness.pipeline.search import search, search_best
@@ -37,7 +37,7 @@ __all__ = [
     "fetch",
     "fit_accuracy",
     "import_published",
-    "limits_of",
+    "limits_asked",
     "measure",
     "measure_baselines",
     "on_each",

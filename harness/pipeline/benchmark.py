@@ -14,7 +14,7 @@ from harness.measuring.campaign import Campaign, Work, run_campaign
 from harness.measuring.plan import Entry, Plan, sentinel
 from harness.measuring.simulation import simulate
 from harness.pipeline.converted import compare_converted
-from harness.pipeline.file_accuracy import accuracy_of
+from harness.pipeline.file_accuracy import accuracy_of, check_judged
 from harness.pipeline.job import Run
 from harness.pipeline.regression import check_alike
 from harness.runtimes import model_files
@@ -106,6 +106,8 @@ def benchmark(
         FileFormatError: there is no such file, or the baseline is of other settings.
     """
     digest = check_model(device, model)
+    if data is not None:
+        check_judged(model, data)
     # A link is not followed: what it points to may have no suffix, or no weights beside it.
     entries = [sentinel(DIGITS), Entry("network", model.absolute(), ()), *references()]
     with device.open() as session, job.console.step(f"time {model.name}") as progress:
@@ -304,6 +306,12 @@ def checked_result(value: Any, name: str) -> dict[str, Any]:
         raise FileFormatError(f"{name} is no benchmark result of schema {SCHEMA}")
     try:
         checked(Result, value)
+        told = {"model": value["model"], "identity": value["identity"]}
+        for part, name_ in (("model", "name"), ("model", "sha256"), ("identity", "clock")):
+            if name_ not in told[part]:
+                raise ValueError(f"its {part} has no {name_}")
+        if value["identity"]["clock"] not in value["statistics"]:
+            raise ValueError("it has no times by its clock")
         for times in (*value["statistics"].values(), *value["reference"].values()):
             Statistics.from_json(times, "ns")
     except ValueError as error:

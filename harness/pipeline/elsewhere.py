@@ -62,7 +62,7 @@ def published_or_alike(job: Run, networks: Sequence[str], name: str) -> list[Els
 
     Raises:
         UsageError: there is no such device.
-        TableError: too few devices of the source have a network.
+        TableError: too few devices of its runtime have a network.
     """
     sources = load_all(job.workspace.imported)
     target = find_imported(name, sources)

@@ -16,6 +16,7 @@ from harness.errors import InfeasibleConstraint, MissingExtra, UsageError
 from harness.hints import nearest
 from harness.pipeline.evaluate import images_for
 from harness.pipeline.extract import Asked, extract_network
+from harness.pipeline.file_accuracy import JUDGES
 from harness.pipeline.front import range_images
 from harness.pipeline.job import Run
 from harness.reports.card import card
@@ -29,7 +30,6 @@ if TYPE_CHECKING:  # torch is imported where it is needed
     from harness.networks.file import NetworkFile
 
 _LICENSE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,99}")
-JUDGES = 1000  # images at most that accuracies are over
 NOT_COMPARED = (
     "not judged: rounding to 8 bits changes what it answers as much as another image does"
 )

@@ -9,19 +9,27 @@ from harness.runtimes.session import Session
 JUDGES = 1000  # images at most
 
 
-def accuracy_of(session: Session, model: Path, folder: Path) -> Accuracy:
-    """Top-1 on the test images of a folder, else on what is held out of it.
+def check_judged(model: Path, folder: Path) -> None:
+    """Whether a file can be judged on the images, before it is measured.
 
     Raises:
         UsageError: it is no network file, or the folder cannot be used or has other classes.
     """
+    from harness.networks.file import NetworkFile
+
+    if model.suffix.lower() != ".pt":
+        raise UsageError(f"--data judges network files (.pt); {model.name} is none")
+    images_for(NetworkFile.load(model), model, folder)
+
+
+def accuracy_of(session: Session, model: Path, folder: Path) -> Accuracy:
+    """Top-1 on the test images of a folder, else on what is held out of it; `check_judged` says
+    before whether it can be."""
     import numpy as np
     import torch
 
     from harness.networks.file import NetworkFile
 
-    if model.suffix.lower() != ".pt":
-        raise UsageError(f"--data judges network files (.pt); {model.name} is none")
     network = NetworkFile.load(model)
     data, pixels = images_for(network, model, folder), network.preprocessing
     tests = data.tests(pixels.resolution)

@@ -48,8 +48,10 @@ def import_published(
             f"--device {device}: names of imported tables are small letters, digits, - and _, and "
             "end in -published, as note10-published"
         )
-    asked = Asked(paths, device, source, job.space, unit)
-    imported = FORMATS.find(form.replace("-", "_")).read(asked)
+    found = FORMATS.find(form if form in FORMATS.names() else form.replace("-", "_"))
+    if unit is not None and found.unit is not None:
+        raise UsageError(f"--unit: times of --format {form} are {found.unit}")
+    imported = found.read(Asked(paths, device, source, job.space, unit))
     if isinstance(imported.found, ImportedDevices):
         path = job.workspace.imported / f"{device}.jsonl"
     else:

@@ -68,7 +68,7 @@ def unpack_table(root: Path, path: Path) -> Unpacked:
     """Unpack into `published/`, and say what one's own tables of the space have otherwise.
 
     Raises:
-        TableError: the file is no whole package, or another one of that name is there.
+        TableError: the file is no whole package.
     """
     package = unpack(path)
     theirs = package.table
@@ -87,7 +87,9 @@ def _is_like(path: Path, theirs: Table) -> bool:
         mine = Table.load(path)
     except TableError:
         return False
-    return (mine.space, mine.quantity) == (theirs.space, theirs.quantity) and bool(mine.campaigns)
+    return (mine.space, mine.quantity) == (theirs.space, theirs.quantity) and all(
+        table.campaigns for table in (mine, theirs)
+    )
 
 
 def _beside(path: Path, theirs: Table) -> Beside:

@@ -21,7 +21,7 @@ from harness.quantities import parse_limit
 from harness.runtimes.microcontroller import BoardOptions
 from harness.spaces.catalogue import find_space
 from harness.spaces.genome import sample
-from harness.tables.statements import SHIPPED, WORDS, Statement, Statements
+from harness.tables.statements import SHIPPED, WORDS, Statement, Statements, check_time
 from harness.tables.table import Table
 
 _TELLING = 1000  # networks: enough to meet every block
@@ -30,6 +30,18 @@ _TELLING_SEED = 505
 
 Limits = tuple[tuple[str, float, str | None], ...]
 """A device or cost, at most how much, and which time of a device: None for the one that ships."""
+
+
+def limits_asked(constraints: Sequence[str], root: Path) -> Limits:
+    """All that constraints say.
+
+    Raises:
+        UsageError: one is none.
+    """
+    limits = tuple(limit for text in constraints for limit in limits_of(text, root))
+    for *_, asked in limits:
+        check_time(asked)
+    return limits
 
 
 def limits_of(text: str, root: Path) -> Limits:

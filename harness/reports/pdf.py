@@ -22,16 +22,17 @@ def save_pdf(page: Path) -> Path:
     if browser is None:
         raise MissingExtra(f"--pdf needs a browser that prints: {' or '.join(BROWSERS[:3])}")
     path = page.with_suffix(".pdf")
-    path.unlink(missing_ok=True)
+    printed = path.with_suffix(".pdf.tmp")
+    printed.unlink(missing_ok=True)
     command = [browser, "--headless", "--disable-gpu", "--no-pdf-header-footer"]
     if os.geteuid() == 0:  # as in a container: Chromium's sandbox refuses root
         command.append("--no-sandbox")
-    command += [f"--print-to-pdf={path.absolute()}", page.absolute().as_uri()]
+    command += [f"--print-to-pdf={printed.absolute()}", page.absolute().as_uri()]
     try:
         done = subprocess.run(command, capture_output=True, check=False, timeout=_TIMEOUT_S)
     except subprocess.TimeoutExpired as error:
         raise WorkspaceError(f"{browser} printed {page} for {_TIMEOUT_S} s, to no end") from error
-    if not path.exists():
+    if not printed.exists():
         told = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
         raise WorkspaceError(f"{browser} did not print {page}: {''.join(told)}")
-    return path
+    return printed.replace(path)

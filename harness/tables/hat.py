@@ -213,10 +213,8 @@ def _records(
 
 
 def _read(asked: Asked) -> Imported:
-    if asked.unit is not None:
-        raise UsageError("--unit is for --format ofa: HAT's times are ms")
     published = read_hat(asked.paths, asked.space, asked.name, asked.source)
     return Imported(published.table, published.describe())
 
 
-FORMAT = TableFormat("hat", "HAT: its latency_dataset/*.csv of whole transformers", _read)
+FORMAT = TableFormat("hat", "HAT: its latency_dataset/*.csv of transformers", _read, unit="ms")

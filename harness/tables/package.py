@@ -25,7 +25,9 @@ from harness.tables.table import Table
 
 SCHEMA = 1
 TABLE, MANIFEST, PROFILE, JOURNALS = "table.jsonl", "manifest.json", "profile.toml", "journals/"
-_PART = re.compile(rf"{TABLE}|{PROFILE}|{JOURNALS}[A-Za-z0-9][\w.+-]{{0,200}}", re.ASCII)
+_PART = re.compile(
+    rf"{re.escape(TABLE)}|{re.escape(PROFILE)}|{JOURNALS}[A-Za-z0-9][\w.+-]{{0,200}}", re.ASCII
+)
 _MOST = 1000  # parts
 _LARGEST = 200_000_000  # bytes of all
 _DATE = (1980, 1, 1, 0, 0, 0)  # the same content gives the same file
@@ -111,7 +113,18 @@ def _parts(archive: zipfile.ZipFile, path: Path) -> dict[str, bytes]:
     for name in names:
         if name != MANIFEST and not _PART.fullmatch(name):
             raise TableError(f"{path}: {name[:60]!r} is no part of a package")
-    return {name: archive.read(name) for name in names}
+    return {info.filename: _content(archive, info) for info in infos}
+
+
+def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    """Of a part, and no more than the archive says that it has: that is a stranger's word."""
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise zipfile.BadZipFile(f"{info.filename} is packed in another way than ours")
+    with archive.open(info) as part:
+        content = part.read(info.file_size + 1)
+    if len(content) != info.file_size:
+        raise zipfile.BadZipFile(f"{info.filename} is not as large as the archive says")
+    return content
 
 
 def _manifest(content: bytes | None, path: Path) -> _Manifest:

@@ -36,6 +36,7 @@ class TableFormat:
     name: str
     title: str  # whose, and what its files are
     read: Callable[[Asked], Imported]  # raises TableError where a file is none of it
+    unit: str | None = None  # of all its times; None: files may have any
 
 
 FORMATS = Registry("harness.tables", "FORMAT", TableFormat)

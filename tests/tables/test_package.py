@@ -102,3 +102,17 @@ def test_an_archive_that_inflates_to_much_is_refused(packed: Path) -> None:
     packed.write_bytes(content.getvalue())
     with pytest.raises(TableError, match=r"inflate to|unpack to"):
         unpack(packed)
+
+
+@pytest.mark.parametrize("how", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_sizes_that_an_archive_states_wrongly_are_one_line(packed: Path, how: int) -> None:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", how) as archive:
+        archive.writestr(TABLE, b"0" * 5_000_000)
+    lying = bytearray(content.getvalue())
+    for header, size_at in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
+        place = lying.index(header) + size_at
+        lying[place : place + 4] = (10).to_bytes(4, "little")
+    packed.write_bytes(lying)
+    with pytest.raises(TableError, match="no package of a table"):
+        unpack(packed)

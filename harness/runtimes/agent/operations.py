@@ -140,7 +140,8 @@ class Agent(object):
     def play(self, request):
         run = self.loaded[request["id"]][1]
         scenarios = importlib.import_module("scenarios")  # with LoadGen, which few have
-        return scenarios.play(run, request["scenario"], request["seconds"], request["run_ns"])
+        how = (request["scenario"], request["seconds"], request["run_ns"])
+        return scenarios.play(run, self.runtime.wait, *how)
 
     def unload(self, request):
         del self.loaded[request["id"]]

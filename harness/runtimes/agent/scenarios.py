@@ -16,8 +16,10 @@ SCENARIOS = {
 LINE = re.compile(r"^\s*([^:\n]+?)\s*:\s*(.+?)\s*$", re.MULTILINE)
 
 
-def play(run, scenario, seconds, run_ns):
-    """{value: the scenario's figure, valid: whether LoadGen found enough runs for it}."""
+def play(run, wait, scenario, seconds, run_ns):
+    """`wait`: until what was run is done, where that is queued.
+
+    {value: the scenario's figure, valid: whether LoadGen found enough runs for it}."""
     import mlperf_loadgen as loadgen
 
     name, figure = SCENARIOS[scenario]
@@ -32,6 +34,7 @@ def play(run, scenario, seconds, run_ns):
     def issue(samples):
         for sample in samples:
             run()
+            wait()
             loadgen.QuerySamplesComplete([loadgen.QuerySampleResponse(sample.id, 0, 0)])
 
     def nothing(*_samples):
