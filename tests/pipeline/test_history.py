@@ -144,6 +144,18 @@ def test_kept_benchmarks_are_a_history_in_which_another_file_is_an_update(tmp_pa
     assert "suspect: the machine was busy" in markdown(told.found, told.notes)
 
 
+@pytest.mark.parametrize(("part", "name"), [("model", "sha256"), ("identity", "clock")])
+def test_a_kept_benchmark_that_lacks_what_it_is_compared_by_is_one_line(
+    tmp_path: Path, part: str, name: str
+) -> None:
+    broken = result(0)
+    del broken[part][name]
+    path = tmp_path / "broken.json"
+    path.write_text(json.dumps(broken))
+    with pytest.raises((TableError, FileFormatError), match=f"its {part} has no {name}"):
+        histories(tmp_path, [path])
+
+
 def test_names_of_files_do_not_become_markup(tmp_path: Path) -> None:
     paths = [tmp_path / f"{at}.json" for at in range(2)]
     evil = "<script>alert(1)</script>|`x`.onnx"

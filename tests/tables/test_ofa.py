@@ -191,7 +191,7 @@ def test_a_bad_file_is_one_clear_line(tmp_path: Path, content: bytes, named: str
 def test_files_that_are_not_there_are_told(tmp_path: Path) -> None:
     with pytest.raises(TableError, match=r"cannot read .*none\.yaml"):
         read(tmp_path / "none.yaml")
-    with pytest.raises(TableError, match=r"no files \.yaml, \.yml, \.json$"):
+    with pytest.raises(TableError, match=r"no files \.yaml, \.yml, \.json, \.csv$"):
         read(tmp_path)
     (tmp_path / "folder.yaml").mkdir()
     with pytest.raises(TableError, match=r"cannot read .*folder\.yaml"):
