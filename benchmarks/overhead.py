@@ -36,6 +36,7 @@ from harness.runtimes.conversion.tflite import TfliteConverter
 from harness.runtimes.session import seed_of
 from harness.spaces.block import Block
 from harness.spaces.catalogue import find_space
+from harness.spaces.convolution import convolutions
 from harness.spaces.genome import decode, sample
 
 Blocks = tuple[Block, ...]
@@ -81,7 +82,10 @@ BARE = {
 import torch
 torch.set_num_threads(1)
 torch.set_grad_enabled(False)
-network, given = torch.load(path, weights_only=False).eval(), torch.from_numpy(images)
+from harness.networks.layers import make_network
+kept = torch.load(path, weights_only=True)
+network, given = make_network(kept["specs"]).eval(), torch.from_numpy(images)
+network.load_state_dict(kept["weights"])
 run = lambda: network(given)
 """,
     ),
@@ -258,7 +262,9 @@ def file_of(bare: Bare, blocks: Blocks, folder: Path) -> Path:
     import torch
 
     path = folder / "network.pt"
-    torch.save(build_lively(blocks, seed_of(blocks)), path)
+    specs = [block.spec for block in convolutions(blocks)]
+    weights = build_lively(blocks, seed_of(blocks)).state_dict()
+    torch.save({"specs": specs, "weights": weights}, path)
     return path
 
 

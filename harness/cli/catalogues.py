@@ -28,6 +28,8 @@ from harness.errors import FileFormatError, Regression, UsageError
 
 devices_app = typer.Typer(cls=Commands, help="The catalogue of devices.", no_args_is_help=True)
 tables_app = typer.Typer(cls=Commands, help="Measured latency tables.", no_args_is_help=True)
+OfEnergies = Annotated[bool, typer.Option("--energy", help="The table of energies.")]
+OfMemory = Annotated[bool, typer.Option("--memory", help="The table of memories.")]
 
 
 @devices_app.command("list")
@@ -152,8 +154,8 @@ def devices_fit(
 def tables_show(
     device: Annotated[str, typer.Argument(help="Name of a device.")],
     space: SpaceThere = None,
-    energy: Annotated[bool, typer.Option("--energy", help="The table of energies.")] = False,
-    memory: Annotated[bool, typer.Option("--memory", help="The table of memories.")] = False,
+    energy: OfEnergies = False,
+    memory: OfMemory = False,
     root: Root = HERE,
 ) -> None:
     """A table's campaigns, error and floor."""
@@ -242,8 +244,8 @@ def tables_pack(
     device: Annotated[str, typer.Argument(help="Name of a device.")],
     output: Annotated[Path, typer.Argument(help="The file to write, such as mine.zip.")],
     space: SpaceThere = None,
-    energy: Annotated[bool, typer.Option("--energy", help="The table of energies.")] = False,
-    memory: Annotated[bool, typer.Option("--memory", help="The table of memories.")] = False,
+    energy: OfEnergies = False,
+    memory: OfMemory = False,
     root: Root = HERE,
 ) -> None:
     """Put a table, its profile and raw journals into one file, to give it to others."""

@@ -122,4 +122,4 @@ def _time(job: dict[str, Any], where: str) -> tuple[NetworkTime | None, _Process
     return NetworkTime(latency_ms, memory_mb=memory_mb), cast("_Processor", processor)
 
 
-FORMAT = TableFormat("ai_hub", "Qualcomm AI Hub: perf.yaml of its models", read, unit="us")
+FORMAT = TableFormat("ai_hub", read, unit="us")

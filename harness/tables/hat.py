@@ -217,4 +217,4 @@ def _read(asked: Asked) -> Imported:
     return Imported(published.table, published.describe())
 
 
-FORMAT = TableFormat("hat", "HAT: its latency_dataset/*.csv of transformers", _read, unit="ms")
+FORMAT = TableFormat("hat", _read, unit="ms")

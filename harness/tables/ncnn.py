@@ -133,4 +133,4 @@ def _add(run: _Run, network: str, times: Iterable[str | None], where: str) -> No
         run.networks[network] = NetworkTime(mean, fastest, slowest)
 
 
-FORMAT = TableFormat("ncnn", "ncnn: its benchmark's README.md, or a .csv of it", read, unit="ms")
+FORMAT = TableFormat("ncnn", read, unit="ms")

@@ -197,4 +197,4 @@ def _read(asked: Asked) -> Found:
     return Found(imported.table, imported.describe())
 
 
-FORMAT = TableFormat("ofa", "the OFA authors: .yaml or .json, a file for each resolution", _read)
+FORMAT = TableFormat("ofa", _read)

@@ -34,7 +34,6 @@ class TableFormat:
     """One way to write tables down."""
 
     name: str
-    title: str  # whose, and what its files are
     read: Callable[[Asked], Imported]  # raises TableError where a file is none of it
     unit: str | None = None  # of all its times; None: files may have any
 

@@ -56,7 +56,8 @@ def test_what_is_published_is_told_as_it_is_and_the_rest_by_other_devices(root: 
     for n, name in enumerate(NAMES[2:], start=3):
         low, high = told[name]["latency_ms_interval"]
         assert low < 5.0 * n < high
-        assert told[name]["latency_ms"] == pytest.approx(5.0 * n, rel=0.1)
+        # Three times what 3 % of noise on each of two known networks and on this one come to.
+        assert told[name]["latency_ms"] == pytest.approx(5.0 * n, rel=3 * 0.03 * 1.5**0.5)
 
 
 def test_a_network_that_nobody_timed_is_one_line(root: Path) -> None:

@@ -51,7 +51,8 @@ def test_a_block_that_became_slower_is_found_and_a_shift_of_all_is_none() -> Non
         assert step.ratio == pytest.approx(1.12, abs=0.03)
         assert not step.changed
         assert not step.newest
-        assert found.levels[4] / found.levels[3] == pytest.approx(1.3, rel=0.1)
+        # Each campaign's machine has 2 % of noise: three times that of their ratio.
+        assert found.levels[4] / found.levels[3] == pytest.approx(1.3, rel=3 * 0.02 * 2**0.5)
 
 
 def test_an_update_that_changes_nothing_is_named_and_does_not_count() -> None:
