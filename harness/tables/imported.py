@@ -7,7 +7,7 @@ there is no interval, as nobody measured again.
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -97,6 +97,9 @@ class ImportedDevices:
             if header.get("devices") != len(rows):
                 raise TableError(f"{path} has {len(rows)} of its {header.get('devices')} devices")
             devices = tuple(_from_json(row, f"{path}:{number}") for number, row in rows)
+            (name, often), *_ = Counter(d.name for d in devices).most_common(1) or [("", 0)]
+            if often > 1:
+                raise TableError(f"{path} has {name} a second time; import it again")
             return cls(str(header.get("name")), str(header.get("source")), devices)
         except TableError:
             raise
@@ -154,20 +157,42 @@ def _name(device: ImportedDevice) -> str:
 
 
 def load_all(folder: Path) -> tuple[ImportedDevices, ...]:
-    """Every source that was imported, by name."""
-    return tuple(ImportedDevices.load(path) for path in sorted(folder.glob("*.jsonl")))
+    """Every source that was imported, by name; a name that several sources have becomes
+    `SOURCE/NAME` in each, so that all names differ."""
+    sources = [
+        replace(ImportedDevices.load(path), name=path.stem)
+        for path in sorted(folder.glob("*.jsonl"))
+    ]
+    often = Counter(device.name for source in sources for device in source.devices)
+    return tuple(
+        replace(
+            source,
+            devices=tuple(
+                replace(device, name=f"{source.name}/{device.name}")
+                if often[device.name] > 1
+                else device
+                for device in source.devices
+            ),
+        )
+        for source in sources
+    )
 
 
 def find_imported(name: str, sources: Sequence[ImportedDevices]) -> ImportedDevice:
-    """The device of that name, with or without `imported:`; a beginning of one alone will do.
+    """The device of that name, with or without `imported:`, with or without its source in front;
+    a beginning of one alone will do.
 
     Raises:
         UsageError: there is none, or several.
     """
     wanted = name.removeprefix(PREFIX)
-    every = list(_each(sources))
-    fitting = [each for each in every if each.name == wanted] or [
-        each for each in every if each.name.startswith(wanted)
+    every = [
+        (device, (short := device.name.rpartition("/")[2], f"{source.name}/{short}"))
+        for source in sources
+        for device in source.devices
+    ]
+    fitting = [device for device, spelled in every if wanted in spelled] or [
+        device for device, spelled in every if any(s.startswith(wanted) for s in spelled)
     ]
     if len(fitting) == 1:
         return fitting[0]
@@ -176,12 +201,8 @@ def find_imported(name: str, sources: Sequence[ImportedDevices]) -> ImportedDevi
     names = [each.name for each in fitting]
     if fitting:
         raise UsageError(f"{wanted!r} may be {len(names)} imported devices: {_few(names)}")
-    known = nearest(wanted, sorted(each.name for each in every))
+    known = nearest(wanted, sorted(device.name for device, _ in every))
     raise UsageError(f"no imported device called {wanted!r}; {known}")
-
-
-def _each(sources: Sequence[ImportedDevices]) -> Iterator[ImportedDevice]:
-    return (device for source in sources for device in source.devices)
 
 
 def _few(names: Sequence[str], most: int = 6) -> str:

@@ -115,6 +115,26 @@ def test_other_devices_beside_an_imported_one_are_refused(root: Path) -> None:
         assert isinstance(predicted(root, *words).exception, UsageError)
 
 
+def test_equal_names_of_two_sources_are_told_apart_by_their_sources(root: Path) -> None:
+    folder = root / "tables" / "imported"
+    other = ImportedDevices("y-published", "another", (device(99, 6.0, NAMES[:1]),))
+    other.save(folder / "y-published.jsonl")
+    done = predicted(root, NAMES[0], "--device", "imported:phone-99")
+    assert isinstance(done.exception, UsageError)
+    assert str(done.exception) == (
+        "'phone-99' may be 2 imported devices: x-published/phone-99, y-published/phone-99"
+    )
+    for name, source in (("x-published", "somebody"), ("y-published", "another")):
+        done = predicted(root, NAMES[0], "--device", f"imported:{name}/phone-99", "--json")
+        (told,) = json.loads(done.stdout)
+        assert (told["device"], told["rests_on"]) == (f"{name}/phone-99", f"imported from {source}")
+    done = predicted(root, NAMES[0], "--device", "imported:x-published/phone-1", "--json")
+    assert json.loads(done.stdout)[0]["device"] == "phone-1"  # with its source all the same
+    (folder / "x-published.jsonl").unlink()
+    done = predicted(root, NAMES[0], "--device", "imported:y-published/phone-99", "--json")
+    assert json.loads(done.stdout)[0]["device"] == "phone-99"
+
+
 @pytest.mark.skipif(not (DATA / "ncnn").exists(), reason=f"no ncnn below {DATA}: set HARNESS_DATA")
 def test_every_reference_file_of_ncnn_is_imported(tmp_path: Path) -> None:
     for path in sorted((DATA / "ncnn").glob("*.csv")):
