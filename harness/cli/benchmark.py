@@ -53,6 +53,12 @@ def benchmark(
             "--ops", help="Where the time goes, by type of operator, if the runtime tells."
         ),
     ] = False,
+    node_data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep the time of each node of an .onnx file, for Google's Model Explorer."
+        ),
+    ] = None,
     streams: Annotated[
         int, typer.Option(min=0, max=1024, help="Throughput of so many streams, each a process.")
     ] = 0,
@@ -103,7 +109,9 @@ def benchmark(
     from harness.pipeline.regression import compare
     from harness.quantities import parse_share
     from harness.reports.benchmark import describe
+    from harness.reports.node_data import save_node_data
     from harness.runtimes.model_inputs.asked import parse_asked
+    from harness.runtimes.model_inputs.onnx_file import read_nodes
     from harness.tables.statements import check_time
 
     check_time(at)
@@ -129,15 +137,17 @@ def benchmark(
         raise UsageError("--ops is told to people: leave out --markdown and --format")
     way = _Way(as_json, as_csv, as_markdown, bool(form))
     if page or as_json or as_csv or len(models) > 1 or len(devices) > 1:
-        if output or old or ops or scenario:
+        if output or old or ops or node_data or scenario:
             raise UsageError(
-                "--output, --baseline, --ops and --scenario are for one model on one device, "
-                "without --page, --json and --csv"
+                "--output, --baseline, --ops, --node-data and --scenario are for one model on one "
+                "device, without --page, --json and --csv"
             )
         pairs = [(one, model) for model in models for one in devices]
         _several(pairs, root, (streams, data), page, way)
         return
     (chosen,), (model,) = devices, models
+    if node_data is not None:
+        step.check_node_data(chosen, model)
     job = job_for("digits", root, console=terminal(quiet=way.quiet))
     result = step.benchmark(job, chosen, model, old, streams, scenarios, data)
     compared = None if old is None else compare(old, result, at or "full")
@@ -149,9 +159,13 @@ def benchmark(
         write_json(output, result)
     if ops and (why := step.tells_no_ops(chosen)):
         terminal().say(why)
-    elif ops:
-        for each in step.profile_ops(chosen, model.absolute()):
+    elif ops or node_data:
+        found = step.profile_ops(chosen, model.absolute())
+        for each in found if ops else ():
             terminal().say(f"{each.op:<28} {each.count:>4}  {each.mean_ms:10.4f} ms")
+        if node_data is not None:
+            told = save_node_data(node_data, chosen.name, read_nodes(model), found)
+            terminal(quiet=way.quiet).say(told)
     if compared is None:
         return
     if not way.quiet:

@@ -221,16 +221,26 @@ def tables_export(
 
 @tables_app.command("compare")
 def tables_compare(
-    old: Annotated[str, typer.Argument(help="A table, or git's REVISION:PATH.")],
-    new: Annotated[str, typer.Argument(help="A table, or git's REVISION:PATH.")],
+    old: Annotated[str, typer.Argument(help="A table, git's REVISION:PATH, or imported:NAME.")],
+    new: Annotated[str, typer.Argument(help="A table, git's REVISION:PATH, or imported:NAME.")],
     fail_above: FailAbove = None,
     root: Root = HERE,
 ) -> None:
-    """What changed: everything together, and single blocks beyond noise."""
+    """What changed: everything together, and single blocks beyond noise.
+
+    With an imported device: the published networks that both were timed with.
+    """
     from harness import pipeline
+    from harness.pipeline.beside import compare_imported
     from harness.quantities import parse_share
+    from harness.tables.imported import PREFIX
 
     limit = parse_share(fail_above)
+    if old.startswith(PREFIX) or new.startswith(PREFIX):
+        if limit is not None:
+            raise UsageError("--fail-above is of two measured tables of one device")
+        terminal().say(compare_imported(job_for("digits", root), old, new))
+        return
     compared = pipeline.compare_tables(job_for("digits", root), old, new, limit)
     terminal().say(compared.text)
     if compared.regressed:

@@ -33,7 +33,10 @@ from harness.errors import Regression, UsageError
 @app.command()
 def report(
     device: Annotated[
-        list[str] | None, typer.Option(help="Name of a device (cpu); repeat for several.")
+        list[str] | None,
+        typer.Option(
+            help="Name of a device (cpu); repeat for several. imported:NAME is shown beside them."
+        ),
     ] = None,
     compare: Annotated[
         tuple[str, str] | None,
@@ -61,6 +64,7 @@ def report(
 ) -> None:
     """Write the page and figures of a device's front anew; of several, also one of them all."""
     from harness import pipeline
+    from harness.tables.imported import PREFIX
 
     if compare is not None:
         if pdf:
@@ -73,9 +77,13 @@ def report(
         raise UsageError("--arch says which network you ship: it is for --compare")
     if accuracy is not None:
         raise UsageError("--accuracy is for --compare: a page shows accuracies that the front has")
-    there = [found_there(given, space, root) for given in device or CPU]
+    others = [given for given in device or () if given.startswith(PREFIX)]
+    own = [given for given in device or CPU if given not in others]
+    if not own:
+        raise UsageError(f"{others[0]} is shown beside a device of yours: give one, too")
+    there = [found_there(given, space, root) for given in own]
     jobs = {name: job_of_front(name, family, root) for name, family in there}
-    paths = [path for name, job in jobs.items() for path in pipeline.report(job, name)]
+    paths = [path for name, job in jobs.items() for path in pipeline.report(job, name, others)]
     if len(jobs) > 1:
         paths += pipeline.report_devices(jobs)
     if pdf:

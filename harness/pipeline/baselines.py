@@ -5,7 +5,9 @@ from harness.measuring.plan import Entry
 from harness.networks.baselines import BASELINES
 from harness.pipeline.job import Run
 from harness.pipeline.table_session import table_session
+from harness.spaces.block import Block
 from harness.tables.batch import an_image, of_batch
+from harness.tables.record import Statistics
 from harness.tables.table import Table
 
 NAME = "baselines"  # where a table has the name of its space
@@ -22,10 +24,15 @@ def measure_baselines(job: Run, device: Device, deadline_s: float | None = None)
         return into.add(into.campaign("time baselines", entries, plan, fresh))
 
 
+def newest_times(table: Table) -> dict[tuple[Block, ...], Statistics]:
+    """What each network took in the newest campaign, by its blocks."""
+    newest = max(table.campaigns, key=table.started)
+    return {r.blocks: r.statistics for r in table.select("network", table.clock, newest)}
+
+
 def describe_baselines(table: Table) -> str:
     """Each baseline's newest latency, in a line, with its published accuracy."""
-    newest = max(table.campaigns, key=lambda name: str(table.campaigns[name]["started_at"]))
-    records = {r.blocks: r.statistics for r in table.select("network", table.clock, newest)}
+    records = newest_times(table)
     how = table.simulated or f"{table.clock} clock, full speed"
     images = table.images_per_run
     runs = f", runs{of_batch(images)}" if images > 1 else ""

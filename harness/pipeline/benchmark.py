@@ -263,6 +263,17 @@ def tells_no_ops(device: Device) -> str:
     return f"no times of operators: the runtime {device.profile.runtime} gives none"
 
 
+def check_node_data(device: Device, model: Path) -> None:
+    """Raises UsageError where no times of the file's single nodes can be told."""
+    if not device.profile.runs_on.profiles_nodes:
+        raise UsageError(
+            f"--node-data: the runtime {device.profile.runtime} tells no times of single nodes; "
+            "onnxruntime does"
+        )
+    if model.suffix.lower() != ".onnx":
+        raise UsageError(f"--node-data is of the nodes of an .onnx file, and {model.name} is none")
+
+
 def profile_ops(device: Device, workload: Workload) -> Sequence[OpTime]:
     """Times by type of operator in one run, the longest first; of a runtime that tells them."""
     with device.open() as session:

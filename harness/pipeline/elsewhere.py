@@ -12,6 +12,7 @@ import numpy as np
 from harness.errors import TableError
 from harness.networks.baselines import BASELINES
 from harness.pipeline.baselines import NAME as BASELINES_TABLE
+from harness.pipeline.baselines import newest_times
 from harness.pipeline.job import Run
 from harness.pipeline.networks import network_named
 from harness.pipeline.predict import predict
@@ -161,13 +162,9 @@ def from_own_device(job: Run, networks: Sequence[str], name: str, here: str) -> 
 
 def _common(own: Table, target: ImportedDevice) -> list[tuple[str, float]]:
     """Networks that both have: by their name there, and what each takes here, ms."""
-    newest = max(own.campaigns, key=own.started)
-    times = {
-        record.blocks: record.statistics.value
-        for record in own.select("network", own.clock, newest)
-    }
+    times = newest_times(own)
     return [
-        (name, times[baseline.blocks] / 1e6)
+        (name, times[baseline.blocks].value / 1e6)
         for baseline in BASELINES
         for name in baseline.published_as
         if name in target.networks and baseline.blocks in times

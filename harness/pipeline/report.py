@@ -1,6 +1,7 @@
 """Writing pages and figures of what is there: fronts, tables, raw samples, records of runs."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -9,7 +10,9 @@ from jinja2 import UndefinedError
 from harness.carbon.place import Place
 from harness.deploy.front import Front
 from harness.errors import FileFormatError, TableError, UsageError
+from harness.networks.baselines import CLASSES
 from harness.pipeline.baselines import NAME as BASELINES
+from harness.pipeline.beside import beside
 from harness.pipeline.carbon import own_run
 from harness.pipeline.job import Run
 from harness.pipeline.question import asked_alike
@@ -38,7 +41,6 @@ from harness.tables.batch import an_image
 from harness.tables.journal import Journal, packed
 from harness.tables.table import Table
 
-IMAGENET_CLASSES = 1000
 MEASURED_ANEW = Doubt(
     "another table",
     "the device's table was measured anew since this front was found, and says nothing of it: "
@@ -46,15 +48,20 @@ MEASURED_ANEW = Doubt(
 )
 
 
-def report(job: Run, device: str) -> list[Path]:
+def report(job: Run, device: str, others: Sequence[str] = ()) -> list[Path]:
     """The page and the figures of a device's front; the files written, and last the front.
+
+    `others`: imported devices that are shown beside it.
 
     Raises:
         FileFormatError: there is no front, or it is broken.
+        UsageError: there is no such imported device.
         TableError: its table is broken.
     """
     folder = job.workspace.report(device, job.space.name)
     shown, table = _shown(job, device)
+    if others:
+        shown = replace(shown, beside=beside(job, device, len(shown.front.points), others))
     try:
         figures = _figures(job, shown, table, folder)
         covered = coverage(table, job.space) if table else None
@@ -113,12 +120,12 @@ def _shown(job: Run, device: str) -> tuple[Shown, Table | None]:
         table = None
     found = [*doubts(front, table), *([MEASURED_ANEW] if anew else [])]
     parts_ms, others = _parts_ms(job, front, table), _others(job, front)
-    return Shown(front, job.space, tuple(found), others, parts_ms, job.space_text), table
+    return Shown(front, job.space, tuple(found), others, parts_ms, space_text=job.space_text), table
 
 
 def _others(job: Run, front: Front) -> tuple[Reference, ...]:
     """Published networks, and baselines where they were timed with the front's settings."""
-    if job.space.classes != IMAGENET_CLASSES:
+    if job.space.classes != CLASSES:
         return ()
     path = job.workspace.table(front.device, BASELINES)
     baselines = Table.load(path) if path.exists() else None

@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.deploy.front import Front, Point, four_digits
 from harness.reports.architectures import Layer, colour_of, kernels, layers
+from harness.reports.beside import Beside
 from harness.reports.pareto import origin
 from harness.reports.references import Reference
 from harness.reports.style import COLOURS, PAGE
@@ -31,6 +32,7 @@ class Shown:
     doubts: tuple[Doubt, ...]
     others: tuple[Reference, ...] = ()
     parts_ms: Mapping[int, Sequence[float]] | None = None  # by point: its blocks, where known
+    beside: Beside | None = None  # devices of others
     space_text: str | None = None  # how the space is asked for, where that is not its name
 
     @property

@@ -74,6 +74,7 @@ def save_device_page(
         front=shown.front,
         space=shown.space,
         doubts=shown.doubts,
+        beside=shown.beside,
         coverage=coverage,
         conditions=conditions(campaign),
         versions=campaign.get("environment", {}),

@@ -125,7 +125,12 @@ class Figure:
 @dataclass(frozen=True)
 class Profiled:
     ops: Annotated[
-        list[tuple[Name, Count, MillisecondsOrNone]], Field(max_length=MOST_ROWS), FailFast()
+        list[
+            tuple[Name, Count, MillisecondsOrNone]
+            | tuple[Name, Count, MillisecondsOrNone, list[tuple[Name, MillisecondsOrNone]]]
+        ],
+        Field(max_length=MOST_ROWS),
+        FailFast(),
     ]
 
 

@@ -49,6 +49,7 @@ RUNTIME = Runtime(
     file_suffixes=(".onnx",),
     clock=thread_clock,
     profiles_operators=True,
+    profiles_nodes=True,
     board_packages=("onnxruntime",),
     board_rank=1,
 )

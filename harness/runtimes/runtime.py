@@ -63,6 +63,7 @@ class Runtime:
     knows_core_sizes: bool = False
     """Whether `cpus` may be "big" or "little"."""
     profiles_operators: bool = False
+    profiles_nodes: bool = False  # each operator of a model file by its name, too
     """Whether its sessions have `profile_ops`."""
     on_gpu: Callable[[RuntimeOptions], bool] = nowhere
     """Whether networks run on an NVIDIA GPU."""

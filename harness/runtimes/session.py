@@ -58,6 +58,7 @@ class OpTime:
     op: str
     count: int
     mean_ms: float  # of all of them, in one run
+    nodes: Sequence[tuple[str, float]] = ()  # each of them by name, ms; where the runtime tells
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from harness.errors import FileFormatError, InfeasibleConstraint, TableError, Us
 from harness.networks.build import build_random
 from harness.networks.file import NetworkFile, Preprocessing
 from harness.pipeline.benchmark import benchmark
+from harness.pipeline.beside import compare_imported, own_times
 from harness.pipeline.first_look import latency_of
 from harness.pipeline.fit import fit_device
 from harness.pipeline.job import Run
@@ -36,6 +37,7 @@ from harness.spaces.convolution import convolutions
 from harness.spaces.genome import encode
 from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_2
 from harness.spaces.space import Space
+from harness.tables.imported import ImportedDevice, ImportedDevices, NetworkTime
 from harness.tables.table import Table, evidence
 from harness.workspace import Workspace
 
@@ -101,6 +103,64 @@ def test_table_catalogue_front_page_and_terminal_say_what_stands_behind_the_numb
             assert "simulated" in text
             assert word in " ".join(text.split())
         assert not re.search(r"measured on (hardware|the device)|at full speed", page + told)
+
+
+def imported(root: Path) -> list[str]:
+    """Devices of others: one with networks that were timed here too, one without."""
+    both = {
+        "mobilenet_v2": NetworkTime(21.0, 20.0, 29.0),
+        "proxylessnasnet": NetworkTime(33.0, 32.0, 34.0),
+    }
+    devices = (
+        ImportedDevice("board", "A Board", "ncnn", "cpu", both, num_threads=4),
+        ImportedDevice("phone", "A Phone", "ncnn", "cpu", {"own": NetworkTime(7.0)}),
+    )
+    path = Workspace(root).imported / "x-published.jsonl"
+    ImportedDevices("x-published", "somebody", devices).save(path)
+    return [f"imported:{device.name}" for device in devices]
+
+
+def test_devices_of_others_stand_beside_a_front_with_source_and_spread(root: Path) -> None:
+    pipeline.measure_baselines(job(root, MBV3), Device.find("zu3eg", root))
+    names = imported(root)
+    page = Workspace(root).report("zu3eg", MBV3.name) / "index.html"
+    assert "On devices of others" not in page.read_text()
+    page, *_ = pipeline.report(job(root, MBV3), "zu3eg", names)
+    told = page.read_text().partition("On devices of others")[2].partition("How far can I")[0]
+    text = " ".join(re.sub(r"<[^>]+>", " ", told).split())
+    assert "A Board, ncnn, cpu, 4 threads; imported from somebody" in text
+    assert re.search(r"mobilenet-v2 [\d.]+ 20 20 to 29 &ndash;", text)
+    assert "own &ndash; &ndash; 7 " in text  # one number has no spread
+    assert "rescaled from the table of zu3eg by 2 networks timed on both" in text
+    assert "zu3eg and phone have 0 networks in common" in text
+    front = front_of(root, "zu3eg", MBV3)
+    times = own_times(Table.load(Workspace(root).table("zu3eg", "baselines")))
+    ratios = [20 / times["mobilenet-v2"][0], 32 / times["proxylessnas-mobile"][0]]
+    rows = re.findall(r"<td>(\d+)</td><td>([\d.]+)</td><td>([\d.]+)<span", told)
+    assert [int(number) for number, _, _ in rows] == list(range(len(front.points)))
+    for _, here, there in rows:
+        assert min(ratios) * 0.99 < float(there) / float(here) < max(ratios) * 1.01
+
+
+def test_devices_of_others_are_compared_by_the_networks_that_both_ran(root: Path) -> None:
+    pipeline.measure_baselines(job(root, MBV3), Device.find("zu3eg", root))
+    board, phone = imported(root)
+    table = str(Workspace(root).table("zu3eg", "baselines"))
+    told = compare_imported(job(root, MBV3), table, board)
+    assert "new: A Board, ncnn, cpu, 4 threads, imported from somebody" in told
+    assert "2 networks on both, at full speed" in told
+    assert "20 ms (20 to 29)" in told
+    assert "simulated" in told
+    with pytest.raises(TableError, match="no network in common"):
+        compare_imported(job(root, MBV3), board, phone)
+    blocks = str(Workspace(root).table("zu3eg", MBV3.name))
+    with pytest.raises(UsageError, match="harness measure --baselines --device zu3eg"):
+        compare_imported(job(root, MBV3), board, blocks)
+    words = ["tables", "compare", board, table, "--fail-above", "5%", "--root", str(root)]
+    done = CliRunner().invoke(app, words)
+    assert "two measured tables" in str(done.exception)
+    done = CliRunner().invoke(app, ["report", "--device", board, "--root", str(root)])
+    assert "give one, too" in str(done.exception)
 
 
 def test_verifying_a_front_of_an_older_version_gives_it_intervals_of_today(root: Path) -> None:

@@ -14,7 +14,7 @@ load    {id, blocks | model, weights, batch, seed, feeds [{name, dtype, shape, f
 visit   {id, warmup, runs}                   -> {at_ns, values: {clock: [ns of each run]}}
 infer   {id, images (base64 float32), batches, shape of a batch} -> {logits (base64 float32)}
 energy  {id (null: idle), window_s}          -> {energy_mj, seconds, runs}
-profile {id, runs}                           -> {ops: [[type, count, ms] of all in one run]}
+profile {id, runs}                           -> {ops: [[type, count, ms, [[node, ms]] if told]]}
 play    {id, scenario, seconds, run_ns}      -> {value, valid}
 unload  {id}
 conditions {}                                -> {load_1m, other_cpus, frequency_mhz, ...}

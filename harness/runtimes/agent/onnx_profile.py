@@ -1,8 +1,13 @@
 """Times of operators, by what onnxruntime writes down of runs."""
 
+_SUFFIX = "_kernel_time"
+_LONGEST = 1000  # characters of a name
+
 
 def times_of_operators(events):
-    """[type, count, ms] of all operators in one run, by an onnxruntime profile of whole runs.
+    """[type, count, ms, nodes] of all operators in one run, by onnxruntime's profile of whole runs.
+
+    Nodes are [name, ms] of the graph as onnxruntime runs it.
 
     The time of a Loop, If or Scan holds those of the operators in it, which have events of their
     own: it keeps the rest.
@@ -10,13 +15,21 @@ def times_of_operators(events):
     ends = [each["ts"] + each["dur"] for each in events if each["name"] == "model_run"]
     if not ends:  # it stops at a million events
         raise ValueError("onnxruntime's profile has no room for a run of so many operators")
-    ops = {}
+    ops = {}  # by type the number of runs, and microseconds by node
     for event, own_us in own_times([each for each in events if each["ts"] < max(ends)]):
-        count, us = ops.get(event["args"]["op_name"], (0, 0))
-        ops[event["args"]["op_name"]] = count + 1, us + own_us
+        count, nodes = ops.get(event["args"]["op_name"], (0, {}))
+        node = event["name"][: -len(_SUFFIX)][:_LONGEST] or "unnamed"
+        nodes[node] = nodes.get(node, 0) + own_us
+        ops[event["args"]["op_name"]] = count + 1, nodes
     runs = len(ends)
-    # Times are rounded: a loop's may be less than the sum of those in it.
-    return [[name, count // runs, max(0.0, us / runs / 1e3)] for name, (count, us) in ops.items()]
+
+    def ms(us):
+        return max(0.0, us / runs / 1e3)  # rounded: a loop's may be less than that of those in it
+
+    return [
+        [op, count // runs, ms(sum(nodes.values())), [[name, ms(us)] for name, us in nodes.items()]]
+        for op, (count, nodes) in ops.items()
+    ]
 
 
 def own_times(events):
@@ -25,7 +38,7 @@ def own_times(events):
         event
         for event in events
         if event.get("cat") == "Node"
-        and event["name"].endswith("_kernel_time")
+        and event["name"].endswith(_SUFFIX)
         and event.get("args", {}).get("op_name")
     ]
     own_us = [event["dur"] for event in nodes]

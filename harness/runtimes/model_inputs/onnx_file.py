@@ -1,4 +1,4 @@
-"""The inputs of .onnx files."""
+"""The inputs and nodes of .onnx files."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,20 +68,7 @@ def read_inputs(model: Path) -> tuple[ModelInput, ...]:
         TargetFailed: it takes what is not fed here.
         MissingExtra: the package onnx is not installed.
     """
-    try:
-        import onnx
-        import onnx.inliner
-    except ImportError as error:
-        raise MissingExtra(
-            "what an .onnx file takes is read by the package onnx, which is not installed: "
-            f"{install('onnx')}"
-        ) from error
-    try:
-        loaded = onnx.load(model, load_external_data=False)
-        if loaded.functions:
-            loaded = onnx.inliner.inline_local_functions(loaded)
-    except Exception as error:  # whatever the reader of protocol buffers raises
-        raise FileFormatError(f"{model} is no ONNX file: {error!r:.200}") from error
+    loaded = _load(model, inlined=True)
     graph = _graph_of(loaded.graph)
     weights = {tensor.name for tensor in loaded.graph.initializer}
     given = [each for each in loaded.graph.input if each.name not in weights]
@@ -89,6 +76,38 @@ def read_inputs(model: Path) -> tuple[ModelInput, ...]:
         ModelInput(each.name, _dtype(model, each), _shape(each), graph.use_of(each.name))
         for each in given
     )
+
+
+def read_nodes(model: Path) -> dict[str, dict[str, tuple[str, ...]]]:
+    """Of each graph in the file, by its name: the outputs of each node by its.
+
+    Raises:
+        FileFormatError: it is no ONNX file.
+        MissingExtra: the package onnx is not installed.
+    """
+    return {
+        graph.name: {node.name: tuple(node.output) for node in graph.node if node.name}
+        for graph in _graphs(_load(model, inlined=False).graph)
+    }
+
+
+def _load(model: Path, *, inlined: bool) -> Any:
+    """The file; `inlined`: with functions where they are called."""
+    try:
+        import onnx
+        import onnx.inliner
+    except ImportError as error:
+        raise MissingExtra(
+            "what is in an .onnx file is read by the package onnx, which is not installed: "
+            f"{install('onnx')}"
+        ) from error
+    try:
+        loaded = onnx.load(model, load_external_data=False)
+        if inlined and loaded.functions:
+            loaded = onnx.inliner.inline_local_functions(loaded)
+    except Exception as error:  # whatever the reader of protocol buffers raises
+        raise FileFormatError(f"{model} is no ONNX file: {error!r:.200}") from error
+    return loaded
 
 
 def _dtype(model: Path, given: Any) -> str:

@@ -1,0 +1,110 @@
+"""Devices of others beside one's own, in reports and comparisons, by published networks."""
+
+from collections.abc import Sequence
+from statistics import median
+
+from harness.errors import HarnessError, TableError, UsageError
+from harness.networks.baselines import BASELINES, CLASSES
+from harness.pipeline.baselines import NAME as BASELINES_TABLE
+from harness.pipeline.baselines import newest_times
+from harness.pipeline.elsewhere import from_own_device
+from harness.pipeline.job import Run
+from harness.reports.beside import Beside, Other, Timed, by_our_names
+from harness.tables.compare import load_revision
+from harness.tables.imported import PREFIX, ImportedDevice, NetworkTime, find_imported, load_all
+from harness.tables.repeat import Repeat
+from harness.tables.table import Table
+
+
+def beside(job: Run, here: str, points: int, names: Sequence[str]) -> Beside:
+    """The imported devices `names`, and what the `points` networks of the front of `here` take
+    there.
+
+    Raises:
+        UsageError: there is no such device.
+    """
+    path = job.workspace.table(here, BASELINES_TABLE)
+    own = own_times(Table.load(path)) if path.exists() else {}
+    return Beside(own, tuple(_other(job, here, points, name) for name in dict.fromkeys(names)))
+
+
+def own_times(table: Table) -> dict[str, Timed]:
+    """Published networks that were timed on a device of one's own, ms, by name."""
+    repeat, times = Repeat.of(table), newest_times(table)
+    found: dict[str, Timed] = {}
+    for each in BASELINES:
+        if (told := times.get(each.blocks)) is not None:
+            ends = None if table.simulated else repeat.interval(told)
+            interval = None if ends is None else (ends[0] / 1e6, ends[1] / 1e6)
+            found[each.name] = told.value / 1e6, interval
+    return found
+
+
+def _found(job: Run, name: str) -> tuple[ImportedDevice, str]:
+    """An imported device and its source; raises UsageError where there is none."""
+    sources = load_all(job.workspace.imported)
+    device = find_imported(name, sources)
+    (source,) = (each.source for each in sources if device in each.devices)
+    return device, source
+
+
+def _other(job: Run, here: str, points: int, name: str) -> Other:
+    device, source = _found(job, name)
+    if job.space.classes != CLASSES:
+        why = "networks of ImageNet alone tell how devices compare, and these are none"
+        return Other(device, source, (), why)
+    asked = [f"front:{number}" for number in range(points)]
+    try:
+        found = from_own_device(job, asked, device.name, here)
+    except HarnessError as error:  # the page is for what there is
+        return Other(device, source, (), str(error))
+    timed = tuple((each.latency_ms, each.latency_ms_interval) for each in found)
+    return Other(device, source, timed, found[0].rests_on)
+
+
+def compare_imported(job: Run, old: str, new: str) -> str:
+    """A device of others against another, or against baselines that were timed here, in words.
+
+    Raises:
+        UsageError: there is no such device, or a table has no baselines.
+        TableError: they have no network in common, or a table is broken.
+    """
+    (what_old, before), (what_new, after) = (_whole_networks(job, name) for name in (old, new))
+    common = [name for name in before if name in after]
+    if not common:
+        raise TableError(f"{old} and {new} have no network in common")
+    ratios = [after[n].full_speed_ms / before[n].full_speed_ms for n in common]
+    lines = [f"old: {what_old}", f"new: {what_new}"]
+    lines.append(
+        f"{len(common)} networks on both, at full speed: the new one takes {median(ratios):.3g} "
+        f"times as long ({min(ratios):.3g} to {max(ratios):.3g})"
+    )
+    for name, ratio in zip(common, ratios, strict=True):
+        times = f"{_told(before[name]):>28} {_told(after[name]):>28}"
+        lines.append(f"  {name:<24} {times}   {ratio:.3g} x")
+    lines.append(
+        "in brackets the fastest to the slowest run where they are told; nobody measured again "
+        "there, so that no interval is known"
+    )
+    return "\n".join(lines)
+
+
+def _told(time: NetworkTime) -> str:
+    spread = "" if time.slowest_ms is None else f" ({time.fastest_ms:.4g} to {time.slowest_ms:.4g})"
+    return f"{time.full_speed_ms:.4g} ms{spread}"
+
+
+def _whole_networks(job: Run, name: str) -> tuple[str, dict[str, NetworkTime]]:
+    """What it is, and its published networks by our names where we have them."""
+    if name.startswith(PREFIX):
+        device, source = _found(job, name)
+        return f"{device.describe()}, imported from {source}", by_our_names(device)
+    table = load_revision(name, job.workspace.root)
+    own = own_times(table) if table.space == BASELINES_TABLE else {}
+    if not own:
+        raise UsageError(
+            f"{name} has no whole networks to compare with an imported device: `harness measure "
+            f"--baselines --device {table.device}` makes tables/{table.device}.baselines.jsonl"
+        )
+    how = table.simulated or "measured here"
+    return f"{table.device}, {how}", {n: NetworkTime(ms) for n, (ms, _) in own.items()}
