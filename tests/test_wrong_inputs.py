@@ -61,6 +61,11 @@ CASES = (
     ("evaluate README.md --data .", 3, "README.md"),
     ("evaluate nofile.pt --data .", 3, "cannot read nofile.pt: No such file"),
     ("finetune nofile.pt out.pt --data .", 3, "nofile.pt"),
+    ("finetune net.pt out.pt --sparsity 1.5", 2, "0.01<=x<=0.99"),
+    ("finetune net.pt out.pt --sparsity 0.5 --pattern 4:2", 2, "did you mean '2:4'?"),
+    ("finetune net.pt out.pt --pattern channels", 2, "are for --sparsity, such as 0.75"),
+    ("finetune net.pt out.pt --sparsity 0.9 --pattern 2:4", 2, "is a sparsity of 0.5, and not 0.9"),
+    ("finetune net.pt out.pt --sparsity 0.9 --pattern channels --rewind 5", 2, "not for channels"),
     ("train --data nofolder", 2, "there is no folder nofolder"),
     ("train --recipe quick", 2, "need --data"),
     # a user's model files

@@ -135,14 +135,38 @@ def finetune(
     space: Annotated[
         str | None, typer.Option(help="Of the supernet, where the network file does not tell.")
     ] = None,
+    sparsity: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01,
+            max=0.99,
+            help="Share of zeros to reach, in all layers but the first and depthwise ones.",
+        ),
+    ] = None,
+    pattern: Annotated[
+        str | None,
+        typer.Option(
+            help="Of the zeros: unstructured (the smallest, little by little), 2:4, channels (cut "
+            "out of blocks), or predefined (at random, and trained from random weights)."
+        ),
+    ] = None,
+    rewind: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Lottery tickets: go back to the weights of this step, prune half, train again, "
+            "until --sparsity is reached.",
+        ),
+    ] = None,
     seed: Seed = 0,
 ) -> None:
-    """Train a network further, on the same classes or, with a new head, on yours."""
+    """Train a network further, on the same classes or, with a new head, on yours; or thin it."""
     from harness.pipeline.finetune import FineTuning
     from harness.pipeline.finetune import finetune as step
 
     asked = FineTuning(
-        network, output, data, supernet, space, epochs, learning_rate, batch_size, seed
+        *(network, output, data, supernet, space, epochs, learning_rate, batch_size, seed),
+        *(sparsity, pattern, rewind),
     )
     line = step(terminal(), asked)
     if line is not None:

@@ -42,6 +42,7 @@ def in_eight_bits(network: nn.Sequential, seen: Tensor, images: Tensor) -> Eight
         if isinstance(module, nn.Conv2d | nn.Linear):
             weight = module.weight.data
             largest = weight.abs().flatten(1).amax(1).view(-1, *[1] * (weight.ndim - 1))
+            largest[largest == 0] = 1.0  # of a filter that is pruned altogether
             module.weight.data = (weight * 127 / largest).round() * largest / 127
     ranges: dict[nn.Module, Range] = {}
     at_random: torch.Generator | None = None
@@ -72,6 +73,8 @@ def in_eight_bits(network: nn.Sequential, seen: Tensor, images: Tensor) -> Eight
 def rounded(values: Tensor, within: Range, at_random: torch.Generator | None = None) -> Tensor:
     """To the nearest of 256 levels over a range; or at random to one of the two levels around."""
     step = (within[1] - within[0]) / 255
+    if step == 0:  # nothing was ever seen there but zeros
+        return torch.zeros_like(values)
     zero = round(-128 - within[0] / step)
     levels = values / step
     if at_random is not None:

@@ -4,11 +4,11 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast, get_args
 
 from harness.errors import MissingExtra, UsageError
 from harness.files import changing
-from harness.hints import install
+from harness.hints import install, nearest
 from harness.pipeline.job import Console
 from harness.progress import silent
 from harness.spaces.catalogue import find_space
@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # torch is imported where it is needed
     from harness.networks.file import NetworkFile
     from harness.supernet.supernet import Supernet
     from harness.training.draws import ImageData
+    from harness.training.sparsity import Sparsity
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,9 @@ class FineTuning:
     learning_rate: float = 0.01
     batch_size: int = 64
     seed: int = 0
+    sparsity: float | None = None  # share of zeros
+    pattern: str | None = None  # of them; None: unstructured
+    rewind: int | None = None  # lottery tickets: the step that weights go back to
 
 
 def finetune(console: Console, asked: FineTuning) -> str | None:
@@ -42,7 +46,7 @@ def finetune(console: Console, asked: FineTuning) -> str | None:
 
     Raises:
         MissingExtra: torch or scikit-learn is not installed.
-        UsageError: network, data and supernet do not fit together.
+        UsageError: network, data, supernet and sparsity do not fit together.
         FileFormatError: a file or the folder is broken.
         TrainingDiverged: the loss is no number.
     """
@@ -56,11 +60,14 @@ def finetune(console: Console, asked: FineTuning) -> str | None:
     from harness.training.folder import ImageFolder
     from harness.training.teacher import freeze
 
+    sparsity = _sparsity(asked)
     network = NetworkFile.load(asked.network)
     data = _data(asked, network)
     if asked.data is None:
         torch.set_num_threads(1)  # a second thread brings nothing to networks this small
-    tuning = training.Tuning(asked.epochs, asked.learning_rate, asked.batch_size, asked.seed)
+    tuning = training.Tuning(
+        asked.epochs, asked.learning_rate, asked.batch_size, asked.seed, sparsity=sparsity
+    )
     source = {
         name: {"name": path.name, "sha256": digest(path)} if path else None
         for name, path in (("file", asked.network), ("supernet", _existing(asked.supernet)))
@@ -85,11 +92,31 @@ def finetune(console: Console, asked: FineTuning) -> str | None:
         for remark in (data.lost_colours, data.damage if data.damaged else None):
             if remark:
                 console.say(remark)
-    held_out = result.origin["held_out"]
-    return (
+    held_out, weights = result.origin["held_out"], result.origin.get("weights")
+    line = (
         f"network file: {asked.output}; accuracy on {held_out['images']} held-out images "
         f"{held_out['accuracy_after']:.1f} %, before {held_out['accuracy_before']:.1f} %"
     )
+    return line if weights is None else f"{line}; {weights['left']} of {weights['of']} weights left"
+
+
+def _sparsity(asked: FineTuning) -> "Sparsity | None":
+    """Raises UsageError where what is asked for contradicts itself."""
+    from harness.training.sparsity import Pattern, Sparsity
+
+    patterns, pattern = get_args(Pattern), asked.pattern or "unstructured"
+    if pattern not in patterns:
+        raise UsageError(f"--pattern: no pattern {pattern!r}; {nearest(pattern, patterns)}")
+    share = 0.5 if asked.sparsity is None and pattern == "2:4" else asked.sparsity
+    if share is None:
+        if asked.pattern is None and asked.rewind is None:
+            return None
+        raise UsageError("--pattern and --rewind are for --sparsity, such as 0.75")
+    if pattern == "2:4" and share != 0.5:
+        raise UsageError(f"--pattern 2:4 is a sparsity of 0.5, and not {share:g}")
+    if asked.rewind is not None and pattern != "unstructured":
+        raise UsageError(f"--rewind is for --pattern unstructured, and not for {pattern}")
+    return Sparsity(share, cast("Pattern", pattern), asked.rewind)
 
 
 def _existing(path: Path | None) -> Path | None:

@@ -23,6 +23,7 @@ from harness.training.distributed import ALONE, Ranks
 from harness.training.draws import Draw, ImageData, Share, draws
 from harness.training.evaluate import count_right
 from harness.training.learning import clipped, cosine, cross_entropy, set_rate, sgd, soft_labels
+from harness.training.sparsity import Sparsity, Thinning, begun, counted, kept
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,10 @@ class Tuning:
     weight_decay: float = 3e-5  # not on batch norm and biases
     label_smoothing: float = 0.1
     distill: float = 1.0  # weight of the teacher's soft labels, where there is a teacher
+    sparsity: Sparsity | None = None
 
     def steps(self, images: int) -> int:
-        """For so many training images."""
+        """Of one training on so many images."""
         return max(1, round(self.epochs * images / self.batch_size))
 
 
@@ -59,10 +61,10 @@ def finetune(
     What is written is the last step's network, not the best one: the held-out images only judge.
     Their accuracies, before and after, are both of batch-norm statistics of the data's training
     images. `source` tells where network and teacher came from; with data and tuning it decides
-    whether a run may go on, and is kept in the file's origin.
+    whether a run may go on, and is kept in the file's origin. Weights that are zero stay zero.
 
     Raises:
-        UsageError: the data do not fit the network; `output` is something else.
+        UsageError: data or sparsity do not fit the network; `output` is something else.
         CheckpointError: the network has no classifier; a checkpoint is broken or of another run.
         TrainingDiverged: the loss is no number; the last checkpoint is as good as it was.
         WorkspaceError: a file cannot be written; the checkpoint before is intact.
@@ -75,16 +77,20 @@ def finetune(
         raise UsageError(f"a batch of {tuning.batch_size} is too small: 2 images for each rank")
     fitted = fit_head(network, data, tuning.seed)
     resolution, path = fitted.preprocessing.resolution, checkpoint_of(output)
-    model = fitted.module()
-    model.to(ranks.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     start = _Checkpoint.load(path, settings) if path.exists() else None
-    before = start.accuracy_before if start else judged(model, data, resolution, ranks.device)
-    saved_at = time.monotonic()
-    for step, optimizer in _steps(model, start, data, tuning, resolution, teacher, ranks):
-        on_step(step, tuning.steps(data.count))
+    kept_of_start = start.thinning if start else {}
+    thinning = Thinning(tuning.sparsity, tuning.steps(data.count), **kept_of_start)
+    steps, begin = thinning.steps, begun(fitted, tuning.sparsity, tuning.seed)
+    if start:
+        before = start.accuracy_before
+    else:
+        before = judged(_on(ranks, fitted), data, resolution, ranks.device)
+    model, saved_at = _on(ranks, begin), time.monotonic()
+    for step, optimizer in _steps(model, start, thinning, data, tuning, resolution, teacher, ranks):
+        on_step(step, steps)
         if ranks.first and time.monotonic() - saved_at > checkpoint_every_s:
             weights, state = dict(model.state_dict()), optimizer.state_dict()
-            _Checkpoint(settings, step, before, weights, state).save(path)
+            _Checkpoint(settings, step, before, weights, state, thinning.state()).save(path)
             saved_at = time.monotonic()
     after = judged(model, data, resolution, ranks.device)
     origin = {
@@ -98,7 +104,9 @@ def finetune(
         "data": data.facts,
         "bn_images": sum(len(batch) for batch in data.calibration(resolution)),
     }
-    result = replace(fitted, weights=dict(model.cpu().state_dict()), origin=origin)
+    if tuning.sparsity:
+        origin |= {"weights": counted(model, fitted), "tickets": thinning.tickets}
+    result = replace(begin, weights=dict(model.cpu().state_dict()), origin=origin)
     if ranks.first:
         result.save(output)
         path.unlink(missing_ok=True)
@@ -106,9 +114,16 @@ def finetune(
     return result
 
 
+def _on(ranks: Ranks, network: NetworkFile) -> nn.Sequential:
+    module = network.module()
+    module.to(ranks.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return module
+
+
 def _steps(
     model: nn.Module,
     start: "_Checkpoint | None",
+    thinning: Thinning,
     data: ImageData,
     tuning: Tuning,
     resolution: int,
@@ -121,9 +136,12 @@ def _steps(
         model.load_state_dict(start.weights)
         optimizer.load_state_dict(start.optimizer)
     network, first = ranks.wrap(model.train()), start.step if start else 0
-    batches = data.stream(_draws(data, tuning, resolution, first, ranks))
+    batches = data.stream(_draws(data, tuning, thinning.steps, resolution, first, ranks))
     for step, (images, labels) in enumerate(batches, start=first):
-        rate = cosine(tuning.learning_rate, step / tuning.steps(data.count))
+        if thinning.before(step, model, lambda: judged(model, data, resolution, ranks.device)):
+            model.train()
+            optimizer.state.clear()
+        rate = cosine(tuning.learning_rate, thinning.progress(step))
         set_rate(optimizer, rate)
         inputs, targets = images.to(ranks.device), labels.to(ranks.device)
         loss = cross_entropy(
@@ -144,7 +162,8 @@ def _steps(
         loss.backward()
         if not math.isfinite(clipped(network, None)):
             raise TrainingDiverged(f"gradients are no numbers at step {step} of fine-tuning")
-        optimizer.step()
+        with kept(model):
+            optimizer.step()
         yield step + 1, optimizer
 
 
@@ -203,18 +222,21 @@ def judged(network: nn.Module, data: ImageData, resolution: int, device: str) ->
 
 
 def _draws(
-    data: ImageData, tuning: Tuning, resolution: int, first: int, ranks: Ranks
+    data: ImageData, tuning: Tuning, steps: int, resolution: int, first: int, ranks: Ranks
 ) -> Iterator[Draw]:
     """This rank's part of each batch from step `first` to the end."""
     share = Share(ranks.rank, ranks.count)
-    for step in range(first, tuning.steps(data.count)):
+    for step in range(first, steps):
         yield from draws(data.count, tuning.batch_size, resolution, tuning.seed, step, share)
 
 
 def _settings(data: ImageData, tuning: Tuning, source: dict[str, Any]) -> dict[str, Any]:
     """What decides the result, as plain values."""
     facts = {"classes": list(data.classes), "images": data.count, "data": data.facts}
-    return source | asdict(tuning) | facts
+    settings = source | asdict(tuning) | facts
+    if tuning.sparsity is None:
+        del settings["sparsity"]  # which earlier versions did not know
+    return settings
 
 
 def _finished(output: Path, settings: dict[str, Any]) -> NetworkFile | None:
@@ -237,6 +259,7 @@ class _Checkpoint:
     accuracy_before: float  # percent
     weights: dict[str, Tensor]
     optimizer: dict[str, Any]
+    thinning: dict[str, Any]  # {} of earlier versions
 
     def save(self, path: Path) -> None:
         save_tensors({"schema": SCHEMA, "kind": "fine-tuning"} | vars(self), path)
@@ -244,7 +267,7 @@ class _Checkpoint:
     @classmethod
     def load(cls, path: Path, settings: dict[str, Any]) -> "_Checkpoint":
         """Raises CheckpointError, with what differs, where a run may not go on from it."""
-        content = load_tensors(path, "fine-tuning")
+        content = {"thinning": {}} | load_tensors(path, "fine-tuning")
         try:
             found = cls(**{name: content[name] for name in cls.__dataclass_fields__})
         except KeyError as error:
