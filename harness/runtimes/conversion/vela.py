@@ -45,7 +45,7 @@ class VelaConverter:
     images: Path | None = None  # for the int8 ranges of network files
     suffix: ClassVar[str] = ".vela.json"
     slow: ClassVar[bool] = True
-    takes_s: ClassVar[tuple[float, float]] = (0.5, 1.5)  # the int8 file and vela
+    takes_s: ClassVar[tuple[float, float]] = (0.2, 0.6)  # the int8 file and vela
 
     def path(self, workload: Workload) -> Path:
         """Raises MissingExtra where vela, or what makes .tflite files, is not installed."""
