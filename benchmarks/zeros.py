@@ -2,9 +2,11 @@
 
 NPUs: int8 weights of a trained network of somebody else's (MCUNet's person detection,
 HARNESS_DATA/tinyml/vww.tflite) become zero as `harness finetune --sparsity` makes them, the
-smallest of each layer but the first and depthwise ones, and Arm's compiler estimates each file. Processors:
-the same is done to a random network of ofa-mbv3-w1.0 at 160 pixels, whose times do not depend on
-values; runtimes and shares take turns, one thread, the fastest run of each by the runtime's clock.
+smallest of each layer but the first and depthwise ones, and Arm's compiler estimates each file.
+
+Processors: the same is done to a random network of ofa-mbv3-w1.0 at 160 pixels, whose times do not
+depend on values; runtimes and shares take turns, one thread, the fastest run of each by the
+runtime's clock.
 
 Prints two tables, and as its last line one JSON object: by NPU the times in ms and the kB that
 weights take, by runtime the times over those of the network without zeros.

@@ -28,6 +28,7 @@ from harness.reports.agreement import (
 )
 from harness.reports.architectures import Drawn, layers, save_architectures
 from harness.reports.carbon import save_deployments
+from harness.reports.choices import save_choices
 from harness.reports.content import Shown
 from harness.reports.cost import Line, cost
 from harness.reports.drift import save_drift
@@ -86,6 +87,7 @@ def report_devices(jobs: Mapping[str, Run]) -> list[Path]:
     folder = next(iter(jobs.values())).workspace.report_across(space.name)
     figures = [
         *save_fronts([each.front for each in shown], folder),
+        *save_choices([each.front for each in shown], space, folder),
         *save_architectures(_alike(shown), space.name, folder),
         *save_deployments(folder, Place()),
     ]
