@@ -246,7 +246,8 @@ def weights_of(path: Path) -> Iterator[np.ndarray]:
                 continue
             kind = np.float32 if tensor.type == schema.TensorType.FLOAT32 else np.int8
             values = np.frombuffer(bytes(data), kind).reshape(tensor.shape)
-            assert kind is np.float32 or not np.any(tensor.quantization.zeroPoint)
+            if values.ndim > 1 and kind is np.int8:
+                assert not np.any(tensor.quantization.zeroPoint)
             yield values
 
 
@@ -268,13 +269,13 @@ def test_exported_files_have_every_zero(
     (chosen,) = [each for each in FORMATS if each is format_]
     write(chosen, given, tmp_path / "network.pt", tmp_path, None, None)
     found = [int((each == 0).sum()) for each in weights_of(tmp_path / chosen.file) if each.ndim > 1]
-    wanted = [int((w == 0).sum()) for n, w in given.weights.items() if w.ndim > 1]
+    wanted = [int((w == 0).sum()) for w in given.weights.values() if w.ndim > 1]
     if chosen.name == "tflite-int8":  # where small weights round to zero besides
         assert len(found) == len(wanted)
         assert all(a >= b for a, b in zip(sorted(found), sorted(wanted), strict=True))
     else:
         assert sorted(found) == sorted(wanted)
-    assert sum(wanted) > 2000
+    assert sum(wanted) > 1000
 
 
 @pytest.mark.parametrize(
