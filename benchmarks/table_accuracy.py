@@ -5,11 +5,13 @@ judge it. A second one measures the same networks again: how the two agree, resc
 Prints a table and, as its last line, one JSON object.
 
     python benchmarks/table_accuracy.py --device cpu --networks 120
+    python benchmarks/table_accuracy.py --device cpu --networks 60 --space hat-wmt14-ende --visits 3
 """
 
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,7 @@ from rich.table import Table as Printed
 from harness.device.device import Device
 from harness.effort import FULL
 from harness.measuring.campaign import Campaign
-from harness.measuring.plan import Entry, sentinel, table_entries
+from harness.measuring.plan import Entry, Plan, sentinel, table_entries
 from harness.predictors.block_table import BlockTablePredictor
 from harness.runtimes.session import Session
 from harness.spaces.catalogue import find_space, part_of
@@ -36,22 +38,28 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=120, help="unseen networks that judge")
     parser.add_argument("--space", default="ofa-mbv3-w1.2")
     parser.add_argument("--resolutions", default=None, help="default: 160,176,192,208,224 or all")
+    parser.add_argument(
+        "--visits", type=int, help="of each workload, one run each; default: as `measure`"
+    )
     arguments = parser.parse_args()
+    plan = replace(FULL.table, sustain_s=0.0)  # nothing here is about sustained latencies
+    if arguments.visits is not None:
+        few = {"min_visits": arguments.visits, "max_visits": arguments.visits, "runs": 1}
+        plan = replace(plan, duration_s=0.0, **few)
     whole = find_space(arguments.space)
     default = "160,176,192,208,224" if arguments.space.startswith("ofa") else None
     space = part_of(whole, arguments.resolutions or default)
     judges = judging_networks(space, arguments.networks)
     device = Device.find(arguments.device, Path())
     with device.open() as session:
-        table, again = measure_twice(device, session, space, judges)
+        table, again = measure_twice(device, session, space, judges, plan)
     show(arguments.device, space, figures(table, again, space, device.clock))
 
 
 def measure_twice(
-    device: Device, session: Session, space: Space, judges: Sequence[Entry]
+    device: Device, session: Session, space: Space, judges: Sequence[Entry], plan: Plan
 ) -> tuple[Table, Campaign]:
     """A table with the judging networks in it, and those networks once more."""
-    plan = FULL.table
     entries = [e for e in table_entries(space, plan.anchors) if e.role != "holdout"]
     first = measured(device, session, [*entries, *judges], plan)
     again = measured(device, session, [sentinel(space), *judges], plan)

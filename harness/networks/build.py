@@ -5,10 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from harness.errors import Infeasible
 from harness.networks.layers import enliven, make_network
 from harness.spaces.block import Block
-from harness.spaces.transformer import DecoderLayer, Vocabulary
 
 BN_EPS = 1e-5  # of every network that is built from blocks
 
@@ -17,13 +15,7 @@ def build(blocks: Sequence[Block]) -> nn.Sequential:
     """The plain network of `blocks`, in evaluation mode.
 
     Input [n, ...] of the first block's shape.
-
-    Raises:
-        Infeasible: a block is of a kind that is not built here yet.
     """
-    for block in blocks:
-        if isinstance(block, DecoderLayer | Vocabulary):
-            raise Infeasible(f"{block.key}: decoders are not built here yet")
     network: nn.Sequential = make_network([block.spec for block in blocks])
     return network.eval()
 

@@ -135,12 +135,140 @@ class EncoderLayer(nn.Module):
 
 def attention(query, key, value, heads):
     """Of tokens to each other, [n, tokens, inner]."""
-    query, key, value = [
-        each.reshape(each.shape[0], each.shape[1], heads, -1).transpose(1, 2)
-        for each in (query, key, value)
-    ]
+    return attended(*[by_head(each, heads) for each in (query, key, value)])
+
+
+def by_head(x, heads):
+    """[n, heads, tokens, width of a head]"""
+    return x.reshape(x.shape[0], x.shape[1], heads, -1).transpose(1, 2)
+
+
+def attended(query, key, value):
+    """[n, tokens, inner], of what is given by head."""
     scores = query @ key.transpose(2, 3) / query.shape[3] ** 0.5
     return (scores.softmax(3) @ value).transpose(1, 2).flatten(2)
+
+
+class DecoderLayer(nn.Module):
+    """A layer of a decoder, one token a step: attention to the tokens before, whose keys and values
+    are kept, and to the source, and a feed-forward network, each behind its norm and added to its
+    input."""
+
+    def __init__(self, spec):
+        super().__init__()
+        embed, inner, ffn, source = [
+            spec[name] for name in ("embed", "inner", "ffn", "source_embed")
+        ]
+        self.heads, self.cross_heads = spec["heads"], spec["cross_heads"]
+        self.cross_layers = spec["cross_layers"]
+        self.norm, self.cross_norm, self.inner_norm = [nn.LayerNorm(embed) for _ in range(3)]
+        self.query, self.key, self.value = [nn.Linear(embed, inner) for _ in range(3)]
+        self.out = nn.Linear(inner, embed)
+        self.cross_query, self.cross_out = nn.Linear(embed, inner), nn.Linear(inner, embed)
+        self.cross_key, self.cross_value = [nn.Linear(source, inner) for _ in range(2)]
+        self.widen, self.narrow = nn.Linear(embed, ffn), nn.Linear(ffn, embed)
+        self.act = nn.GELU()
+
+    def source(self, encoded):
+        """Keys and values of the source, once a sentence: of what the last layers of the encoder
+        gave, side by side."""
+        last = torch.cat(encoded[-self.cross_layers :], 1)
+        return [
+            by_head(each(last), self.cross_heads) for each in (self.cross_key, self.cross_value)
+        ]
+
+    def forward(self, x, kept, source):
+        """A step: [n, 1, embed], and keys and values, [n, heads, tokens, width of a head]."""
+        y = self.norm(x)
+        new = [by_head(each(y), self.heads) for each in (self.key, self.value)]
+        kept = [torch.cat(both, 2) for both in zip(kept, new)]
+        x = x + self.out(attended(by_head(self.query(y), self.heads), *kept))
+        query = by_head(self.cross_query(self.cross_norm(x)), self.cross_heads)
+        x = x + self.cross_out(attended(query, *source))
+        return x + self.narrow(self.act(self.widen(self.inner_norm(x)))), kept
+
+
+class Vocabulary(nn.Module):
+    """Scores of words; the same matrix is their embedding."""
+
+    def __init__(self, spec):
+        super().__init__()
+        self.weight = nn.Parameter(0.02 * torch.randn(spec["words"], spec["embed"]))
+
+    def forward(self, x):
+        return nn.functional.linear(x, self.weight)
+
+    def embedded(self, scores):
+        """The best word."""
+        return nn.functional.embedding(scores.argmax(2), self.weight)
+
+
+class Translator(nn.Sequential):
+    """Encoder layers, decoder layers, the scores of words, as many of each as there are.
+
+    The source [n, tokens, embed] becomes scores of words at every step, [n, steps, words], each
+    step being given the best word of the step before; without the scores of words it is given what
+    came out, and that is the result. Without an encoder the source is zeros, and the input's first
+    token begins.
+
+    In a network a layer's weights are fetched anew at every step: those of all others came
+    between. A layer of a decoder alone is therefore many, of which each step takes another.
+    """
+
+    def __init__(self, specs):
+        layers = [TOKENS[spec["kind"]](spec) for spec in specs]
+        decoders = [spec for spec in specs if spec["kind"] == "decoder"]
+        self.turns, alone = specs[-1]["steps"], len(specs) == len(decoders) == 1
+        if alone:
+            layers += [DecoderLayer(specs[0]) for _ in range(1, specs[0]["in_turn"])]
+            self.turns //= len(layers)
+        super().__init__(*layers)
+        self.sources = [(spec["tokens"], spec["source_embed"]) for spec in decoders]
+        self.kept = [(spec["heads"], 0, spec["inner"] // spec["heads"]) for spec in decoders]
+        self.encoder = [layer for layer in layers if isinstance(layer, EncoderLayer)]
+        self.decoder = [layer for layer in layers if isinstance(layer, DecoderLayer)]
+        self.by_step = [[layer] for layer in self.decoder] if alone else [self.decoder]
+
+    @property
+    def words(self):
+        """The scores of words, or None."""
+        return self[-1] if isinstance(self[-1], Vocabulary) else None
+
+    def forward(self, x):
+        y, source, kept = self.begin(x)
+        outputs = []
+        for _ in range(self.turns):
+            output, y, kept = self.turn(y, source, kept)
+            outputs.append(output)
+        return torch.cat(outputs, 1)
+
+    def begin(self, x):
+        """The first token; keys and values of the source, and of nothing yet, for each layer."""
+        encoded, first = [], x[:, :1]
+        for layer in self.encoder:
+            x = layer(x)
+            encoded.append(x)
+        if self.encoder and self.words is not None:
+            first = self.words.weight[:1].expand(x.shape[0], 1, -1)
+        source = []
+        for layer, (tokens, width) in zip(self.decoder, self.sources):
+            attended = [x.new_zeros(x.shape[0], tokens, width)] * layer.cross_layers
+            source.append(layer.source(encoded or attended))
+        return first, source, [[x.new_zeros(x.shape[0], *shape)] * 2 for shape in self.kept]
+
+    def turn(self, y, source, kept):
+        """A step, or one of each layer that takes turns: outputs [n, steps, ...], the token for the
+        step after, and what is kept by then."""
+        outputs = []
+        for layers in self.by_step:
+            after = []
+            for layer, own, theirs in zip(layers, kept, source):
+                y, own = layer(y, own, theirs)
+                after.append(own)
+            kept = after
+            outputs.append(y if self.words is None else self.words(y))
+            y = y if self.words is None else self.words.embedded(outputs[-1])
+        return torch.cat(outputs, 1), y, kept
 
 
 class TokenClassifier(nn.Module):
@@ -155,13 +283,22 @@ class TokenClassifier(nn.Module):
         return self.linear(self.norm(x).mean(1))
 
 
-TOKENS = {"patches": Patches, "encoder": EncoderLayer, "classifier": TokenClassifier}
+TOKENS = {
+    "patches": Patches,
+    "encoder": EncoderLayer,
+    "decoder": DecoderLayer,
+    "vocabulary": Vocabulary,
+    "classifier": TokenClassifier,
+}
+DECODING = ("decoder", "vocabulary")  # step by step
 
 
 def input_shape(spec):
     """Of one input of a block."""
     if spec["kind"] == "patches":
         return spec["channels"], spec["pixels"], spec["pixels"]
+    if spec["kind"] in DECODING:
+        return spec["steps"], spec["embed"]
     if spec["kind"] in TOKENS:
         return spec["tokens"], spec["embed"]
     return spec["in_channels"], spec["height"], spec["width"]
@@ -192,6 +329,8 @@ def make_layer(spec):
 
 def make_network(specs):
     """The blocks one after the other, as one module."""
+    if any(spec["kind"] in DECODING for spec in specs):
+        return Translator(specs)
     return nn.Sequential(*[make_layer(spec) for spec in specs])
 
 
@@ -207,6 +346,8 @@ def enliven(network, spec):
             nn.init.kaiming_uniform_(module.weight, nonlinearity="relu")
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     momenta = [(norm, norm.momentum) for norm in norms]
+    if not norms:
+        return network.eval()
     for norm in norms:
         norm.momentum = 1.0  # these images alone
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=False):

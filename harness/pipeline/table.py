@@ -27,7 +27,7 @@ def measure(
     if not job.space.built:
         raise UsageError(
             f"networks of {job.space.name} are not built here yet, so that nothing of them can be "
-            "measured: `harness tables import --format hat` reads latencies of others"
+            "measured"
         )
     if quantity != "latency" and device.profile.simulated:
         raise DeviceError(f"{device.name} is simulated, and its model tells no {quantity}")

@@ -69,7 +69,7 @@ from harness.runtimes.session import (
 from harness.transports.transport import ResidentTransport
 
 AGENT = Path(__file__).with_name("agent")
-VISIT_WARMUP, LONG_RUN_S = 1, 1.0  # untimed runs; none before runs that take so long
+VISIT_WARMUP, LONG_RUN_S = 1, 0.25  # untimed runs; none before runs that take so long
 INFER_IMAGES = 64  # in one request, about
 PROFILED_RUNS, PROFILED_S = 20, 10.0  # at most, but one run at least
 ANSWER_TIMEOUT_S = 60.0  # and what there is to do besides:
@@ -77,6 +77,7 @@ OPEN_S, LOAD_S = 60.0, 540.0  # the latter with a first run, of which nobody kno
 ENERGY_RUNS = 5  # of a window that is shorter than one, and before it
 SCENARIO_RUNS = 100  # that LoadGen makes at least, however long they take
 PATIENCE = 5  # times as long as a network took when it was loaded may its runs take
+MOST_LOADED = 10**9  # parameters that stay loaded; runtimes take up to 8 bytes for each
 MOST_LOSSES, MOST_STALLS = 3, 1  # of the agent on a board, without an answer between them
 
 NO_SETTINGS: Mapping[str, Any] = MappingProxyType({})
@@ -115,6 +116,14 @@ def agent_file(runtime: Path) -> Path:
     return path
 
 
+def _params(workload: Workload) -> int:
+    """That a workload of ours holds; files of users are few."""
+    if isinstance(workload, Path):
+        return 0
+    alone = workload[0].in_turn if len(workload) == 1 else 1
+    return alone * sum(block.params for block in workload)
+
+
 class ResidentSession:
     """A session whose workloads stay loaded in the agent.
 
@@ -134,21 +143,25 @@ class ResidentSession:
         specify: Callable[[Workload], dict[str, Any]],
         prepare: Callable[[Sequence[Workload], Progress], None] = nothing_to_prepare,
         settings: Mapping[str, Any] = NO_SETTINGS,
+        most_loaded: float = MOST_LOADED,
     ) -> None:
         """`runtime` is its file for the device, with a function `start`, as `agent/with_torch.py`;
         it gets the `settings`. `specify` makes its part of a load request: blocks, weights or a
-        model file.
+        model file. Workloads beyond `most_loaded` parameters are loaded when it is their turn.
         """
         self._transport = transport
 
         def again(options: RuntimeOptions) -> ResidentSession:
-            return ResidentSession(transport, runtime, options, specify, prepare, settings)
+            return ResidentSession(
+                transport, runtime, options, specify, prepare, settings, most_loaded
+            )
 
         self._again = again
         self._runtime = runtime
         self._options = options
         self._specify = specify
         self._prepare = prepare
+        self._most_loaded = most_loaded
         self._opening = {
             "op": "open",
             "runtime": runtime.stem,
@@ -168,7 +181,8 @@ class ResidentSession:
         self._prepare(workloads, on_progress)
 
     def load(self, workload: Workload) -> int:
-        self._persist(lambda: self._loaded(workload))
+        if workload not in self._run_ns:
+            self._persist(lambda: self._loaded(workload))
         return self._run_ns[workload]
 
     def visit(self, workload: Workload, runs: int) -> Samples:
@@ -258,6 +272,9 @@ class ResidentSession:
         return self._ask_about(workload, request, INFERRED, batches).array(len(images))
 
     def unload(self, workload: Workload) -> None:
+        self._run_ns.pop(workload, None)
+        self._answers.pop(workload, None)
+
         def once() -> None:
             number = self._ids.pop(workload, None)
             if number is not None:
@@ -307,6 +324,7 @@ class ResidentSession:
     def _start_again(self) -> None:
         """Raises DeviceError where the device is not what it was."""
         self._ids.clear()
+        self._run_ns.clear()
         found = self._start()
         for name in sorted(self._found.keys() | found.keys()):
             before, now = self._found.get(name), found.get(name)
@@ -334,20 +352,33 @@ class ResidentSession:
                 return result
 
     def _loaded(self, workload: Workload) -> int:
-        """Its number in the agent, which loads it where it has not yet."""
+        """Its number in the agent, which loads it where it has not yet, or not any more."""
         if workload not in self._ids:
+            self._make_room(workload)
             number = next(self._counter)
             request = {
                 "op": "load",
                 "id": number,
                 "batch": self._options.batch,
                 "seed": seed_of(workload),
+                "warm": workload not in self._run_ns,
             }
             answer = self._ask(request | self._specify(workload), LOADED, LOAD_S, workload)
             self._ids[workload] = number
-            self._run_ns[workload] = answer.run_ns
-            self._answers[workload] = answer
+            self._run_ns.setdefault(workload, answer.run_ns)
+            self._answers.setdefault(workload, answer)
+        else:
+            self._ids[workload] = self._ids.pop(workload)  # it was used last
         return self._ids[workload]
+
+    def _make_room(self, workload: Workload) -> None:
+        """Unload those that were used the longest ago."""
+        room = self._most_loaded - _params(workload) - sum(map(_params, self._ids))
+        for oldest in list(self._ids):
+            if room >= 0:
+                return
+            room += _params(oldest)
+            self._ask({"op": "unload", "id": self._ids.pop(oldest)}, OBJECT)
 
     def _ask_about(
         self,

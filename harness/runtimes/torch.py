@@ -1,5 +1,6 @@
 """torch eager on a CPU or an NVIDIA GPU, through the resident agent."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -48,7 +49,10 @@ def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Sessi
         }
 
     settings = options.of(TorchOptions).model_dump()
-    return ResidentSession(transport, AGENT / "with_torch.py", options, specify, settings=settings)
+    runtime = AGENT / "with_torch.py"  # large networks share their random weights there
+    return ResidentSession(
+        transport, runtime, options, specify, settings=settings, most_loaded=math.inf
+    )
 
 
 def _on_gpu(options: RuntimeOptions) -> bool:

@@ -19,6 +19,7 @@ class Block(ABC):
 
     __slots__ = ()
     kinds: ClassVar[tuple[str, ...]] = ()
+    derived: ClassVar[tuple[str, ...]] = ()  # properties that `spec` tells besides fields
 
     def __init_subclass__(cls) -> None:
         _FAMILIES.update(dict.fromkeys(cls.kinds, cls))
@@ -54,7 +55,8 @@ class Block(ABC):
     @property
     def spec(self) -> dict[str, Any]:
         """Its kind and numbers by name: what `networks.layers` makes a layer of."""
-        return {"kind": self.kind} | {name: getattr(self, name) for name in self._fields()}
+        names = (*self._fields(), *self.derived)
+        return {"kind": self.kind} | {name: getattr(self, name) for name in names}
 
     @property
     def order(self) -> tuple[Any, ...]:
@@ -85,6 +87,11 @@ class Block(ABC):
     @abstractmethod
     def params(self) -> int:
         """Learned parameters."""
+
+    @property
+    def in_turn(self) -> int:
+        """How many of it take turns where it is timed alone."""
+        return 1
 
     @property
     @abstractmethod

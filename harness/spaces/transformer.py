@@ -9,6 +9,9 @@ from typing import ClassVar, Self
 
 from harness.spaces.block import Block
 
+COLD = 24 * 2**20
+"""Parameters that no cache holds: 96 MiB in float32, three times the last of most computers."""
+
 
 class Transformer(Block):
     """A kind of block whose fields are whole numbers, each with letters in its key."""
@@ -132,6 +135,7 @@ class DecoderLayer(Transformer):
     """
 
     kinds: ClassVar = ("decoder",)
+    derived: ClassVar = ("in_turn",)
     letters: ClassVar = ("n", "t", "e", "s", "q", "h", "x", "l", "f")
 
     steps: int
@@ -174,6 +178,13 @@ class DecoderLayer(Transformer):
         own = attention_params(self.embed, self.embed, self.inner)
         cross = attention_params(self.embed, self.source_embed, self.inner)
         return own + cross + ffn_params(self.embed, self.ffn) + 6 * self.embed
+
+    @property
+    def in_turn(self) -> int:
+        """So many that none finds its weights in a cache, as in a network, where those of all other
+        layers and of the words were read since the step before; a divisor of the steps."""
+        divisors = (n for n in range(1, self.steps) if self.steps % n == 0)
+        return next((n for n in divisors if n * self.params >= COLD), self.steps)
 
     @property
     def peak_activations(self) -> int:

@@ -36,7 +36,6 @@ class TranslationSpace(Space[Transformer]):
     bn_eps: float = 1e-5
     released_at: tuple[int, ...] = ()
     unit = "tokens"
-    built = False
 
     @cached_property
     def genes(self) -> tuple[Gene, ...]:

@@ -139,3 +139,18 @@ def test_a_trtexec_that_hangs_ends_the_waiting_with_the_networks_name(
     monkeypatch.setattr(tensorrt, "VISIT_S", 1.5)
     with pytest.raises(TargetStalled, match=r"endless\.onnx, 1 runs in trtexec: .* within 1\.5 s"):
         trtexec.visit(endless, 1)
+
+
+def test_what_was_used_the_longest_ago_makes_room_and_is_loaded_again(
+    session: ResidentSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = ((block,) for block in DIGITS.distinct_blocks()[:3])
+    monkeypatch.setattr(session, "_most_loaded", first[0].params + second[0].params)
+    session.prepare([first, second, third])
+    known_ns = [session.load(each) for each in (first, second)]
+    session.visit(first, runs=1)
+    session.load(third)
+    assert list(session._ids) == [first, third]
+    assert len(session.visit(second, runs=3).values["wall"]) == 3
+    assert list(session._ids) == [third, second]
+    assert [session.load(each) for each in (first, second)] == known_ns

@@ -9,7 +9,8 @@ for, and run on Python 3.6. Operations:
 open    {runtime (its file here), threads, cpus, settings}
                                              -> {environment, meter, no_meter}
 read    {model}                              -> {inputs: [[name, dtype, shape]]}
-load    {id, blocks | model, weights, batch, seed, feeds [{name, dtype, shape, file}], signature}
+load    {id, blocks | model, weights, batch, seed, warm (whether it runs until it is),
+         feeds [{name, dtype, shape, file}], signature}
                                              -> {load_ns, first_ns, memory_mb, run_ns}
 visit   {id, warmup, runs}                   -> {at_ns, values: {clock: [ns of each run]}}
 infer   {id, images (base64 float32), batches, shape of a batch} -> {logits (base64 float32)}

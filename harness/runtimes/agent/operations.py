@@ -63,11 +63,14 @@ class Agent(object):
         ran_ns = wall_clock_ns()
         peak_mb = system.peak_memory_mb()
         self.loaded[request["id"]] = model, run, request
+        run_ns = ran_ns - loaded_ns
+        if request["warm"]:
+            run_ns = warm_up(run, self.runtime.wait, run_ns)
         return {
             "load_ns": loaded_ns - begun_ns,
             "first_ns": ran_ns - loaded_ns,
             "memory_mb": None if None in (before_mb, peak_mb) else max(0.0, peak_mb - before_mb),
-            "run_ns": warm_up(run, self.runtime.wait, ran_ns - loaded_ns),
+            "run_ns": run_ns,
         }
 
     def read(self, request):

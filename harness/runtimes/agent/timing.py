@@ -47,7 +47,7 @@ class CpuRuntime(object):
         raise ValueError("this runtime tells no times of operators")
 
 
-def warm_up(run, wait, first_ns, longest_s=2.0):
+def warm_up(run, wait, first_ns, longest_s=1.0):
     """Run until three runs in a row are no faster; the time of the fastest, the first included."""
     fastest, stale, end = first_ns, 0, time.monotonic() + longest_s - first_ns / 1e9
     while stale < 3 and time.monotonic() < end:

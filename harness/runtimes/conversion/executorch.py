@@ -52,7 +52,7 @@ class ExecutorchConverter:
         import torch
 
         from harness.networks.build import input_shape
-        from harness.runtimes.conversion.source import source_of
+        from harness.runtimes.conversion.source import without_loops
 
         logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
         with warnings.catch_warnings():
@@ -63,7 +63,7 @@ class ExecutorchConverter:
             from executorch.exir import to_edge_transform_and_lower
             from torch.fx.experimental.optimization import fuse
 
-            source = source_of(workload)
+            source = without_loops(workload)
             example = torch.zeros(input_shape(source.blocks, self.batch))
             network = source.network.eval()
             if self.precision == "float32":

@@ -62,9 +62,9 @@ def _trace(workload: Workload, path: Path) -> tuple[int, ...]:
     import torch
 
     from harness.networks.build import input_shape
-    from harness.runtimes.conversion.source import source_of
+    from harness.runtimes.conversion.source import without_loops
 
-    source = source_of(workload)
+    source = without_loops(workload)
     shape = input_shape(source.blocks, 1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", category=DeprecationWarning)  # of tracing

@@ -55,10 +55,15 @@ def export(workload: Workload, batch: int, opset: int) -> bytes:
     import torch
 
     from harness.networks.build import input_shape
+    from harness.networks.layers import Translator
+    from harness.runtimes.conversion.onnx_steps import translator_file
     from harness.runtimes.conversion.source import source_of
 
     source = source_of(workload)
     example = torch.zeros(input_shape(source.blocks, batch))
+    if isinstance(source.network, Translator):
+        random = not isinstance(workload, Path)
+        return translator_file(source.network, example, opset, random)
     with warnings.catch_warnings(), files.scratch() as folder:
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         torch.onnx.export(

@@ -7,8 +7,11 @@ from pathlib import Path
 
 from torch import nn
 
+from harness.errors import ConversionFailed
 from harness.networks.build import build_lively
 from harness.networks.file import NetworkFile, Preprocessing
+from harness.networks.layers import DECODING
+from harness.runtimes.conversion.cache import named
 from harness.runtimes.session import Workload, seed_of
 from harness.spaces.block import Block
 
@@ -31,3 +34,17 @@ def source_of(workload: Workload) -> Source:
         network_file = NetworkFile.load(workload)
         return Source(network_file.module, network_file.blocks, network_file.preprocessing)
     return Source(lambda: build_lively(workload, seed_of(workload)), workload)
+
+
+def without_loops(workload: Workload) -> Source:
+    """The same, for files that hold no loops.
+
+    Raises:
+        ConversionFailed: it has a decoder, which goes on step by step.
+    """
+    source = source_of(workload)
+    if any(block.kind in DECODING for block in source.blocks):
+        raise ConversionFailed(
+            f"{named(workload)}: decoders go on step by step, which torch and onnxruntime run here"
+        )
+    return source

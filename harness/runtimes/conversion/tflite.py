@@ -73,9 +73,9 @@ class TfliteConverter:
         """
         from harness.runtimes.conversion.self_contained import self_contained
         from harness.runtimes.conversion.silent_filters import with_their_biases
-        from harness.runtimes.conversion.source import source_of
+        from harness.runtimes.conversion.source import without_loops
 
-        source = source_of(workload)
+        source = without_loops(workload)
         if self.precision == "float32":
             content = _to_float32(source, self.batch)
         else:
