@@ -115,16 +115,19 @@ def with_positions(tokens, first, positions):
 class EncoderLayer(nn.Module):
     """Self-attention and a feed-forward network, each behind its norm and added to its input."""
 
-    def __init__(self, spec):
+    def __init__(self, spec, device=None):
         super().__init__()
         embed, inner, ffn = spec["embed"], spec["inner"], spec["ffn"]
         if spec["reach"]:
             raise ValueError("relative positions are not built")
         self.heads = spec["heads"]
-        self.norm, self.inner_norm = nn.LayerNorm(embed), nn.LayerNorm(embed)
-        self.query, self.key, self.value = [nn.Linear(embed, inner) for _ in range(3)]
-        self.out = nn.Linear(inner, embed)
-        self.widen, self.narrow = nn.Linear(embed, ffn), nn.Linear(ffn, embed)
+        self.norm, self.inner_norm = [nn.LayerNorm(embed, device=device) for _ in range(2)]
+        self.query, self.key, self.value = [
+            nn.Linear(embed, inner, device=device) for _ in range(3)
+        ]
+        self.out = nn.Linear(inner, embed, device=device)
+        self.widen = nn.Linear(embed, ffn, device=device)
+        self.narrow = nn.Linear(ffn, embed, device=device)
         self.act = nn.GELU()
 
     def forward(self, x):
@@ -154,19 +157,26 @@ class DecoderLayer(nn.Module):
     are kept, and to the source, and a feed-forward network, each behind its norm and added to its
     input."""
 
-    def __init__(self, spec):
+    def __init__(self, spec, device=None):
         super().__init__()
         embed, inner, ffn, source = [
             spec[name] for name in ("embed", "inner", "ffn", "source_embed")
         ]
         self.heads, self.cross_heads = spec["heads"], spec["cross_heads"]
         self.cross_layers = spec["cross_layers"]
-        self.norm, self.cross_norm, self.inner_norm = [nn.LayerNorm(embed) for _ in range(3)]
-        self.query, self.key, self.value = [nn.Linear(embed, inner) for _ in range(3)]
-        self.out = nn.Linear(inner, embed)
-        self.cross_query, self.cross_out = nn.Linear(embed, inner), nn.Linear(inner, embed)
-        self.cross_key, self.cross_value = [nn.Linear(source, inner) for _ in range(2)]
-        self.widen, self.narrow = nn.Linear(embed, ffn), nn.Linear(ffn, embed)
+        norms = [nn.LayerNorm(embed, device=device) for _ in range(3)]
+        self.norm, self.cross_norm, self.inner_norm = norms
+        self.query, self.key, self.value = [
+            nn.Linear(embed, inner, device=device) for _ in range(3)
+        ]
+        self.out = nn.Linear(inner, embed, device=device)
+        self.cross_query = nn.Linear(embed, inner, device=device)
+        self.cross_key, self.cross_value = [
+            nn.Linear(source, inner, device=device) for _ in range(2)
+        ]
+        self.cross_out = nn.Linear(inner, embed, device=device)
+        self.widen = nn.Linear(embed, ffn, device=device)
+        self.narrow = nn.Linear(ffn, embed, device=device)
         self.act = nn.GELU()
 
     def source(self, encoded):
@@ -191,9 +201,10 @@ class DecoderLayer(nn.Module):
 class Vocabulary(nn.Module):
     """Scores of words; the same matrix is their embedding."""
 
-    def __init__(self, spec):
+    def __init__(self, spec, device=None):
         super().__init__()
-        self.weight = nn.Parameter(0.02 * torch.randn(spec["words"], spec["embed"]))
+        self.weight = nn.Parameter(torch.empty(spec["words"], spec["embed"], device=device))
+        nn.init.normal_(self.weight, std=0.02)
 
     def forward(self, x):
         return nn.functional.linear(x, self.weight)
@@ -215,12 +226,12 @@ class Translator(nn.Sequential):
     between. A layer of a decoder alone is therefore many, of which each step takes another.
     """
 
-    def __init__(self, specs):
-        layers = [TOKENS[spec["kind"]](spec) for spec in specs]
+    def __init__(self, specs, device=None):
+        layers = [TOKENS[spec["kind"]](spec, device) for spec in specs]
         decoders = [spec for spec in specs if spec["kind"] == "decoder"]
         self.turns, alone = specs[-1]["steps"], len(specs) == len(decoders) == 1
         if alone:
-            layers += [DecoderLayer(specs[0]) for _ in range(1, specs[0]["in_turn"])]
+            layers += [DecoderLayer(specs[0], device) for _ in range(1, specs[0]["in_turn"])]
             self.turns //= len(layers)
         super().__init__(*layers)
         self.sources = [(spec["tokens"], spec["source_embed"]) for spec in decoders]
@@ -327,9 +338,14 @@ def make_layer(spec):
     raise ValueError("unknown kind of block: %r" % (kind,))
 
 
+def decodes(specs):
+    """Whether they go on step by step."""
+    return any(spec["kind"] in DECODING for spec in specs)
+
+
 def make_network(specs):
     """The blocks one after the other, as one module."""
-    if any(spec["kind"] in DECODING for spec in specs):
+    if decodes(specs):
         return Translator(specs)
     return nn.Sequential(*[make_layer(spec) for spec in specs])
 

@@ -7,6 +7,7 @@ from timing import CpuRuntime, wall_clock_ns
 
 IMAGE_CHANNELS = (1, 3)
 ALIGNED = 16  # numbers: a line of a cache
+DRAWN = 2**20  # random numbers, again and again
 
 
 class TorchRuntime(CpuRuntime):
@@ -31,7 +32,10 @@ class TorchRuntime(CpuRuntime):
     def load(self, request):
         torch.manual_seed(request["seed"])
         first = request["blocks"][0]
-        network = layers.make_network(request["blocks"]).eval()
+        if not request.get("weights") and layers.decodes(request["blocks"]):
+            network = self.lent(layers.Translator(request["blocks"], "meta")).eval()
+        else:
+            network = layers.make_network(request["blocks"]).eval()
         if request.get("weights"):
             state = self._read_weights(request["weights"])
             # torch < 2 may want the counter of batches, which evaluation does not use
@@ -39,9 +43,7 @@ class TorchRuntime(CpuRuntime):
             missing = [name for name in missing if not name.endswith("num_batches_tracked")]
             if missing:
                 raise ValueError("weights lack " + ", ".join(missing))
-        elif isinstance(network, layers.Translator):
-            self.lend(network)
-        else:
+        elif not layers.decodes(request["blocks"]):
             layers.enliven(network, first)
         shape = (request["batch"],) + tuple(layers.input_shape(first))
         network = self.placed(network)
@@ -50,16 +52,21 @@ class TorchRuntime(CpuRuntime):
             images = images.to(self.precision)  # as the block before would give it
         return network, self.runner(network, images)
 
-    def lend(self, network):
+    def lent(self, network):
         """Weights that are all parts of one row of numbers: translators have 200 MB each, and
         hundreds of them, loaded at once, share it. In a network none is twice."""
-        starts = [0]
-        for each in network.parameters():
-            starts.append(starts[-1] + -(-each.numel() // ALIGNED) * ALIGNED)
-        if len(self.numbers) < starts[-1]:
-            self.numbers = self.placed(0.03 * torch.randn(2 * starts[-1]))
-        for each, start in zip(network.parameters(), starts):
-            each.data = self.numbers[start : start + each.numel()].view(each.shape)
+        sizes = [-(-each.numel() // ALIGNED) * ALIGNED for each in network.parameters()]
+        if len(self.numbers) < sum(sizes):
+            self.numbers = self.placed(
+                (0.03 * torch.randn(DRAWN)).repeat(2 * sum(sizes) // DRAWN + 1)
+            )
+        start = 0
+        for module in network.modules():
+            for name, each in list(module.named_parameters(recurse=False)):
+                part = self.numbers[start : start + each.numel()].view(each.shape)
+                module.register_parameter(name, torch.nn.Parameter(part))
+                start += -(-each.numel() // ALIGNED) * ALIGNED
+        return network
 
     def forget(self):
         """Give back what was kept of networks that are no longer loaded."""
