@@ -87,7 +87,10 @@ class BlockTablePredictor:
 def resolutions_in(blocks: Set[Block], space: Space) -> tuple[int, ...]:
     """Those that the blocks cover whole, also where the space only runs at them."""
     inputs = {block.input_shape for block in blocks}
-    sizes = sorted({s[-1] for s in inputs if len(s) == 3 and s[0] == space.image_channels})
+    images = {s[-1] for s in inputs if len(s) == 3 and s[0] == space.image_channels}
+    sentences = {s[0] for s in inputs if len(s) == 2}
     return tuple(
-        r for r in sizes if space.runs_at(r) and blocks >= set(space.distinct_blocks((r,)))
+        r
+        for r in sorted(images | sentences)
+        if space.runs_at(r) and blocks >= set(space.distinct_blocks((r,)))
     )

@@ -151,11 +151,16 @@ def commands(shown: Shown) -> dict[str, str]:
     `{number}` for the network's place on the front.
 
     `one`: a network by its number. `best`: that for a budget, where the front is verified. `first`:
-    what verifies it. None where networks of the space are not built here.
+    what verifies it. None where networks of the space are not built here; where none has weights,
+    the last alone.
     """
     front, where = shown.front, shown.where
     if not shown.space.built:
         return {}
+    measured = front.verification is not None or front.table.get("source")
+    first = {} if measured else {"first": f"harness verify {where}"}
+    if not shown.space.has_supernet:
+        return first
     weights = "" if front.settings.get("supernet") else " --supernet SUPERNET"
     found = {
         "one": f"harness extract front:{{number}} my-network.pt {where}{weights}\n"
@@ -165,9 +170,7 @@ def commands(shown: Shown) -> dict[str, str]:
         found["best"] = (
             f"harness export my-network {where} --max-latency-ms {{ms}} --at {{at}}{weights}"
         )
-    elif not front.table.get("source"):
-        found["first"] = f"harness verify {where}"
-    return found
+    return found | first
 
 
 def stages(space: Space, arch: Arch) -> list[str]:

@@ -59,6 +59,7 @@ class Space(ABC, Generic[B_co]):
     bn_eps: float = 1e-5  # of all batch norms of the supernet
     released_at: tuple[int, ...] = ()  # resolutions of released weights; networks run at others too
     unit = "pixels"  # of resolutions
+    has_supernet = True  # whether `supernet` makes one
     built = True  # whether `networks` builds its networks; others are counted and searched alone
 
     @property
@@ -75,6 +76,11 @@ class Space(ABC, Generic[B_co]):
     def block(self, place: int, values: tuple[Number, ...]) -> B_co:
         """The block at a place, for the values of its genes."""
 
+    @property
+    def runs_between(self) -> tuple[int, int]:
+        """The least and the most that networks run at besides; the least is more where at none."""
+        return (SMALLEST, LARGEST) if self.released_at else (1, 0)
+
     def at(self, resolutions: Sequence[int]) -> Self:
         """The space with these resolutions alone.
 
@@ -83,7 +89,8 @@ class Space(ABC, Generic[B_co]):
         """
         for resolution in resolutions:
             if not self.runs_at(resolution):
-                others = f", and runs at {SMALLEST} to {LARGEST}" if self.released_at else ""
+                least, most = self.runs_between
+                others = f", and runs at {least} to {most}" if least <= most else ""
                 raise UsageError(
                     f"{self.name} has no resolution {resolution}; it has "
                     f"{numbers(self.resolutions)}{others}"
@@ -92,8 +99,8 @@ class Space(ABC, Generic[B_co]):
 
     def runs_at(self, resolution: int) -> bool:
         """Whether it has this resolution, or may be asked for it."""
-        others = bool(self.released_at) and SMALLEST <= resolution <= LARGEST
-        return others or resolution in self.resolutions
+        least, most = self.runs_between
+        return least <= resolution <= most or resolution in self.resolutions
 
     def including(self, resolution: int) -> Self:
         """The space that has this resolution, too.

@@ -7,6 +7,7 @@ from harness.spaces.arch import Number
 from harness.spaces.space import Gene, Place, Space
 from harness.spaces.transformer import DecoderLayer, EncoderLayer, Transformer, Vocabulary
 
+_LENGTHS = (2, 200)  # tokens that a sentence may have
 _EMBEDS = 2  # the column of the encoder's; the decoder's follows
 _ENCODER = ("encoder_ffn", "encoder_heads")  # what layers choose, part by part
 _DECODER = ("decoder_ffn", "decoder_heads", "cross_heads", "cross_layers")
@@ -36,6 +37,12 @@ class TranslationSpace(Space[Transformer]):
     bn_eps: float = 1e-5
     released_at: tuple[int, ...] = ()
     unit = "tokens"
+    has_supernet = False
+
+    @property
+    def runs_between(self) -> tuple[int, int]:
+        """Sentences may be of any length."""
+        return _LENGTHS
 
     @cached_property
     def genes(self) -> tuple[Gene, ...]:

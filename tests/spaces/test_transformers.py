@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from harness.errors import FileFormatError, Infeasible
+from harness.errors import FileFormatError, Infeasible, UsageError
 from harness.networks.build import build, input_shape
+from harness.predictors.block_table import resolutions_in
 from harness.spaces.arch import Arch
 from harness.spaces.block import Block
 from harness.spaces.convolution import convolutions
@@ -109,6 +110,17 @@ def test_a_network_has_the_layers_of_its_parts() -> None:
     assert blocks[0] == EncoderLayer(30, 640, 512, 4, 3072)
     assert blocks[7] == DecoderLayer(30, 30, 512, 640, 512, 4, 8, 3, 3072)
     assert Arch.from_json(arch.to_json()) == arch
+
+
+def test_sentences_may_be_of_any_length() -> None:
+    some = HAT_WMT14_ENDE.at([10, 20])
+    shapes = {block.input_shape[0] for block in some.distinct_blocks()}
+    assert shapes == {10, 20}
+    short = replace(some.largest, resolution=10)
+    assert HAT_WMT14_ENDE.blocks(short) == some.blocks(short)
+    assert resolutions_in(set(some.distinct_blocks()), HAT_WMT14_ENDE) == (10, 20)
+    with pytest.raises(UsageError, match=r"no resolution 900; it has 30, and runs at 2 to 200"):
+        HAT_WMT14_ENDE.at([900])
 
 
 def test_a_decoder_step_by_step_multiplies_as_worked_out_by_hand() -> None:
