@@ -5,8 +5,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from harness.errors import ConversionFailed
 from harness.networks.build import build_random, input_shape
 from harness.networks.layers import DecoderLayer, Translator, by_head
+from harness.runtimes.conversion.source import without_loops
 from harness.spaces import transformer
 from harness.spaces.transformer import COLD, EncoderLayer, Transformer, Vocabulary
 
@@ -85,3 +87,10 @@ def test_layers_of_a_decoder_alone_take_turns_until_no_cache_holds_them() -> Non
     assert alone.turns * len(weights) == large.steps
     assert len(network(decoder(1)).decoder) == STEPS  # more would never have a turn
     assert len(network(decoder(1), decoder(1)).decoder) == 2
+
+
+def test_files_that_hold_no_loops_say_that_decoders_need_one() -> None:
+    assert without_loops((ENCODER,)).blocks == (ENCODER,)
+    for workload in ((decoder(1),), (ENCODER, decoder(1), WORDS)):
+        with pytest.raises(ConversionFailed, match="decoders go on step by step"):
+            without_loops(workload)
