@@ -27,7 +27,7 @@ from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import GridSearchCV
 
 from harness import pipeline
-from harness.console import Terminal
+from harness.cli.terminal import Terminal
 from harness.effort import FULL
 from harness.pipeline.job import Run
 from harness.pipeline.supernet import evaluate_subnets

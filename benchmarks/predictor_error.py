@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness import pipeline
-from harness.console import Terminal
+from harness.cli.terminal import Terminal
 from harness.effort import FULL
 from harness.pipeline.job import Run
 from harness.pipeline.supernet import evaluate_subnets

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table as Printed
 
 from harness import pipeline
-from harness.console import Terminal
+from harness.cli.terminal import Terminal
 from harness.device.device import Device
 from harness.device.profile import profile_paths
 from harness.effort import FULL

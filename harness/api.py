@@ -23,6 +23,7 @@ from harness.pipeline.first_look import latency_of
 from harness.pipeline.history import histories
 from harness.pipeline.job import Run
 from harness.pipeline.networks import NamedNetwork, network_named, of_arch
+from harness.pipeline.notices import Notice
 from harness.pipeline.predict import Prediction, accuracies
 from harness.pipeline.predict import predict as predict_on
 from harness.pipeline.question import Question, limits_asked
@@ -80,7 +81,7 @@ def _nobody(_step: str, _done: int, _total: int) -> None:
 
 @dataclass(frozen=True)
 class _Callback:
-    """A console that tells a function how far it is, and no lines."""
+    """A listener that tells a function how far it is, and no more."""
 
     on_progress: Told
 
@@ -88,7 +89,7 @@ class _Callback:
     def step(self, title: str) -> Iterator[Progress]:
         yield lambda done, total: self.on_progress(title, done, total)
 
-    def say(self, text: str) -> None:
+    def tell(self, notice: Notice) -> None:
         """Values are returned instead."""
 
 
@@ -167,9 +168,9 @@ def train(
     asked = None if data is None else Training(Path(data), recipe)
     if recipe is not None and asked is None:
         raise UsageError("recipe is for data: digits have theirs")
-    console = _Callback(on_progress)
+    listener = _Callback(on_progress)
     job = starting.job_for(
-        console, space, Path(root), quick, fresh=fresh, seed=seed, training=asked
+        listener, space, Path(root), quick, fresh=fresh, seed=seed, training=asked
     )
     return step(job)
 
@@ -366,8 +367,8 @@ def export(
         raise UsageError("export takes network, or device (with max_latency_ms)")
     check_time(at)
     if device is None:
-        console = _Callback(on_progress)
-        job = starting.job_for(console, space or "digits", Path(root))
+        listener = _Callback(on_progress)
+        job = starting.job_for(listener, space or "digits", Path(root))
     else:
         device = full_name(device, Path(root))
         job = _of_front(device, space, root, on_progress)

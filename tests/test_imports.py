@@ -38,11 +38,11 @@ MAY_IMPORT = {
     "workspace": ("files",),
     "effort": ("measuring",),
     "pipeline": ("reports", "workspace", "effort", "quantities"),
-    "console": ("pipeline",),
     "api": ("pipeline",),
-    "cli": ("pipeline", "console"),
+    "cli": ("pipeline",),
     "__main__": ("cli",),
 }
+NOT_IN_PIPELINE = {"rich", "typer", "sys", "logging"}
 NO_TORCH = ("spaces", "tables", "searching")
 
 
@@ -87,6 +87,23 @@ def test_every_file_imports_only_what_lies_to_its_left(path: Path) -> None:
             assert imported in allowed(room), f"{path} imports {module}"
 
 
+PIPELINE = sorted((PACKAGE / "pipeline").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", PIPELINE, ids=lambda path: path.name)
+def test_the_pipeline_shows_nothing_and_makes_no_lines_for_users(path: Path) -> None:
+    """Words are `cli/words`'s; what is told meanwhile are notices (`pipeline/notices.py`)."""
+    assert not {module.partition(".")[0] for module in imports(path)} & NOT_IN_PIPELINE
+    tree = ast.parse(path.read_text())
+    called = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    assert not any(isinstance(each, ast.Name) and each.id == "print" for each in called)
+    assert not any(isinstance(each, ast.Attribute) and each.attr == "say" for each in called)
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    assert not [each.name for each in functions if each.name.startswith("describe")]
+    returned = [ast.unparse(each.returns) for each in functions if each.returns]
+    assert not [each for each in returned if each in ("Iterator[str]", "list[str]")]
+
+
 @pytest.mark.parametrize("room", NO_TORCH)
 def test_spaces_tables_and_search_import_no_torch(room: str) -> None:
     for path in (PACKAGE / room).rglob("*.py"):
@@ -97,7 +114,7 @@ def test_modules_that_need_no_torch_do_not_load_it() -> None:
     code = (
         "import sys\n"
         "import harness.pipeline, harness.searching.archive, harness.reports.page\n"
-        "import harness.console, harness.api\n"
+        "import harness.cli.terminal, harness.api\n"
         "print([m for m in ('torch', 'onnxruntime', 'sklearn', 'onnx') if m in sys.modules])"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

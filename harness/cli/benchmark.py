@@ -104,6 +104,8 @@ def benchmark(
     """
     from dataclasses import replace
 
+    from harness.cli.words.benchmark import describe_compared
+    from harness.cli.words.breakdown import no_profile
     from harness.files import write_json
     from harness.pipeline import benchmark as step
     from harness.pipeline.regression import compare
@@ -148,17 +150,17 @@ def benchmark(
     (chosen,), (model,) = devices, models
     if node_data is not None:
         step.check_node_data(chosen, model)
-    job = job_for("digits", root, console=terminal(quiet=way.quiet))
+    job = job_for("digits", root, listener=terminal(quiet=way.quiet))
     result = step.benchmark(job, chosen, model, old, streams, scenarios, data)
     compared = None if old is None else compare(old, result, at or "full")
     if way.quiet:
-        way.show([result], "" if compared is None else compared.describe())
+        way.show([result], "" if compared is None else describe_compared(compared))
     else:
         terminal().say(describe(result))
     if output is not None:
         write_json(output, result)
-    if ops and (why := step.tells_no_ops(chosen)):
-        terminal().say(why)
+    if ops and not chosen.profile.runs_on.profiles_operators:
+        terminal().say(no_profile(chosen.profile.runtime))
     elif ops or node_data:
         found = step.profile_ops(chosen, model.absolute())
         for each in found if ops else ():
@@ -169,7 +171,7 @@ def benchmark(
     if compared is None:
         return
     if not way.quiet:
-        terminal().say(compared.describe())
+        terminal().say(describe_compared(compared))
     if limit is None or compared.interval[0] <= 1 + limit:
         return
     if result["suspect"]:  # on a machine that others use, too, red would mean nothing
@@ -221,7 +223,7 @@ def _several(
     from harness.pipeline import benchmark as step
     from harness.reports.benchmark_page import save_benchmark_page
 
-    job = job_for("digits", root, console=terminal(quiet=way.quiet))
+    job = job_for("digits", root, listener=terminal(quiet=way.quiet))
     for device, model in pairs:
         step.check_model(device, model)
     results: list[dict[str, Any]] = []

@@ -144,9 +144,17 @@ def devices_fit(
     root: Root = HERE,
 ) -> None:
     """Fit a simulated DPU's constants to blocks measured on a board, and write its profile."""
-    from harness.pipeline.fit import fit_device
+    from harness.cli.words.fit import fit_lines, saved_lines
+    from harness.pipeline.fit import fit_device, save_fit
 
-    for line in fit_device(name, measurements, like, root, skip):
+    made = fit_device(name, measurements, like, root, skip)
+    for line in fit_lines(made):
+        terminal().say(line)
+    replaced = made.path.exists()
+    save_fit(made)
+    if replaced:
+        terminal().say(f"replaces {made.path}")
+    for line in saved_lines(made):
         terminal().say(line)
 
 
@@ -165,7 +173,7 @@ def tables_show(
     name, space = found_there(device, space, root)
     job, quantity = job_for(space, root), quantity_asked(energy, memory)
     table = Table.load(job.workspace.table(name, job.space.name, quantity))
-    terminal().say(pipeline.describe_table(job, table))
+    terminal().tell(pipeline.table_state(job, table))
 
 
 @tables_app.command("import")
@@ -201,7 +209,8 @@ def tables_import(
     from harness import pipeline
 
     job = job_for(space, root)
-    terminal().say(pipeline.import_published(job, paths, device, source, unit, form))
+    found = pipeline.import_published(job, paths, device, source, unit, form)
+    terminal().say(f"{found.path}: {found.notes}")
 
 
 @tables_app.command("export")
@@ -215,7 +224,14 @@ def tables_export(
     from harness import pipeline
 
     name, space = found_there(device, space, root)
-    for path in pipeline.export_published(job_for(space, root), name, folder):
+    made = pipeline.export_published(job_for(space, root), name, folder)
+    if made.beyond_ms:
+        terminal().say(
+            f"rows add up to as much as {made.beyond_ms:.4g} ms more than our predictions (the "
+            f"smallest network takes {made.smallest_ms:.4g} ms): layers that may be left out cost "
+            "less than nothing here, which no row can tell"
+        )
+    for path in made.paths:
         terminal().say(str(path))
 
 
@@ -231,6 +247,7 @@ def tables_compare(
     With an imported device: the published networks that both were timed with.
     """
     from harness import pipeline
+    from harness.cli.words.table import compare_lines
     from harness.pipeline.beside import compare_imported
     from harness.quantities import parse_share
     from harness.tables.imported import PREFIX
@@ -242,10 +259,12 @@ def tables_compare(
         terminal().say(compare_imported(job_for("digits", root), old, new))
         return
     compared = pipeline.compare_tables(job_for("digits", root), old, new, limit)
-    terminal().say(compared.text)
-    if compared.regressed:
+    for line in compare_lines(compared):
+        terminal().say(line)
+    if compared.regressions:
         raise Regression(
-            f"{new} is slower than {old} by more than {fail_above}: {compared.regressed}"
+            f"{new} is slower than {old} by more than {fail_above}: "
+            f"{compared.regressions.describe()}"
         )
 
 

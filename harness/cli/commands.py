@@ -157,6 +157,7 @@ def measure(
 ) -> None:
     """Measure a device's latency table; goes on where it was stopped."""
     from harness import pipeline
+    from harness.cli.words.table import describe_baselines
     from harness.quantities import deadline_in
 
     if refit + refresh + fresh > 1 or (baselines and refit + refresh):
@@ -176,9 +177,9 @@ def measure(
 
     for table in pipeline.on_each(chosen, step):
         if baselines:
-            terminal().say(pipeline.describe_baselines(table))
+            terminal().say(describe_baselines(table))
         else:
-            terminal().say(pipeline.describe_table(job, table))
+            terminal().tell(pipeline.table_state(job, table))
 
 
 @app.command()
@@ -292,13 +293,14 @@ def extract(
 ) -> None:
     """Take one network out of a front, a supernet or a published file, into a network file."""
     from harness import pipeline
+    from harness.cli.words.network import describe_extracted
 
     device, space = found_there(device, space, root)
     asked = pipeline.Asked(network, device, supernet, weights, resolution, data)
     job = (
         job_of_front(device, space, root) if network.startswith("front:") else job_for(space, root)
     )
-    terminal().say(pipeline.extract_network(job, asked, output))
+    terminal().say(describe_extracted(pipeline.extract_network(job, asked, output)))
 
 
 @app.command()
@@ -333,6 +335,7 @@ def export(
     root: Root = HERE,
 ) -> None:
     """A network as .pt2, .onnx and .tflite (float and int8), checked, with a card."""
+    from harness.cli.words.network import bundle_lines
     from harness.pipeline.export import Bundle
     from harness.pipeline.export import export as step
     from harness.tables.statements import check_time
@@ -350,7 +353,8 @@ def export(
         device, space = found_there(device, space, root)
         job = job_of_front(device, space, root)
     bundle = Bundle(folder, network, device, max_latency_ms, at, supernet, data, formats, readme)
-    terminal().say(step(job, bundle))
+    for line in bundle_lines(folder, step(job, bundle)):
+        terminal().say(line)
 
 
 @app.command()
@@ -361,4 +365,6 @@ def fetch(
     """Download what the OFA authors published: weights, tables, predictor, networks."""
     from harness import pipeline
 
-    terminal().say(pipeline.fetch(terminal(), name, root / "published"))
+    folder = root / "published"
+    pipeline.fetch(terminal(), name, folder)
+    terminal().say(f"in {folder}")

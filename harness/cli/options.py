@@ -13,7 +13,7 @@ import typer
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from harness.console import Terminal
+    from harness.cli.terminal import Terminal
     from harness.device.device import Device
     from harness.pipeline import Run
     from harness.pipeline.supernet_folder import Training
@@ -123,13 +123,13 @@ def job_for(
     space: str | None,
     root: Path,
     quick: bool = False,
-    console: "Terminal | None" = None,
+    listener: "Terminal | None" = None,
     **settings: Any,
 ) -> "Run":
     """What a command works on; as `pipeline.starting.job_for`, and told on the terminal."""
     from harness.pipeline import starting
 
-    return starting.job_for(console or terminal(), space, root, quick, **settings)
+    return starting.job_for(listener or terminal(), space, root, quick, **settings)
 
 
 def job_of_front(device: str, space: str, root: Path) -> "Run":
@@ -193,7 +193,7 @@ def show_values(rows: Sequence[Mapping[str, Any]], values: Sequence[Any], as_jso
 
 def terminal(quiet: bool = False) -> "Terminal":
     """What the first rank says; the others of torchrun are silent."""
-    from harness.console import Terminal
+    from harness.cli.terminal import Terminal
 
     return Terminal(quiet=quiet or os.environ.get("RANK", "0") != "0")
 

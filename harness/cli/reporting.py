@@ -149,15 +149,18 @@ def list_(
     root: Root = HERE,
 ) -> None:
     """The tables, fronts, supernets and networks that are here."""
+    from harness.cli.words.listing import describe_item
     from harness.pipeline.listing import listing
 
-    found = list(listing(root))
+    found = [
+        {"kind": each.kind, "path": str(each.path), "what": describe_item(each)}
+        for each in listing(root)
+    ]
     if as_json:
-        value = [{"kind": kind, "path": str(path), "what": what} for kind, path, what in found]
-        terminal().say(json.dumps(value))
+        terminal().say(json.dumps(found))
         return
-    for kind, path, what in found:
-        terminal().say(f"{kind:<10} {path}  {what}")
+    for each in found:
+        terminal().say(f"{each['kind']:<10} {each['path']}  {each['what']}")
     if not found:
         terminal().say(f"nothing in {root.absolute()} yet: `harness run` makes a table and a front")
 
@@ -165,12 +168,13 @@ def list_(
 @app.command()
 def roofline(device: DeviceName, space: SpaceThere = None, root: Root = HERE) -> None:
     """How much is computed for each byte moved, and how fast: found networks and baselines."""
+    from harness.cli.words.roofline import roofline_lines
     from harness.pipeline import roofline as step
 
     device, space = found_there(device, space, root)
     job = job_for(space, root)
     shown = step.roofline(job, device)
-    for line in step.describe(shown):
+    for line in roofline_lines(shown):
         terminal().say(line)
     for path in step.save(job, shown):
         terminal().say(str(path))
@@ -237,20 +241,21 @@ def _elsewhere(
     as_json: bool,
     as_csv: bool,
 ) -> None:
+    from harness.cli.words.predictions import describe_elsewhere
     from harness.pipeline import elsewhere as step
 
     quiet = terminal(quiet=as_json or as_csv)
     if here is None:
-        found = step.published_or_alike(job_for(space, root, console=quiet), networks, device)
+        found = step.published_or_alike(job_for(space, root, listener=quiet), networks, device)
     else:
         here, space = found_there(here, space, root)
-        job = job_for(space, root, console=quiet)
+        job = job_for(space, root, listener=quiet)
         found = step.from_own_device(job, networks, device, here)
     if as_json or as_csv:
         show_values([each.to_row() for each in found], [each.to_json() for each in found], as_json)
         return
     for each in found:
-        terminal().say(each.describe())
+        terminal().say(describe_elsewhere(each))
 
 
 @app.command()
@@ -269,20 +274,21 @@ def breakdown(
     root: Root = HERE,
 ) -> None:
     """Where the time and energy of a network, or of a request to several, go."""
+    from harness.cli.words.breakdown import breakdown_lines, no_profile, profile_lines
     from harness.pipeline import breakdown as step
-    from harness.pipeline.benchmark import tells_no_ops
 
     device, space = found_there(device, space, root)
     job = job_for(space, root)
     if ops:
         (chosen,) = devices_named([device], root, benchmark_model, wait=wait)
-    parts = step.breakdown(job, device, arch)
-    for line in step.describe(parts):
+    found = step.breakdown(job, device, arch)
+    for line in breakdown_lines(found):
         terminal().say(line)
-    for path in step.save(job, device, parts):
+    for path in step.save(job, found):
         terminal().say(str(path))
-    if ops and (why := tells_no_ops(chosen)):
-        terminal().say(why)
+    if ops and not chosen.profile.runs_on.profiles_operators:
+        terminal().say(no_profile(chosen.profile.runtime))
     elif ops:
-        for line in step.describe_ops(job, chosen, arch):
-            terminal().say(line)
+        for network in step.profile_networks(job, chosen, arch):
+            for line in profile_lines(network):
+                terminal().say(line)

@@ -101,8 +101,8 @@ def accuracy_fit(
         resolutions=resolutions,
         training=chosen,
     )
-    predictor = step.fit_accuracy(job)
-    terminal().say(f"{predictor}: {step.describe(predictor, job)}")
+    path, predictor = step.fit_accuracy(job)
+    terminal().say(f"{path}: {predictor.describe()}")
 
 
 @app.command()
@@ -112,10 +112,11 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """The accuracy of a network file on a folder of images."""
+    from harness.cli.words.network import describe_accuracy
     from harness.pipeline.evaluate import evaluate as step
 
     accuracy = step(terminal(), network, data)
-    terminal().say(json.dumps(accuracy.to_json()) if as_json else accuracy.describe())
+    terminal().say(json.dumps(accuracy.to_json()) if as_json else describe_accuracy(accuracy))
 
 
 @app.command()
@@ -161,6 +162,7 @@ def finetune(
     seed: Seed = 0,
 ) -> None:
     """Train a network further, on the same classes or, with a new head, on yours; or thin it."""
+    from harness.cli.words.network import describe_finetuned
     from harness.pipeline.finetune import FineTuning
     from harness.pipeline.finetune import finetune as step
 
@@ -168,6 +170,6 @@ def finetune(
         *(network, output, data, supernet, space, epochs, learning_rate, batch_size, seed),
         *(sparsity, pattern, rewind),
     )
-    line = step(terminal(), asked)
-    if line is not None:
-        terminal().say(line)
+    made = step(terminal(), asked)
+    if made is not None:
+        terminal().say(describe_finetuned(made))

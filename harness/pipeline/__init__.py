@@ -6,14 +6,14 @@ stopped.
 
 from harness.deploy.front import Front
 from harness.device.device import Device
-from harness.pipeline.baselines import describe_baselines, measure_baselines
-from harness.pipeline.describe import describe_table
+from harness.pipeline.baselines import measure_baselines
 from harness.pipeline.extract import Asked, extract_network
 from harness.pipeline.fetch import fetch
-from harness.pipeline.first_look import first_look, has_blocks
+from harness.pipeline.first_look import first_look, has_blocks, table_state
 from harness.pipeline.front import verify
 from harness.pipeline.import_export import compare_tables, export_published, import_published
 from harness.pipeline.job import Run
+from harness.pipeline.notices import Remark
 from harness.pipeline.over_time import report_over_time
 from harness.pipeline.question import Question, limits_asked
 from harness.pipeline.refresh import refresh
@@ -30,8 +30,6 @@ __all__ = [
     "Question",
     "Run",
     "compare_tables",
-    "describe_baselines",
-    "describe_table",
     "export_published",
     "extract_network",
     "fetch",
@@ -49,6 +47,7 @@ __all__ = [
     "run",
     "search",
     "search_best",
+    "table_state",
     "train",
     "verify",
 ]
@@ -62,20 +61,20 @@ def run(job: Run, devices: list[Device], question: Question | None = None) -> li
         job.supernet.check_classes()
     if job.accuracy is None:
         evaluator = train(job)
-        job.console.say(fit_accuracy(job, evaluator).describe())
+        job.listener.tell(Remark(fit_accuracy(job, evaluator).describe()))
     else:
-        job.console.say(accuracy_source(job.accuracy, job.space).describe())
+        job.listener.tell(Remark(accuracy_source(job.accuracy, job.space).describe()))
     fronts = []
     tables = on_each(devices, lambda device: _measured(job, device))
     for device, table in zip(devices, tables, strict=True):
-        job.console.say(describe_table(job, table))
+        job.listener.tell(table_state(job, table))
         search(job, device.name, question)
         fronts.append(verify(job, device, evaluator, again=job.fresh))
         report(job, device.name)
     if len(fronts) > 1:
         report_devices({device.name: job for device in devices})
     if job.training.data is not None and job.supernet.images.damaged:  # also those of the test
-        job.console.say(job.supernet.images.damage)
+        job.listener.tell(Remark(job.supernet.images.damage))
     return fronts
 
 

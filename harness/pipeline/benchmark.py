@@ -16,6 +16,7 @@ from harness.measuring.simulation import simulate
 from harness.pipeline.converted import compare_converted
 from harness.pipeline.file_accuracy import accuracy_of, check_judged
 from harness.pipeline.job import Run
+from harness.pipeline.notices import AnswersNotCompared, Remark, StartUnknown
 from harness.pipeline.regression import check_alike
 from harness.runtimes import model_files
 from harness.runtimes.model_file_session import ModelFileSession
@@ -110,10 +111,10 @@ def benchmark(
         check_judged(model, data)
     # A link is not followed: what it points to may have no suffix, or no weights beside it.
     entries = [sentinel(DIGITS), Entry("network", model.absolute(), ()), *references()]
-    with device.open() as session, job.console.step(f"time {model.name}") as progress:
+    with device.open() as session, job.listener.step(f"time {model.name}") as progress:
         identity = device.identity(session)
         if (fed := _feeding(device, session, model)) is not None:
-            job.console.say(f"{model.name}: {fed.describe()}")
+            job.listener.tell(Remark(f"{model.name}: {fed.describe()}"))
         if streams and not isinstance(session, StreamingSession):
             raise UsageError(f"--streams: {device.profile.runtime} runs one stream alone")
         if scenarios and not isinstance(session, ScenarioSession):
@@ -129,8 +130,8 @@ def benchmark(
             lambda name: job.workspace.journal("benchmark", digest[:12], name),
         )
         session.prepare([entry.workload for entry in entries])
-        if fed is not None and (why := compare_converted(session, model, fed, device.options)):
-            job.console.say(f"{model.name}: {why}")
+        if fed is not None and not compare_converted(session, model, fed, device.options):
+            job.listener.tell(AnswersNotCompared(model.name))
         if isinstance(session, SimulatedSession):
             campaign = simulate(session, todo)
         else:
@@ -180,7 +181,7 @@ def _starts(job: Run, session: Session, workload: Workload) -> list[Start]:
     try:
         return [session.start(workload) for _ in range(STARTS)]
     except DeviceError as error:
-        job.console.say(f"how it starts is not known: {error}")
+        job.listener.tell(StartUnknown(str(error)))
         return []
 
 
@@ -254,13 +255,6 @@ def result_of(
         "suspect": sorted({why for record in campaign.records for why in record.suspect}),
         "campaign": campaign.facts,
     }
-
-
-def tells_no_ops(device: Device) -> str:
-    """Why there are no times of operators; "" where there are."""
-    if device.profile.runs_on.profiles_operators:
-        return ""
-    return f"no times of operators: the runtime {device.profile.runtime} gives none"
 
 
 def check_node_data(device: Device, model: Path) -> None:

@@ -52,11 +52,6 @@ class Elsewhere:
         del value["latency_ms_interval"]
         return value | {"latency_ms_low": low, "latency_ms_high": high}
 
-    def describe(self) -> str:
-        ends = self.latency_ms_interval
-        told = "" if ends is None else f" ({ends[0]:.4g} to {ends[1]:.4g}, 95 %)"
-        return f"{self.network} on {self.device}: {self.latency_ms:.4g} ms{told}; {self.rests_on}"
-
 
 def published_or_alike(job: Run, networks: Sequence[str], name: str) -> list[Elsewhere]:
     """Networks of the device's source: as published, else by other devices of its runtime.

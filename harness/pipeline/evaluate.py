@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import UsageError
-from harness.pipeline.job import Console
+from harness.pipeline.notices import Listener, Remark
 
 if TYPE_CHECKING:  # torch is imported where it is needed
     import torch
@@ -34,22 +34,12 @@ class Accuracy:
         low, high = binomtest(self.right, self.total).proportion_ci(0.95, "wilson")
         return float(low), float(high)
 
-    def describe(self) -> str:
-        """It in a line."""
-        low, high = self.interval
-        damage = f"; {self.damage}" if self.damage else ""
-        return (
-            f"{self.network}: top-1 {100 * self.right / self.total:.2f} % on {self.total} "
-            f"{self.images} images of {self.data} "
-            f"(95 %: {100 * low:.2f} to {100 * high:.2f}){damage}"
-        )
-
     def to_json(self) -> dict[str, Any]:
         """For scripts."""
         return asdict(self) | {"top1": self.right / self.total, "top1_95": self.interval}
 
 
-def evaluate(console: Console, path: Path, folder: Path) -> Accuracy:
+def evaluate(listener: Listener, path: Path, folder: Path) -> Accuracy:
     """Top-1 on the test images of a folder, else on what is held out of it.
 
     Raises:
@@ -63,16 +53,16 @@ def evaluate(console: Console, path: Path, folder: Path) -> Accuracy:
     network = NetworkFile.load(path)
     data = images_for(network, path, folder)
     if data.lost_colours:
-        console.say(data.lost_colours)
+        listener.tell(Remark(data.lost_colours))
     pixels = network.preprocessing
     what = "test" if data.tested else "held-out"
     device = own_device()
-    with console.step(f"read the {what} images") as progress:
+    with listener.step(f"read the {what} images") as progress:
         batches = data.test(pixels.resolution) or data.judges(pixels.resolution)
         progress(1, 1)
     module = network.module().to(device).eval()
     theirs, ours = (data.mean, data.std), (pixels.mean, pixels.std)
-    with console.step("evaluate") as progress:
+    with listener.step("evaluate") as progress:
 
         def prepared() -> "Iterator[tuple[torch.Tensor, torch.Tensor]]":
             for number, (images, labels) in enumerate(batches, start=1):

@@ -30,9 +30,6 @@ if TYPE_CHECKING:  # torch is imported where it is needed
     from harness.networks.file import NetworkFile
 
 _LICENSE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,99}")
-NOT_COMPARED = (
-    "not judged: rounding to 8 bits changes what it answers as much as another image does"
-)
 
 
 @dataclass(frozen=True)
@@ -50,8 +47,8 @@ class Bundle:
     license: str | None = None  # under which it is published: model hubs' metadata in its README
 
 
-def export(job: Run, asked: Bundle) -> str:
-    """Write the bundle; what is in it, in lines.
+def export(job: Run, asked: Bundle) -> dict[str, Any]:
+    """Write the bundle; what is in it, as its bundle.json has it.
 
     Raises:
         UsageError: neither a network nor a device is named, or there is no such format, or no
@@ -80,7 +77,7 @@ def _formats(text: str | None) -> "list[Format]":
     return [known[word] for word in dict.fromkeys(words)]
 
 
-def _export(job: Run, asked: Bundle) -> str:
+def _export(job: Run, asked: Bundle) -> dict[str, Any]:
     if asked.device is not None and asked.data is None:  # of its own images, where it had any
         asked = replace(asked, data=job.training.data)
     from harness.networks.file import NetworkFile
@@ -111,7 +108,7 @@ def _export(job: Run, asked: Bundle) -> str:
     files.write_text(asked.folder / "README.md", card(facts, asked.license))
     if ranges is not None:
         ranges.unlink()
-    return "\n".join([f"bundle: {asked.folder}", *(f"  {line}" for line in _lines(facts))])
+    return facts
 
 
 def _written(
@@ -135,7 +132,7 @@ def _written(
         for each in FORMATS:
             _remove(each, asked.folder)
     written, left_out = [], {}
-    with job.console.step("export") as progress:
+    with job.listener.step("export") as progress:
         for done, each in enumerate(formats, start=1):
             try:
                 written.append(write(each, network, source, asked.folder, ranges, judges))
@@ -281,20 +278,3 @@ def _installed(names: Sequence[str]) -> Iterator[tuple[str, str]]:
     for name in names:
         with suppress(PackageNotFoundError):
             yield name, version(name)
-
-
-def _lines(facts: dict[str, Any]) -> list[str]:
-    lines = []
-    for each in facts["files"]:
-        right = (
-            f"{each['accuracy']:.1f} %" if each["accuracy"] is not None else "accuracy not known"
-        )
-        lines.append(
-            f"{each['file']:<22} {each['size_bytes'] / 1e6:7.2f} MB  {right}, logits within "
-            f"{each['largest_difference']:.1e} of torch's, same class on {each['same_answers']:.0%}"
-        )
-        if not each["compared"]:
-            lines.append(f"{'':<22} {NOT_COMPARED}")
-        if each["second_reader"]:
-            lines.append(f"{'':<22} {each['second_reader']}")
-    return lines + [f"left out: {file}: {why}" for file, why in facts["left_out"].items()]

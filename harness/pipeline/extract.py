@@ -10,6 +10,7 @@ from harness.errors import FileFormatError, UsageError
 from harness.pipeline.fetch import PUBLISHED
 from harness.pipeline.front import found_front
 from harness.pipeline.job import Run
+from harness.pipeline.notices import Remark
 from harness.pipeline.supernet import train
 from harness.spaces.arch import Arch
 
@@ -33,8 +34,30 @@ class Asked:
     data: Path | None = None  # a folder of images, for batch-norm statistics
 
 
-def extract_network(job: Run, asked: Asked, output: Path) -> str:
-    """Write a network file; what it holds, in a line.
+@dataclass(frozen=True)
+class Published:
+    """What a net.config of others says of its network."""
+
+    resolution: int
+    stated: bool  # by the file, where nobody asked for another
+    macs: int
+    params: int
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """A network file, and what its weights and batch-norm statistics are."""
+
+    path: Path
+    random: bool = False
+    bn_images: int | None = None  # that statistics are from; 0: a supernet's own; None: as trained
+    data: Path | None = None  # those images
+    other_images: bool = False  # than the supernet was trained on
+    published: Published | None = None
+
+
+def extract_network(job: Run, asked: Asked, output: Path) -> Extracted:
+    """Write a network file.
 
     Raises:
         UsageError: what was asked for does not say which network, or which weights.
@@ -92,7 +115,7 @@ def _whose_weights(job: Run) -> str:
     return f"--supernet FILE says where weights are{brings}; --weights init takes untrained ones"
 
 
-def _untrained(job: Run, arch: Arch, output: Path) -> str:
+def _untrained(job: Run, arch: Arch, output: Path) -> Extracted:
     """Of the arch with random weights, the same each time."""
     from harness.networks.build import build_lively
 
@@ -100,10 +123,10 @@ def _untrained(job: Run, arch: Arch, output: Path) -> str:
     blocks = space.blocks(arch)
     weights = build_lively(blocks, seed=0).state_dict()
     _save(output, space.name, arch, blocks, weights, {"weights": "random"})
-    return f"network file: {output}; weights are random: good for timing only"
+    return Extracted(output, random=True)
 
 
-def _from_front(job: Run, front: Front, arch: Arch, output: Path) -> str:
+def _from_front(job: Run, front: Front, arch: Arch, output: Path) -> Extracted:
     from harness.deploy.extract import extract
 
     if job.accuracy:
@@ -112,10 +135,10 @@ def _from_front(job: Run, front: Front, arch: Arch, output: Path) -> str:
             f"{_whose_weights(job)}"
         )
     extract(train(job), arch, {"recipe": job.supernet.recipe.settings}).save(output)
-    return f"network file: {output}"
+    return Extracted(output)
 
 
-def _from_supernet(job: Run, arch: Arch, asked: Asked, output: Path) -> str:
+def _from_supernet(job: Run, arch: Arch, asked: Asked, output: Path) -> Extracted:
     """From a supernet's file; without images its statistics are those of the largest network."""
     from harness.networks.build import fold_eps
     from harness.supernet.loading import load_supernet
@@ -123,7 +146,7 @@ def _from_supernet(job: Run, arch: Arch, asked: Asked, output: Path) -> str:
     assert asked.supernet is not None
     space = job.space.including(arch.resolution)
     if remark := space.about_resolutions:
-        job.console.say(remark)
+        job.listener.tell(Remark(remark))
     network = load_supernet(asked.supernet, space)
     if asked.data is not None:
         return _on_images(network, arch, asked, output)
@@ -131,13 +154,10 @@ def _from_supernet(job: Run, arch: Arch, asked: Asked, output: Path) -> str:
     fold_eps(static)
     origin = {"supernet": str(asked.supernet), "bn_images": 0}
     _save(output, network.space.name, arch, network.space.blocks(arch), static.state_dict(), origin)
-    return (
-        f"network file: {output}; its batch-norm statistics are the supernet's, not recomputed for "
-        "this network: good for timing, and for accuracy only with --data to recompute them on"
-    )
+    return Extracted(output, bn_images=0)
 
 
-def _on_images(network: "Supernet", arch: Arch, asked: Asked, output: Path) -> str:
+def _on_images(network: "Supernet", arch: Arch, asked: Asked, output: Path) -> Extracted:
     from harness.deploy.extract import extract
     from harness.supernet.loading import data_facts
     from harness.training.evaluate import SubnetEvaluator
@@ -156,14 +176,12 @@ def _on_images(network: "Supernet", arch: Arch, asked: Asked, output: Path) -> s
     file = extract(SubnetEvaluator(network, data), arch, {"file": str(asked.supernet)})
     file.save(output)
     others = trained_on.get("digest", data.facts["digest"]) != data.facts["digest"]
-    remark = "; these are other images than the supernet was trained on" if others else ""
-    return (
-        f"network file: {output}; batch-norm statistics from {file.origin['bn_images']} images of "
-        f"{asked.data}{remark}"
+    return Extracted(
+        output, bn_images=file.origin["bn_images"], data=asked.data, other_images=others
     )
 
 
-def _published(asked: Asked, path: Path, own: Any, output: Path) -> str:
+def _published(asked: Asked, path: Path, own: Any, output: Path) -> Extracted:
     """`own`: the resolution that the file states, if it does."""
     from harness.networks.published import PublishedNetwork
 
@@ -174,14 +192,10 @@ def _published(asked: Asked, path: Path, own: Any, output: Path) -> str:
     weights = network.weights(asked.weights)
     origin = {"net.config": str(path), "weights": str(asked.weights or "random")}
     _save(output, "published", None, network.blocks, weights, origin)
-    macs_m = sum(block.macs for block in network.blocks) / 1e6
-    params_m = sum(block.params for block in network.blocks) / 1e6
-    stated = "" if asked.resolution else ", which the file states"
-    random = "" if asked.weights else "; weights are random (--weights): good for timing only"
-    return (
-        f"network file: {output}, {resolution} pixels{stated}, {macs_m:.4g}M MACs, "
-        f"{params_m:.3g}M parameters{random}"
-    )
+    macs = sum(block.macs for block in network.blocks)
+    params = sum(block.params for block in network.blocks)
+    published = Published(resolution, not asked.resolution, macs, params)
+    return Extracted(output, random=not asked.weights, published=published)
 
 
 def _save(

@@ -10,7 +10,7 @@ from pathlib import Path
 from harness import files
 from harness.errors import FileFormatError, UsageError, WorkspaceError
 from harness.hints import nearest
-from harness.pipeline.job import Console
+from harness.pipeline.notices import Fetched, Listener
 from harness.progress import Progress
 
 _FILES = "https://raw.githubusercontent.com/han-cai/files/master/ofa"
@@ -31,7 +31,7 @@ _CHUNK, _TIMEOUT_S, _ATTEMPTS = 1 << 16, 30, 5
 _NO_SUCH_RANGE = 416
 
 
-def fetch(console: Console, name: str, folder: Path, urls: tuple[str, ...] | None = None) -> str:
+def fetch(listener: Listener, name: str, folder: Path, urls: tuple[str, ...] | None = None) -> None:
     """Download what has this name into `folder`; what was half there is gone on with.
 
     Nobody published checksums: that of the first download is recorded, and later ones must agree.
@@ -46,12 +46,11 @@ def fetch(console: Console, name: str, folder: Path, urls: tuple[str, ...] | Non
         if name.startswith("specialized:"):
             path = folder / name.removeprefix("specialized:") / path.name
         with files.changing(path):
-            with console.step(f"fetch {path.name}") as progress:
+            with listener.step(f"fetch {path.name}") as progress:
                 part = _download(url, path, progress)
             with files.changing(folder / CHECKSUMS):
-                said = _kept(part, path, folder / CHECKSUMS, url)
-        console.say(said)
-    return f"in {folder}"
+                kept = _kept(part, path, folder / CHECKSUMS, url)
+        listener.tell(kept)
 
 
 def addresses(name: str) -> tuple[str, ...]:
@@ -113,8 +112,8 @@ def _append(url: str, part: Path, progress: Progress) -> bool:
     return total is None or done == total
 
 
-def _kept(part: Path, path: Path, record: Path, url: str) -> str:
-    """Put the file in its place, where it is what it was at first; what is known, in a line."""
+def _kept(part: Path, path: Path, record: Path, url: str) -> Fetched:
+    """Put the file in its place, where it is what it was at first."""
     digest = hashlib.sha256(part.read_bytes()).hexdigest()
     known = files.read_json(record) if record.exists() else {}
     first = known.get(url)
@@ -126,6 +125,6 @@ def _kept(part: Path, path: Path, record: Path, url: str) -> str:
         )
     part.replace(path)
     if first is not None:
-        return f"{path}: sha256 as at the first download"
+        return Fetched(path, digest, before=True)
     files.write_json(record, known | {url: digest})
-    return f"{path}: sha256 {digest}, recorded at this first download; nobody vouches for it"
+    return Fetched(path, digest, before=False)

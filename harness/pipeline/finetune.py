@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast, get_args
 from harness.errors import MissingExtra, UsageError
 from harness.files import changing
 from harness.hints import install, nearest
-from harness.pipeline.job import Console
+from harness.pipeline.notices import Listener, NewHead, Remark
 from harness.progress import silent
 from harness.spaces.catalogue import find_space
 from harness.spaces.digits import DIGITS
@@ -41,8 +41,19 @@ class FineTuning:
     rewind: int | None = None  # lottery tickets: the step that weights go back to
 
 
-def finetune(console: Console, asked: FineTuning) -> str | None:
-    """Write the network file; its accuracies, in a line, from the first of the ranks.
+@dataclass(frozen=True)
+class FineTuned:
+    """A network file and what it answers right on images that it was not trained on, percent."""
+
+    path: Path
+    images: int
+    before: float
+    after: float
+    weights: tuple[int, int] | None = None  # that are left, and of how many; None: all
+
+
+def finetune(listener: Listener, asked: FineTuning) -> FineTuned | None:
+    """Write the network file; its accuracies, from the first of the ranks.
 
     Raises:
         MissingExtra: torch or scikit-learn is not installed.
@@ -76,13 +87,10 @@ def finetune(console: Console, asked: FineTuning) -> str | None:
         ranks.wait()  # another run may have been at work on the same file
         others = training.has_other_classes(network, data)
         if others and ranks.first:
-            console.say(
-                f"a new head: {asked.network} has {len(network.classes)} classes, the data "
-                f"{len(data.classes)} others"
-            )
+            listener.tell(NewHead(asked.network, len(network.classes), len(data.classes)))
         supernet = _supernet(asked, network, data, others=others)
         teacher = freeze(supernet, data, ranks.device) if supernet else None
-        with console.step("fine-tune") if ranks.first else nullcontext(silent) as progress:
+        with listener.step("fine-tune") if ranks.first else nullcontext(silent) as progress:
             result = training.finetune(
                 network, data, tuning, asked.output, source, teacher, progress, ranks
             )
@@ -91,13 +99,15 @@ def finetune(console: Console, asked: FineTuning) -> str | None:
     if isinstance(data, ImageFolder):
         for remark in (data.lost_colours, data.damage if data.damaged else None):
             if remark:
-                console.say(remark)
+                listener.tell(Remark(remark))
     held_out, weights = result.origin["held_out"], result.origin.get("weights")
-    line = (
-        f"network file: {asked.output}; accuracy on {held_out['images']} held-out images "
-        f"{held_out['accuracy_after']:.1f} %, before {held_out['accuracy_before']:.1f} %"
+    return FineTuned(
+        path=asked.output,
+        images=held_out["images"],
+        before=held_out["accuracy_before"],
+        after=held_out["accuracy_after"],
+        weights=None if weights is None else (weights["left"], weights["of"]),
     )
-    return line if weights is None else f"{line}; {weights['left']} of {weights['of']} weights left"
 
 
 def _sparsity(asked: FineTuning) -> "Sparsity | None":

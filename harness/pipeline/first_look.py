@@ -4,6 +4,7 @@ from harness.device.device import Device
 from harness.measuring.plan import first_look_entries
 from harness.pipeline.current import check_current
 from harness.pipeline.job import Run
+from harness.pipeline.notices import TableState
 from harness.pipeline.table_session import table_session
 from harness.predictors.choice import alike, latency_predictor
 from harness.predictors.few_shot import FEWEST
@@ -39,6 +40,16 @@ def latency_of(job: Run, table: Table, campaign: str | None = None) -> LatencyPr
     check_current(job, table)
     known = [] if table.has_blocks else known_tables(job, table)
     return latency_predictor(table, job.space, known, campaign)
+
+
+def table_state(job: Run, table: Table) -> TableState:
+    """What there is to say of a table.
+
+    Raises:
+        TableError: there is too little in it.
+    """
+    path = job.workspace.table(table.device, table.space, table.quantity)
+    return TableState(path, table, None if table.has_blocks else latency_of(job, table))
 
 
 def known_tables(job: Run, table: Table) -> list[Table]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tomli_w
@@ -13,8 +13,6 @@ from harness.errors import FileFormatError, Infeasible, UsageError
 from harness.runtimes.dpu.architecture import Constants, Dpu
 from harness.runtimes.dpu.fit import (
     FEWEST_BOTTLENECKS,
-    FOLDS,
-    SEED,
     WORST,
     Error,
     at_bounds,
@@ -30,15 +28,43 @@ from harness.runtimes.dpu.measurements import Measured, left_aside, read
 from harness.runtimes.dpu.options import DpuOptions
 
 
+@dataclass(frozen=True)
+class StageFit:
+    """A stage predicted by a fit to all others."""
+
+    stage: str
+    blocks: int
+    error: Error
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Constants of a DPU that blocks told, and how good they are."""
+
+    name: str
+    path: Path  # of the profile to be written
+    title: str
+    like: Profile  # whose other settings it has
+    blocks: int  # distinct ones that were measured
+    files: tuple[Path, ...]
+    aside: tuple[tuple[Path, str, int], ...]  # rows that were left: of a file, of which type
+    before: Error
+    after: Error
+    held_out: Error
+    stages: tuple[StageFit, ...]
+    constants: Constants
+    untold: tuple[str, ...]  # constants that these blocks leave open
+
+
 def fit_device(
     name: str, paths: Sequence[Path], like: str, root: Path, skip: Collection[str] = ()
-) -> Iterator[str]:
-    """Write `root/devices/NAME.toml` with fitted constants; say how good they are, in lines.
+) -> Fit:
+    """Constants fitted to what was measured; `save_fit` makes a profile of them.
 
     `like`: whose architecture, clock and memory a new device has. `skip`: types of rows.
 
     Raises:
-        UsageError: the device is not simulated, measurements are too few, or no fit is of use.
+        UsageError: the device is not simulated, or measurements are too few.
         FileFormatError: a file of measurements is broken, or has blocks that the DPU cannot run.
     """
     name = full_name(name, root)
@@ -51,45 +77,48 @@ def fit_device(
     if not isinstance(profile.runtime_settings, DpuOptions):
         raise UsageError(f"{name if known else like} is no simulated DPU: nothing is fitted")
     measured = [each for path in paths for each in read(path, skip)]
-    for path in paths:
-        for kind, count in left_aside(path, skip).items():
-            yield f"{path}: {count} rows of type {kind} left aside"
     check_enough(measured)
     options = profile.options.of(DpuOptions)
     start = Dpu.of(options)
     check_feasible(start, measured)
-    before = error(predicted_ms(start, measured), measured_ms(measured))
     constants = fit(start, measured)
-    held_out = held_out_error(start, measured)
     fitted = replace(start, constants=constants)
-    yield f"before:   {_in_words(before)}"
-    yield f"fitted:   {_in_words(error(predicted_ms(fitted, measured), measured_ms(measured)))}"
-    yield (
-        f"left out: {_in_words(held_out)} (random {FOLDS} parts, seed {SEED}: each predicted by a "
-        "fit to the others)"
+    return Fit(
+        name=name,
+        path=root / "devices" / f"{name}.toml",
+        title=profile.title if known else f"{name}: DPU {options.architecture}, simulated",
+        like=profile,
+        blocks=len({each.block for each in measured}),
+        files=tuple(paths),
+        aside=tuple(
+            (path, kind, count) for path in paths for kind, count in left_aside(path, skip).items()
+        ),
+        before=error(predicted_ms(start, measured), measured_ms(measured)),
+        after=error(predicted_ms(fitted, measured), measured_ms(measured)),
+        held_out=held_out_error(start, measured),
+        stages=tuple(_by_stage(start, measured)),
+        constants=constants,
+        untold=tuple(at_bounds(constants)),
     )
-    yield from _by_stage(start, measured)
-    if held_out.mape > WORST:
+
+
+def save_fit(made: Fit) -> None:
+    """Write the device's profile.
+
+    Raises:
+        UsageError: the fit is of no use.
+    """
+    if made.held_out.mape > WORST:
         raise UsageError(
-            f"a mean error of {held_out.mape:.0%} on blocks left out is of no use, and nothing was "
-            "written: is hw_ms in milliseconds? are architecture and clock those of the board?"
+            f"a mean error of {made.held_out.mape:.0%} on blocks left out is of no use, and "
+            "nothing was written: is hw_ms in milliseconds? are architecture and clock those of "
+            "the board?"
         )
-    for constant in at_bounds(constants):
-        yield f"{constant} is not told by these blocks: measure others too, larger and smaller ones"
-    blocks = len({each.block for each in measured})
-    stands_on = (
-        f"{blocks} blocks of {', '.join(path.name for path in paths)}, mean error "
-        f"{held_out.mape:.1%} on blocks left out"
+    names = ", ".join(path.name for path in made.files)
+    fitted_to = (
+        f"{made.blocks} blocks of {names}, mean error {made.held_out.mape:.1%} on blocks left out"
     )
-    title = profile.title if known else f"{name}: DPU {options.architecture}, simulated"
-    path = root / "devices" / f"{name}.toml"
-    if path.exists():
-        yield f"replaces {path}"
-    files.write_text(path, _toml(profile, title, constants, stands_on))
-    yield (
-        f"{path}: vector_ns {constants.vector_ns:g}, ddr_share {constants.ddr_share:g}, "
-        f"pass_cycles {constants.pass_cycles:g}; new table: harness measure --device {name}"
-    )
+    files.write_text(made.path, _toml(made.like, made.title, made.constants, fitted_to))
 
 
 def check_feasible(dpu: Dpu, measured: Sequence[Measured]) -> None:
@@ -101,14 +130,7 @@ def check_feasible(dpu: Dpu, measured: Sequence[Measured]) -> None:
             raise FileFormatError(f"{each.where}: such a DPU cannot run it: {error}") from error
 
 
-def _in_words(found: Error) -> str:
-    return (
-        f"mean error {found.mape:5.1%} of {found.blocks} blocks, {found.within_10:4.0%} within "
-        f"10 %, Kendall's tau {found.kendall:.3f}"
-    )
-
-
-def _by_stage(dpu: Dpu, measured: Sequence[Measured]) -> Iterator[str]:
+def _by_stage(dpu: Dpu, measured: Sequence[Measured]) -> Iterator[StageFit]:
     """Each stage predicted by a fit to all others, where the files tell stages."""
     stages = [each.stage for each in measured]
     if len(set(stages)) < 2:
@@ -120,7 +142,7 @@ def _by_stage(dpu: Dpu, measured: Sequence[Measured]) -> Iterator[str]:
             continue
         without = replace(dpu, constants=fit(dpu, others))
         found = error(predicted_ms(without, own), measured_ms(own))
-        yield f"without {stage or 'the rest'}: mean error {found.mape:5.1%} of {len(own)} blocks"
+        yield StageFit(stage, len(own), found)
 
 
 def _toml(profile: Profile, title: str, constants: Constants, fitted_to: str) -> str:

@@ -65,7 +65,7 @@ def _verify(job: Run, device: Device, evaluator: "SubnetEvaluator | None", again
         if evaluator:
             log = job.workspace.labels(device.name, job.space.name, campaign.id)
             here = device.name if session.infers_on == "the device" else session.infers_on
-            with job.console.step(f"evaluate the front on {here.partition(':')[0]}") as progress:
+            with job.listener.step(f"evaluate the front on {here.partition(':')[0]}") as progress:
                 judged = judge(session, files, evaluator.data.tests, log, progress)
         infers_on = session.infers_on
         table = into.add(campaign)
@@ -130,7 +130,7 @@ def extract_front(job: Run, evaluator: "SubnetEvaluator", front: Front) -> list[
     paths = []
     origin = {"recipe": job.supernet.recipe.settings}
     genomes = encode(job.space, [point.arch for point in front.points])
-    with job.console.step("extract the front's networks") as progress:
+    with job.listener.step("extract the front's networks") as progress:
         for done, (point, genome) in enumerate(zip(front.points, genomes, strict=True), start=1):
             name = genome.astype(np.uint8).tobytes().hex()
             path = job.supernet.path / "networks" / f"{job.supernet.path.name}-{name}.pt"

@@ -1,25 +1,13 @@
 """What stays the same over all steps of a run."""
 
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Protocol
 
 from harness.effort import Effort
+from harness.pipeline.notices import Listener
 from harness.pipeline.supernet_folder import DIGITS_ALONE, SupernetFolder, Training
-from harness.progress import Progress
 from harness.spaces.space import Space
 from harness.workspace import Workspace
-
-
-class Console(Protocol):
-    """Where a run says what it does."""
-
-    def step(self, title: str) -> AbstractContextManager[Progress]:
-        """Show a step that takes long; the progress takes how much is done, of how much."""
-
-    def say(self, text: str) -> None:
-        """Show a line."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +16,7 @@ class Run:
 
     workspace: Workspace
     space: Space
-    console: Console
+    listener: Listener
     effort: Effort
     seed: int = 0
     fresh: bool = False

@@ -11,6 +11,7 @@ from harness.pipeline.current import check_current
 from harness.pipeline.first_look import latency_of
 from harness.pipeline.job import Run
 from harness.pipeline.networks import NamedNetwork
+from harness.pipeline.notices import WithoutEnergies
 from harness.predictors.accuracy import AccuracyPredictor
 from harness.predictors.accuracy_source import AccuracySource, accuracy_source
 from harness.predictors.breakdown import Network, break_down
@@ -145,7 +146,7 @@ def _energy(job: Run, network: NamedNetwork, device: str) -> _Amount | None:
     try:
         return _amount(job, network, Table.load(path))
     except TableError as error:
-        job.console.say(f"without energies: {error}")
+        job.listener.tell(WithoutEnergies(str(error)))
         return None
 
 

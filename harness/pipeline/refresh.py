@@ -9,6 +9,7 @@ from harness.device.device import Device
 from harness.measuring.campaign import Campaign
 from harness.measuring.plan import Entry, block_entries, refit_entries
 from harness.pipeline.job import Run
+from harness.pipeline.notices import Refreshed
 from harness.pipeline.table import to_measure_again
 from harness.pipeline.table_session import TableSession, table_session
 from harness.spaces.block import Block
@@ -34,7 +35,16 @@ def refresh(job: Run, device: Device, deadline_s: float | None = None) -> Table:
         look = _visited(into, space, "look at a sample", sample)
         found = _against(into.table, look)
         changed = _alike(found, sample, space)
-        job.console.say(_in_words(found, changed, space))
+        job.listener.tell(
+            Refreshed(
+                found.shift,
+                tuple(found.updated),
+                len(found.moved),
+                found.compared,
+                len(changed),
+                len(space.distinct_blocks()),
+            )
+        )
         if not changed:
             return into.add(look)
         seen = into.table.with_campaign(look.id, look.facts, look.records)
@@ -75,15 +85,3 @@ def _alike(found: Comparison, sample: Sequence[Block], space: Space) -> list[Blo
 
 def _kernel(block: Block) -> int | None:
     return block.kernel if isinstance(block, Convolution) else None
-
-
-def _in_words(found: Comparison, changed: list[Block], space: Space) -> str:
-    everything = f"everything takes {found.shift:.3f} times as long as when it was measured"
-    if found.updated:
-        everything += f", and {' and '.join(found.updated)} changed since then"
-    if not changed:
-        return f"{everything}; none of {found.compared} blocks moved beyond that"
-    return (
-        f"{everything}; {len(found.moved)} of {found.compared} blocks moved beyond that: "
-        f"{len(changed)} of {len(space.distinct_blocks())} like them are measured again"
-    )

@@ -28,23 +28,7 @@ class Compared:
     machine: float | None  # of reference blocks: how much of the ratio is the machine's
     beyond: float  # the model's ratio beyond the machine's; all of it where that is not known
     interval: tuple[float, float]  # of that, 95 %: what measuring an unchanged model again may give
-    files: str = ""  # where they are two different ones
-
-    def describe(self) -> str:
-        return "; ".join(part for part in (self._times(), self.files) if part)
-
-    def _times(self) -> str:
-        low, high = self.interval
-        ends = f"{self.beyond:.3f} ({low:.3f} to {high:.3f}, 95 %)"
-        if self.machine is None:
-            return (
-                f"{WORDS[self.at]}: {ends} times as long as the baseline; what the machine has of "
-                "that is not known"
-            )
-        return (
-            f"{WORDS[self.at]}: {self.ratio:.3f} times as long as the baseline; the machine alone "
-            f"takes {self.machine:.3f} times as long, the model {ends} beyond that"
-        )
+    files: tuple[Mapping[str, str], ...] = ()  # then and now, where they are two different ones
 
 
 def compare(old: dict[str, Any], new: dict[str, Any], at: str = "full") -> Compared:
@@ -95,16 +79,10 @@ def compare(old: dict[str, Any], new: dict[str, Any], at: str = "full") -> Compa
     )
 
 
-def _apart(old: object, new: Mapping[str, str]) -> str:
-    """What to say where the baseline is of another file."""
+def _apart(old: object, new: Mapping[str, str]) -> tuple[Mapping[str, str], ...]:
+    """The model's files, where the baseline is of another one."""
     then = old if isinstance(old, dict) else {}
-    if then.get("sha256") == new["sha256"]:
-        return ""
-    digest = str(then.get("sha256"))
-    return (
-        f"the baseline is of another file: {then.get('name')} (sha256 {digest:.12}), this is "
-        f"{new['name']} ({new['sha256']:.12})"
-    )
+    return () if then.get("sha256") == new["sha256"] else (then, new)
 
 
 def check_alike(

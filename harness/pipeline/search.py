@@ -93,7 +93,7 @@ def _search(job: Run, device: str, question: Question, further: bool) -> Front:
             known = encode(job.space, [point.arch for point in front.points])
     predictors = _predictors(job, table)
     objectives = _objectives(job, predictors, question)
-    with job.console.step(f"search the front of {device}") as progress:
+    with job.listener.step(f"search the front of {device}") as progress:
         seed = [job.seed, rounds]
         started = time.monotonic()
         found = search_front(objectives, job.effort.evaluations, seed, progress, known)
@@ -129,7 +129,7 @@ def search_by(job: Run, predictors: Predictors, question: Question) -> Found:
         PredictorError: the source of accuracies gives what is no number.
     """
     objectives = _objectives(job, predictors, question)
-    with job.console.step(f"search the front of {predictors.table.device}") as progress:
+    with job.listener.step(f"search the front of {predictors.table.device}") as progress:
         return search_front(objectives, job.effort.evaluations, [job.seed, 1], progress)
 
 

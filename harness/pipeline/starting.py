@@ -9,7 +9,8 @@ from harness.device.profile import device_names, full_name
 from harness.effort import FULL, QUICK
 from harness.errors import ProfileError, UsageError
 from harness.hints import nearest
-from harness.pipeline.job import Console, Run
+from harness.pipeline.job import Run
+from harness.pipeline.notices import AccuracyNotCalled, Listener, Remark
 from harness.pipeline.own_images import recorded, space_for, trained_before
 from harness.pipeline.supernet_folder import Kept, Training
 from harness.predictors.accuracy_source import is_function
@@ -19,7 +20,7 @@ from harness.workspace import Workspace
 
 
 def job_for(
-    console: Console,
+    listener: Listener,
     space: str | None,
     root: Path,
     quick: bool = False,
@@ -48,11 +49,11 @@ def job_for(
             "--quick is for digits and own images; --epochs-scale shortens a recipe in epochs"
         )
     if chosen.about_resolutions and training is None:  # who trains, trains at these
-        console.say(chosen.about_resolutions)
+        listener.tell(Remark(chosen.about_resolutions))
     return Run(
         Workspace(root),
         chosen,
-        console,
+        listener,
         QUICK if quick else FULL,
         seed,
         fresh,
@@ -62,7 +63,7 @@ def job_for(
     )
 
 
-def job_of_front(console: Console, device: str, space: str, root: Path) -> Run:
+def job_of_front(listener: Listener, device: str, space: str, root: Path) -> Run:
     """The settings that made the front of the device."""
     family, workspace = find_space(space), Workspace(root)
     name = family.name
@@ -75,7 +76,7 @@ def job_of_front(console: Console, device: str, space: str, root: Path) -> Run:
     if training is None and supernet and is_images(name):  # what it was trained on is not here
         training = Training(kept=Kept(supernet))
     return job_for(
-        console,
+        listener,
         space,
         root,
         quick,
@@ -88,16 +89,16 @@ def job_of_front(console: Console, device: str, space: str, root: Path) -> Run:
 
 
 def job_to_predict(
-    console: Console, device: str, space: str, root: Path, accuracy: str | None
+    listener: Listener, device: str, space: str, root: Path, accuracy: str | None
 ) -> Run:
     """With accuracies as asked for; else those that made the device's front, or what `harness run`
     trains. A function that a front names is called only by whoever names it again."""
     if accuracy is None and Workspace(root).front(device, find_space(space).name).exists():
-        job = job_of_front(console, device, space, root)
+        job = job_of_front(listener, device, space, root)
         if job.accuracy is None or not is_function(job.accuracy):
             return job
-        console.say(f"no accuracies: they came from {job.accuracy}, which --accuracy has to name")
-    return job_for(console, space, root, accuracy=accuracy)
+        listener.tell(AccuracyNotCalled(job.accuracy))
+    return job_for(listener, space, root, accuracy=accuracy)
 
 
 def found_there(device: str, space: str | None, root: Path) -> tuple[str, str]:

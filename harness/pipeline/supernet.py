@@ -21,6 +21,7 @@ from harness.errors import FileFormatError, MissingExtra
 from harness.files import LineLog, read_lines
 from harness.hints import install
 from harness.pipeline.job import Run
+from harness.pipeline.notices import Remark
 from harness.predictors import accuracy
 from harness.predictors.accuracy import AccuracyPredictor
 from harness.schema import Percent, checked
@@ -103,7 +104,11 @@ def _train(job: Run, recipe: Recipe, data: "ImageData", ranks: "Ranks") -> "Subn
     training = job.training
     engine = loop.Engine(ranks, training.accumulate, training.autocast, often)
     account = Recording(job.supernet.path, "train", ranks)
-    with job.console.step("train the supernet") as progress:
+
+    def say(text: str) -> None:
+        job.listener.tell(Remark(text))
+
+    with job.listener.step("train the supernet") as progress:
 
         def on_step(done: int, of: int) -> None:
             account.tick()
@@ -111,20 +116,20 @@ def _train(job: Run, recipe: Recipe, data: "ImageData", ranks: "Ranks") -> "Subn
 
         try:
             supernet = loop.train(
-                job.space, data, recipe, job.supernet.checkpoint, on_step, engine, job.console.say
+                job.space, data, recipe, job.supernet.checkpoint, on_step, engine, say
             )
         finally:
             account.write()
     if training.data is not None:
         from harness.training.folder import told
 
-        job.console.say(account.describe())
+        say(account.describe())
         images = job.supernet.images
         if ranks.first and images.lost_colours:
-            job.console.say(images.lost_colours)
+            say(images.lost_colours)
         damaged = sorted({path for each in ranks.gathered(images.damaged) for path in each})
         if damaged:
-            job.console.say(told(damaged))
+            say(told(damaged))
     return SubnetEvaluator(supernet, data, ranks.device)
 
 
@@ -204,7 +209,7 @@ def _evaluated(
         todo = np.array(missing, dtype=genomes.dtype).reshape(-1, genomes.shape[1])
         todo = todo[np.argsort(todo[:, 0], kind="stable")]
         if len(todo):
-            with job.console.step("evaluate sub-networks") as progress:
+            with job.listener.step("evaluate sub-networks") as progress:
                 values = _accuracies(job, evaluator, todo, ranks)
                 for done, (genome, value) in enumerate(zip(todo, values, strict=True), start=1):
                     if log:
@@ -325,7 +330,7 @@ def find_judges(job: Run, predictor: AccuracyPredictor) -> Genomes:
     space, found = job.space, []
     known = set(_by_genome(job, job.supernet.evaluated))
     tables = [CostTable.of(space, of) for of in (lambda b: b.macs, lambda b: b.params)]
-    with job.console.step("find networks to judge the predictor") as progress:
+    with job.listener.step("find networks to judge the predictor") as progress:
         for number, table in enumerate(tables, start=1):
             cost = Cost("cost", "", table.total, *table.cheapest())
             objectives = Objectives(space, predictor.accuracy, cost)

@@ -8,6 +8,7 @@ from harness.errors import DeviceError, InfeasibleConstraint, TableError, UsageE
 from harness.measuring.campaign import Campaign
 from harness.measuring.plan import FEWEST_ANCHORS, Entry, refit_entries, table_entries
 from harness.pipeline.job import Run
+from harness.pipeline.notices import MeasuredAlready, NoAccuracies
 from harness.pipeline.side_by_side import on_each
 from harness.pipeline.table_session import TableSession, add_campaigns, table_session
 from harness.predictors.block_table import BlockTablePredictor
@@ -32,10 +33,7 @@ def measure(
     if quantity != "latency" and device.profile.simulated:
         raise DeviceError(f"{device.name} is simulated, and its model tells no {quantity}")
     if job.accuracy is None and not job.supernet.can_train:
-        job.console.say(
-            f"no accuracies for {job.space.name} come from here: a search in this table will need "
-            "--accuracy (a released predictor, a CSV of evaluated networks, a function)"
-        )
+        job.listener.tell(NoAccuracies(job.space.name))
     units = device.units
     check_alike(units)
     plan = job.effort.plan(quantity, device.profile.runs_on.simulated_networks)
@@ -48,10 +46,7 @@ def measure(
             begun = into.is_begun(entries, plan)
             known = not unit.profile.simulated and _is_measured(into, entries, plan.min_visits)
             if not job.fresh and not begun and known:
-                job.console.say(
-                    f"{unit} is measured for {job.space.name} already; --fresh measures anew, "
-                    "--refit only calibrates anew, --refresh looks for what has changed"
-                )
+                job.listener.tell(MeasuredAlready(str(unit), job.space.name))
                 return into.table, None
             fresh = job.fresh and not begun
             return into.table, into.campaign("measure blocks", entries, plan, fresh)

@@ -15,6 +15,7 @@ from harness.measuring.plan import Entry, Plan
 from harness.measuring.simulation import simulate
 from harness.pipeline.current import simulated_otherwise
 from harness.pipeline.job import Run
+from harness.pipeline.notices import Remark
 from harness.runtimes.session import Session, SimulatedSession
 from harness.tables.table import Table
 from harness.tables.versions import differences
@@ -41,19 +42,21 @@ class TableSession:
 
     def campaign(self, title: str, entries: list[Entry], plan: Plan, fresh: bool) -> Campaign:
         """On the terminal: files first, then the plan, then the visits; `fresh`: a new one."""
-        device, console, work = self.device, self.job.console, self._work(entries, plan)
+        device, listener, work = self.device, self.job.listener, self._work(entries, plan)
         if not isinstance(self.session, SimulatedSession) or self.session.makes_files:
-            with console.step(f"prepare {device}") as progress:
+            with listener.step(f"prepare {device}") as progress:
                 self.session.prepare([entry.workload for entry in entries], progress)
         if isinstance(self.session, SimulatedSession):
             return simulate(self.session, work)
-        with console.step(f"{title} on {device}") as progress:
+        with listener.step(f"{title} on {device}") as progress:
             return run_campaign(
                 self.session,
                 work,
                 fresh,
                 progress,
-                lambda visits: console.say(f"{device}: {forecast(visits, self.deadline_s)}"),
+                lambda visits: listener.tell(
+                    Remark(f"{device}: {forecast(visits, self.deadline_s)}")
+                ),
             )
 
     def add(self, *campaigns: Campaign) -> Table:

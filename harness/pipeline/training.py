@@ -21,16 +21,11 @@ def train(job: Run) -> Path:
         return job_here.supernet.checkpoint
 
 
-def fit_accuracy(job: Run) -> Path:
-    """The path of the accuracy predictor."""
+def fit_accuracy(job: Run) -> tuple[Path, AccuracyPredictor]:
+    """The accuracy predictor, and its path."""
     with _ranks(job) as (job_here, ranks):
-        supernet.fit_accuracy(job_here, supernet.train(job_here, ranks), ranks)
-        return job_here.supernet.predictor
-
-
-def describe(predictor: Path, job: Run) -> str:
-    space = job.space if job.training.data is None else job.on_images().space
-    return AccuracyPredictor.load(predictor, space).describe()
+        fitted = supernet.fit_accuracy(job_here, supernet.train(job_here, ranks), ranks)
+        return job_here.supernet.predictor, fitted
 
 
 @contextmanager

@@ -7,6 +7,7 @@ operations a second, and at most so many for each byte that it moves.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
+from pathlib import Path
 from typing import Any, Protocol
 
 from harness.errors import TableError
@@ -57,6 +58,52 @@ class Roof:
 
 
 @dataclass(frozen=True)
+class FarSmaller:
+    """Networks of the space take far smaller images than the baselines, which are ImageNet's."""
+
+
+@dataclass(frozen=True)
+class NoFront:
+    """Baselines alone."""
+
+    path: Path
+
+
+@dataclass(frozen=True)
+class OtherModel:
+    """The front was found with another model of the device; its networks are simulated anew."""
+
+    model: str
+
+
+@dataclass(frozen=True)
+class OfFront:
+    """Where latencies of a front's networks are from."""
+
+    measured: int
+    predicted: int
+
+
+@dataclass(frozen=True)
+class NoBaselines:
+    """Nobody timed them as the device's table was."""
+
+    imported: bool = False  # nor can, without the device
+    apart: tuple[str, Any, Any] | None = None  # a setting, of theirs and of the table's
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Networks or blocks that cannot be told."""
+
+    names: tuple[str, ...]
+    why: str
+
+
+Note = FarSmaller | NoFront | OtherModel | OfFront | NoBaselines | LeftOut
+
+
+@dataclass(frozen=True)
 class Roofline:
     """What is drawn, with all that is needed to judge it."""
 
@@ -68,7 +115,7 @@ class Roofline:
     roofs: tuple[Roof, ...]  # none where nobody measured the machine's peaks
     networks: tuple[Work, ...]
     blocks: tuple[Work, ...]  # alone
-    notes: tuple[str, ...]  # what is left out, and why
+    notes: tuple[Note, ...]  # what is left out, and what the others are
     images_per_run: int = 1  # that each network and block does
 
     def group(self, name: str) -> tuple[Work, ...]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.console import Terminal
+from harness.cli.terminal import Terminal
 from harness.device.device import Device
 from harness.effort import QUICK
 from harness.measuring.plan import Plan

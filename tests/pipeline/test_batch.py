@@ -12,9 +12,9 @@ import pytest
 from typer.testing import CliRunner
 
 from harness import cli
+from harness.cli.words.table import describe_baselines
 from harness.deploy.front import Front
 from harness.errors import TableError
-from harness.pipeline.baselines import describe_baselines
 from harness.predictors.block_table import BlockTablePredictor
 from harness.reports.benchmark import describe
 from harness.reports.card import card

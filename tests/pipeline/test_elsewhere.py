@@ -139,7 +139,7 @@ def test_equal_names_of_two_sources_are_told_apart_by_their_sources(root: Path) 
 def test_every_reference_file_of_ncnn_is_imported(tmp_path: Path) -> None:
     for path in sorted((DATA / "ncnn").glob("*.csv")):
         said = import_published(job(tmp_path), [path], "ncnn-published", "Tencent", form="ncnn")
-        assert "whole networks, imported from Tencent" in said
+        assert "whole networks, imported from Tencent" in said.notes
         (found,) = load_all(tmp_path / "tables" / "imported")
         assert len({each.name for each in found.devices}) == len(found.devices)
 

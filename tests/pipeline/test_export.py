@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from harness.cli.options import job_for
+from harness.cli.words.network import bundle_lines
 from harness.deploy.bundle import CHECKED
 from harness.deploy.eight_bits import in_eight_bits
 from harness.errors import InfeasibleConstraint, MissingExtra, UsageError
@@ -117,7 +118,7 @@ def test_what_cannot_be_made_here_is_left_out_and_said_with_what_would_make_it(
     }
     stale.write_text("of another network")
     monkeypatch.setattr(tflite, "version", lacks)  # as without the extra litert
-    said = export(job, asked)
+    said = "\n".join(bundle_lines(asked.folder, export(job, asked)))
     assert "network.onnx" in said
     assert "left out: network.tflite: making .tflite files needs the package litert-torch" in said
     assert not stale.exists()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.console import Terminal
+from harness.cli.terminal import Terminal
 from harness.errors import FileFormatError, UsageError, WorkspaceError
 from harness.pipeline.fetch import addresses, fetch
 

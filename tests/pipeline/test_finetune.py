@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.console import Terminal
+from harness.cli.terminal import Terminal
+from harness.cli.words.network import describe_finetuned
 from harness.errors import CheckpointError, UsageError
 from harness.networks.file import NetworkFile, Preprocessing
 from harness.networks.published import read_state
-from harness.pipeline.finetune import FineTuning, finetune
+from harness.pipeline.finetune import FineTuned, FineTuning, finetune
 from harness.spaces.arch import Arch
 from harness.spaces.digits import DIGITS
 from harness.supernet.checkpoint import Checkpoint
@@ -59,15 +60,16 @@ def supernet(folder: Path, classes: int = 10) -> Path:
 def test_a_grey_network_of_ten_classes_is_tuned_on_digits_and_gets_better(
     digits: FineTuning,
 ) -> None:
-    line = finetune(Terminal(), digits)
+    made = finetune(Terminal(), digits)
     judged = NetworkFile.load(digits.output).origin["held_out"]
     before, after = judged["accuracy_before"], judged["accuracy_after"]
     assert after > before + 10
-    assert line == (
+    assert made == FineTuned(digits.output, 700, before, after)
+    assert describe_finetuned(made) == (
         f"network file: {digits.output}; accuracy on 700 held-out images {after:.1f} %, "
         f"before {before:.1f} %"
     )
-    assert finetune(Terminal(), digits) == line
+    assert finetune(Terminal(), digits) == made
 
 
 def test_a_folder_of_other_classes_makes_a_new_head_which_is_said_with_damaged_images(
@@ -78,12 +80,13 @@ def test_a_folder_of_other_classes_makes_a_new_head_which_is_said_with_damaged_i
     damaged.write_text("no image")
     network(("cat", "cow", "dog", "hen")).save(tmp_path / "animals.pt")
     asked = FineTuning(tmp_path / "animals.pt", tmp_path / "tuned.pt", folder, epochs=1)
-    line = finetune(Terminal(), replace(asked, batch_size=8))
+    made = finetune(Terminal(), replace(asked, batch_size=8))
     said = capsys.readouterr().out
     assert f"a new head: {asked.network} has 4 classes, the data 3 others" in said
     assert f"damaged images left out: 1: {damaged}" in said
-    assert line is not None
-    assert line.startswith(f"network file: {asked.output}; accuracy on 12 held-out images")
+    assert made is not None
+    told = f"network file: {asked.output}; accuracy on 12 held-out images"
+    assert describe_finetuned(made).startswith(told)
     tuned = NetworkFile.load(asked.output)
     assert tuned.classes == COLOURS
     assert tuned.module()(torch.zeros(1, 3, 16, 16)).shape == (1, 3)
@@ -194,8 +197,9 @@ def test_networks_and_data_that_do_not_fit_are_clear_errors(
 SCRIPT = """
 import sys
 from pathlib import Path
-from harness.console import Terminal
-from harness.pipeline.finetune import FineTuning, finetune
+from harness.cli.terminal import Terminal
+from harness.cli.words.network import describe_finetuned
+from harness.pipeline.finetune import FineTuned, FineTuning, finetune
 network, output = map(Path, sys.argv[1:])
 asked = FineTuning(network, output, epochs=1.5, learning_rate=0.1, batch_size=32)
 print("returned", finetune(Terminal(), asked))

@@ -13,7 +13,8 @@ import yaml
 from typer.testing import CliRunner
 
 from harness import cli
-from harness.console import Terminal
+from harness.cli.terminal import Terminal
+from harness.cli.words.table import compare_lines
 from harness.effort import QUICK
 from harness.errors import Regression, TableError, UsageError
 from harness.pipeline import compare_tables, export_published, import_published
@@ -134,8 +135,15 @@ def test_blocks_that_were_measured_again_are_exported_too(tmp_path: Path, measur
     facts = {"d": measured.campaigns["c"] | {"started_at": "2026-02-01"}}
     table = replace(measured, campaigns=measured.campaigns | facts, records=(*others, *again))
     table.save(Workspace(tmp_path).table("cpu", SPACE.name))
-    paths = export_published(job(tmp_path), "cpu", tmp_path / "out")
+    paths = export_published(job(tmp_path), "cpu", tmp_path / "out").paths
     assert [path.name for path in paths] == ["160.yaml", "224.yaml"]
+
+
+def compared(root: Path, old: str) -> tuple[str, str]:
+    """What is said of a table and new.jsonl, and of what became too slow."""
+    found = compare_tables(job(root), old, "new.jsonl", fail_above=0.05)
+    regressed = found.regressions.describe() if found.regressions else ""
+    return "\n".join(compare_lines(found)), regressed
 
 
 def _record(role: str, blocks: tuple, ns: float) -> Record:
@@ -146,9 +154,9 @@ def _record(role: str, blocks: tuple, ns: float) -> Record:
 def test_what_is_exported_adds_up_to_our_calibrated_predictions(
     tmp_path: Path, measured: Table, rng: np.random.Generator
 ) -> None:
-    paths = export_published(job(tmp_path, OFA_MBV3_W1_2), "cpu", tmp_path / "out")
+    paths = export_published(job(tmp_path, OFA_MBV3_W1_2), "cpu", tmp_path / "out").paths
     assert [path.name for path in paths] == ["160.yaml", "224.yaml"]
-    said = import_published(job(tmp_path), [tmp_path / "out"], "mine-published", "a test")
+    said = import_published(job(tmp_path), [tmp_path / "out"], "mine-published", "a test").notes
     assert "missing" not in said
     assert "no blocks" not in said
     ours = BlockTablePredictor.from_table(measured, SPACE, "wall")
@@ -182,14 +190,14 @@ def test_a_comparison_tells_the_shift_the_moved_blocks_and_the_new_environment(
     facts = {"c": measured.campaigns["c"] | {"environment": {"os": "6.2"}}}
     replace(measured, records=tuple(records), campaigns=facts).save(tmp_path / "new.jsonl")
     old = str(Path("tables") / f"cpu.{SPACE.name}.jsonl")
-    found = compare_tables(job(tmp_path), old, "new.jsonl", fail_above=0.05)
-    assert found.regressed.startswith("everything takes 1.300 times as long; ")
-    assert f"{measured.records[7].blocks[0].key} takes 1.500 times" in found.regressed
-    assert "1.300 times as long" in found.text
-    assert "this may come from another os, and counts" in found.text
-    assert f"{measured.records[7].blocks[0].key}:" in found.text
-    assert '"6.1" -> "6.2"' in found.text
-    assert not compare_tables(job(tmp_path), old, old, fail_above=0.05).regressed
+    text, regressed = compared(tmp_path, old)
+    assert regressed.startswith("everything takes 1.300 times as long; ")
+    assert f"{measured.records[7].blocks[0].key} takes 1.500 times" in regressed
+    assert "1.300 times as long" in text
+    assert "this may come from another os, and counts" in text
+    assert f"{measured.records[7].blocks[0].key}:" in text
+    assert '"6.1" -> "6.2"' in text
+    assert not compare_tables(job(tmp_path), old, old, fail_above=0.05).regressions
 
 
 def test_a_comparison_of_energies_is_told_in_their_unit(tmp_path: Path, measured: Table) -> None:
@@ -202,13 +210,13 @@ def test_a_comparison_of_energies_is_told_in_their_unit(tmp_path: Path, measured
     ]
     facts = {"c": measured.campaigns["c"] | {"environment": {"os": "6.2"}}}
     replace(energies, records=tuple(more), campaigns=facts).save(tmp_path / "new.jsonl")
-    found = compare_tables(job(tmp_path), "old.jsonl", "new.jsonl", fail_above=0.05)
+    text, regressed = compared(tmp_path, "old.jsonl")
     before, after = (each[7].statistics.value / 1e6 for each in (records, more))
-    assert f": {before:.4f} to {after:.4f} mJ, 1.50 times the others" in found.text
-    assert "everything takes 1.300 times as much energy: " in found.text
-    assert found.regressed.startswith("everything takes 1.300 times as much energy; ")
-    assert " takes 1.500 times as much energy beyond" in found.regressed
-    assert not re.search(r"\bms\b|long", found.text + found.regressed)
+    assert f": {before:.4f} to {after:.4f} mJ, 1.50 times the others" in text
+    assert "everything takes 1.300 times as much energy: " in text
+    assert regressed.startswith("everything takes 1.300 times as much energy; ")
+    assert " takes 1.500 times as much energy beyond" in regressed
+    assert not re.search(r"\bms\b|long", text + regressed)
 
 
 def test_a_comparison_fails_a_ci_job_where_it_is_asked_to(tmp_path: Path, measured: Table) -> None:
@@ -255,9 +263,9 @@ def test_a_comparison_says_that_a_table_is_not_of_one_version(
     mixed = replace(measured, campaigns=campaigns, records=(*measured.records, *again))
     mixed.save(tmp_path / "new.jsonl")
     old = f"tables/cpu.{SPACE.name}.jsonl"
-    found = compare_tables(job(tmp_path), old, "new.jsonl", None)
-    assert "new table is not of one version: os 6.1 (blocks), 6.2 (other blocks)" in found.text
-    assert "the old table is not" not in found.text
+    text, _ = compared(tmp_path, old)
+    assert "new table is not of one version: os 6.1 (blocks), 6.2 (other blocks)" in text
+    assert "the old table is not" not in text
 
 
 def test_the_reference_table_is_imported_shown_and_exported(tmp_path: Path) -> None:
@@ -265,14 +273,14 @@ def test_the_reference_table_is_imported_shown_and_exported(tmp_path: Path) -> N
     if not folder.exists():
         pytest.skip(f"the published tables are not at {folder}")
     shutil.copytree(folder, tmp_path / "in")
-    said = import_published(
+    made = import_published(
         job(tmp_path, OFA_MBV3_W1_2), [tmp_path / "in"], "note10-published", "han-cai/files"
     )
-    assert "missing" not in said
+    assert "missing" not in made.notes
     shown = CliRunner().invoke(
         cli.app,
         ["tables", "show", "note10-published", "--space", SPACE.name, "--root", str(tmp_path)],
     )
     assert "imported from han-cai/files; not calibrated" in shown.output
-    made = export_published(job(tmp_path, OFA_MBV3_W1_2), "note10-published", tmp_path / "out")
-    assert len(made) == len(list(folder.glob("*.yaml")))
+    written = export_published(job(tmp_path, OFA_MBV3_W1_2), "note10-published", tmp_path / "out")
+    assert len(written.paths) == len(list(folder.glob("*.yaml")))

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.console import Terminal
+from harness.cli.terminal import Terminal
+from harness.cli.words.table import describe_table
 from harness.device.device import Device
 from harness.effort import QUICK, Effort
 from harness.errors import TableError, UsageError
 from harness.measuring.plan import Plan
-from harness.pipeline import describe_table, measure, refit, refresh
+from harness.pipeline import measure, refit, refresh, table_state
 from harness.pipeline.job import Run
 from harness.pipeline.refresh import _alike
 from harness.pipeline.table_session import load_or_start
@@ -77,11 +78,11 @@ def test_a_table_that_was_calibrated_with_another_version_says_so(job: Run, tmp_
     elsewhere = replace(job, workspace=Workspace(tmp_path))
     before = replace(table, campaigns={name: older}, records=records)
     before.save(elsewhere.workspace.table(DEVICE, "digits"))
-    assert "not of one version" not in describe_table(elsewhere, before)
+    assert "not of one version" not in describe_table(table_state(elsewhere, before))
     after = refit(elsewhere, Device.find(DEVICE, tmp_path))
     version = facts["environment"]["onnxruntime"]
     told = f"onnxruntime 1.0 (blocks), {version} (calibration and error)"
-    assert describe_table(elsewhere, after).endswith(told)
+    assert describe_table(table_state(elsewhere, after)).endswith(told)
 
 
 def test_a_setting_that_a_table_has_and_its_device_no_longer_makes_it_another_device(

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.console import Terminal
+from harness.cli.terminal import Terminal
+from harness.cli.words.table import describe_table
 from harness.device.device import Device
 from harness.effort import QUICK
 from harness.errors import DeviceError
 from harness.measuring.plan import Plan
-from harness.pipeline import describe_table, measure
+from harness.pipeline import measure, table_state
 from harness.pipeline.first_look import latency_of
 from harness.pipeline.job import Run
 from harness.spaces.arch import Arch
@@ -39,7 +40,7 @@ def test_a_table_of_memories_tells_that_larger_networks_take_more_and_how_much(
     table = measure(job(tmp_path), Device.find("cpu-onnxruntime", tmp_path), "memory")
     assert (tmp_path / "tables/cpu-onnxruntime.wide.memory.jsonl").exists()
     assert (table.quantity, table.identity["clock"]) == ("memory", "resident")
-    assert "memory of" in describe_table(job(tmp_path), table)
+    assert "memory of" in describe_table(table_state(job(tmp_path), table))
     _, measured = measured_networks(table, "anchor", "resident", table.calibrating_campaign())
     archs = [Arch(12, (1,) * 3, (3,) * 3, expands) for expands in product((3, 6), repeat=3)]
     predicted_mb = latency_of(job(tmp_path), table).predict(encode(WIDE, archs))

@@ -6,14 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.console import Terminal
+from harness.cli.terminal import Terminal
+from harness.cli.words.roofline import describe_note, roofline_lines
 from harness.deploy.front import Front
 from harness.effort import QUICK
 from harness.errors import TableError
 from harness.networks.baselines import BASELINES
 from harness.pipeline.job import Run
-from harness.pipeline.roofline import describe, roofline, save
-from harness.predictors.roofline import FOUND, MNASNET, V2
+from harness.pipeline.roofline import roofline, save
+from harness.predictors.roofline import FOUND, MNASNET, V2, FarSmaller, Roofline
 from harness.spaces.arch import Arch
 from harness.spaces.catalogue import find_space
 from harness.spaces.genome import decode, sample
@@ -28,11 +29,12 @@ NAMES = ["mobilenet-v2-w0.35", "mobilenet-v2-w0.5", "mobilenet-v2-w0.75", V2, "m
 ZU3EG = "simulated, fitted to"
 
 
-FAR_SMALLER = "the baselines are networks for ImageNet at 224 pixels, far larger than those of here"
-
-
 def job(root: Path, space: str = "digits") -> Run:
     return Run(Workspace(root), find_space(space), Terminal(), QUICK)
+
+
+def notes(shown: Roofline) -> list[str]:
+    return [describe_note(note, shown.device, shown.space) for note in shown.notes]
 
 
 def save_front(root: Path, device: str, *archs: Arch, space: str = "digits") -> Front:
@@ -74,7 +76,7 @@ def test_a_batch_counts_in_operations_and_each_image_has_its_part_of_the_time(
     shown = roofline(job(tmp_path), "cpu")
     (work,) = shown.networks
     assert work.macs == 16 * sum(block.macs for block in find_space("digits").blocks(SMALL))
-    *_, heading, _, line = describe(shown)
+    *_, heading, _, line = roofline_lines(shown)
     assert heading == "MACs, ms and MB are of a run of a batch of 16 images"
     assert line.endswith(f"({work.latency_ms / 16:.4g} ms an image)")
 
@@ -88,7 +90,7 @@ def test_a_simulated_device_needs_no_tables(tmp_path: Path) -> None:
     space = find_space("digits")
     alone = {b.key for arch in (SMALL, LARGE) for b in space.blocks(arch) if b.macs}
     assert {work.name for work in shown.blocks} == alone
-    lines = list(describe(shown))
+    lines = list(roofline_lines(shown))
     assert any("460.8 GOPS" in line for line in lines)
     found, baseline = shown.group(FOUND), shown.group(MNASNET)[0]
     ratio = sum(work.gops for work in found) / 2 / baseline.gops
@@ -103,21 +105,21 @@ def test_a_simulated_device_needs_no_tables(tmp_path: Path) -> None:
 
 def test_a_front_that_another_model_found_is_told(tmp_path: Path) -> None:
     old = save_front(tmp_path, "zu3eg", SMALL)
-    assert any("another model" in note for note in roofline(job(tmp_path), "zu3eg").notes)
+    assert any("another model" in note for note in notes(roofline(job(tmp_path), "zu3eg")))
     stands = roofline(job(tmp_path), "zu3eg").evidence
     facts = {"started_at": "2026-01-01", "rounds": 1, "environment": {}}
     same = replace(old, table={"campaign": facts | {"simulated": stands}})
     same.save(Workspace(tmp_path).front("zu3eg", "digits"))
-    assert roofline(job(tmp_path), "zu3eg").notes == (FAR_SMALLER,)
+    assert roofline(job(tmp_path), "zu3eg").notes == (FarSmaller(),)
 
 
 def test_without_a_front_the_baselines_are_alone(tmp_path: Path) -> None:
     shown = roofline(job(tmp_path), "zu9eg")
     assert [work.name for work in shown.networks] == [*NAMES, MNASNET]
     assert shown.blocks == ()
-    assert "harness search --front --device zu9eg --space digits" in shown.notes[1]
-    assert not any("median" in line for line in describe(shown))
-    assert "uncalibrated" in next(describe(shown))
+    assert "harness search --front --device zu9eg --space digits" in notes(shown)[1]
+    assert not any("median" in line for line in roofline_lines(shown))
+    assert "uncalibrated" in next(roofline_lines(shown))
 
 
 def test_what_does_not_fit_the_dpu_is_left_out_with_why(tmp_path: Path) -> None:
@@ -131,8 +133,8 @@ def test_what_does_not_fit_the_dpu_is_left_out_with_why(tmp_path: Path) -> None:
     shown = roofline(job(tmp_path, space.name), "small")
     assert shown.group(FOUND) == ()
     assert 0 < len(shown.blocks) < len(set(space.blocks(arch)))
-    assert any(note.startswith("left out: front:0: out of BRAM") for note in shown.notes)
-    assert any(note.startswith("left out: bottleneck-") for note in shown.notes)
+    assert any(note.startswith("left out: front:0: out of BRAM") for note in notes(shown))
+    assert any(note.startswith("left out: bottleneck-") for note in notes(shown))
 
 
 def test_a_measured_device_is_taken_at_its_tables_word(
@@ -152,7 +154,7 @@ def test_a_measured_device_is_taken_at_its_tables_word(
     by_key = {block.key: ns / 1e6 for block, ns in values.items()}
     assert all(work.latency_ms == by_key[work.name] for work in shown.blocks)
     assert shown.roofs == ()
-    lines = "\n".join(describe(shown))
+    lines = "\n".join(roofline_lines(shown))
     for told in ("nobody measured how much", "at least input", "1 measured, 1 predicted", "2026-"):
         assert told in lines
 
@@ -164,7 +166,7 @@ def test_a_measured_device_without_baselines_is_told_the_command(
     save_front(tmp_path, "cpu", SMALL)
     shown = roofline(job(tmp_path), "cpu")
     assert [work.name for work in shown.networks] == ["front:0"]
-    assert any("`harness measure --baselines --device cpu`" in note for note in shown.notes)
+    assert any("`harness measure --baselines --device cpu`" in note for note in notes(shown))
 
 
 def test_baselines_that_were_timed_with_other_settings_stand_beside_nothing(
@@ -178,7 +180,7 @@ def test_baselines_that_were_timed_with_other_settings_stand_beside_nothing(
     at_64.save(Workspace(tmp_path).table("cpu", "digits"))
     shown = roofline(job(tmp_path), "cpu")
     assert not shown.group(MNASNET)
-    assert any("timed with batch = 1, digits with 64" in note for note in shown.notes)
+    assert any("timed with batch = 1, digits with 64" in note for note in notes(shown))
 
 
 def test_baselines_and_blocks_that_nobody_timed_are_left_out(
@@ -193,9 +195,9 @@ def test_baselines_and_blocks_that_nobody_timed_are_left_out(
     shown = roofline(job(tmp_path), "cpu")
     assert [work.name for work in shown.networks] == [MNASNET, "front:0"]
     assert lacking.key not in {work.name for work in shown.blocks}
-    notes = "\n".join(shown.notes)
-    assert f"left out: {NAMES[0]} and 4 others: nobody timed it here" in notes
-    assert f"left out: {lacking.key}: nobody timed it here" in notes
+    told = "\n".join(notes(shown))
+    assert f"left out: {NAMES[0]} and 4 others: nobody timed it here" in told
+    assert f"left out: {lacking.key}: nobody timed it here" in told
 
 
 def test_a_device_of_which_nothing_was_timed_is_an_error(tmp_path: Path) -> None:

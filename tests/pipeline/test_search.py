@@ -14,7 +14,7 @@ import pytest
 
 from harness import pipeline
 from harness.cli.options import job_for
-from harness.console import Terminal
+from harness.cli.terminal import Terminal
 from harness.deploy.front import Front
 from harness.effort import QUICK
 from harness.memory.needs import arena_of

@@ -12,7 +12,9 @@ from typer.testing import CliRunner
 
 from harness import pipeline
 from harness.cli import app
-from harness.console import Terminal
+from harness.cli.terminal import Terminal
+from harness.cli.words.fit import fit_lines
+from harness.cli.words.table import describe_baselines, describe_table
 from harness.deploy.front import Front
 from harness.device.device import Device
 from harness.device.profile import load_profile
@@ -23,7 +25,7 @@ from harness.networks.file import NetworkFile, Preprocessing
 from harness.pipeline.benchmark import benchmark
 from harness.pipeline.beside import compare_imported, own_times
 from harness.pipeline.first_look import latency_of
-from harness.pipeline.fit import fit_device
+from harness.pipeline.fit import fit_device, save_fit
 from harness.pipeline.job import Run
 from harness.predictors.block_table import BlockTablePredictor
 from harness.reports.benchmark import describe
@@ -95,7 +97,7 @@ def test_table_catalogue_front_page_and_terminal_say_what_stands_behind_the_numb
     for name, space, word in (("zu3eg", MBV3, "fitted to"), ("small", RESNET, "uncalibrated")):
         table, front = table_of(root, name, space), front_of(root, name, space)
         page = (job(root, space).workspace.report(name, space.name) / "index.html").read_text()
-        told = pipeline.describe_table(job(root, space), table)
+        told = describe_table(pipeline.table_state(job(root, space), table))
         Terminal().show_front(front)
         shown = [str(table.simulated), evidence(name, root / "tables"), told, page]
         shown += [str(load_profile(name, root).evidence), capsys.readouterr().out]
@@ -208,7 +210,7 @@ def test_a_block_that_cannot_run_has_no_latency_and_the_search_never_picks_it(ro
 
 def test_what_cannot_run_at_all_is_said_with_the_reason(root: Path) -> None:
     table = pipeline.measure_baselines(job(root, MBV3), Device.find("zu3eg", root))
-    told = pipeline.describe_baselines(table)
+    told = describe_baselines(table)
     assert "no operator: swish" in next(x for x in told.splitlines() if "efficientnet" in x)
     assert "mobilenet-v2 " in told
 
@@ -257,7 +259,7 @@ def predictor_resolutions(root: Path, table: Table) -> tuple[int, ...]:
 
 
 def test_an_exported_table_has_no_row_below_zero(root: Path, tmp_path: Path) -> None:
-    for path in pipeline.export_published(job(root, MBV3), "zu3eg", tmp_path):
+    for path in pipeline.export_published(job(root, MBV3), "zu3eg", tmp_path).paths:
         rows = yaml.safe_load(path.read_text())
         assert min(row["mean"] for row in rows.values()) >= 0
     with pytest.raises(UsageError, match="ofa-resnet50"):
@@ -312,7 +314,9 @@ def written(path: Path, root: Path, vector_ns: float) -> Path:
 
 def test_a_users_board_is_fitted_and_then_simulated(tmp_path: Path) -> None:
     measured = written(tmp_path / "mine.csv", tmp_path, vector_ns=200.0)
-    lines = list(fit_device("my-board", [measured], "zu3eg", tmp_path))
+    made = fit_device("my-board", [measured], "zu3eg", tmp_path)
+    save_fit(made)
+    lines = list(fit_lines(made))
     assert any("left out" in line and "seed 0" in line for line in lines)
     assert any("without o48: mean error  0.0%" in line for line in lines)
     profile = load_profile("my-board", tmp_path)
@@ -364,5 +368,5 @@ def test_what_cannot_be_fitted_says_why_and_writes_nothing(tmp_path: Path) -> No
         ("no name", measured, UsageError, "no name of a device"),
     ):
         with pytest.raises(error, match=words):
-            list(fit_device(name, [path], "zu3eg", tmp_path))
+            save_fit(fit_device(name, [path], "zu3eg", tmp_path))
     assert not (tmp_path / "devices").exists()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.console import Terminal
+from harness.cli.terminal import Terminal
 from harness.effort import QUICK
 from harness.files import read_lines
 from harness.pipeline.job import Run

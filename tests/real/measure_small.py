@@ -4,7 +4,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from harness.console import Terminal
+from harness.cli.terminal import Terminal
 from harness.device.device import Device
 from harness.effort import QUICK
 from harness.pipeline import Run, measure

@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.console import Terminal
+from harness.cli.terminal import Terminal
+from harness.cli.words.table import describe_table
 from harness.device import energy
 from harness.device.device import Device
 from harness.effort import QUICK
 from harness.measuring.plan import Plan
-from harness.pipeline import Run, describe_table, measure
+from harness.pipeline import Run, measure, table_state
 from harness.workspace import Workspace
 from tests.real.conftest import be_client, write_board
 from tests.real.real_sshd import RealSshd
@@ -101,7 +102,7 @@ def test_an_energy_table_is_made_and_judged_like_one_of_latencies(
     assert (tmp_path / "tables/loopback-board.small.energy.jsonl").exists()
     assert table.quantity == "energy"
     assert table.identity["meter"].startswith("RAPL")
-    assert "blocks, measured" in describe_table(job, table)
+    assert "blocks, measured" in describe_table(table_state(job, table))
     campaign = table.block_campaign()
     assert table.campaigns[campaign]["conditions_before"]["idle_power_w"] > 0.9 * IDLE_W
     net, gross = (

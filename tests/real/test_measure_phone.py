@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from harness.console import Terminal
+from harness.cli.terminal import Terminal
 from harness.device.conditions import Limits
 from harness.device.device import Device
 from harness.effort import QUICK

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.console import Terminal
+from harness.cli.terminal import Terminal
 from harness.deploy.front import Front
 from harness.reports.content import content
 from harness.reports.cost import cost

@@ -19,7 +19,9 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from harness.cli.words.notices import words
 from harness.deploy.front import Front
+from harness.pipeline.notices import Notice
 from harness.pipeline.predict import Prediction
 from harness.progress import Progress as ProgressCallback
 from harness.quantities import unit_of
@@ -99,6 +101,9 @@ class Terminal:
             if not self._steps:
                 bars.stop()
                 self._bars = None
+
+    def tell(self, notice: Notice) -> None:
+        self.say(words(notice))
 
     def say(self, text: str) -> None:
         self._console.print(escape(text), soft_wrap=True)

@@ -1,25 +1,28 @@
-"""What a table holds and what it is worth, in a line."""
+"""What a table holds and what it is worth; one table beside another."""
+
+import json
+from collections.abc import Iterator
 
 from harness.device.conditions import CHANGED, describe_changes, describe_unknown
-from harness.pipeline.first_look import latency_of
-from harness.pipeline.job import Run
-from harness.tables.batch import of_batch
+from harness.networks.baselines import BASELINES
+from harness.pipeline.baselines import newest_times
+from harness.pipeline.import_export import ComparedTables
+from harness.pipeline.notices import TableState
+from harness.tables.batch import an_image, of_batch
 from harness.tables.end_to_end import end_to_end_error
+from harness.tables.record import SHOWN
 from harness.tables.table import Table
 from harness.tables.versions import uses, versions_apart
 
+_FEW = 12  # blocks that are named
 
-def describe_table(job: Run, table: Table) -> str:
-    """A table's content and quality.
 
-    Raises:
-        TableError: there is too little in it.
-    """
-    path = f"{job.workspace.table(table.device, table.space, table.quantity)}"
+def describe_table(state: TableState) -> str:
+    """A table's content and quality, in a line."""
+    table, predictor, path = state.table, state.predictor, str(state.path)
     if table.images_per_run > 1:
         path += f", of runs{of_batch(table.images_per_run)}"
-    if not table.has_blocks:
-        predictor = latency_of(job, table)
+    if predictor is not None:
         if table.source is not None:
             return f"{path}: whole networks, imported from {table.source}; {predictor.describe()}"
         return (
@@ -72,3 +75,53 @@ def _simulated(table: Table) -> str:
         block, why = next(iter(table.infeasible.items()))
         parts.append(f"{len(table.infeasible)} blocks cannot run, such as {block.key}: {why}")
     return "; ".join(parts)
+
+
+def describe_baselines(table: Table) -> str:
+    """Each baseline's newest latency, in a line, with its published accuracy."""
+    records = newest_times(table)
+    how = table.simulated or f"{table.clock} clock, full speed"
+    images = table.images_per_run
+    runs = f", runs{of_batch(images)}" if images > 1 else ""
+    lines = [f"baselines on {table.device}, {how}{runs}:"]
+    for baseline in BASELINES:
+        times = records.get(baseline.blocks)
+        if times is None:
+            why = next(table.infeasible[b] for b in baseline.blocks if b in table.infeasible)
+            lines.append(f"  {baseline.name:<20} cannot run there: {why}")
+            continue
+        lines.append(
+            f"  {baseline.name:<20} {times.value / 1e6:9.4g} ms"
+            f"{an_image(times.value / 1e6, images)}   {baseline.top1:.1f} % top-1, "
+            f"{baseline.macs_m:g}M MACs ({baseline.source})"
+        )
+    return "\n".join(lines)
+
+
+def compare_lines(compared: ComparedTables) -> Iterator[str]:
+    """How far everything moved, and what beyond that."""
+    found, table = compared.found, compared.old
+    low, high = found.shift_interval
+    unit = SHOWN[table.quantity]
+    yield (
+        f"{found.compared} blocks compared on the {table.clock} clock"
+        + (f", {found.only_old} only in the old table" if found.only_old else "")
+        + (f", {found.only_new} only in the new one" if found.only_new else "")
+    )
+    yield f"everything takes {found.shift:.3f} times {found.as_before}: {found.why_shifted()}"
+    yield f"  (its blocks agree on {low:.3f} to {high:.3f}; another campaign may give another)"
+    yield f"{len(found.moved)} blocks did something else, beyond noise" + (
+        ":" if found.moved else ""
+    )
+    for moved in found.moved[:_FEW]:
+        yield (
+            f"  {moved.block.key}: {moved.old / 1e6:.4f} to {moved.new / 1e6:.4f} {unit}, "
+            f"{moved.ratio_beyond_shift:.2f} times the others (p = {moved.p:.1g})"
+        )
+    if len(found.moved) > _FEW:
+        yield f"  and {len(found.moved) - _FEW} more"
+    for name, (before, after) in found.environment.items():
+        yield f"environment: {name} {json.dumps(before)} -> {json.dumps(after)}"
+    for which, each in (("old", table), ("new", compared.new)):
+        if apart := versions_apart(uses(each)):
+            yield f"the {which} table is not of one version: {apart}"

@@ -1,0 +1,1 @@
+"""Values of `pipeline` in words for the terminal."""

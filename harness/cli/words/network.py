@@ -1,0 +1,76 @@
+"""Network files and bundles, in words: what was made, and what it is worth."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.pipeline.evaluate import Accuracy
+from harness.pipeline.extract import Extracted
+from harness.pipeline.finetune import FineTuned
+
+NOT_COMPARED = (
+    "not judged: rounding to 8 bits changes what it answers as much as another image does"
+)
+
+
+def describe_extracted(made: Extracted) -> str:
+    """The network file, and what is to be known of its weights."""
+    told = f"network file: {made.path}"
+    if (own := made.published) is not None:
+        stated = ", which the file states" if own.stated else ""
+        random = "; weights are random (--weights): good for timing only" if made.random else ""
+        return (
+            f"{told}, {own.resolution} pixels{stated}, {own.macs / 1e6:.4g}M MACs, "
+            f"{own.params / 1e6:.3g}M parameters{random}"
+        )
+    if made.random:
+        return f"{told}; weights are random: good for timing only"
+    if made.bn_images is None:
+        return told
+    if not made.bn_images:
+        return (
+            f"{told}; its batch-norm statistics are the supernet's, not recomputed for this "
+            "network: good for timing, and for accuracy only with --data to recompute them on"
+        )
+    others = "; these are other images than the supernet was trained on"
+    return (
+        f"{told}; batch-norm statistics from {made.bn_images} images of {made.data}"
+        f"{others if made.other_images else ''}"
+    )
+
+
+def describe_finetuned(made: FineTuned) -> str:
+    left = "" if made.weights is None else "; {} of {} weights left".format(*made.weights)
+    return (
+        f"network file: {made.path}; accuracy on {made.images} held-out images "
+        f"{made.after:.1f} %, before {made.before:.1f} %{left}"
+    )
+
+
+def describe_accuracy(found: Accuracy) -> str:
+    low, high = found.interval
+    damage = f"; {found.damage}" if found.damage else ""
+    return (
+        f"{found.network}: top-1 {100 * found.right / found.total:.2f} % on {found.total} "
+        f"{found.images} images of {found.data} "
+        f"(95 %: {100 * low:.2f} to {100 * high:.2f}){damage}"
+    )
+
+
+def bundle_lines(folder: Path, facts: Mapping[str, Any]) -> Iterator[str]:
+    """The files of a bundle, and which are not there and why."""
+    yield f"bundle: {folder}"
+    for each in facts["files"]:
+        right = (
+            f"{each['accuracy']:.1f} %" if each["accuracy"] is not None else "accuracy not known"
+        )
+        yield (
+            f"  {each['file']:<22} {each['size_bytes'] / 1e6:7.2f} MB  {right}, logits within "
+            f"{each['largest_difference']:.1e} of torch's, same class on {each['same_answers']:.0%}"
+        )
+        if not each["compared"]:
+            yield f"  {'':<22} {NOT_COMPARED}"
+        if each["second_reader"]:
+            yield f"  {'':<22} {each['second_reader']}"
+    for file, why in facts["left_out"].items():
+        yield f"  left out: {file}: {why}"
