@@ -1,5 +1,6 @@
 """What an error tells the user to try: the nearest name, the command that installs a part."""
 
+import shlex
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -15,6 +16,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
         return f"did you mean {lower[near[0]]!r}?"
     more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
     return f"known: {', '.join(names[:MOST])}{more}"
+
+
+def command(*words: str) -> str:
+    """`harness` and these words, quoted for a shell: a file or device may be called anything."""
+    return f"`{shlex.join(['harness', *words])}`"
 
 
 def install(extra: str) -> str:

@@ -10,6 +10,7 @@ from harness.carbon.account import Account, Recorded, account
 from harness.carbon.place import OFFICE, Place
 from harness.device.profile import load_profile, profile_paths
 from harness.errors import FileFormatError, UsageError
+from harness.hints import command
 from harness.pipeline.breakdown import networks
 from harness.pipeline.job import Run
 from harness.predictors.breakdown import break_down
@@ -72,10 +73,8 @@ def inference_energy(job: Run, device: str, arch: str) -> InferenceEnergy:
     """
     path = job.workspace.table(device, job.space.name, "energy")
     if not path.exists():
-        raise UsageError(
-            f"there are no energies of {device} (no {path}): "
-            f"`harness measure --energy --device {device}` measures them"
-        )
+        todo = command("measure", "--energy", "--device", device, "--space", job.space.name)
+        raise UsageError(f"there are no energies of {device} (no {path}): {todo} measures them")
     latency = Table.load(job.workspace.table(device, job.space.name))
     parts = break_down(networks(job, device, [arch]), latency, Table.load(path))
     return InferenceEnergy(sum(part.energy_mj or 0.0 for part in parts), latency.images_per_run)

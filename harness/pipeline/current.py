@@ -2,16 +2,17 @@
 
 from harness.device.profile import load_profile, profile_paths
 from harness.errors import TableError
+from harness.hints import command
 from harness.pipeline.job import Run
 from harness.tables.table import Table
 
 
 def simulated_otherwise(table: Table) -> str:
     """What to say of a table that was simulated with other settings than its profile has."""
+    todo = command("measure", "--device", table.device, "--space", table.space)
     return (
         f"the table of {table.device} for {table.space} was simulated with other settings than the "
-        f"profile has now: `harness measure --device {table.device} --space {table.space}` makes "
-        "it anew"
+        f"profile has now: {todo} makes it anew"
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from harness.errors import TableError
+from harness.hints import command
 from harness.networks.baselines import BASELINES
 from harness.pipeline.baselines import NAME as BASELINES_TABLE
 from harness.pipeline.baselines import newest_times
@@ -137,7 +138,7 @@ def from_own_device(job: Run, networks: Sequence[str], name: str, here: str) -> 
     if len(common) < _FEWEST:
         raise TableError(
             f"{here} and {target.name} have {len(common)} networks in common, {_FEWEST} are "
-            f"needed: `harness measure --baselines --device {here}` times "
+            f"needed: {command('measure', '--baselines', '--device', here)} times "
             f"{', '.join(each.name for each in BASELINES if each.published_as)}"
         )
     others = [device for source in sources for device in source.devices if device != target]

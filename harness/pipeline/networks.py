@@ -7,6 +7,7 @@ from pathlib import Path
 from harness import files
 from harness.deploy.front import Front
 from harness.errors import FileFormatError, UsageError
+from harness.hints import command
 from harness.pipeline.job import Run
 from harness.spaces.arch import Arch
 from harness.spaces.block import Block
@@ -40,8 +41,8 @@ def network_named(job: Run, device: str, name: str) -> NamedNetwork:
     if path.suffix.lower() in (".onnx", ".tflite"):
         raise UsageError(
             f"{name} is a model file, whose blocks no table knows; give a point (front:7), an arch "
-            f"or a network file. `harness benchmark {name} --ops --device NAME` times such a file, "
-            "and tells where its time goes"
+            f"or a network file. {command('benchmark', name, '--ops', '--device', 'NAME')} times "
+            "such a file, and tells where its time goes"
         )
     if path.suffix.lower() == ".pt":
         return _in_network_file(job, path)

@@ -55,7 +55,8 @@ def report_over_time(
             raise TableError(f"a page compares latencies, and a table is of {table.quantity}")
     found = compare(old, new, old.clock)
     path = job.workspace.front(new.device, new.space)
-    where = f"--device {shlex.quote(new.device)} --space {shlex.quote(job.space_text or new.space)}"
+    where = "--device", new.device, "--space", job.space_text or new.space
+    again = shlex.join(["harness", "search", "--front", *where])
     front = Front.load(path, job.space) if path.exists() else None
     error = _error(job, old, new)
     fronts, why = _fronts(job, front, old, new, function)
@@ -66,7 +67,7 @@ def report_over_time(
         blocks=found,
         fronts=fronts,
         why_no_fronts=why,
-        search=front.command(job.space_text) if front else f"harness search --front {where}",
+        search=front.command(job.space_text) if front else again,
         networks=_affected(job, front, fronts, found, (old, new), shipped, error),
         error=error,
     )

@@ -7,6 +7,7 @@ from typing import Any, TypeGuard
 
 from harness.deploy.front import Seen, seen_ms
 from harness.errors import PredictorError, TableError
+from harness.hints import command
 from harness.pipeline.current import check_current
 from harness.pipeline.first_look import latency_of
 from harness.pipeline.job import Run
@@ -162,12 +163,12 @@ def _amount(job: Run, network: NamedNetwork, table: Table) -> _Amount:
         predictor = latency_of(replace(job, space=network.space), table)
         (value,) = predictor.predict(encode(network.space, [network.arch]))
         if not math.isfinite(value):
-            option = "" if table.quantity == "latency" else f"--{table.quantity} "
+            pixels, space = network.arch.resolution, job.space_text or job.space.name
+            option = () if table.quantity == "latency" else (f"--{table.quantity}",)
+            where = ("--device", table.device, "--space", space, "--resolutions", str(pixels))
             raise TableError(
-                f"the table of {table.device} does not cover {network.arch.resolution} pixels: "
-                f"`harness measure {option}--device {table.device} --space "
-                f"{job.space_text or job.space.name} --resolutions {network.arch.resolution}` "
-                "goes on"
+                f"the table of {table.device} does not cover {pixels} pixels: "
+                f"{command('measure', *option, *where)} goes on"
             )
         return _Amount(float(value), predictor.statements, predictor.describe())
     check_current(job, table)

@@ -9,6 +9,7 @@ from harness.deploy.front import Front
 from harness.device.device import Device
 from harness.device.profile import profile_paths
 from harness.errors import Infeasible, TableError
+from harness.hints import command
 from harness.networks.baselines import BASELINES
 from harness.pipeline.baselines import NAME
 from harness.pipeline.job import Run
@@ -117,9 +118,10 @@ def _timed(job: Run, device: str, front: Front | None, baselines: Table | None) 
     tables = [baselines] if baselines else []
     tables += [Table.load(path)] if path.exists() else []
     if not tables:
+        measure = command("measure", "--baselines", "--device", device)
+        run = command("run", "--device", device, "--space", job.space.name)
         raise TableError(
-            f"nothing was timed on {device}: `harness measure --baselines --device {device}` times "
-            f"baselines, `harness run --device {device} --space {job.space.name}` finds networks"
+            f"nothing was timed on {device}: {measure} times baselines, {run} finds networks"
         )
     times_ms: dict[tuple[Block, ...], float] = {}
     for table in tables:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from harness import files
 from harness.deploy.front import Front, Point, float_accuracies, seen_ms
 from harness.errors import UsageError
-from harness.hints import nearest
+from harness.hints import command, nearest
 from harness.pipeline.costs import cost_of_networks
 from harness.pipeline.first_look import latency_of
 from harness.pipeline.job import Run
@@ -242,9 +242,9 @@ def _cost(job: Run, predictors: Predictors, name: str) -> Cost:
         path = job.workspace.table(*where)
         if not path.exists() and quantity in ("energy", "memory"):
             maps = "; activations:2MB limits their maps alone" if quantity == "memory" else ""
+            todo = command("measure", f"--{quantity}", "--device", device, "--space", space.name)
             raise UsageError(
-                f"there is no {quantity} of networks on {device} (no {path}): "
-                f"`harness measure --{quantity} --device {device} --space {space.name}` measures "
+                f"there is no {quantity} of networks on {device} (no {path}): {todo} measures "
                 f"it{maps}"
             )
         if not path.exists():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness import files
 from harness.errors import FileFormatError, MissingExtra, TableError, UsageError
-from harness.hints import install
+from harness.hints import command, install
 from harness.schema import checked
 from harness.spaces.arch import Arch
 from harness.spaces.block import Block
@@ -237,12 +237,15 @@ class Table:
             roles[record.campaign].add(record.role)
         looks = [name for name, seen in roles.items() if "anchor" in seen <= {"sentinel", "anchor"}]
         if not looks:
-            raise TableError(
-                f"the table of {self.device} for {self.space} has no blocks yet; "
-                f"`harness measure --device {self.device} --space {self.space}` measures them"
-            )
+            raise self._has_no_blocks()
         sizes = Counter(record.campaign for record in self.records)
         return max(looks, key=lambda name: (sizes[name], self.started(name)))
+
+    def _has_no_blocks(self) -> TableError:
+        todo = command("measure", "--device", self.device, "--space", self.space)
+        return TableError(
+            f"the table of {self.device} for {self.space} has no blocks yet; {todo} measures them"
+        )
 
     def block_campaign(self) -> str:
         """The campaign that measured most blocks; of several the newest that was finished.
@@ -252,10 +255,7 @@ class Table:
         """
         blocks = Counter(record.campaign for record in self.records if record.role == "block")
         if not blocks:
-            raise TableError(
-                f"the table of {self.device} for {self.space} has no blocks yet; "
-                f"`harness measure --device {self.device} --space {self.space}` measures them"
-            )
+            raise self._has_no_blocks()
 
         def rank(campaign: str) -> tuple[int, bool, str]:
             finished = bool(self.campaigns[campaign].get("finished", True))

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import assert_never
 
+from harness.hints import command
 from harness.predictors.roofline import (
     FOUND,
     MNASNET,
@@ -54,7 +55,7 @@ def roofline_lines(shown: Roofline) -> Iterator[str]:
 
 def describe_note(note: Note, device: str, space: str) -> str:
     """What is left out, how to get it, and what the others are."""
-    again = f"`harness measure --baselines --device {device}`"
+    again = command("measure", "--baselines", "--device", device)
     match note:
         case FarSmaller():
             return (
@@ -62,10 +63,8 @@ def describe_note(note: Note, device: str, space: str) -> str:
                 "here"
             )
         case NoFront(path):
-            return (
-                f"baselines alone: there is no {path}; "
-                f"`harness search --front --device {device} --space {space}` makes it"
-            )
+            todo = command("search", "--front", "--device", device, "--space", space)
+            return f"baselines alone: there is no {path}; {todo} makes it"
         case OtherModel(model):
             return f"the front was found with another model ({model}); simulated anew"
         case OfFront(measured, predicted):

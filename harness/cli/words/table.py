@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 
 from harness.device.conditions import CHANGED, describe_changes, describe_unknown
+from harness.hints import command
 from harness.networks.baselines import BASELINES
 from harness.pipeline.baselines import newest_times
 from harness.pipeline.import_export import ComparedTables
@@ -27,7 +28,7 @@ def describe_table(state: TableState) -> str:
             return f"{path}: whole networks, imported from {table.source}; {predictor.describe()}"
         return (
             f"{path}: no blocks yet; {predictor.describe()}; "
-            f"`harness measure --device {table.device}` measures the blocks"
+            f"{command('measure', '--device', table.device)} measures the blocks"
         )
     name = table.block_campaign()
     blocks = table.select("block", table.clock, name)
