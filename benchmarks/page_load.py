@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, sync_playwright
 from rich.console import Console
 from rich.table import Table
 
-from harness.carbon.place import Place
+from harness.carbon.place import Site
 from harness.deploy.front import Front, Point, gaps
 from harness.reports.architectures import Drawn, layers, save_architectures
 from harness.reports.carbon import save_deployments
@@ -82,7 +82,7 @@ def make(space_name: str, devices: int, points: int, folder: Path) -> Path:
     figures = [
         *save_fronts(fronts, folder),
         *save_architectures(drawn, space.name, folder),
-        *save_deployments(folder, Place()),
+        *save_deployments(folder, Site()),
     ]
     return save_devices_page(shown, (), figures, folder)
 

@@ -24,7 +24,7 @@ from harness.device.device import Device
 from harness.measuring.campaign import Campaign
 from harness.measuring.plan import Entry, network_entry, sentinel
 from harness.pipeline.benchmark import PLAN, references, result_of
-from harness.pipeline.regression import Compared, compare
+from harness.pipeline.regression import ModelChange, compare
 from harness.spaces.block import Block
 from harness.spaces.catalogue import find_space, part_of
 from harness.spaces.cost import CostTable
@@ -111,7 +111,7 @@ def figures(
 
     level = np.median([value(second, each) / value(first, each) for each in first])
     unchanged = [compare(first[network], second[network]) for network, _ in pairs]
-    slower: list[Compared] = []
+    slower: list[ModelChange] = []
     for pair in pairs:
         # Of the other two estimates than those that are compared: none judges itself.
         truth = level * value(first, pair[1]) / value(second, pair[0])
@@ -130,7 +130,7 @@ def figures(
     }
 
 
-def share(compared: list[Compared], limit: float) -> float:
+def share(compared: list[ModelChange], limit: float) -> float:
     """Of those whose ratio has its lower end above the limit, as `--fail-above` has it."""
     return float(np.mean([each.interval[0] > limit for each in compared])) if compared else 0.0
 

@@ -31,7 +31,7 @@ from harness.spaces.digits import DIGITS
 from harness.tables.imported import ImportedDevice, ImportedDevices
 from harness.tables.ncnn import read
 from harness.tables.repeat import Interval
-from harness.tables.table_format import Asked
+from harness.tables.table_format import ImportRequest
 
 DATA = Path(os.environ.get("HARNESS_DATA", "../shared/data"))
 FIRST = "mobilenet_v2"
@@ -74,7 +74,7 @@ def load() -> tuple[ImportedDevice, ...]:
     paths = sorted((DATA / "ncnn").glob("*.csv"))
     if not paths:
         raise SystemExit(f"no ncnn/*.csv below {DATA}: set HARNESS_DATA")
-    found = read(Asked(paths, "ncnn-published", "ncnn", DIGITS)).found
+    found = read(ImportRequest(paths, "ncnn-published", "ncnn", DIGITS)).found
     assert isinstance(found, ImportedDevices)
     return tuple(each for each in found.devices if each.networks.keys() & set(NETWORKS))
 

@@ -70,7 +70,7 @@ __all__ = [
     "verify",
 ]
 
-Told = Callable[[str, int, int], None]
+OnProgress = Callable[[str, int, int], None]
 """Called with a step, how much of it is done, and of how much."""
 Network = Arch | str | Path
 
@@ -83,7 +83,7 @@ def _nobody(_step: str, _done: int, _total: int) -> None:
 class _Callback:
     """A listener that tells a function how far it is, and no more."""
 
-    on_progress: Told
+    on_progress: OnProgress
 
     @contextmanager
     def step(self, title: str) -> Iterator[Progress]:
@@ -129,7 +129,7 @@ def run(
     fresh: bool = False,
     seed: int = 0,
     root: Path | str = ".",
-    on_progress: Told = _nobody,
+    on_progress: OnProgress = _nobody,
 ) -> list[Front]:
     """The main job: train, measure, search, verify and report; the front of each device."""
     training = None if data is None else Training(Path(data))
@@ -155,7 +155,7 @@ def train(
     fresh: bool = False,
     seed: int = 0,
     root: Path | str = ".",
-    on_progress: Told = _nobody,
+    on_progress: OnProgress = _nobody,
 ) -> Path:
     """The file of the space's trained supernet, on digits or on a folder of images.
 
@@ -186,7 +186,7 @@ def measure(
     fresh: bool = False,
     wait: bool = False,
     root: Path | str = ".",
-    on_progress: Told = _nobody,
+    on_progress: OnProgress = _nobody,
 ) -> Table:
     """The device's table of the space; what is measured already is kept.
 
@@ -247,7 +247,7 @@ def search(
     evaluations: int = 20_000,
     seed: int = 0,
     root: Path | str = ".",
-    on_progress: Told = _nobody,
+    on_progress: OnProgress = _nobody,
 ) -> list[Candidate]:
     """The front of accuracy against latency, from the fastest network to the most accurate.
 
@@ -307,7 +307,7 @@ def verify(
     fresh: bool = False,
     wait: bool = False,
     root: Path | str = ".",
-    on_progress: Told = _nobody,
+    on_progress: OnProgress = _nobody,
 ) -> Front:
     """The device's front with its networks timed there, and evaluated where they were trained here.
 
@@ -354,7 +354,7 @@ def export(
     formats: Sequence[str] | None = None,
     data: Path | str | None = None,
     root: Path | str = ".",
-    on_progress: Told = _nobody,
+    on_progress: OnProgress = _nobody,
 ) -> Path:
     """A network file, or the best of a device's front, as a bundle of files; its folder.
 
@@ -386,7 +386,11 @@ def export(
 
 
 def report(
-    device: str, space: str | None = None, *, root: Path | str = ".", on_progress: Told = _nobody
+    device: str,
+    space: str | None = None,
+    *,
+    root: Path | str = ".",
+    on_progress: OnProgress = _nobody,
 ) -> Path:
     """The page of a device's front, written anew with its figures.
 
@@ -416,6 +420,6 @@ def _by(space: Space, function: Callable[[Arch], float]) -> AccuracySource:
     return OwnFunction(space, getattr(function, "__name__", "a function"), function)
 
 
-def _of_front(device: str, space: str | None, root: Path | str, on_progress: Told) -> Run:
+def _of_front(device: str, space: str | None, root: Path | str, on_progress: OnProgress) -> Run:
     name, found = starting.found_there(device, space, Path(root))
     return starting.job_of_front(_Callback(on_progress), name, found, Path(root))

@@ -33,7 +33,7 @@ from harness.tables.ofa import read_published
 from harness.tables.ofa_keys import block_key
 from harness.tables.record import Record, Statistics
 from harness.tables.table import Table
-from harness.tables.table_format import FORMATS, Asked
+from harness.tables.table_format import FORMATS, ImportRequest
 from harness.training.recipe_files import load_recipe, shipped_recipes
 from tests import hat_rows
 
@@ -117,7 +117,7 @@ def published_hat(path: Path) -> Table:
 def imported_from(name: str) -> Callable[[Path], Any]:
     """What reads a format of whole networks."""
     read = FORMATS.find(name).read
-    return lambda path: read(Asked([path], "x-published", "somebody", DIGITS))
+    return lambda path: read(ImportRequest([path], "x-published", "somebody", DIGITS))
 
 
 def read_journal(path: Path) -> Any:

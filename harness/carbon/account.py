@@ -6,7 +6,7 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
-from harness.carbon.place import Place, Pue
+from harness.carbon.place import Pue, Site
 from harness.schema import Positive
 
 
@@ -31,9 +31,7 @@ class Recorded(TypedDict):
     silent: list[str]
 
 
-def account(
-    sessions: Sequence[Mapping[str, Any]], assumed_w: float | None, place: Place
-) -> Account:
+def account(sessions: Sequence[Mapping[str, Any]], assumed_w: float | None, place: Site) -> Account:
     """What recorded sessions (`emissions.rank-N.json`) add up to.
 
     A missing counter is unknown, never 0: then only `assumed_w` watts a rank, where stated, give an
@@ -49,6 +47,6 @@ def account(
     return Account(hours, measured, co2e, assumed, tuple(sorted(meters)), place.pue)
 
 
-def inferences_kg(energy_mj: float, count: float, place: Place) -> float:
+def inferences_kg(energy_mj: float, count: float, place: Site) -> float:
     """CO2e of so many inferences, each of one image and of `energy_mj`."""
     return place.kg(energy_mj * count / 3.6e9)

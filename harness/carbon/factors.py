@@ -4,7 +4,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.carbon.place import EDGE, KG_PER_LB, OFFICE, Place, Pue
+from harness.carbon.place import EDGE, KG_PER_LB, OFFICE, Pue, Site
 from harness.errors import UsageError
 from harness.hints import nearest
 
@@ -29,7 +29,7 @@ class HardwareHours:
         """Without what the place takes besides."""
         return self.hours * self.count * self.watts / 1000
 
-    def kg(self, place: Place) -> float:
+    def kg(self, place: Site) -> float:
         """CO2e in a place, by its PUE and its grid."""
         return place.kg(self.kwh())
 

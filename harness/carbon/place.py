@@ -46,7 +46,7 @@ def pue_of(kind: str | None, stated: float | None, usual: Pue) -> Pue:
 
 
 @dataclass(frozen=True)
-class Place:
+class Site:
     """Where work is done, and what GPUs cost there; as it stands, the place of Table 2."""
 
     gpu_w: float = GPU_W

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import files
-from harness.carbon.place import GRID_LB_PER_KWH, KG_PER_LB, OFFICE, Place
+from harness.carbon.place import GRID_LB_PER_KWH, KG_PER_LB, OFFICE, Site
 from harness.runtimes.agent import meters, nvml
 
 if TYPE_CHECKING:
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 WRITE_EVERY_S = 30.0
 # Nobody has said where it runs: `harness carbon runs --place` counts the energy anew. Older records
 # have a data centre's PUE in their CO2e, and say so.
-PLACE = Place(pue=OFFICE)
+PLACE = Site(pue=OFFICE)
 GRID_KG_PER_KWH = GRID_LB_PER_KWH * KG_PER_LB
 
 
 @dataclass(frozen=True)
-class Session:
+class RecordedSession:
     """One stretch of work of one rank, from a start to its end or kill."""
 
     what: str
@@ -71,7 +71,7 @@ class Recording:
             self._last[name] = read()
         files.write_json(self._path, [*self._before, asdict(self.session())])
 
-    def session(self) -> Session:
+    def session(self) -> RecordedSession:
         used = [
             end - start
             for start, end in zip(self._first.values(), self._last.values(), strict=True)
@@ -81,7 +81,7 @@ class Recording:
         # A rank whose machine another rank measures has nothing of its own: 0, and not unknown.
         energy_mj = sum(used) if complete else None
         kwh = None if energy_mj is None else energy_mj / 3.6e9
-        return Session(
+        return RecordedSession(
             self._what,
             self._started_at,
             round(time.monotonic() - self._began, 1),

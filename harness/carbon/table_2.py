@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import floor, log10
 from pathlib import Path
 
-from harness.carbon.place import Place
+from harness.carbon.place import Site
 
 DEPLOYMENTS = 40
 
@@ -56,12 +56,12 @@ class Row:
         return self.cost_kusd == self.method.printed_cost_kusd
 
 
-def table_2(place: Place | None = None) -> list[Row]:
+def table_2(place: Site | None = None) -> list[Row]:
     """Table 2 from its hours: rounded to two digits first, then multiplied, as it was made."""
-    return [_row(method, place or Place()) for method in METHODS]
+    return [_row(method, place or Site()) for method in METHODS]
 
 
-def _row(method: Method, place: Place) -> Row:
+def _row(method: Method, place: Site) -> Row:
     gpu_h = two_digits(method.gpu_h(DEPLOYMENTS))
     return Row(
         method,

@@ -104,7 +104,7 @@ def benchmark(
     """
     from dataclasses import replace
 
-    from harness.cli.words.benchmark import describe_compared
+    from harness.cli.words.benchmark import describe_change
     from harness.cli.words.breakdown import no_profile
     from harness.files import write_json
     from harness.pipeline import benchmark as step
@@ -154,7 +154,7 @@ def benchmark(
     result = step.benchmark(job, chosen, model, old, streams, scenarios, data)
     compared = None if old is None else compare(old, result, at or "full")
     if way.quiet:
-        way.show([result], "" if compared is None else describe_compared(compared))
+        way.show([result], "" if compared is None else describe_change(compared))
     else:
         terminal().say(describe(result))
     if output is not None:
@@ -171,7 +171,7 @@ def benchmark(
     if compared is None:
         return
     if not way.quiet:
-        terminal().say(describe_compared(compared))
+        terminal().say(describe_change(compared))
     if limit is None or compared.interval[0] <= 1 + limit:
         return
     if result["suspect"]:  # on a machine that others use, too, red would mean nothing

@@ -12,7 +12,7 @@ from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.carbon.account import Account
-    from harness.carbon.place import Place
+    from harness.carbon.place import Site
 
 carbon_app = typer.Typer(cls=Commands, invoke_without_command=True)
 
@@ -156,24 +156,24 @@ def inferences(
     )
 
 
-def _place(region: str | None, grid: float | None) -> "Place":
+def _place(region: str | None, grid: float | None) -> "Site":
     """Table 2's, but for what is said of the grid.
 
     Raises:
         UsageError: it is said twice, or the region is not in the list.
     """
     from harness.carbon.factors import grid_lb_per_kwh
-    from harness.carbon.place import Place
+    from harness.carbon.place import Site
 
     if region is not None and grid is not None:
         raise UsageError("--region and --grid both say how clean the grid is: give one")
     lb_per_kwh = grid_lb_per_kwh(region) if region else grid
-    return Place() if lb_per_kwh is None else Place(grid_lb_per_kwh=lb_per_kwh)
+    return Site() if lb_per_kwh is None else Site(grid_lb_per_kwh=lb_per_kwh)
 
 
-def _table_in_words(place: "Place") -> Iterator[str]:
+def _table_in_words(place: "Site") -> Iterator[str]:
     """Computed beside printed, with the reason where they differ."""
-    from harness.carbon.place import Place
+    from harness.carbon.place import Site
     from harness.carbon.table_2 import DEPLOYMENTS, table_2
 
     rows = table_2(place)
@@ -183,7 +183,7 @@ def _table_in_words(place: "Place") -> Iterator[str]:
     )
     heading = ("CO2e, 1000 lb", "printed", "cost, $1000", "printed")
     yield f"{'method':<20}{'GPU hours':>11}" + "".join(f"{each:>15}" for each in heading)
-    usual = place == Place()
+    usual = place == Site()
     for row in rows:
         printed = row.method.printed_co2e_klb, row.method.printed_cost_kusd
         marks = [

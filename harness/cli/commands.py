@@ -296,7 +296,7 @@ def extract(
     from harness.cli.words.network import describe_extracted
 
     device, space = found_there(device, space, root)
-    asked = pipeline.Asked(network, device, supernet, weights, resolution, data)
+    asked = pipeline.ExtractRequest(network, device, supernet, weights, resolution, data)
     job = (
         job_of_front(device, space, root) if network.startswith("front:") else job_for(space, root)
     )

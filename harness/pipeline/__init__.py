@@ -7,7 +7,7 @@ stopped.
 from harness.deploy.front import Front
 from harness.device.device import Device
 from harness.pipeline.baselines import measure_baselines
-from harness.pipeline.extract import Asked, extract_network
+from harness.pipeline.extract import ExtractRequest, extract_network
 from harness.pipeline.fetch import fetch
 from harness.pipeline.first_look import first_look, has_blocks, table_state
 from harness.pipeline.front import verify
@@ -26,7 +26,7 @@ from harness.predictors.accuracy_source import accuracy_source
 from harness.tables.table import Table
 
 __all__ = [
-    "Asked",
+    "ExtractRequest",
     "Question",
     "Run",
     "compare_tables",

@@ -7,7 +7,7 @@ from typing import Any
 
 from harness import files
 from harness.carbon.account import Account, Recorded, account
-from harness.carbon.place import OFFICE, Place
+from harness.carbon.place import OFFICE, Site
 from harness.device.profile import load_profile, profile_paths
 from harness.errors import FileFormatError, UsageError
 from harness.hints import command
@@ -33,12 +33,12 @@ class InferenceEnergy:
 def own_run(root: Path, name: str | None) -> Account | None:
     """The account of one run in an office; None where it has no record, or one that is broken."""
     try:
-        return _accounts(root, str(name), None, Place(pue=OFFICE)).get(str(name))
+        return _accounts(root, str(name), None, Site(pue=OFFICE)).get(str(name))
     except FileFormatError:
         return None
 
 
-def own_runs(root: Path, assumed_w: float | None, place: Place) -> dict[str, Account]:
+def own_runs(root: Path, assumed_w: float | None, place: Site) -> dict[str, Account]:
     """The account of each run that recorded what it used, by its folder.
 
     Raises:
@@ -47,7 +47,7 @@ def own_runs(root: Path, assumed_w: float | None, place: Place) -> dict[str, Acc
     return _accounts(root, "*", assumed_w, place)
 
 
-def _accounts(root: Path, runs: str, assumed_w: float | None, place: Place) -> dict[str, Account]:
+def _accounts(root: Path, runs: str, assumed_w: float | None, place: Site) -> dict[str, Account]:
     sessions: dict[str, list[Mapping[str, Any]]] = {}
     for path in sorted((root / "runs").glob(f"{runs}/emissions.rank-*.json")):
         try:

@@ -15,7 +15,7 @@ from harness.deploy.front import Front, Point
 from harness.errors import InfeasibleConstraint, MissingExtra, UsageError
 from harness.hints import nearest
 from harness.pipeline.evaluate import images_for
-from harness.pipeline.extract import Asked, extract_network
+from harness.pipeline.extract import ExtractRequest, extract_network
 from harness.pipeline.file_accuracy import JUDGES
 from harness.pipeline.front import range_images
 from harness.pipeline.job import Run
@@ -91,7 +91,7 @@ def _export(job: Run, asked: Bundle) -> dict[str, Any]:
     else:
         front, number = _chosen(job, asked)
         asked.folder.mkdir(parents=True, exist_ok=True)
-        wanted = Asked(f"front:{number}", str(asked.device), asked.supernet, None, None)
+        wanted = ExtractRequest(f"front:{number}", str(asked.device), asked.supernet, None, None)
         extract_network(job, wanted, path)
         network = NetworkFile.load(path)
     judges, ranges = None, None

@@ -23,7 +23,7 @@ GREY = 0.5, 0.5  # mean and standard deviation where no images have said theirs
 
 
 @dataclass(frozen=True)
-class Asked:
+class ExtractRequest:
     """Which network, and where its weights are."""
 
     network: str  # front:7, or a file with an arch or a net.config
@@ -56,7 +56,7 @@ class Extracted:
     published: Published | None = None
 
 
-def extract_network(job: Run, asked: Asked, output: Path) -> Extracted:
+def extract_network(job: Run, asked: ExtractRequest, output: Path) -> Extracted:
     """Write a network file.
 
     Raises:
@@ -98,7 +98,7 @@ def extract_network(job: Run, asked: Asked, output: Path) -> Extracted:
     return _from_supernet(job, arch, asked, output)
 
 
-def _only_of_a_config(asked: Asked) -> None:
+def _only_of_a_config(asked: ExtractRequest) -> None:
     if asked.resolution is not None:
         raise UsageError("--resolution is of a net.config")
     if asked.weights not in (None, INIT):
@@ -138,7 +138,7 @@ def _from_front(job: Run, front: Front, arch: Arch, output: Path) -> Extracted:
     return Extracted(output)
 
 
-def _from_supernet(job: Run, arch: Arch, asked: Asked, output: Path) -> Extracted:
+def _from_supernet(job: Run, arch: Arch, asked: ExtractRequest, output: Path) -> Extracted:
     """From a supernet's file; without images its statistics are those of the largest network."""
     from harness.networks.build import fold_eps
     from harness.supernet.loading import load_supernet
@@ -157,7 +157,7 @@ def _from_supernet(job: Run, arch: Arch, asked: Asked, output: Path) -> Extracte
     return Extracted(output, bn_images=0)
 
 
-def _on_images(network: "Supernet", arch: Arch, asked: Asked, output: Path) -> Extracted:
+def _on_images(network: "Supernet", arch: Arch, asked: ExtractRequest, output: Path) -> Extracted:
     from harness.deploy.extract import extract
     from harness.supernet.loading import data_facts
     from harness.training.evaluate import SubnetEvaluator
@@ -181,7 +181,7 @@ def _on_images(network: "Supernet", arch: Arch, asked: Asked, output: Path) -> E
     )
 
 
-def _published(asked: Asked, path: Path, own: Any, output: Path) -> Extracted:
+def _published(asked: ExtractRequest, path: Path, own: Any, output: Path) -> Extracted:
     """`own`: the resolution that the file states, if it does."""
     from harness.networks.published import PublishedNetwork
 

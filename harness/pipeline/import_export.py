@@ -20,7 +20,7 @@ from harness.tables.imported import ImportedDevices
 from harness.tables.ofa import rows_of, write_published
 from harness.tables.ofa_rows import above_zero
 from harness.tables.table import Table
-from harness.tables.table_format import FORMATS, Asked
+from harness.tables.table_format import FORMATS, ImportRequest
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def import_published(
     found = FORMATS.find(form if form in FORMATS.names() else form.replace("-", "_"))
     if unit is not None and found.unit is not None:
         raise UsageError(f"--unit: times of --format {form} are {found.unit}")
-    imported = found.read(Asked(paths, device, source, job.space, unit))
+    imported = found.read(ImportRequest(paths, device, source, job.space, unit))
     if isinstance(imported.found, ImportedDevices):
         path = job.workspace.imported / f"{device}.jsonl"
     else:

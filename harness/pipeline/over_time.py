@@ -21,7 +21,7 @@ from harness.predictors.breakdown import Network, break_down
 from harness.predictors.choice import latency_predictor
 from harness.reports.comparison import (
     Affected,
-    Compared,
+    ComparisonPage,
     Fronts,
     best_within,
     moved_in,
@@ -60,7 +60,7 @@ def report_over_time(
     front = Front.load(path, job.space) if path.exists() else None
     error = _error(job, old, new)
     fronts, why = _fronts(job, front, old, new, function)
-    compared = Compared(
+    compared = ComparisonPage(
         names=names,
         old=old,
         new=new,

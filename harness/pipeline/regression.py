@@ -20,7 +20,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Compared:
+class ModelChange:
     """The model now and then; ratios above 1 are slower."""
 
     at: str  # which time: "full", "p50", ...
@@ -31,7 +31,7 @@ class Compared:
     files: tuple[Mapping[str, str], ...] = ()  # then and now, where they are two different ones
 
 
-def compare(old: dict[str, Any], new: dict[str, Any], at: str = "full") -> Compared:
+def compare(old: dict[str, Any], new: dict[str, Any], at: str = "full") -> ModelChange:
     """The model now against a kept result, by one of its times.
 
     Reference blocks tell a slower machine from a slower model at full speed, where the device told
@@ -69,7 +69,7 @@ def compare(old: dict[str, Any], new: dict[str, Any], at: str = "full") -> Compa
     if "simulated" in new["campaign"]:
         far = 0.0
     beyond = change - (machine or 0.0)
-    return Compared(
+    return ModelChange(
         at,
         exp(change),
         None if machine is None else exp(machine),

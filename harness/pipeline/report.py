@@ -7,7 +7,7 @@ from statistics import median
 
 from jinja2 import UndefinedError
 
-from harness.carbon.place import Place
+from harness.carbon.place import Site
 from harness.deploy.front import Front
 from harness.errors import FileFormatError, TableError, UsageError
 from harness.networks.baselines import CLASSES
@@ -89,7 +89,7 @@ def report_devices(jobs: Mapping[str, Run]) -> list[Path]:
         *save_fronts([each.front for each in shown], folder),
         *save_choices([each.front for each in shown], space, folder),
         *save_architectures(_alike(shown), space.name, folder),
-        *save_deployments(folder, Place()),
+        *save_deployments(folder, Site()),
     ]
     spent = _cost(next(iter(jobs.values())), shown)
     return [save_devices_page(shown, spent, figures, folder), *figures]

@@ -27,8 +27,8 @@ from harness.predictors.roofline import (
     OfFront,
     OtherModel,
     Roofline,
+    RooflinePoint,
     SimulatedMachine,
-    Work,
 )
 from harness.reports.pareto import shown_ms
 from harness.runtimes.dpu.architecture import Dpu
@@ -152,7 +152,9 @@ def _caveats(
         yield OfFront(seen, len(front.points) - seen)
 
 
-def _works(machine: Machine, asked: Sequence[Asked], notes: list[Note]) -> tuple[Work, ...]:
+def _works(
+    machine: Machine, asked: Sequence[Asked], notes: list[Note]
+) -> tuple[RooflinePoint, ...]:
     """What each does; those that cannot be told are noted, by reason."""
     works, left_out = [], defaultdict(list)
     for group, name, blocks in asked:

@@ -20,7 +20,7 @@ FOUND, V2, MNASNET = "found", "mobilenet-v2", "mnasnet-a1"  # groups of networks
 
 
 @dataclass(frozen=True)
-class Work:
+class RooflinePoint:
     """What one run of a network, or of a block alone, does: all images of its batch."""
 
     group: str  # one of the three; MobileNetV2 has several widths
@@ -113,12 +113,12 @@ class Roofline:
     traffic: str  # how bytes are counted
     least: bool  # whether more may be moved: then intensities are upper bounds
     roofs: tuple[Roof, ...]  # none where nobody measured the machine's peaks
-    networks: tuple[Work, ...]
-    blocks: tuple[Work, ...]  # alone
+    networks: tuple[RooflinePoint, ...]
+    blocks: tuple[RooflinePoint, ...]  # alone
     notes: tuple[Note, ...]  # what is left out, and what the others are
     images_per_run: int = 1  # that each network and block does
 
-    def group(self, name: str) -> tuple[Work, ...]:
+    def group(self, name: str) -> tuple[RooflinePoint, ...]:
         """Its networks; none where nobody timed them."""
         return tuple(work for work in self.networks if work.group == name)
 
@@ -133,7 +133,7 @@ class Machine(Protocol):
     @property
     def roofs(self) -> tuple[Roof, ...]: ...
 
-    def work(self, group: str, name: str, blocks: Sequence[Block]) -> Work:
+    def work(self, group: str, name: str, blocks: Sequence[Block]) -> RooflinePoint:
         """Raises Infeasible where it cannot run them, TableError where nobody timed them."""
 
 
@@ -156,11 +156,11 @@ class SimulatedMachine:
             Roof("peak of the DDR", self.dpu.peak_gops, peak),
         )
 
-    def work(self, group: str, name: str, blocks: Sequence[Block]) -> Work:
+    def work(self, group: str, name: str, blocks: Sequence[Block]) -> RooflinePoint:
         """Raises Infeasible: the DPU cannot run them."""
         cost = network_cost(self.dpu, blocks)
         latency_ms = self.dpu.nanoseconds(cost.cycles) / 1e6
-        return Work(group, name, macs_of(blocks), latency_ms, cost.traffic_bytes)
+        return RooflinePoint(group, name, macs_of(blocks), latency_ms, cost.traffic_bytes)
 
 
 @dataclass(frozen=True)
@@ -183,14 +183,14 @@ class MeasuredMachine:
         """None: nobody measured the machine's peaks."""
         return ()
 
-    def work(self, group: str, name: str, blocks: Sequence[Block]) -> Work:
+    def work(self, group: str, name: str, blocks: Sequence[Block]) -> RooflinePoint:
         """Raises TableError: nobody timed them."""
         key = tuple(blocks)
         if key not in self.times_ms:
             raise TableError("nobody timed it here")
         batch, size = images_per_run(self.identity), NUMBER_BYTES[precision(self.identity)]
         traffic = sum(least_traffic_bytes(block, size, batch) for block in blocks)
-        return Work(group, name, batch * macs_of(blocks), self.times_ms[key], traffic)
+        return RooflinePoint(group, name, batch * macs_of(blocks), self.times_ms[key], traffic)
 
 
 def precision(identity: Mapping[str, Any]) -> str:

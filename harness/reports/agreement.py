@@ -31,7 +31,7 @@ _BANDS = (0.05, 0.10)
 
 
 @dataclass(frozen=True)
-class Judged:
+class Agreement:
     """A network with what was predicted of it and what came out."""
 
     group: str
@@ -41,7 +41,7 @@ class Judged:
     high: float
 
 
-def judged_latencies(front: Front, table: Table | None) -> list[Judged]:
+def judged_latencies(front: Front, table: Table | None) -> list[Agreement]:
     """The table's holdout networks, and the front's own."""
     found = []
     if table is not None and table.has_blocks and table.source is None:
@@ -51,7 +51,7 @@ def judged_latencies(front: Front, table: Table | None) -> list[Judged]:
             predicted = calibrate(table, table.clock, campaign).network(sums)
             records = table.select("holdout", table.clock, campaign)
             found += [
-                Judged("holdout", *(ns / 1e6 for ns in (was, told, s.low, s.high)))
+                Agreement("holdout", *(ns / 1e6 for ns in (was, told, s.low, s.high)))
                 for was, told, s in zip(
                     measured, predicted, [r.statistics for r in records], strict=True
                 )
@@ -60,11 +60,11 @@ def judged_latencies(front: Front, table: Table | None) -> list[Judged]:
         if point.latency_ms_measured is not None:
             ms = point.latency_ms_measured
             low, high = point.latency_ms_measured_interval or (ms, ms)
-            found.append(Judged("front", ms, point.latency_ms, low, high))
+            found.append(Agreement("front", ms, point.latency_ms, low, high))
     return found
 
 
-def save_latency_agreement(found: Sequence[Judged], front: Front, folder: Path) -> list[Path]:
+def save_latency_agreement(found: Sequence[Agreement], front: Front, folder: Path) -> list[Path]:
     """Each network's error against its latency, with bands and the noise floor."""
     floor = front.table.get("floor_mape")
     told = "simulated whole" if front.simulated else "measured"
@@ -94,7 +94,7 @@ def save_latency_agreement(found: Sequence[Judged], front: Front, folder: Path) 
         return save(figure, folder, "latency-agreement", _csv(found))
 
 
-def _errors(axes: "Axes", found: Sequence[Judged], colour: str, mark: str, label: str) -> None:
+def _errors(axes: "Axes", found: Sequence[Agreement], colour: str, mark: str, label: str) -> None:
     errors = [100 * (each.predicted / each.measured - 1) for each in found]
     low = [e - 100 * (j.predicted / j.high - 1) for e, j in zip(errors, found, strict=True)]
     high = [100 * (j.predicted / j.low - 1) - e for e, j in zip(errors, found, strict=True)]
@@ -112,18 +112,18 @@ def _errors(axes: "Axes", found: Sequence[Judged], colour: str, mark: str, label
 
 def judged_accuracies(
     predictor: AccuracyPredictor, genomes: Genomes, accuracies: Floats, seed: int
-) -> list[Judged]:
+) -> list[Agreement]:
     """Evaluated sub-networks; those that the predictor was not fitted to are `held out`."""
     rows = zip(
         held_out(genomes, seed), accuracies.tolist(), predictor.accuracy(genomes), strict=True
     )
     return [
-        Judged("held out" if judges else "fitted", top1, float(predicted), top1, top1)
+        Agreement("held out" if judges else "fitted", top1, float(predicted), top1, top1)
         for judges, top1, predicted in rows
     ]
 
 
-def save_accuracy_agreement(found: Sequence[Judged], front: Front, folder: Path) -> list[Path]:
+def save_accuracy_agreement(found: Sequence[Agreement], front: Front, folder: Path) -> list[Path]:
     """Predicted against evaluated accuracy, and against test accuracy of the front's networks."""
     tested = [
         (point.accuracy_measured, point.accuracy)
@@ -165,5 +165,5 @@ def save_accuracy_agreement(found: Sequence[Judged], front: Front, folder: Path)
         return save(figure, folder, "accuracy-agreement", _csv(found))
 
 
-def _csv(found: Sequence[Judged]) -> str:
-    return as_csv([field.name for field in fields(Judged)], (astuple(each) for each in found))
+def _csv(found: Sequence[Agreement]) -> str:
+    return as_csv([field.name for field in fields(Agreement)], (astuple(each) for each in found))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.carbon.place import Place
+from harness.carbon.place import Site
 from harness.carbon.table_2 import DEPLOYMENTS, METHODS
 from harness.reports.style import COLOURS, INK, as_csv, drawing, plain, save, written_out
 
@@ -18,7 +18,7 @@ SHOWN = (
 )
 
 
-def save_deployments(folder: Path, place: Place) -> list[Path]:
+def save_deployments(folder: Path, place: Site) -> list[Path]:
     """Cost against the number of deployments (the paper's figure 5): PNG, SVG, PDF, CSV."""
     counts = range(1, DEPLOYMENTS + 1)
     with drawing("carbon", font_size=9) as plt:
@@ -38,7 +38,7 @@ def save_deployments(folder: Path, place: Place) -> list[Path]:
         return save(figure, folder, "carbon", as_csv(names, _rows(place)))
 
 
-def _rows(place: Place) -> Iterator[list[object]]:
+def _rows(place: Site) -> Iterator[list[object]]:
     """Every method at every number of deployments."""
     for method in METHODS:
         for count in range(1, DEPLOYMENTS + 1):

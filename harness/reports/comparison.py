@@ -94,7 +94,7 @@ def best_within(found: Found, latency_ms: float) -> float | None:
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparisonPage:
     """All that a page of two tables shows."""
 
     names: tuple[str, str]  # as they were asked for
@@ -110,7 +110,7 @@ class Compared:
     error: float | None
 
 
-def save_comparison(compared: Compared, folder: Path) -> list[Path]:
+def save_comparison(compared: ComparisonPage, folder: Path) -> list[Path]:
     """`compare.html` and its figures; the files written."""
     figures = _save_blocks(compared, folder)
     if compared.fronts is not None:
@@ -136,7 +136,7 @@ def save_comparison(compared: Compared, folder: Path) -> list[Path]:
     return [path, *figures]
 
 
-def verdict(compared: Compared) -> list[str]:
+def verdict(compared: ComparisonPage) -> list[str]:
     """What it means, and what to do."""
     shift = compared.blocks.shift
     moved = len(compared.blocks.moved)
@@ -190,7 +190,7 @@ def _stands_for(table: Table) -> str:
     return f"{'simulated' if table.simulated else 'measured'} {started}"
 
 
-def _save_blocks(compared: Compared, folder: Path) -> list[Path]:
+def _save_blocks(compared: ComparisonPage, folder: Path) -> list[Path]:
     """Each block's change over its time, and the shift of all."""
     clock = compared.old.clock
     old, new = compared.old.blocks(clock), compared.new.blocks(clock)
@@ -235,7 +235,7 @@ def _save_blocks(compared: Compared, folder: Path) -> list[Path]:
         return save(figure, folder, "compare-blocks", data)
 
 
-def _save_fronts(compared: Compared, fronts: Fronts, folder: Path) -> list[Path]:
+def _save_fronts(compared: ComparisonPage, fronts: Fronts, folder: Path) -> list[Path]:
     """Predicted accuracy against latency by each table, and where networks went."""
     both = (("old", fronts.old, "--", COLOURS[1]), ("new", fronts.new, "-", COLOURS[0]))
     with drawing(compared.new.device, font_size=9) as plt:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from harness.carbon.account import Account
-from harness.carbon.place import DATA_CENTRE, Place
+from harness.carbon.place import DATA_CENTRE, Site
 from harness.carbon.table_2 import METHODS
 from harness.deploy.front import Front
 
@@ -25,7 +25,7 @@ def _training(front: Front, training: Account | None) -> str:
         gpu_h = method.once_gpu_h
         return (
             f"not trained here. The OFA authors state {gpu_h:,.0f} GPU hours for theirs (Table 2 "
-            f"of the paper), by its rules {Place().co2e_lb(gpu_h):,.0f} lb CO2e with {DATA_CENTRE}"
+            f"of the paper), by its rules {Site().co2e_lb(gpu_h):,.0f} lb CO2e with {DATA_CENTRE}"
         )
     if training is None:
         return f"trained as {front.settings['supernet']}; no record of what that used is here"

@@ -6,7 +6,7 @@ from statistics import median
 from textwrap import fill
 from typing import TYPE_CHECKING
 
-from harness.predictors.roofline import FOUND, MNASNET, V2, Roofline, Work
+from harness.predictors.roofline import FOUND, MNASNET, V2, Roofline, RooflinePoint
 from harness.reports.style import COLOURS, INK, as_csv, drawing, plain, save, written_out
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _roofline(axes: "Axes", shown: Roofline) -> None:
     axes.legend(loc="lower right", fontsize=8, framealpha=0.95)
 
 
-def _legend(works: Sequence[Work], group: str) -> str:
+def _legend(works: Sequence[RooflinePoint], group: str) -> str:
     if group == V2 and len(works) > 1:
         return f"{LABEL[V2]}, {len(works)} widths"
     return f"{len(works)} found networks" if group == FOUND else LABEL[group]

@@ -15,7 +15,7 @@ from harness.errors import TableError
 from harness.schema import Ms, checked
 from harness.tables.imported import ImportedDevice, ImportedDevices, NetworkTime, named
 from harness.tables.ofa_reading import read_yaml, table_files
-from harness.tables.table_format import Asked, Imported, TableFormat
+from harness.tables.table_format import Imported, ImportRequest, TableFormat
 
 _Memory = Annotated[float, Field(ge=0, le=1e15)]
 _BYTES_PER_MB = 1e6
@@ -42,7 +42,7 @@ _Processor = Literal["cpu", "gpu", "npu"]
 _Key = tuple[str, str, str | None, _Processor]  # device, runtime, precision, processor
 
 
-def read(asked: Asked) -> Imported:
+def read(asked: ImportRequest) -> Imported:
     """All devices in the files, each a perf.yaml, or in their folders.
 
     Raises:

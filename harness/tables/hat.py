@@ -24,7 +24,7 @@ from harness.spaces.translation import TranslationSpace
 from harness.tables.record import Record, Statistics
 from harness.tables.repeat import NORMAL95
 from harness.tables.table import Table
-from harness.tables.table_format import Asked, Imported, TableFormat
+from harness.tables.table_format import Imported, ImportRequest, TableFormat
 
 CAMPAIGN = "published"
 _FACTS = {"started_at": "unknown", "rounds": 1, "environment": {}}
@@ -212,7 +212,7 @@ def _records(
         yield Record(role, blocks, None, "latency", "wall", campaign, statistics)
 
 
-def _read(asked: Asked) -> Imported:
+def _read(asked: ImportRequest) -> Imported:
     published = read_hat(asked.paths, asked.space, asked.name, asked.source)
     return Imported(published.table, published.describe())
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from harness import files
 from harness.errors import FileFormatError, TableError
 from harness.tables.imported import ImportedDevice, ImportedDevices, NetworkTime, named
-from harness.tables.table_format import Asked, Imported, TableFormat
+from harness.tables.table_format import Imported, ImportRequest, TableFormat
 
 COLUMNS = (
     *("device", "run", "num_threads", "powersave", "gpu_device"),
@@ -35,7 +35,7 @@ class _Run:
     networks: dict[str, NetworkTime] = field(default_factory=dict)
 
 
-def read(asked: Asked) -> Imported:
+def read(asked: ImportRequest) -> Imported:
     """All devices in the files, each README or CSV.
 
     Raises:

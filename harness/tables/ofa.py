@@ -23,8 +23,8 @@ from harness.tables.ofa_reading import Row, check_plausible, load_rows, row_of, 
 from harness.tables.record import Record, Statistics
 from harness.tables.repeat import NORMAL95
 from harness.tables.table import Table
-from harness.tables.table_format import Asked, TableFormat
 from harness.tables.table_format import Imported as Found
+from harness.tables.table_format import ImportRequest, TableFormat
 
 CAMPAIGN = "published"
 _FACTS = {"started_at": "unknown", "rounds": 1, "environment": {}}
@@ -192,7 +192,7 @@ def _sum(rows: Sequence[Row]) -> dict[str, float]:
     }
 
 
-def _read(asked: Asked) -> Found:
+def _read(asked: ImportRequest) -> Found:
     imported = read_published(asked.paths, asked.space, asked.name, asked.source, asked.unit)
     return Found(imported.table, imported.describe())
 

@@ -11,7 +11,7 @@ from harness.tables.table import Table
 
 
 @dataclass(frozen=True)
-class Asked:
+class ImportRequest:
     """What is to be imported."""
 
     paths: Sequence[Path]  # files or folders
@@ -34,7 +34,7 @@ class TableFormat:
     """One way to write tables down."""
 
     name: str
-    read: Callable[[Asked], Imported]  # raises TableError where a file is none of it
+    read: Callable[[ImportRequest], Imported]  # raises TableError where a file is none of it
     unit: str | None = None  # of all its times; None: files may have any
 
 

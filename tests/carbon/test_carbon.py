@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from harness.carbon import recording
 from harness.carbon.account import account, inferences_kg
-from harness.carbon.place import DATA_CENTRE, EDGE, OFFICE, Place, pue_of
+from harness.carbon.place import DATA_CENTRE, EDGE, OFFICE, Site, pue_of
 from harness.carbon.table_2 import METHODS, table_2, two_digits
 from harness.cli import app
 from harness.errors import UsageError
@@ -39,8 +39,8 @@ def test_table_2_comes_out_as_printed_but_for_the_cells_that_say_why() -> None:
 
 
 def test_the_factors_are_those_of_the_notes() -> None:
-    assert Place().co2e_lb(1) == pytest.approx(0.28360, abs=5e-6)
-    assert Place().cost_usd(1) == pytest.approx(3.06)
+    assert Site().co2e_lb(1) == pytest.approx(0.28360, abs=5e-6)
+    assert Site().cost_usd(1) == pytest.approx(3.06)
 
 
 def test_only_methods_that_train_anew_cost_more_with_every_deployment() -> None:
@@ -58,7 +58,7 @@ def test_hours_are_rounded_as_the_table_prints_them(hours: float, rounded: float
 
 
 def test_each_kind_of_place_has_its_own_pue_and_a_stated_one_wins() -> None:
-    assert Place().pue == DATA_CENTRE == pue_of("data-centre", None, OFFICE)
+    assert Site().pue == DATA_CENTRE == pue_of("data-centre", None, OFFICE)
     assert (DATA_CENTRE.value, OFFICE.value, EDGE.value) == (1.58, 1, 1)
     assert pue_of(None, None, EDGE).why == EDGE.why
     assert str(pue_of("data-centre", 1.1, OFFICE)) == "PUE 1.1 (as stated)"
@@ -68,27 +68,27 @@ def test_each_kind_of_place_has_its_own_pue_and_a_stated_one_wins() -> None:
 
 def test_a_missing_counter_is_unknown_and_only_a_stated_assumption_fills_it() -> None:
     silent = SESSION | {"energy_mj": None, "meters": [], "silent": ["no RAPL"]}
-    measured = account([SESSION, SESSION], 50.0, Place())
+    measured = account([SESSION, SESSION], 50.0, Site())
     assert measured.hours == 1
     assert measured.energy_kwh == pytest.approx(0.2)
     assert measured.assumed_kwh is None
     assert measured.co2e_kg == pytest.approx(0.2 * 1.58 * 0.954 * 0.45359237)
-    unknown = account([SESSION, silent], None, Place())
+    unknown = account([SESSION, silent], None, Site())
     assert (unknown.energy_kwh, unknown.co2e_kg, unknown.assumed_kwh) == (None, None, None)
-    assumed = account([SESSION, silent], 50.0, replace(Place(), pue=OFFICE))
+    assumed = account([SESSION, silent], 50.0, replace(Site(), pue=OFFICE))
     assert assumed.energy_kwh is None
     assert assumed.assumed_kwh == pytest.approx(0.05)
     assert assumed.co2e_kg == pytest.approx(0.05 * 0.954 * 0.45359237)
 
 
 def test_inferences_add_up() -> None:
-    assert inferences_kg(
-        3.6, 1e9, replace(Place(), pue=OFFICE, grid_lb_per_kwh=1)
-    ) == pytest.approx(0.45359237)
+    assert inferences_kg(3.6, 1e9, replace(Site(), pue=OFFICE, grid_lb_per_kwh=1)) == pytest.approx(
+        0.45359237
+    )
 
 
 def test_the_figure_comes_with_its_data(tmp_path: Path) -> None:
-    png, svg, pdf, data = save_deployments(tmp_path, Place())
+    png, svg, pdf, data = save_deployments(tmp_path, Site())
     assert png.read_bytes().startswith(b"\x89PNG")
     assert "<script" not in svg.read_text()
     assert "mathdefault" not in svg.read_text()  # what an axis writes where nobody says how
@@ -96,7 +96,7 @@ def test_the_figure_comes_with_its_data(tmp_path: Path) -> None:
         rows = {(row["method"], row["deployments"]): row for row in csv.DictReader(file)}
     assert float(rows["OFA w/ PS #25", "40"]["gpu_h"]) == 2240
     before = [path.read_bytes() for path in (png, svg, pdf, data)]
-    assert [path.read_bytes() for path in save_deployments(tmp_path, Place())] == before
+    assert [path.read_bytes() for path in save_deployments(tmp_path, Site())] == before
 
 
 def test_the_command_shows_table_runs_and_what_is_not_known(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from harness import cli
 from harness.cli.terminal import Terminal
-from harness.cli.words.benchmark import describe_compared
+from harness.cli.words.benchmark import describe_change
 from harness.device.device import Device
 from harness.effort import QUICK
 from harness.errors import FileFormatError, Regression, TargetFailed, UsageError
@@ -102,16 +102,16 @@ def test_what_users_see_is_compared_on_the_wall_clock_and_the_machine_is_not_tak
     compared = compare(result, slower(result, 3.0, "statistics", "references"), "p90")
     assert compared.machine is None
     assert compared.beyond == pytest.approx(3.0, rel=1e-3)
-    assert "p90" in describe_compared(compared)
+    assert "p90" in describe_change(compared)
     times = {"wall": {n: v for n, v in result["statistics"]["wall"].items() if n != "p90_ns"}}
     with pytest.raises(UsageError, match="p90 on the wall clock"):
         compare(result | {"statistics": result["statistics"] | times}, result, "p90")
 
 
 def test_a_baseline_of_another_file_is_compared_and_said_to_be(result: dict[str, Any]) -> None:
-    assert "another file" not in describe_compared(compare(result, result))
+    assert "another file" not in describe_change(compare(result, result))
     other = result | {"model": {"name": "old.onnx", "sha256": "0123456789abcdef"}}
-    told = describe_compared(compare(other, result))
+    told = describe_change(compare(other, result))
     assert "the baseline is of another file: old.onnx (sha256 0123456789ab), this is" in told
 
 

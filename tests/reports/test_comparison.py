@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.reports.comparison import Affected, Compared, verdict
+from harness.reports.comparison import Affected, ComparisonPage, verdict
 from harness.tables.compare import compare
 from tests.tables.test_calibration import made_table
 
@@ -17,7 +17,7 @@ def test_a_search_is_advised_only_for_gains_beyond_what_the_tables_errors_allow(
 ) -> None:
     table = made_table(rng, 0)
     network = Affected("front:0", 1.0, 1.0, 70.0, 70.4, best_surely, ())
-    compared = Compared(
+    compared = ComparisonPage(
         names=("old", "new"),
         old=table,
         new=table,

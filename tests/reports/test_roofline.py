@@ -14,8 +14,8 @@ from harness.predictors.roofline import (
     MeasuredMachine,
     Roof,
     Roofline,
+    RooflinePoint,
     SimulatedMachine,
-    Work,
     least_traffic_bytes,
 )
 from harness.reports.roofline import save_roofline
@@ -152,7 +152,7 @@ def test_the_csv_has_every_network_and_block(shown: Roofline, tmp_path: Path) ->
     *_, path = save_roofline(shown, tmp_path)
     with path.open() as file:
         rows = list(csv.DictReader(file))
-    works: list[Work] = [*shown.networks, *shown.blocks]
+    works: list[RooflinePoint] = [*shown.networks, *shown.blocks]
     assert [row["what"] for row in rows] == ["network"] * 5 + ["block"]
     for row, work in zip(rows, works, strict=True):
         assert (row["group"], row["name"], int(row["macs"])) == (work.group, work.name, work.macs)

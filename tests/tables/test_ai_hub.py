@@ -6,7 +6,7 @@ from harness.errors import TableError
 from harness.spaces.digits import DIGITS
 from harness.tables.ai_hub import read
 from harness.tables.imported import ImportedDevice, ImportedDevices, find_imported
-from harness.tables.table_format import Asked
+from harness.tables.table_format import ImportRequest
 
 # Parts of github.com/quic/ai-hub-models, qai_hub_models/models/mobilenet_v2/perf.yaml.
 PERF = """\
@@ -62,7 +62,7 @@ models:
 
 
 def imported(*paths: Path) -> tuple[ImportedDevice, ...]:
-    found = read(Asked(paths, "hub-published", "AI Hub", DIGITS)).found
+    found = read(ImportRequest(paths, "hub-published", "AI Hub", DIGITS)).found
     assert isinstance(found, ImportedDevices)
     return found.devices
 

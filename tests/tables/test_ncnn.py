@@ -10,7 +10,7 @@ from harness.errors import FileFormatError, TableError
 from harness.spaces.digits import DIGITS
 from harness.tables.imported import ImportedDevices
 from harness.tables.ncnn import COLUMNS, read
-from harness.tables.table_format import Asked
+from harness.tables.table_format import ImportRequest
 
 # Lines as github.com/Tencent/ncnn/blob/master/benchmark/README.md has them.
 README = """\
@@ -51,7 +51,7 @@ ROW = "Phone,1,4,2,-1,mobilenet_v2,5.08,5.19,5.13"
 
 
 def imported(path: Path) -> ImportedDevices:
-    found = read(Asked([path], "x-published", "somebody", DIGITS)).found
+    found = read(ImportRequest([path], "x-published", "somebody", DIGITS)).found
     assert isinstance(found, ImportedDevices)
     return found
 

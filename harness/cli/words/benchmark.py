@@ -1,10 +1,10 @@
 """A benchmark beside a kept one, in words."""
 
-from harness.pipeline.regression import Compared
+from harness.pipeline.regression import ModelChange
 from harness.tables.statements import WORDS
 
 
-def describe_compared(found: Compared) -> str:
+def describe_change(found: ModelChange) -> str:
     """How much longer the model takes, and how much of that is the machine's."""
     low, high = found.interval
     ends = f"{found.beyond:.3f} ({low:.3f} to {high:.3f}, 95 %)"

@@ -18,7 +18,7 @@ from harness.predictors.roofline import (
     OfFront,
     OtherModel,
     Roofline,
-    Work,
+    RooflinePoint,
 )
 from harness.tables.batch import an_image, of_batch
 
@@ -85,7 +85,7 @@ def describe_note(note: Note, device: str, space: str) -> str:
             assert_never(note)
 
 
-def _compared(found: Sequence[Work], baseline: Work) -> Iterator[str]:
+def _compared(found: Sequence[RooflinePoint], baseline: RooflinePoint) -> Iterator[str]:
     intensity = [work.ops_per_byte / baseline.ops_per_byte for work in found]
     speed = [work.gops / baseline.gops for work in found]
     near = min(
