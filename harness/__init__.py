@@ -9,33 +9,12 @@
 `docs/python.md` has the rest. What is heavy is imported where it is used.
 """
 
+# ruff: noqa: F403, F405 - what `__all__` of `api` names
+
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.api import (
-        Arch,
-        Candidate,
-        Comparison,
-        Device,
-        Front,
-        HarnessError,
-        History,
-        Prediction,
-        Space,
-        Table,
-        compare,
-        devices,
-        export,
-        history,
-        measure,
-        predict,
-        report,
-        run,
-        search,
-        space,
-        train,
-        verify,
-    )
+    from harness.api import *
 
 __version__ = "0.2.0"
 __all__ = [

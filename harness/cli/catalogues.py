@@ -222,17 +222,12 @@ def tables_export(
 ) -> None:
     """Write a table in the OFA authors' format, one file a resolution."""
     from harness import pipeline
+    from harness.cli.words.table import exported_lines
 
     name, space = found_there(device, space, root)
     made = pipeline.export_published(job_for(space, root), name, folder)
-    if made.beyond_ms:
-        terminal().say(
-            f"rows add up to as much as {made.beyond_ms:.4g} ms more than our predictions (the "
-            f"smallest network takes {made.smallest_ms:.4g} ms): layers that may be left out cost "
-            "less than nothing here, which no row can tell"
-        )
-    for path in made.paths:
-        terminal().say(str(path))
+    for line in exported_lines(made):
+        terminal().say(line)
 
 
 @tables_app.command("compare")

@@ -36,7 +36,6 @@ from harness.cli.options import (
     job_of_front,
     quantity_asked,
     terminal,
-    training_on,
 )
 from harness.errors import UsageError
 
@@ -94,10 +93,11 @@ def run(
     are found and timed, not evaluated.
     """
     from harness import pipeline
+    from harness.pipeline.supernet_folder import Training
 
     if data is not None and accuracy is not None:
         raise UsageError("--data is to train on, with --accuracy nothing is trained: give one")
-    training = training_on(data, None, 1.0, None, distill or None) if data else None
+    training = Training(data, distill=distill or None) if data else None
     job = job_for(
         space,
         root,
@@ -211,7 +211,9 @@ def search(
     quick: Quick = False,
     fresh: Fresh = False,
     seed: Seed = 0,
-    distill: Distill = 0.0,
+    distill: Annotated[
+        float, typer.Option(min=0, help="The supernet that was trained with these soft labels.")
+    ] = 0.0,
     root: Root = HERE,
 ) -> None:
     """Find the predicted front, or the best network within limits.

@@ -158,27 +158,11 @@ def devices_named(
     return starting.devices_named(names, root, benchmark_model, range_images, wait)
 
 
-def training_on(
-    data: Path | None,
-    recipe: str | None,
-    epochs_scale: float,
-    batch_size: int | None,
-    distill: float | None,
-    accumulate: int = 1,
-    autocast: bool = False,
-    workers: int | None = None,
-    subnets: int | None = None,
-) -> "Training":
+def check_training(asked: "Training") -> None:
     """Raises UsageError where a setting of image folders is given without one."""
-    from harness.pipeline.supernet_folder import Training
-
-    asked = Training(
-        data, recipe, epochs_scale, batch_size, distill, accumulate, autocast, workers, subnets
-    )
-    plain = Training(distill=distill, subnets=subnets)
-    if data is None and asked != plain:
+    plain = type(asked)(distill=asked.distill, subnets=asked.subnets)
+    if asked.data is None and asked != plain:
         raise UsageError("--recipe, --epochs-scale, --batch-size and the like need --data")
-    return asked
 
 
 def show_values(rows: Sequence[Mapping[str, Any]], values: Sequence[Any], as_json: bool) -> None:

@@ -26,9 +26,9 @@ from harness.cli.options import (
     Seed,
     Subnets,
     Workers,
+    check_training,
     job_for,
     terminal,
-    training_on,
 )
 
 accuracy_app = typer.Typer(cls=Commands, help="The accuracy predictor.", no_args_is_help=True)
@@ -53,16 +53,21 @@ def train(
 ) -> None:
     """Train the supernet by progressive shrinking; on several GPUs under torchrun."""
     from harness.pipeline import training as step
+    from harness.pipeline.supernet_folder import Training
 
-    chosen = training_on(data, recipe, epochs_scale, batch_size, distill, accumulate, bf16, workers)
+    asked = Training(
+        data=data,
+        recipe=recipe,
+        epochs_scale=epochs_scale,
+        batch_size=batch_size,
+        distill=distill,
+        accumulate=accumulate,
+        autocast=bf16,
+        workers=workers,
+    )
+    check_training(asked)
     job = job_for(
-        space,
-        root,
-        quick,
-        fresh=fresh,
-        seed=seed,
-        resolutions=resolutions,
-        training=chosen,
+        space, root, quick, fresh=fresh, seed=seed, resolutions=resolutions, training=asked
     )
     terminal().say(f"supernet: {step.train(job)}")
 
@@ -89,18 +94,21 @@ def accuracy_fit(
     With the settings that the supernet was trained with; on several GPUs under torchrun.
     """
     from harness.pipeline import training as step
+    from harness.pipeline.supernet_folder import Training
 
-    chosen = training_on(
-        data, recipe, epochs_scale, batch_size, distill, accumulate, bf16, workers, subnets
+    asked = Training(
+        data=data,
+        recipe=recipe,
+        epochs_scale=epochs_scale,
+        batch_size=batch_size,
+        distill=distill,
+        accumulate=accumulate,
+        autocast=bf16,
+        workers=workers,
+        subnets=subnets,
     )
-    job = job_for(
-        space,
-        root,
-        quick,
-        seed=seed,
-        resolutions=resolutions,
-        training=chosen,
-    )
+    check_training(asked)
+    job = job_for(space, root, quick, seed=seed, resolutions=resolutions, training=asked)
     path, predictor = step.fit_accuracy(job)
     terminal().say(f"{path}: {predictor.describe()}")
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from harness import cli
 from harness.cli.terminal import Terminal
-from harness.cli.words.table import compare_lines
+from harness.cli.words.table import compare_lines, exported_lines
 from harness.effort import QUICK
 from harness.errors import Regression, TableError, UsageError
 from harness.pipeline import compare_tables, export_published, import_published
@@ -98,12 +98,12 @@ def test_sums_are_our_predictions_though_blocks_of_every_network_cost_less_than_
 
 
 def test_an_export_whose_sums_cannot_be_our_predictions_says_by_how_much(
-    tmp_path: Path, rng: np.random.Generator, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, rng: np.random.Generator
 ) -> None:
     table = launched_apart(tmp_path, rng, optional_blocks())
     predictor = BlockTablePredictor.from_table(table, SPACE, "wall")
-    export_published(job(tmp_path), "cpu", tmp_path / "out")
-    said = re.search(r"as much as ([\d.]+) ms more than our", capsys.readouterr().out)
+    told, *_ = exported_lines(export_published(job(tmp_path), "cpu", tmp_path / "out"))
+    said = re.search(r"as much as ([\d.]+) ms more than our", told)
     assert said is not None
     archs = [SPACE.largest, *(decode(SPACE, genome) for genome in sample(SPACE, 50, rng))]
     predicted_ms = predictor.predict(encode(SPACE, archs))

@@ -7,7 +7,7 @@ from harness.device.conditions import CHANGED, describe_changes, describe_unknow
 from harness.hints import command
 from harness.networks.baselines import BASELINES
 from harness.pipeline.baselines import newest_times
-from harness.pipeline.import_export import ComparedTables
+from harness.pipeline.import_export import ComparedTables, ExportedTable
 from harness.pipeline.notices import TableState
 from harness.tables.batch import an_image, of_batch
 from harness.tables.end_to_end import end_to_end_error
@@ -97,6 +97,17 @@ def describe_baselines(table: Table) -> str:
             f"{baseline.macs_m:g}M MACs ({baseline.source})"
         )
     return "\n".join(lines)
+
+
+def exported_lines(made: ExportedTable) -> Iterator[str]:
+    """The files, and by how much their rows cannot be our predictions."""
+    if made.beyond_ms:
+        yield (
+            f"rows add up to as much as {made.beyond_ms:.4g} ms more than our predictions (the "
+            f"smallest network takes {made.smallest_ms:.4g} ms): layers that may be left out cost "
+            "less than nothing here, which no row can tell"
+        )
+    yield from map(str, made.paths)
 
 
 def compare_lines(compared: ComparedTables) -> Iterator[str]:
