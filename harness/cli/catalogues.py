@@ -96,11 +96,12 @@ def devices_check(
     root: Root = HERE,
 ) -> None:
     """Walk the whole way to a device, up to a model that runs there."""
+    from harness.cli.words.check import describe_step
     from harness.pipeline.check import check
 
     (chosen,) = devices_named([device], root, benchmark_model, wait=wait)
-    for step, found in check(chosen):
-        terminal().say(f"{step:<22} {found}")
+    for step in check(chosen):
+        terminal().say(f"{step.name:<22} {describe_step(step)}")
     terminal().say(f"ready: harness measure --device {device}")
 
 
@@ -242,7 +243,7 @@ def tables_compare(
     With an imported device: the published networks that both were timed with.
     """
     from harness import pipeline
-    from harness.cli.words.table import compare_lines
+    from harness.cli.words.table import compare_devices_lines, compare_lines
     from harness.pipeline.beside import compare_imported
     from harness.quantities import parse_share
     from harness.tables.imported import PREFIX
@@ -251,7 +252,8 @@ def tables_compare(
     if old.startswith(PREFIX) or new.startswith(PREFIX):
         if limit is not None:
             raise UsageError("--fail-above is of two measured tables of one device")
-        terminal().say(compare_imported(job_for("digits", root), old, new))
+        for line in compare_devices_lines(compare_imported(job_for("digits", root), old, new)):
+            terminal().say(line)
         return
     compared = pipeline.compare_tables(job_for("digits", root), old, new, limit)
     for line in compare_lines(compared):

@@ -1,9 +1,10 @@
 """Devices of others beside one's own, in reports and comparisons, by published networks."""
 
 from collections.abc import Sequence
-from statistics import median
+from dataclasses import dataclass
 
 from harness.errors import HarnessError, TableError, UsageError
+from harness.hints import command
 from harness.networks.baselines import BASELINES, CLASSES
 from harness.pipeline.baselines import NAME as BASELINES_TABLE
 from harness.pipeline.baselines import newest_times
@@ -62,36 +63,27 @@ def _other(job: Run, here: str, points: int, name: str) -> Other:
     return Other(device, source, timed, found[0].rests_on)
 
 
-def compare_imported(job: Run, old: str, new: str) -> str:
-    """A device of others against another, or against baselines that were timed here, in words.
+@dataclass(frozen=True)
+class ComparedDevices:
+    """Networks that were timed on two devices, one of them of others."""
+
+    old: str  # what it is
+    new: str
+    times: tuple[tuple[str, NetworkTime, NetworkTime], ...]  # by network: old, new
+
+
+def compare_imported(job: Run, old: str, new: str) -> ComparedDevices:
+    """A device of others against another, or against baselines that were timed here.
 
     Raises:
         UsageError: there is no such device, or a table has no baselines.
         TableError: they have no network in common, or a table is broken.
     """
     (what_old, before), (what_new, after) = (_whole_networks(job, name) for name in (old, new))
-    common = [name for name in before if name in after]
-    if not common:
+    times = tuple((name, before[name], after[name]) for name in before if name in after)
+    if not times:
         raise TableError(f"{old} and {new} have no network in common")
-    ratios = [after[n].full_speed_ms / before[n].full_speed_ms for n in common]
-    lines = [f"old: {what_old}", f"new: {what_new}"]
-    lines.append(
-        f"{len(common)} networks on both, at full speed: the new one takes {median(ratios):.3g} "
-        f"times as long ({min(ratios):.3g} to {max(ratios):.3g})"
-    )
-    for name, ratio in zip(common, ratios, strict=True):
-        times = f"{_told(before[name]):>28} {_told(after[name]):>28}"
-        lines.append(f"  {name:<24} {times}   {ratio:.3g} x")
-    lines.append(
-        "in brackets the fastest to the slowest run where they are told; nobody measured again "
-        "there, so that no interval is known"
-    )
-    return "\n".join(lines)
-
-
-def _told(time: NetworkTime) -> str:
-    spread = "" if time.slowest_ms is None else f" ({time.fastest_ms:.4g} to {time.slowest_ms:.4g})"
-    return f"{time.full_speed_ms:.4g} ms{spread}"
+    return ComparedDevices(what_old, what_new, times)
 
 
 def _whole_networks(job: Run, name: str) -> tuple[str, dict[str, NetworkTime]]:
@@ -103,8 +95,9 @@ def _whole_networks(job: Run, name: str) -> tuple[str, dict[str, NetworkTime]]:
     own = own_times(table) if table.space == BASELINES_TABLE else {}
     if not own:
         raise UsageError(
-            f"{name} has no whole networks to compare with an imported device: `harness measure "
-            f"--baselines --device {table.device}` makes tables/{table.device}.baselines.jsonl"
+            f"{name} has no whole networks to compare with an imported device: "
+            f"{command('measure', '--baselines', '--device', table.device)} makes "
+            f"tables/{table.device}.baselines.jsonl"
         )
     how = table.simulated or "measured here"
     return f"{table.device}, {how}", {n: NetworkTime(ms) for n, (ms, _) in own.items()}

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
-from harness.device.conditions import UNKNOWN
 from harness.device.device import Device
 from harness.errors import DeviceFull, HarnessError
 from harness.measuring.plan import sentinel
 from harness.runtimes.resident import ResidentSession
 from harness.spaces.digits import DIGITS
-from harness.tables.batch import of_batch
 from harness.transports.transport import KeepingTransport
 
 FREE_MB = 200  # a small table's; large ones need 1 to 10 GB, and say so before they start
@@ -26,7 +25,39 @@ def _step(name: str) -> Iterator[None]:
         raise type(error)(f"stopped at '{name}': {error}") from error
 
 
-def check(device: Device) -> Iterator[tuple[str, str]]:
+@dataclass(frozen=True)
+class FreeSpace:
+    """For our files."""
+
+    mb: float
+
+
+@dataclass(frozen=True)
+class ModelRuns:
+    """The sentinel, as fast as it ran."""
+
+    block: str
+    images: int  # of a run
+    latency_ms: float
+
+
+@dataclass(frozen=True)
+class TemperatureLimit:
+    """Of the profile, and what stands against checking it ("": nothing)."""
+
+    celsius: float
+    unheld: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step on the way to a device, and what was found there."""
+
+    name: str
+    found: str | float | FreeSpace | ModelRuns | TemperatureLimit | None  # None: not known
+
+
+def check(device: Device) -> Iterator[Step]:
     """Each step on the way to a model that runs on the device, and what was found there.
 
     Raises:
@@ -35,44 +66,42 @@ def check(device: Device) -> Iterator[tuple[str, str]]:
     transport = device.profile.transport
     with _step(transport):
         if through := device.profile.reached_by.through(device.way):
-            yield transport, through
+            yield Step(transport, through)
     for unit in device.units:
         yield from _check_unit(unit)
 
 
-def _check_unit(device: Device) -> Iterator[tuple[str, str]]:
+def _check_unit(device: Device) -> Iterator[Step]:
     with _step("reach it"), device.reach() as transport:
         if not device.profile.simulated:
-            yield "reached", transport.hardware
+            yield Step("reached", transport.hardware)
         if isinstance(transport, KeepingTransport):
             with _step("space"):
-                yield "space", f"{_free_mb(transport):.0f} MB free for our files"
+                yield Step("space", FreeSpace(_free_mb(transport)))
         with _step(device.profile.runtime), device.session(transport) as session:
             if device.profile.evidence:
-                yield "simulated", device.profile.evidence
+                yield Step("simulated", device.profile.evidence)
             for name, value in (device.identity(session) | dict(session.environment)).items():
-                yield name, str(value)
-            yield from device.profile.runs_on.steps(device.options)
+                yield Step(name, str(value))
+            for name, told in device.profile.runs_on.steps(device.options):
+                yield Step(name, told)
             entry = sentinel(DIGITS)
             with _step("a model that runs"):
                 session.prepare([entry.workload])
                 session.load(entry.workload)
                 fastest_ns = min(session.visit(entry.workload, 3).values["wall"])
-            what = f"{entry.blocks[0].key}{of_batch(device.options.batch)}"
-            yield "a model runs", f"{what} in {fastest_ns / 1e6:.4f} ms"
+            ran = ModelRuns(entry.blocks[0].key, device.options.batch, fastest_ns / 1e6)
+            yield Step("a model runs", ran)
             if isinstance(session, ResidentSession):
                 told = session.meter.name if session.meter else f"none: {session.no_meter}"
-                yield "energy counter", told
+                yield Step("energy counter", told)
             conditions = session.conditions()
             for name, value in conditions.items():
-                yield name, UNKNOWN if value is None else str(value)
+                yield Step(name, value)
             limit_c = device.limits.max_temperature_c
             if conditions and limit_c is not None:
-                unheld = device.limits.unheld(conditions)
-                yield (
-                    "max_temperature_c",
-                    f"{UNKNOWN}: {unheld}" if unheld else f"{limit_c:g}, checked",
-                )
+                limit = TemperatureLimit(limit_c, device.limits.unheld(conditions) or "")
+                yield Step("max_temperature_c", limit)
 
 
 def _free_mb(transport: KeepingTransport) -> float:

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.cli.words.check import describe_step
 from harness.device.device import Device
 from harness.device.profile import Profile
 from harness.errors import DeviceBusy
@@ -54,7 +55,7 @@ def test_a_check_has_a_row_for_every_sensor_and_for_the_limit(
         return real(session) | {"temperature_c": temperature_c}
 
     monkeypatch.setattr(ResidentSession, "conditions", read)
-    rows = dict(check(Device.find("mine", tmp_path)))
+    rows = {each.name: describe_step(each) for each in check(Device.find("mine", tmp_path))}
     assert rows["max_temperature_c"].startswith(told)
     assert rows["temperature_c"] == ("unknown" if temperature_c is None else "41.5")
     assert {"frequency_mhz", "other_cpus", "charging", "governor"} <= rows.keys()

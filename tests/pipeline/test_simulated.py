@@ -14,7 +14,7 @@ from harness import pipeline
 from harness.cli import app
 from harness.cli.terminal import Terminal
 from harness.cli.words.fit import fit_lines
-from harness.cli.words.table import describe_baselines, describe_table
+from harness.cli.words.table import compare_devices_lines, describe_baselines, describe_table
 from harness.deploy.front import Front
 from harness.device.device import Device
 from harness.device.profile import load_profile
@@ -148,7 +148,7 @@ def test_devices_of_others_are_compared_by_the_networks_that_both_ran(root: Path
     pipeline.measure_baselines(job(root, MBV3), Device.find("zu3eg", root))
     board, phone = imported(root)
     table = str(Workspace(root).table("zu3eg", "baselines"))
-    told = compare_imported(job(root, MBV3), table, board)
+    told = "\n".join(compare_devices_lines(compare_imported(job(root, MBV3), table, board)))
     assert "new: A Board, ncnn, cpu, 4 threads, imported from somebody" in told
     assert "2 networks on both, at full speed" in told
     assert "20 ms (20 to 29)" in told

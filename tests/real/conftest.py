@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.cli.words.check import describe_step
+from harness.device.device import Device
+from harness.pipeline.check import check
 from tests.real.real_adbd import RealAdbd
 from tests.real.real_sshd import RealSshd
 
@@ -87,6 +90,11 @@ def _own_adb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.delenv("ANDROID_SERIAL", raising=False)
         yield
         subprocess.run([adbutils.adb_path(), "kill-server"], capture_output=True, check=False)
+
+
+def told(device: Device) -> dict[str, str]:
+    """What is said of each step on the way to a device."""
+    return {step.name: describe_step(step) for step in check(device)}
 
 
 def write_profile(

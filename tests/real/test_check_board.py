@@ -11,14 +11,13 @@ from harness import cli
 from harness.device.device import Device
 from harness.errors import TargetFailed, UsageError
 from harness.pipeline.add import add_board
-from harness.pipeline.check import check
-from tests.real.conftest import write_board
+from tests.real.conftest import told, write_board
 from tests.real.real_sshd import RealSshd
 
 
 def test_the_whole_way_is_walked(tmp_path: Path, board: RealSshd) -> None:
     write_board(tmp_path, board)
-    found = dict(check(Device.find("loopback-board", tmp_path)))
+    found = told(Device.find("loopback-board", tmp_path))
     assert found["reached"].startswith("ssh-")
     assert "MB free" in found["space"]
     assert " in 0." in found["a model runs"]
@@ -30,7 +29,7 @@ def test_a_board_at_hand_becomes_a_device(tmp_path: Path, board: RealSshd) -> No
     written = tomllib.loads(path.read_text())
     assert written["ssh"] == {"host": board.name, "python": [sys.executable]}
     assert written["runtime"] in ("onnxruntime", "torch")
-    assert dict(check(Device.find("mine", tmp_path)))["runtime"] == written["runtime"]
+    assert told(Device.find("mine", tmp_path))["runtime"] == written["runtime"]
     with pytest.raises(UsageError, match="is there already"):
         add_board("mine", board.name, None, tmp_path)
 

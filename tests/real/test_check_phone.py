@@ -16,7 +16,7 @@ from harness.pipeline.check import check
 from harness.transports.adb import AdbSection
 from harness.transports.adb.choice import Wanted
 from harness.transports.adb.transport import AdbTransport
-from tests.real.conftest import BACKENDS, STAND_IN, write_profile
+from tests.real.conftest import BACKENDS, STAND_IN, told, write_profile
 from tests.real.real_adbd import RealAdbd
 
 
@@ -38,16 +38,15 @@ def edited(root: Path, old: str, new: str) -> Device:
 def stops_at(device: Device, error: type[HarnessError], match: str) -> list[str]:
     """The steps that were made before."""
     steps = []
-    with pytest.raises(error, match=match):  # noqa: PT012 - it yields until it fails
-        for step, _ in check(device):
-            steps.append(step)
+    with pytest.raises(error, match=match):
+        steps.extend(step.name for step in check(device))
     return steps
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_the_whole_way_is_walked(tmp_path: Path, phone: RealAdbd, backend: str) -> None:
     write_profile(tmp_path, phone, backend)
-    found = dict(check(Device.find("loopback-phone", tmp_path)))
+    found = told(Device.find("loopback-phone", tmp_path))
     assert found["reached"] == "adb-LOOPBACK1"
     assert "MB free" in found["space"]
     assert found["precision"] == "float32"

@@ -2,15 +2,18 @@
 
 import json
 from collections.abc import Iterator
+from statistics import median
 
 from harness.device.conditions import CHANGED, describe_changes, describe_unknown
 from harness.hints import command
 from harness.networks.baselines import BASELINES
 from harness.pipeline.baselines import newest_times
+from harness.pipeline.beside import ComparedDevices
 from harness.pipeline.import_export import ComparedTables, ExportedTable
 from harness.pipeline.notices import TableState
 from harness.tables.batch import an_image, of_batch
 from harness.tables.end_to_end import end_to_end_error
+from harness.tables.imported import NetworkTime
 from harness.tables.record import SHOWN
 from harness.tables.table import Table
 from harness.tables.versions import uses, versions_apart
@@ -97,6 +100,28 @@ def describe_baselines(table: Table) -> str:
             f"{baseline.macs_m:g}M MACs ({baseline.source})"
         )
     return "\n".join(lines)
+
+
+def compare_devices_lines(compared: ComparedDevices) -> Iterator[str]:
+    """What networks take on two devices, one of them of others."""
+    yield f"old: {compared.old}"
+    yield f"new: {compared.new}"
+    ratios = [new.full_speed_ms / old.full_speed_ms for _, old, new in compared.times]
+    yield (
+        f"{len(ratios)} networks on both, at full speed: the new one takes {median(ratios):.3g} "
+        f"times as long ({min(ratios):.3g} to {max(ratios):.3g})"
+    )
+    for (name, old, new), ratio in zip(compared.times, ratios, strict=True):
+        yield f"  {name:<24} {_time(old):>28} {_time(new):>28}   {ratio:.3g} x"
+    yield (
+        "in brackets the fastest to the slowest run where they are told; nobody measured again "
+        "there, so that no interval is known"
+    )
+
+
+def _time(time: NetworkTime) -> str:
+    spread = "" if time.slowest_ms is None else f" ({time.fastest_ms:.4g} to {time.slowest_ms:.4g})"
+    return f"{time.full_speed_ms:.4g} ms{spread}"
 
 
 def exported_lines(made: ExportedTable) -> Iterator[str]:
