@@ -37,7 +37,7 @@ def edited(root: Path, old: str, new: str) -> Device:
 
 def stops_at(device: Device, error: type[HarnessError], match: str) -> list[str]:
     """The steps that were made before."""
-    steps = []
+    steps: list[str] = []
     with pytest.raises(error, match=match):
         steps.extend(step.name for step in check(device))
     return steps
