@@ -55,10 +55,8 @@ def table(
     place = replace(_place(region, grid), pue=pue_of(None, pue, DATA_CENTRE))
     place = place if gpu_watts is None else replace(place, gpu_w=gpu_watts)
     place = place if price is None else replace(place, gpu_usd_per_h=price)
-    for line in _table_in_words(place):
-        terminal().say(line)
-    for path in save_deployments(root / "reports" / "carbon", place):
-        terminal().say(str(path))
+    terminal().say(*_table_in_words(place))
+    terminal().say(*map(str, save_deployments(root / "reports" / "carbon", place)))
 
 
 @carbon_app.command()
@@ -77,8 +75,7 @@ def runs(
     from harness.pipeline.carbon import own_runs
 
     where = replace(_place(region, grid), pue=pue_of(place, pue, OFFICE))
-    for line in _runs_in_words(own_runs(root, watts, where)):
-        terminal().say(line)
+    terminal().say(*_runs_in_words(own_runs(root, watts, where)))
 
 
 @carbon_app.command()

@@ -149,14 +149,12 @@ def devices_fit(
     from harness.pipeline.fit import fit_device, save_fit
 
     made = fit_device(name, measurements, like, root, skip)
-    for line in fit_lines(made):
-        terminal().say(line)
+    terminal().say(*fit_lines(made))
     replaced = made.path.exists()
     save_fit(made)
     if replaced:
         terminal().say(f"replaces {made.path}")
-    for line in saved_lines(made):
-        terminal().say(line)
+    terminal().say(*saved_lines(made))
 
 
 @tables_app.command("show")
@@ -227,8 +225,7 @@ def tables_export(
 
     name, space = found_there(device, space, root)
     made = pipeline.export_published(job_for(space, root), name, folder)
-    for line in exported_lines(made):
-        terminal().say(line)
+    terminal().say(*exported_lines(made))
 
 
 @tables_app.command("compare")
@@ -252,12 +249,10 @@ def tables_compare(
     if old.startswith(PREFIX) or new.startswith(PREFIX):
         if limit is not None:
             raise UsageError("--fail-above is of two measured tables of one device")
-        for line in compare_devices_lines(compare_imported(job_for("digits", root), old, new)):
-            terminal().say(line)
+        terminal().say(*compare_devices_lines(compare_imported(job_for("digits", root), old, new)))
         return
     compared = pipeline.compare_tables(job_for("digits", root), old, new, limit)
-    for line in compare_lines(compared):
-        terminal().say(line)
+    terminal().say(*compare_lines(compared))
     if compared.regressions:
         raise Regression(
             f"{new} is slower than {old} by more than {fail_above}: "

@@ -355,8 +355,7 @@ def export(
         device, space = found_there(device, space, root)
         job = job_of_front(device, space, root)
     bundle = Bundle(folder, network, device, max_latency_ms, at, supernet, data, formats, readme)
-    for line in bundle_lines(folder, step(job, bundle)):
-        terminal().say(line)
+    terminal().say(*bundle_lines(folder, step(job, bundle)))
 
 
 @app.command()

@@ -90,8 +90,7 @@ def report(
         from harness.reports.pdf import save_pdf
 
         paths += [save_pdf(path) for path in paths if path.name == "index.html"]
-    for path in paths:
-        terminal().say(str(path))
+    terminal().say(*map(str, paths))
 
 
 def _compare(
@@ -105,8 +104,7 @@ def _compare(
     job = job_for(family, root)
     if job.workspace.front(new.device, job.space.name).exists():
         job = job_of_front(new.device, family, root)
-    for path in pipeline.report_over_time(job, names, old, new, arch, accuracy):
-        terminal().say(str(path))
+    terminal().say(*map(str, pipeline.report_over_time(job, names, old, new, arch, accuracy)))
 
 
 @app.command()
@@ -135,8 +133,7 @@ def history(
     if as_markdown:
         terminal().say(markdown(told.found, told.notes).rstrip())
     else:
-        for line in lines(told.found, told.notes):
-            terminal().say(line)
+        terminal().say(*lines(told.found, told.notes))
         terminal().say(str(page))
     slower = [one for each in told.found for one in each.newest_regressions(limit)]
     if slower:
@@ -174,10 +171,8 @@ def roofline(device: DeviceName, space: SpaceThere = None, root: Root = HERE) ->
     device, space = found_there(device, space, root)
     job = job_for(space, root)
     shown = step.roofline(job, device)
-    for line in roofline_lines(shown):
-        terminal().say(line)
-    for path in step.save(job, shown):
-        terminal().say(str(path))
+    terminal().say(*roofline_lines(shown))
+    terminal().say(*map(str, step.save(job, shown)))
 
 
 @app.command()
@@ -241,7 +236,7 @@ def _elsewhere(
     as_json: bool,
     as_csv: bool,
 ) -> None:
-    from harness.cli.words.predictions import describe_elsewhere
+    from harness.cli.words.network import describe_elsewhere
     from harness.pipeline import elsewhere as step
 
     quiet = terminal(quiet=as_json or as_csv)
@@ -282,13 +277,10 @@ def breakdown(
     if ops:
         (chosen,) = devices_named([device], root, benchmark_model, wait=wait)
     found = step.breakdown(job, device, arch)
-    for line in breakdown_lines(found):
-        terminal().say(line)
-    for path in step.save(job, found):
-        terminal().say(str(path))
+    terminal().say(*breakdown_lines(found))
+    terminal().say(*map(str, step.save(job, found)))
     if ops and not chosen.profile.runs_on.profiles_operators:
         terminal().say(no_profile(chosen.profile.runtime))
     elif ops:
         for network in step.profile_networks(job, chosen, arch):
-            for line in profile_lines(network):
-                terminal().say(line)
+            terminal().say(*profile_lines(network))

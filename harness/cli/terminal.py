@@ -105,8 +105,9 @@ class Terminal:
     def tell(self, notice: Notice) -> None:
         self.say(words(notice))
 
-    def say(self, text: str) -> None:
-        self._console.print(escape(text), soft_wrap=True)
+    def say(self, *lines: str) -> None:
+        for line in lines:
+            self._console.print(escape(line), soft_wrap=True)
 
     def show_benchmarks(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Models on devices as a table, and below it why numbers deserve doubt."""

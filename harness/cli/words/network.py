@@ -1,9 +1,10 @@
-"""Network files and bundles, in words: what was made, and what it is worth."""
+"""Networks in words: what was made, what it is worth, what it takes elsewhere."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.pipeline.elsewhere import Elsewhere
 from harness.pipeline.evaluate import Accuracy
 from harness.pipeline.extract import Extracted
 from harness.pipeline.finetune import FineTuned
@@ -74,3 +75,11 @@ def bundle_lines(folder: Path, facts: Mapping[str, Any]) -> Iterator[str]:
             yield f"  {'':<22} {each['second_reader']}"
     for file, why in facts["left_out"].items():
         yield f"  left out: {file}: {why}"
+
+
+def describe_elsewhere(found: Elsewhere) -> str:
+    ends = found.latency_ms_interval
+    interval = "" if ends is None else f" ({ends[0]:.4g} to {ends[1]:.4g}, 95 %)"
+    return (
+        f"{found.network} on {found.device}: {found.latency_ms:.4g} ms{interval}; {found.rests_on}"
+    )
