@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness import pipeline
-from harness.deploy.front import Front, Seen, seen_ms
+from harness.deploy.front import Front
 from harness.device.device import Device
 from harness.device.profile import full_name, profile_paths
 from harness.effort import FULL
@@ -27,7 +27,7 @@ from harness.pipeline.notices import Notice
 from harness.pipeline.predict import Prediction, accuracies
 from harness.pipeline.predict import predict as predict_on
 from harness.pipeline.question import Question, limits_asked
-from harness.pipeline.search import Predictors, search_by
+from harness.pipeline.search import Candidate, Predictors, candidates
 from harness.pipeline.supernet_folder import Training
 from harness.predictors.accuracy_source import AccuracySource, OwnFunction, accuracy_source
 from harness.predictors.latency import LatencyPredictor
@@ -35,12 +35,10 @@ from harness.predictors.latency_function import LatencyFunction
 from harness.progress import Progress
 from harness.spaces.arch import Arch
 from harness.spaces.catalogue import find_space
-from harness.spaces.genome import decode
 from harness.spaces.space import Space
 from harness.tables.compare import Comparison
 from harness.tables.compare import compare as compare_tables
 from harness.tables.history import History
-from harness.tables.repeat import Interval
 from harness.tables.statements import check_time
 from harness.tables.table import Table
 from harness.workspace import Workspace
@@ -91,18 +89,6 @@ class _Callback:
 
     def tell(self, notice: Notice) -> None:
         """Values are returned instead."""
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A network that a search found; its intervals are of 95 %, None where nobody knows."""
-
-    arch: Arch
-    latency_ms: float  # of one run, at full speed
-    latency_ms_interval: Interval | None
-    seen_ms: Seen  # as users see it, on the wall clock
-    accuracy: float  # percent
-    accuracy_interval: Interval | None
 
 
 def devices(root: Path | str = ".") -> list[str]:
@@ -285,19 +271,7 @@ def search(
     limits = list(limits_asked(constraints, Path(root)))
     if max_latency_ms is not None:
         limits.append((table.device, max_latency_ms, at))
-    found = search_by(job, Predictors(table, predictor, source), Question(tuple(limits)))
-    judges = source.judges
-    return [
-        Candidate(
-            arch=decode(chosen, genome),
-            latency_ms=float(latency_ms),
-            latency_ms_interval=predictor.statements["full"].interval(float(latency_ms)),
-            seen_ms=seen_ms(float(latency_ms), predictor.statements),
-            accuracy=float(top1),
-            accuracy_interval=None if judges is None else judges.interval(float(top1)),
-        )
-        for genome, latency_ms, top1 in zip(found.genomes, found.cost, found.accuracy, strict=True)
-    ]
+    return candidates(job, Predictors(table, predictor, source), Question(tuple(limits)))
 
 
 def verify(

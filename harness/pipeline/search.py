@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness import files
-from harness.deploy.front import Front, Point, float_accuracies, seen_ms
+from harness.deploy.front import Front, Point, Seen, float_accuracies, seen_ms
 from harness.errors import UsageError
 from harness.hints import command, nearest
 from harness.pipeline.costs import cost_of_networks
@@ -31,10 +31,12 @@ from harness.predictors.latency import LatencyPredictor
 from harness.searching.archive import search_front
 from harness.searching.objectives import Cost, Found, Limit, Objectives
 from harness.searching.pareto import spread
+from harness.spaces.arch import Arch
 from harness.spaces.cost import CostTable
 from harness.spaces.genome import Genomes, decode, encode, sample
 from harness.spaces.space import Space
 from harness.tables.record import SHOWN
+from harness.tables.repeat import Interval
 from harness.tables.statements import WORDS
 from harness.tables.table import Table
 from harness.tables.versions import uses
@@ -131,6 +133,34 @@ def search_by(job: Run, predictors: Predictors, question: Question) -> Found:
     objectives = _objectives(job, predictors, question)
     with job.listener.step(f"search the front of {predictors.table.device}") as progress:
         return search_front(objectives, job.effort.evaluations, [job.seed, 1], progress)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A network that a search found; its intervals are of 95 %, None where nobody knows."""
+
+    arch: Arch
+    latency_ms: float  # of one run, at full speed
+    latency_ms_interval: Interval | None
+    seen_ms: Seen  # as users see it, on the wall clock
+    accuracy: float  # percent
+    accuracy_interval: Interval | None
+
+
+def candidates(job: Run, predictors: Predictors, question: Question) -> list[Candidate]:
+    """What `search_by` finds, network by network."""
+    found, told = search_by(job, predictors, question), predictors.latency.statements
+    return [
+        Candidate(
+            arch=decode(job.space, genome),
+            latency_ms=float(latency_ms),
+            latency_ms_interval=told["full"].interval(float(latency_ms)),
+            seen_ms=seen_ms(float(latency_ms), told),
+            accuracy=float(top1),
+            accuracy_interval=predictors.accuracy_interval(float(top1)),
+        )
+        for genome, latency_ms, top1 in zip(found.genomes, found.cost, found.accuracy, strict=True)
+    ]
 
 
 def search_best(job: Run, device: str, question: Question, weight: float | None) -> dict[str, Any]:
