@@ -222,6 +222,6 @@ def test_two_ranks_write_one_file_and_only_the_first_speaks(
     assert ended.returncode == 0, ended.stderr[-3000:]
     assert ended.stdout.count("fine-tune") == 1
     assert ended.stdout.count("returned None") == 1
-    assert ended.stdout.count("returned network file") == 1
+    assert ended.stdout.count("returned FineTuned(") == 1
     judged = NetworkFile.load(digits.output).origin["held_out"]
     assert judged["accuracy_after"] > judged["accuracy_before"] + 10
