@@ -8,8 +8,6 @@ exports the time of every single run. The flags come and go with TensorRT's vers
 import hashlib
 import json
 import logging
-import re
-import shlex
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,8 +20,6 @@ import numpy.typing as npt
 from harness.errors import DeviceFull, TargetFailed, TargetStalled
 from harness.progress import Progress, silent
 from harness.runtimes import model_files, onnxruntime
-from harness.runtimes.agent.system import processor_name, processor_numbers
-from harness.runtimes.board import read_facts as board_facts
 from harness.runtimes.conversion.cache import convert_all, converted, named
 from harness.runtimes.conversion.onnx import OPSET, OnnxConverter
 from harness.runtimes.model_inputs.feeding import feeding
@@ -43,8 +39,6 @@ from harness.runtimes.trtexec_flags import (
 )
 from harness.runtimes.trtexec_gpu import CONDITIONS as GPU_CONDITIONS
 from harness.runtimes.trtexec_gpu import (
-    NVIDIA_SMI,
-    WATCH,
     Watched,
     gpu_conditions,
     other_processes,
@@ -62,48 +56,26 @@ from harness.runtimes.trtexec_log import (
     parse_log,
     parse_times,
 )
+from harness.runtimes.trtexec_scripts import (
+    BUILD,
+    EXPORT,
+    EXPORTED,
+    OPEN,
+    WATCHED,
+    opened,
+    read_facts,
+)
 from harness.transports.listings import free_mb_of
 from harness.transports.local import LocalTransport
 from harness.transports.told import one_line
-from harness.transports.transport import Finished, ResidentTransport, Transport
+from harness.transports.transport import Finished, ResidentTransport
 
 # To start takes a second or more, a run of a block next to nothing, one of a large network seconds.
 FEWEST_RUNS, LONGEST_S = 10, 30.0
 PROFILED_RUNS, PROFILED_S = 100, 10.0
 ASK_S, VISIT_S, BUILD_S = 60.0, 300.0, 3600.0  # a Nano builds for many minutes without a word
 PATIENCE = 5  # times as long as before may runs take, besides VISIT_S
-EXPORTED = "=== exported by trtexec ==="
-WATCHED = "=== its GPU meanwhile ==="
 NOT_THERE = (126, 127)  # the status where a program cannot be started
-
-OPEN = """
-folder="${HARNESS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/harness}/engines"
-mkdir -p "$folder" && echo "$folder" && sha256sum "$(command -v "$1")"
-"""
-OPENED = re.compile(r"([^\n]+)\n\\?([0-9a-f]{64}) [^\n]*\n")  # \\: of a path with odd characters
-BUILD = """
-export CUDA_DEVICE_ORDER=PCI_BUS_ID
-engine=$1; part=$1.$$.tmp; shift
-"$@" "--saveEngine=$part" && [ -s "$part" ] && mv "$part" "$engine" && exit
-status=$?; rm -f "$part"; exit $status
-"""
-EXPORT = f"""
-export CUDA_DEVICE_ORDER=PCI_BUS_ID
-limit=$1; flag=$2; file=$(mktemp) && clocks=$(mktemp) || exit; shift 2
-timeout "$limit" sh -c {shlex.quote(WATCH)} >"$clocks" 2>/dev/null </dev/null & watch=$!
-"$@" "$flag=$file"; status=$?
-kill $watch 2>/dev/null
-echo; echo "{EXPORTED}"; cat "$file"; echo; echo "{WATCHED}"; cat "$clocks"
-rm -f "$file" "$clocks"; exit $status
-"""
-FACTS = {
-    "cpu": "cat /proc/cpuinfo",
-    "machine": "uname -m",
-    "processors": "nproc",
-    "os": "uname -sr",
-    # Where it fails it may say so on standard output.
-    "gpu": f'gpu=$({NVIDIA_SMI} --query-gpu=name --format=csv,noheader) && echo "$gpu"',
-}
 NOT_READ = ("temperature_c", "frequency_mhz", "other_cpus")  # of processors; the first on Jetsons
 CONDITIONS = GPU_CONDITIONS | {
     "load": "cat /proc/loadavg",
@@ -364,33 +336,6 @@ class TensorrtSession:
 
     def _run(self, argv: Sequence[str], deadline_s: float = ASK_S) -> Finished:
         return self._transport.run(argv, idle_timeout_s=deadline_s, deadline_s=deadline_s)
-
-
-def opened(text: str) -> tuple[str, str]:
-    """The folder and the SHA-256 that OPEN prints.
-
-    Raises:
-        TargetFailed: it prints something else.
-    """
-    found = OPENED.fullmatch(text)
-    if found is None:
-        raise TargetFailed(f"the device does not say where it keeps engines, but {text[:200]!r}")
-    return found[1], found[2]
-
-
-def read_facts(transport: Transport) -> dict[str, str]:
-    """What may change between campaigns, and `processor` and `gpu`, which may not."""
-    board, answers = board_facts(transport), ask(transport, FACTS)
-    model = board.get("model", "")
-    name = processor_name(answers["cpu"]) or model or processor_numbers(answers["cpu"])
-    processor = name or "unknown processor"
-    return board | {
-        "processor": one_line(
-            f"{processor}, {answers['machine']}, {answers['processors']} processors"
-        ),
-        "os": one_line(answers["os"]),
-        "gpu": one_line(answers["gpu"]) or model or "unknown GPU",
-    }
 
 
 def opset_of(version: str | None) -> int:

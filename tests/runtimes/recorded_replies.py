@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from harness.runtimes import agent_replies, board, phone, tensorrt
+from harness.runtimes import agent_replies, board, phone, trtexec_scripts
 from harness.runtimes.benchmark_log import parse_log, parse_ops
 from harness.runtimes.replies import checked
 from harness.runtimes.sensors import plausible
@@ -124,7 +124,7 @@ REPLIES: dict[str, tuple[str, Reader]] = {
     "trtexec layers": (recorded("trtexec_logs/profile-8.json"), parse_layers),
     "trtexec opened": (
         f"/home/a/.cache/harness/engines\n{'0123456789abcdef' * 4}  /usr/src/trtexec\n",
-        tensorrt.opened,
+        trtexec_scripts.opened,
     ),
     "tegrastats": (TEGRASTATS, parse_line),
     "tegrastats temperatures": (TEGRASTATS, lambda text: gpu_conditions(text, "")),

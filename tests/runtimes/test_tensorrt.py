@@ -20,7 +20,7 @@ from harness.device.conditions import Fastest, Limits, doubts_between
 from harness.device.device import Device
 from harness.errors import DeviceError, DeviceFull, FileFormatError, TargetFailed, UsageError
 from harness.pipeline.table_session import load_or_start
-from harness.runtimes import tensorrt
+from harness.runtimes import tensorrt, trtexec_scripts
 from harness.runtimes.conversion.cache import keep
 from harness.runtimes.conversion.onnx import OnnxConverter
 from harness.runtimes.model_inputs.asked import Asked
@@ -497,7 +497,7 @@ def test_the_gpus_clock_is_that_of_its_work(
     assert readings[0]["gpu_throttled"] == "power cap"
     assert readings[0]["gpu_other_processes"] == 2
     assert readings[0]["gpu_temperature_c"] == 41
-    assert "has failed" not in tensorrt.read_facts(LocalTransport())["gpu"]
+    assert "has failed" not in trtexec_scripts.read_facts(LocalTransport())["gpu"]
     slow = "GPU slowed down below 90% of its clock"
     assert slow in doubts_between(readings, Fastest.of(readings), Limits())
     assert session.conditions()["gpu_clock_mhz"] is None  # nothing has worked since
