@@ -175,8 +175,18 @@ def finetune(
     from harness.pipeline.finetune import finetune as step
 
     asked = FineTuning(
-        *(network, output, data, supernet, space, epochs, learning_rate, batch_size, seed),
-        *(sparsity, pattern, rewind),
+        network,
+        output,
+        data=data,
+        supernet=supernet,
+        space=space,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        batch_size=batch_size,
+        seed=seed,
+        sparsity=sparsity,
+        pattern=pattern,
+        rewind=rewind,
     )
     made = step(terminal(), asked)
     if made is not None:
