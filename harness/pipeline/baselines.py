@@ -25,5 +25,5 @@ def measure_baselines(job: Run, device: Device, deadline_s: float | None = None)
 
 def newest_times(table: Table) -> dict[tuple[Block, ...], Statistics]:
     """What each network took in the newest campaign, by its blocks."""
-    newest = max(table.campaigns, key=table.started)
-    return {r.blocks: r.statistics for r in table.select("network", table.clock, newest)}
+    records = table.select("network", table.clock, table.newest())
+    return {record.blocks: record.statistics for record in records}

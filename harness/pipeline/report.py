@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
 
 from jinja2 import UndefinedError
 
@@ -26,19 +25,19 @@ from harness.reports.agreement import (
     save_accuracy_agreement,
     save_latency_agreement,
 )
-from harness.reports.architectures import Drawn, layers, save_architectures
+from harness.reports.architectures import save_architectures
 from harness.reports.carbon import save_deployments
 from harness.reports.choices import save_choices
 from harness.reports.content import Shown
 from harness.reports.cost import Line, cost
 from harness.reports.drift import save_drift
+from harness.reports.examples import alike, typical
 from harness.reports.page import save_device_page, save_devices_page
-from harness.reports.pareto import save_fronts, save_pareto, shown_accuracy, shown_ms
+from harness.reports.pareto import save_fronts, save_pareto
 from harness.reports.references import Reference, references
 from harness.reports.roofline import save_roofline
 from harness.reports.trials import save_trials
 from harness.reports.trust import Doubt, coverage, doubts, is_of
-from harness.tables.batch import an_image
 from harness.tables.journal import Journal, packed
 from harness.tables.table import Table
 
@@ -88,7 +87,7 @@ def report_devices(jobs: Mapping[str, Run]) -> list[Path]:
     figures = [
         *save_fronts([each.front for each in shown], folder),
         *save_choices([each.front for each in shown], space, folder),
-        *save_architectures(_alike(shown), space.name, folder),
+        *save_architectures(alike(shown), space.name, folder),
         *save_deployments(folder, Site()),
     ]
     spent = _cost(next(iter(jobs.values())), shown)
@@ -158,7 +157,7 @@ def _parts_ms(job: Run, front: Front, table: Table | None) -> dict[int, list[flo
 def _figures(job: Run, shown: Shown, table: Table | None, folder: Path) -> list[Path]:
     front = shown.front
     figures = save_pareto(front, shown.others, folder)
-    figures += save_architectures(_typical(shown), front.device, folder)
+    figures += save_architectures(typical(shown), front.device, folder)
     judged = judged_latencies(front, table)
     if judged:
         figures += save_latency_agreement(judged, front, folder)
@@ -188,30 +187,3 @@ def _drift(job: Run, front: Front, table: Table | None, folder: Path) -> list[Pa
         return save_drift(journal, front.device, table.clock, folder)
     finally:
         journal.close()
-
-
-def _typical(shown: Shown) -> list[Drawn]:
-    """The fastest, the middle and the most accurate network, each once."""
-    last = len(shown.front.points) - 1
-    return [_drawn(shown, number) for number in sorted({0, last // 2, last})]
-
-
-def _alike(shown: Sequence[Shown]) -> list[Drawn]:
-    """Each device's network whose accuracy is nearest to one that most of them reach."""
-    wanted = median(shown_accuracy(p) for each in shown for p in each.front.points)
-    found = []
-    for each in shown:
-        away = [abs(shown_accuracy(point) - wanted) for point in each.front.points]
-        found.append(_drawn(each, away.index(min(away))))
-    return found
-
-
-def _drawn(shown: Shown, number: int) -> Drawn:
-    point = shown.front.points[number]
-    title = (
-        f"front:{number} on {shown.front.device}: {shown_ms(point):.3g} ms"
-        f"{an_image(shown_ms(point), shown.front.images_per_run)}, "
-        f"{shown_accuracy(point):.1f} %, {point.arch.resolution} {shown.space.unit}"
-    )
-    parts = (shown.parts_ms or {}).get(number, ())
-    return Drawn(title, layers(shown.space, point.arch, parts))

@@ -11,7 +11,7 @@ from harness.device.profile import profile_paths
 from harness.errors import Infeasible, TableError
 from harness.hints import command
 from harness.networks.baselines import BASELINES
-from harness.pipeline.baselines import NAME
+from harness.pipeline.baselines import NAME, newest_times
 from harness.pipeline.job import Run
 from harness.predictors.roofline import (
     FOUND,
@@ -125,9 +125,7 @@ def _timed(job: Run, device: str, front: Front | None, baselines: Table | None) 
         )
     times_ms: dict[tuple[Block, ...], float] = {}
     for table in tables:
-        newest = max(table.campaigns, key=lambda name: str(table.campaigns[name]["started_at"]))
-        for record in table.select("network", table.clock, newest):
-            times_ms[record.blocks] = record.statistics.value / 1e6
+        times_ms |= {blocks: told.value / 1e6 for blocks, told in newest_times(table).items()}
         values = table.block_values(table.clock) if table.has_blocks else {}
         times_ms |= {(block,): ns / 1e6 for block, ns in values.items() if math.isfinite(ns)}
     for point in front.points if front else ():

@@ -40,7 +40,7 @@ def references(device: str, baselines: Table | None) -> tuple[Reference, ...]:
     ]
     if baselines is not None:
         group = f"{BASELINE}, {'simulated' if baselines.simulated else 'timed here'}"
-        newest = max(baselines.campaigns, key=lambda c: str(baselines.campaigns[c]["started_at"]))
+        newest = baselines.newest()
         records = baselines.select("network", baselines.clock, newest)
         times_ms = {record.blocks: record.statistics.value / 1e6 for record in records}
         for each in BASELINES:

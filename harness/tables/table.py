@@ -268,6 +268,10 @@ class Table:
         judged = {record.campaign for record in self.records if record.role == "holdout"}
         return max(judged, key=self.started) if judged else self.block_campaign()
 
+    def newest(self) -> str:
+        """The campaign that was started last."""
+        return max(self.campaigns, key=self.started)
+
     def started(self, campaign: str) -> str:
         return str(self.campaigns[campaign]["started_at"])
 

@@ -24,6 +24,6 @@ def describe_item(item: Item) -> str:
 
 def _table(table: Table) -> str:
     what = f"{len(table.block_values(table.clock))} blocks" if table.has_blocks else "networks only"
-    since = max((table.started(name) for name in table.campaigns), default="")
+    since = table.started(table.newest()) if table.campaigns else ""
     by = "imported" if table.source else "simulated" if table.simulated else "measured"
     return f"{table.quantity} of {table.space} on {table.device}: {what}, {by} {since}".rstrip()
