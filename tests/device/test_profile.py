@@ -131,6 +131,8 @@ def test_a_phones_profile_takes_one_pattern_or_several(tmp_path: Path) -> None:
         (GOOD + "[torch]\ncuda_graphs = true\n", "needs device = 'cuda'"),
         (GOOD + "[benchmark_model]\ndelegate = 'gpu'\n", "benchmark_model: is for runtime"),
         (PHONE + "[adb]\nserial = ['a', 'a']\n", "names a phone twice"),
+        (PHONE + "[adb]\nserver = 'a'\n", "'a' is no address of an adb server"),
+        (PHONE + "[adb]\nserver = 'a:1'\nbackend = 'direct'\n", "'direct' asks none"),
     ],
 )
 def test_a_wrong_phone_profile_names_the_key(tmp_path: Path, text: str, named: str) -> None:

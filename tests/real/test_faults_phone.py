@@ -23,10 +23,12 @@ from harness.errors import (
     TargetFailed,
     TargetLost,
     TargetStalled,
+    UsageError,
 )
 from harness.transports import retries
 from harness.transports.adb import backends, choice, direct, keys, transport
 from harness.transports.adb.choice import Wanted
+from harness.transports.adb.server import Server
 from harness.transports.adb.transport import AdbTransport
 from tests.real.fake_adbd import TMP, AnswerFault, Behaviour, FakePhone, Fault, LinkFault
 
@@ -383,6 +385,31 @@ def test_another_phone_than_the_profile_names_is_refused(tmp_path: Path) -> None
         pytest.raises(DeviceNotFound, match=r"no attached phone is model Pixel 2.*Loopback"),
     ):
         AdbTransport(Wanted({"model": ("Pixel 2",)}, serial(phone), "direct"))
+
+
+def test_a_server_that_the_profile_names_is_asked_and_never_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = Server.at()
+    own.start()
+    named = f"127.0.0.1:{own.port}"
+    with socket.socket() as taken:  # nobody listens there
+        taken.bind(("127.0.0.1", 0))
+        nobody = f"127.0.0.1:{taken.getsockname()[1]}"
+        monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", nobody.rpartition(":")[2])
+        with fake(tmp_path) as phone:
+            found = AdbTransport(Wanted({}, serial(phone), server=named))
+            assert found.serial == serial(phone)
+            found.close()
+            with pytest.raises(DeviceOffline, match=rf"{nobody} does not answer: start it there"):
+                AdbTransport(Wanted({}, serial(phone), server=nobody))
+    assert not Server.at(nobody).runs()
+
+
+@pytest.mark.parametrize("address", ["somewhere", "host:", ":5037", "host:0", "host:65536", "a:b"])
+def test_what_is_no_address_of_a_server_is_said(address: str) -> None:
+    with pytest.raises(UsageError, match="write HOST:PORT"):
+        Server.at(address)
 
 
 def test_several_phones_that_match_must_be_told_apart(tmp_path: Path) -> None:

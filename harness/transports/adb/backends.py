@@ -8,7 +8,7 @@ from harness.hints import install
 from harness.transports.adb.direct import DirectLink, TcpWire
 from harness.transports.adb.keys import signers
 from harness.transports.adb.link import Attached, Backend
-from harness.transports.adb.server import ServerBackend, server_runs
+from harness.transports.adb.server import Server, ServerBackend
 from harness.transports.adb.usb import UsbWire, usb_serials
 
 DIALOG_S = 30.0  # for the user to find and accept the phone's dialog
@@ -36,17 +36,18 @@ class DirectBackend:
         return DirectLink(wire, keys, serial, DIALOG_S)
 
 
-def backend_named(name: str) -> Backend:
-    """`server`, `direct`, or `auto`: the server where one runs.
+def backend_named(name: str, server: str = "") -> Backend:
+    """`server` (at HOST:PORT, or this computer's), `direct`, or `auto`: the server where one runs.
 
     Raises:
         MissingExtra: its library is not installed.
     """
+    asked = Server.at(server)
     if name == "auto":
-        name = "server" if server_runs() else "direct"
+        name = "server" if server or asked.runs() else "direct"
     if name not in ("server", "direct"):
         raise UsageError(f"no adb backend {name!r}; there are auto, server, direct")
-    return ServerBackend() if name == "server" else DirectBackend()
+    return ServerBackend(asked) if name == "server" else DirectBackend()
 
 
 def candidates(backend: Backend, serial: str | None) -> Sequence[Attached]:

@@ -30,6 +30,7 @@ class Wanted:
     match: Mapping[str, Sequence[str]] = field(default_factory=dict)  # patterns, any of them
     serial: str | None = None  # of its USB, or HOST:PORT
     backend: str = "auto"
+    server: str = ""  # HOST:PORT of another computer's
 
 
 @dataclass(frozen=True)

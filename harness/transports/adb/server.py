@@ -9,6 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 
 from harness.errors import (
@@ -19,6 +20,7 @@ from harness.errors import (
     MissingExtra,
     TargetFailed,
     TargetLost,
+    UsageError,
 )
 from harness.hints import install
 from harness.transports.adb.direct import NO_DIALOG
@@ -31,78 +33,120 @@ SETTLING, SETTLE_S = ("connecting", "authorizing", "offline"), 3.0  # while they
 CHUNK = 1 << 16
 SERVER = "the adb server"
 PORT = Range(1, 65_535)
+OTHER_LANGUAGE = "what listens at the adb server's port speaks another language"
 
 
 class Refused(Exception):
     """The server's answer FAIL, with its reason."""
 
 
-def server_address() -> tuple[str, int]:
-    host = os.environ.get("ANDROID_ADB_SERVER_HOST", "127.0.0.1")
-    port = os.environ.get("ANDROID_ADB_SERVER_PORT", "5037")
-    return host, whole(port, PORT) or 5037
+@dataclass(frozen=True)
+class Server:
+    """Where an adb server listens."""
 
+    host: str
+    port: int
+    elsewhere: bool = False  # it was named: whoever it belongs to starts it
 
-def server_runs() -> bool:
-    """Whether an adb server listens."""
-    try:
-        socket.create_connection(server_address(), timeout=1).close()
-    except OSError:
-        return False
-    return True
+    @classmethod
+    def at(cls, address: str = "") -> "Server":
+        """The server at `HOST:PORT`; "": this computer's, or what adb's own variables name.
 
+        Raises:
+            UsageError: that is no address.
+        """
+        if address:
+            host, _, port = address.rpartition(":")
+            number = whole(port, PORT)
+            if not host or number is None:
+                raise UsageError(f"{address!r} is no address of an adb server: write HOST:PORT")
+            return cls(host.removeprefix("[").removesuffix("]"), number, elsewhere=True)
+        host = os.environ.get("ANDROID_ADB_SERVER_HOST", "127.0.0.1")
+        port = os.environ.get("ANDROID_ADB_SERVER_PORT", "5037")
+        return cls(host, whole(port, PORT) or 5037)
 
-def start_server() -> None:
-    """Start the adb server where none runs.
+    def __str__(self) -> str:
+        return f"{SERVER} at {self.host}:{self.port}" if self.elsewhere else SERVER
 
-    Raises:
-        DeviceOffline: it cannot be started.
-    """
-    import adbutils
+    def runs(self) -> bool:
+        """Whether it listens."""
+        try:
+            self._connect(1.0).close()
+        except OSError:
+            return False
+        return True
 
-    if server_runs():
-        return
-    try:
-        command = [adbutils.adb_path(), "start-server"]
-        ended = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=START_TIMEOUT_S
-        )
-    except (adbutils.AdbError, OSError, subprocess.SubprocessError) as error:
-        raise DeviceOffline(f"no adb server runs, and none can be started: {error}") from error
-    if ended.returncode:
-        said = f"{ended.stdout}{ended.stderr}"  # versions differ in where they complain
-        raise DeviceOffline(
-            f"no adb server runs, and `{' '.join(command)}` ended with {ended.returncode}: {said}"
-        )
+    def start(self) -> None:
+        """Start it where none runs.
 
+        Raises:
+            DeviceOffline: it cannot be started, or is not ours to start.
+        """
+        if self.runs():
+            return
+        if self.elsewhere:
+            raise DeviceOffline(
+                f"{self} does not answer: start it there (`adb start-server`), and lead its port "
+                "here by `ssh -N -L 5038:127.0.0.1:5037 HOST` with server = '127.0.0.1:5038'"
+            )
+        import adbutils
 
-def ask_server(*requests: str, timeout_s: float) -> socket.socket:
-    """A connection on which the server has accepted each request.
+        try:
+            command = [adbutils.adb_path(), "start-server"]
+            ended = subprocess.run(
+                command, capture_output=True, text=True, errors="replace", timeout=START_TIMEOUT_S
+            )
+        except (adbutils.AdbError, OSError, subprocess.SubprocessError) as error:
+            raise DeviceOffline(f"no adb server runs, and none can be started: {error}") from error
+        if ended.returncode:
+            said = f"{ended.stdout}{ended.stderr}"  # versions differ in where they complain
+            raise DeviceOffline(
+                f"no adb server runs, and `{' '.join(command)}` ended with {ended.returncode}: "
+                f"{said}"
+            )
 
-    Raises:
-        Refused: it did not accept one, and says why.
-        TimeoutError: it does not answer.
-        TargetLost, DeviceOffline: it is gone.
-    """
-    start_server()
-    try:
-        connection = socket.create_connection(server_address(), timeout=CONNECT_TIMEOUT_S)
-    except OSError as error:
-        raise TargetLost(f"the adb server is gone: {error}") from error
-    try:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for request in requests:
-            text = request.encode()
-            send_all(connection, b"%04x" % len(text) + text, timeout_s, SERVER)
-            answer = receive_exactly(connection, 4, timeout_s, SERVER)
-            if answer == b"FAIL":
-                raise Refused(read_text(connection, timeout_s))
-            if answer != b"OKAY":
-                raise TargetLost("what listens at the adb server's port speaks another language")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+    def ask(self, *requests: str, timeout_s: float) -> socket.socket:
+        """A connection on which the server has accepted each request.
+
+        Raises:
+            Refused: it did not accept one, and says why.
+            TimeoutError: it does not answer.
+            TargetLost, DeviceOffline: it is gone.
+        """
+        self.start()
+        try:
+            connection = self._connect(CONNECT_TIMEOUT_S)
+        except OSError as error:
+            raise TargetLost(f"{self} is gone: {error}") from error
+        try:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for request in requests:
+                text = request.encode()
+                send_all(connection, b"%04x" % len(text) + text, timeout_s, str(self))
+                answer = receive_exactly(connection, 4, timeout_s, str(self))
+                if answer == b"FAIL":
+                    raise Refused(read_text(connection, timeout_s))
+                if answer != b"OKAY":
+                    raise TargetLost(OTHER_LANGUAGE)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def answer(self, request: str) -> str:
+        """What the server has to say.
+
+        Raises:
+            DeviceOffline: it does not say it.
+        """
+        try:
+            with self.ask(request, timeout_s=CONNECT_TIMEOUT_S) as connection:
+                return read_text(connection, CONNECT_TIMEOUT_S)
+        except (Refused, TimeoutError, TargetLost) as error:
+            raise DeviceOffline(f"{self} does not answer {request!r}: {error}") from error
+
+    def _connect(self, timeout_s: float) -> socket.socket:
+        return socket.create_connection((self.host, self.port), timeout=timeout_s)
 
 
 def read_text(connection: socket.socket, timeout_s: float) -> str:
@@ -110,31 +154,31 @@ def read_text(connection: socket.socket, timeout_s: float) -> str:
     try:
         length = int(receive_exactly(connection, 4, timeout_s, SERVER), 16)
     except ValueError as error:
-        raise TargetLost("what listens at the adb server's port speaks another language") from error
+        raise TargetLost(OTHER_LANGUAGE) from error
     return receive_exactly(connection, length, timeout_s, SERVER).decode(errors="replace")
 
 
 class ServerBackend:
-    """The adb server; started where it does not run yet."""
+    """An adb server; this computer's is started where it does not run yet."""
 
-    name = "the adb server"
-
-    def __init__(self) -> None:
-        """Raises MissingExtra where adbutils is not installed."""
-        if find_spec("adbutils") is None:
+    def __init__(self, server: Server) -> None:
+        """Raises MissingExtra where adbutils, which brings adb, is needed and not installed."""
+        self._server = server
+        self.name = str(server)
+        if not server.elsewhere and find_spec("adbutils") is None:
             raise MissingExtra(
                 "phones at an adb server are reached by the package adbutils, which is not "
                 f"installed: {install('android')}"
             )
 
     def attached(self) -> Sequence[Attached]:
-        rows = [line.split("\t", 1) for line in _answer("host:devices").splitlines()]
+        rows = [line.split("\t", 1) for line in self._server.answer("host:devices").splitlines()]
         return [Attached(row[0], row[1].strip()) for row in rows if len(row) == 2]
 
     def link(self, serial: str) -> "ServerLink":
         state = self._state(serial)
         if state is None and ":" in serial:
-            _answer(f"host:connect:{serial}")
+            self._server.answer(f"host:connect:{serial}")
         end = time.monotonic() + SETTLE_S
         while (state := self._state(serial)) in SETTLING and time.monotonic() < end:
             time.sleep(0.05)
@@ -147,35 +191,25 @@ class ServerBackend:
                 f"the phone {serial} is {state}: unplug it and plug it in again, or "
                 "`adb reconnect offline`"
             )
-        return ServerLink(serial)
+        return ServerLink(self._server, serial)
 
     def _state(self, serial: str) -> str | None:
         return next((each.state for each in self.attached() if each.serial == serial), None)
 
 
-def _answer(request: str) -> str:
-    """What the server has to say.
-
-    Raises:
-        DeviceOffline: it does not say it.
-    """
-    try:
-        with ask_server(request, timeout_s=CONNECT_TIMEOUT_S) as connection:
-            return read_text(connection, CONNECT_TIMEOUT_S)
-    except (Refused, TimeoutError, TargetLost) as error:
-        raise DeviceOffline(f"the adb server does not answer {request!r}: {error}") from error
-
-
 class ServerLink:
-    """A phone that the adb server is connected to; each service has a connection of its own."""
+    """A phone that an adb server is connected to; each service has a connection of its own."""
 
-    def __init__(self, serial: str) -> None:
+    def __init__(self, server: Server, serial: str) -> None:
+        self._server = server
         self._serial = serial
 
     def open(self, service: str, timeout_s: float) -> "ServerStream":
         try:
             transport = f"host:transport:{self._serial}"
-            return ServerStream(ask_server(transport, service, timeout_s=timeout_s), self._serial)
+            return ServerStream(
+                self._server.ask(transport, service, timeout_s=timeout_s), self._serial
+            )
         except Refused as error:
             raise self._refused(service, str(error)) from error
 

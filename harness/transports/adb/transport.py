@@ -15,7 +15,7 @@ from harness.errors import (
 )
 from harness.transports.adb.backends import backend_named
 from harness.transports.adb.choice import Phone, Wanted, find_phone
-from harness.transports.adb.link import Stream
+from harness.transports.adb.link import Backend, Stream
 from harness.transports.adb.shell import run_shell, start_shell
 from harness.transports.adb.sync import pull, push
 from harness.transports.content import digest, name_by_content
@@ -138,11 +138,14 @@ class AdbTransport:
 
     def _connect(self) -> Phone:
         if self._phone is None:
-            self._phone = find_phone(backend_named(self._wanted.backend), self._wanted)
+            self._phone = find_phone(self._backend(), self._wanted)
             self._there = None  # who knows what happened meanwhile
             if self._owner is not None:
                 self._hold(self._phone, self._owner)
         return self._phone
+
+    def _backend(self) -> Backend:
+        return backend_named(self._wanted.backend, self._wanted.server)
 
     def _remote(self, local: Path) -> PurePosixPath:
         return FOLDER / name_by_content(local)
