@@ -18,6 +18,7 @@ from harness.device.conditions import (
     unknown_in,
 )
 from harness.measuring.plan import Entry, Plan, campaign_id
+from harness.measuring.preparation import READY, Preparation
 from harness.measuring.rounds import Visits, go_round
 from harness.measuring.samples import Judge, choose, samples, speeds_of
 from harness.measuring.statistics import percentiles, summarise
@@ -59,6 +60,7 @@ def run_campaign(
     fresh: bool = False,
     on_visit: Progress = silent,
     on_plan: Callable[[Visits], None] = lambda _visits: None,
+    preparation: Preparation = READY,
 ) -> Campaign:
     """Measure all entries, going on where a killed run stopped.
 
@@ -75,7 +77,7 @@ def run_campaign(
     journal = Journal(work.journal_path(name))
     try:
         visits = Visits(work.entries, plan, work.limits, work.clock, journal)
-        go_round(session, visits, work.deadline_s, on_plan, on_visit)
+        go_round(session, visits, work.deadline_s, on_plan, on_visit, preparation)
         if visits.finished and sustain(session, visits, work.deadline_s, on_visit):
             journal.pack()
     finally:

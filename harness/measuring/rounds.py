@@ -12,6 +12,7 @@ import numpy as np
 from harness.device.conditions import Limits
 from harness.errors import DeviceError, TableError, UsageError
 from harness.measuring.plan import Entry, Plan
+from harness.measuring.preparation import READY, Preparation
 from harness.measuring.samples import Judge, enough
 from harness.progress import Progress
 from harness.runtimes.session import Session
@@ -112,6 +113,7 @@ def go_round(
     deadline_s: float | None,
     on_plan: Callable[[Visits], None],
     on_visit: Progress,
+    preparation: Preparation = READY,
 ) -> None:
     """Make the visits that the journal does not have yet; each is journalled as it is made.
 
@@ -120,7 +122,7 @@ def go_round(
     """
     if visits.finished:
         return
-    visits.run_ns = _run_times_ns(session, visits)
+    visits.run_ns = _run_times_ns(session, visits, preparation)
     visits.visit_cost_ns = session.visit_cost_ns
     _check_time(visits, deadline_s)
     number = visits.next_round()
@@ -140,7 +142,8 @@ def go_round(
             return
         started = time.monotonic()
         _wait_until_cool(session, visits)
-        _one_round(session, visits, order(todo, number, visits.plan.seed), number, on_visit)
+        chosen = order(todo, number, visits.plan.seed)
+        _one_round(session, visits, chosen, number, on_visit, preparation)
         pause_s = visits.limits.pause_s
         if number < visits.plan.min_visits:
             spread_s = duration_s / visits.plan.min_visits
@@ -150,7 +153,12 @@ def go_round(
 
 
 def _one_round(
-    session: Session, visits: Visits, entries: Sequence[int], number: int, on_visit: Progress
+    session: Session,
+    visits: Visits,
+    entries: Sequence[int],
+    number: int,
+    on_visit: Progress,
+    preparation: Preparation,
 ) -> None:
     journal = visits.journal
     sentinel_due = 0.0
@@ -159,9 +167,9 @@ def _one_round(
     made = {visit.entry for visit in journal.visits if visit.round == number}
     journal.append_reading(_reading(session, visits, number))
     reading_due = time.monotonic() + READING_EVERY_S
-    for entry in entries:
-        if entry in made:  # before the run was killed
-            continue
+    entries = [entry for entry in entries if entry not in made]  # before the run was killed
+    for place in preparation.in_order([visits.entries[entry].workload for entry in entries]):
+        entry = entries[place]
         if time.monotonic() >= reading_due:
             journal.append_reading(_reading(session, visits, number))
             if visits.limits.too_hot(journal.readings[-1].conditions):
@@ -182,21 +190,20 @@ def _reading(session: Session, visits: Visits, number: int) -> Reading:
     return Reading(number, visits.limits.checked(session.conditions()))
 
 
-def _run_times_ns(session: Session, visits: Visits) -> list[int]:
+def _run_times_ns(session: Session, visits: Visits, preparation: Preparation) -> list[int]:
     """How long a warm run of each entry takes: by visits that were made before, else by loading it.
 
     Where nothing stays loaded that would be a round for nothing: the sentinel stands for all.
     """
-    times: list[int] = []
-    for index, entry in enumerate(visits.entries):
+    loaded = [entry.workload for entry in visits.entries[: None if session.resident else 1]]
+    times: dict[int, int] = {}
+    for index in preparation.in_order(loaded):
         before = [min(visit.values["wall"]) for visit in visits.by_entry[index]]
-        if before:
-            times.append(min(before))
-        else:
-            times.append(
-                session.load(entry.workload) if session.resident or not index else times[0]
-            )
-    return times
+        times[index] = min(before) if before else session.load(loaded[index])
+    for index in range(len(loaded), len(visits.entries)):
+        before = [min(visit.values["wall"]) for visit in visits.by_entry[index]]
+        times[index] = min(before, default=times[0])
+    return [times[index] for index in range(len(visits.entries))]
 
 
 def _visit(session: Session, visits: Visits, entry: int, number: int) -> None:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from harness.errors import DeviceError, TargetFailed, TargetStalled
 from harness.progress import Progress, silent
-from harness.runtimes.conversion.cache import Converter, convert_all, converted, named
+from harness.runtimes.conversion.cache import Converter, convert_all, converted, is_whole, named
 from harness.runtimes.conversion.ranges import range_images_fact
 from harness.runtimes.options import RuntimeOptions
 from harness.runtimes.phone import CHANGING, core_mask, read_conditions, read_facts
@@ -52,6 +52,7 @@ class CommandLineSession(ABC):
     """Suffix of the files that it takes."""
     infers_on: str
     resident = False
+    elsewhere = True
 
     def __init__(
         self,
@@ -102,8 +103,17 @@ class CommandLineSession(ABC):
         """Raises TargetFailed where it ran something else than was asked for."""
 
     def prepare(self, workloads: Sequence[Workload], on_progress: Progress = silent) -> None:
+        self.make_files(workloads, on_progress)
+        self.send(workloads, on_progress)
+
+    def make_files(self, workloads: Sequence[Workload], on_progress: Progress = silent) -> None:
         given = [each for each in workloads if not self._is_own(each)]
         convert_all(self._converter, given, on_progress)
+
+    def has_file(self, workload: Workload) -> bool:
+        return self._is_own(workload) or is_whole(self._converter.path(workload))
+
+    def send(self, workloads: Sequence[Workload], on_progress: Progress = silent) -> None:
         models = [self._model(workload) for workload in workloads]
         self._transport.check_room(models)
         for done, model in enumerate(models, start=1):

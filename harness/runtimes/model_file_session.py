@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from harness.progress import Progress
+from harness.progress import Progress, silent
 from harness.runtimes import model_files
-from harness.runtimes.conversion.cache import Converter, convert_all
+from harness.runtimes.conversion.cache import Converter, convert_all, is_whole
 from harness.runtimes.conversion.of_onnx import Shapes, is_onnx
 from harness.runtimes.conversion.ranges import range_images_fact
 from harness.runtimes.model_inputs.feeding import READ_HERE, Feed, Feeding, feeding
@@ -32,11 +32,12 @@ class ModelFileSession(ResidentSession):
         """Files with a suffix of `own` go there as they are. `converter` is for networks of ours,
         `of_onnx` for users' .onnx files, where those are none of its own.
         """
+        self.elsewhere = not transport.is_here
         self._converter = converter
         self._own = own
         self._of_onnx = of_onnx
         settings = {"precision": options.precision}
-        super().__init__(transport, runtime, options, self._request, self._convert, settings)
+        super().__init__(transport, runtime, options, self._request, self.make_files, settings)
         self.environment = {**self.environment, **range_images_fact(options)}
 
     def feeding(self, model: Path) -> Feeding:
@@ -88,10 +89,19 @@ class ModelFileSession(ResidentSession):
             "file": None if file is None else str(file),
         }
 
-    def _convert(self, workloads: Sequence[Workload], on_progress: Progress) -> None:
+    def make_files(self, workloads: Sequence[Workload], on_progress: Progress = silent) -> None:
         """A user's file is converted when it is loaded: what it is fed with decides how."""
         ours = [each for each in workloads if not self._is_users(each)]
         convert_all(self._converter, ours, on_progress)
+
+    def has_file(self, workload: Workload) -> bool:
+        return self._is_users(workload) or is_whole(self._converter.path(workload))
+
+    def send(self, workloads: Sequence[Workload], on_progress: Progress = silent) -> None:
+        for done, workload in enumerate(workloads, start=1):
+            if not self._is_users(workload):
+                self._transport.push(self._converter.path(workload))
+            on_progress(done, len(workloads))
 
     def _is_users(self, workload: Workload) -> TypeGuard[Path]:
         return isinstance(workload, Path) and (

@@ -150,6 +150,27 @@ class MeteredSession(Session, Protocol):
 
 
 @runtime_checkable
+class ElsewhereSession(Session, Protocol):
+    """A session that takes files which are made here, and whose device may be another computer."""
+
+    elsewhere: bool
+    """Whether it is: making files does not disturb visits there."""
+
+    def make_files(self, workloads: Sequence[Workload], on_progress: Progress = silent) -> None:
+        """Those that the cache does not have yet, in this order; without asking the device."""
+
+    def has_file(self, workload: Workload) -> bool:
+        """Whether the workload needs none made any more."""
+
+    def send(self, workloads: Sequence[Workload], on_progress: Progress = silent) -> None:
+        """Send their files, where the device does not have them.
+
+        Raises:
+            DeviceFull: they do not fit there.
+        """
+
+
+@runtime_checkable
 class SimulatedSession(Session, Protocol):
     """A session in which a model answers instead of a device: the same workload always takes the
     same time."""
