@@ -28,7 +28,7 @@ from sklearn.model_selection import GridSearchCV
 
 from harness import pipeline
 from harness.cli.terminal import Terminal
-from harness.effort import FULL
+from harness.effort import NORMAL
 from harness.pipeline.job import Run
 from harness.pipeline.supernet import evaluate_subnets
 from harness.predictors.accuracy import HELD_OUT, fit
@@ -82,7 +82,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=4)
     arguments = parser.parse_args()
     subnets = given(max(SIZES)) + JUDGES
-    effort = replace(FULL, subnets=subnets)
+    effort = replace(NORMAL, subnets=subnets)
     job = Run(Workspace(arguments.root), DIGITS, Terminal(), effort)
     evaluator = pipeline.train(job)
     genomes, accuracies = evaluate_subnets(job, evaluator)

@@ -1,7 +1,7 @@
 """What the benchmarks share: campaigns whose journals are thrown away, and unseen networks."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from harness.device.device import Device
 from harness.measuring.campaign import Campaign, Work, run_campaign
 from harness.measuring.plan import Entry, Plan, network_entry
+from harness.measuring.rounds import Visits
 from harness.runtimes.session import Session
 from harness.spaces.genome import decode, sample
 from harness.spaces.space import Space
@@ -26,7 +27,13 @@ def judging_networks(space: Space, count: int) -> list[Entry]:
     ]
 
 
-def measured(device: Device, session: Session, entries: Sequence[Entry], plan: Plan) -> Campaign:
+def measured(
+    device: Device,
+    session: Session,
+    entries: Sequence[Entry],
+    plan: Plan,
+    on_plan: Callable[[Visits], None] = lambda _visits: None,
+) -> Campaign:
     """A new campaign; its raw samples are not kept."""
     session.prepare([entry.workload for entry in entries])
     with tempfile.TemporaryDirectory() as folder:
@@ -38,7 +45,7 @@ def measured(device: Device, session: Session, entries: Sequence[Entry], plan: P
             plan,
             lambda name: Path(folder, f"{name}.jsonl"),
         )
-        return run_campaign(session, work)
+        return run_campaign(session, work, on_plan=on_plan)
 
 
 def table_of(device: Device, session: Session, space: Space, *campaigns: Campaign) -> Table:

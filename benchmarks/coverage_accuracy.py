@@ -25,7 +25,7 @@ from rich.table import Table
 
 from harness import pipeline
 from harness.cli.terminal import Terminal
-from harness.effort import FULL, QUICK
+from harness.effort import NORMAL, QUICK
 from harness.pipeline.job import Run
 from harness.pipeline.supernet import evaluate_subnets, find_judges
 from harness.predictors.accuracy import AccuracyPredictor, fit
@@ -50,7 +50,7 @@ def accuracy_coverage(
     networks: int = 400, draws: int = 5, root: Path = Path(), quick: bool = False
 ) -> dict[str, float]:
     """Shares that lie in their 95 % intervals, and these intervals' median widths in points."""
-    effort = replace(QUICK if quick else FULL, subnets=networks + RANDOM)
+    effort = replace(QUICK if quick else NORMAL, subnets=networks + RANDOM)
     job = Run(Workspace(root), DIGITS, Terminal(), effort)
     evaluator = pipeline.train(job)
     genomes, accuracies = evaluate_subnets(job, evaluator)

@@ -22,10 +22,10 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
-from harness.predictors.demands import ASSUMED, Assumptions
 from harness.predictors.few_shot import FewShotPredictor, fit
 from harness.predictors.transfer import transfer
 from harness.spaces.arch import Arch
+from harness.spaces.demands import ASSUMED, Assumptions
 from harness.spaces.genome import Genomes, encode
 from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_0, OFA_MBV3_W1_2
 from harness.spaces.space import Space

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from harness import pipeline
 from harness.cli.terminal import Terminal
-from harness.effort import FULL
+from harness.effort import NORMAL
 from harness.pipeline.job import Run
 from harness.pipeline.supernet import evaluate_subnets
 from harness.predictors.accuracy import fit
@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("predictor-error.png"))
     parser.add_argument("--seeds", type=int, default=4)
     arguments = parser.parse_args()
-    job = Run(Workspace(arguments.root), DIGITS, Terminal(), FULL)
+    job = Run(Workspace(arguments.root), DIGITS, Terminal(), NORMAL)
     evaluator = pipeline.train(job)
     genomes, accuracies = evaluate_subnets(job, evaluator)
     macs = CostTable.of(DIGITS, lambda block: block.macs / 1e6)

@@ -26,7 +26,7 @@ from harness import pipeline
 from harness.cli.terminal import Terminal
 from harness.device.device import Device
 from harness.device.profile import profile_paths
-from harness.effort import FULL
+from harness.effort import NORMAL
 from harness.pipeline.job import Run
 from harness.predictors.accuracy_source import accuracy_source
 from harness.predictors.choice import latency_predictor
@@ -76,7 +76,7 @@ def main() -> None:
     parser.add_argument("--gpu", nargs="*", default=["v100_1", "v100_64"])
     parser.add_argument("--output", type=Path, default=Path("specialised.png"))
     arguments = parser.parse_args()
-    job = Run(Workspace(arguments.root), SPACE, Terminal(), FULL)
+    job = Run(Workspace(arguments.root), SPACE, Terminal(), NORMAL)
     predictors = {name: of_table(job, name) for name in arguments.device}
     predictors = predictors | of_gpus(arguments.gpu)
     source = accuracy_source(str(DATA / "ofa/acc_predictor.pth"), SPACE)

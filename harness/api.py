@@ -14,7 +14,7 @@ from harness import pipeline
 from harness.deploy.front import Front
 from harness.device.device import Device
 from harness.device.profile import full_name, profile_paths
-from harness.effort import FULL
+from harness.effort import NORMAL
 from harness.errors import HarnessError, UsageError
 from harness.pipeline import starting
 from harness.pipeline.export import Bundle
@@ -169,12 +169,16 @@ def measure(
     energy: bool = False,
     memory: bool = False,
     quick: bool = False,
+    effort: str | None = None,
     fresh: bool = False,
     wait: bool = False,
     root: Path | str = ".",
     on_progress: OnProgress = _nobody,
 ) -> Table:
     """The device's table of the space; what is measured already is kept.
+
+    effort: "quick" (the same as `quick`), "normal" or "full": how many blocks are filled in from
+    others instead of visited.
 
     Raises:
         DeviceError: the device cannot be used.
@@ -185,6 +189,7 @@ def measure(
         space,
         Path(root),
         quick,
+        effort=effort,
         fresh=fresh,
         resolutions=None if resolutions is None else ",".join(map(str, resolutions)),
     )
@@ -254,7 +259,7 @@ def search(
         raise UsageError("seed is not below zero, evaluations are at least one")
     check_time(at)
     chosen = find_space(space) if isinstance(space, str) else space
-    effort = replace(FULL, evaluations=evaluations)
+    effort = replace(NORMAL, evaluations=evaluations)
     job = Run(Workspace(Path(root)), chosen, _Callback(on_progress), effort, seed)
     if isinstance(latency, str):
         device = full_name(latency, Path(root))

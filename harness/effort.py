@@ -1,4 +1,4 @@
-"""How much work a run does: everything that `--quick` changes, in one place."""
+"""How much work a run does: everything that `--quick` and `--effort` change, in one place."""
 
 from dataclasses import dataclass, replace
 
@@ -30,8 +30,8 @@ class Effort:
 SIMULATED = Plan(min_visits=1, max_visits=1, runs=1, interval=0.0, duration_s=0.0, anchors=100)
 """Of simulated devices: no noise, and networks cost little."""
 
-FULL = Effort(
-    name="full",
+NORMAL = Effort(
+    name="normal",
     training_steps=800,
     subnets=400,
     evaluations=170_000,
@@ -45,6 +45,7 @@ FULL = Effort(
         duration_s=45.0,
         anchors=20,
         sustain_s=10.0,
+        fill_error=0.0075,
     ),
     energy=Plan(min_visits=5, max_visits=10, runs=1, interval=0.025, duration_s=0.0, anchors=20),
     memory=Plan(min_visits=2, max_visits=4, runs=1, interval=0.05, duration_s=0.0, anchors=20),
@@ -65,7 +66,15 @@ QUICK = Effort(
     evaluations=20_000,
     points=10,
     first_look=True,
-    table=Plan(min_visits=10, max_visits=20, runs=4, interval=0.05, duration_s=8.0, anchors=10),
+    table=Plan(
+        min_visits=10,
+        max_visits=20,
+        runs=4,
+        interval=0.05,
+        duration_s=8.0,
+        anchors=10,
+        fill_error=0.015,
+    ),
     energy=Plan(min_visits=3, max_visits=4, runs=1, interval=0.05, duration_s=0.0, anchors=10),
     memory=Plan(min_visits=1, max_visits=2, runs=1, interval=0.05, duration_s=0.0, anchors=10),
     verification=Plan(
@@ -78,3 +87,7 @@ QUICK = Effort(
         sustain_s=3.0,
     ),
 )
+
+FULL = replace(NORMAL, name="full", table=replace(NORMAL.table, fill_error=0.0))
+"""All blocks of a table are visited."""
+EFFORTS = {effort.name: effort for effort in (QUICK, NORMAL, FULL)}

@@ -150,6 +150,13 @@ def measure(
         bool, typer.Option("--memory", help="Peak memories instead, each in a process of its own.")
     ] = False,
     benchmark_model: BenchmarkModel = None,
+    effort: Annotated[
+        str | None,
+        typer.Option(
+            help="quick, normal or full: how many blocks are filled in from their neighbours "
+            "instead of visited (default: normal)."
+        ),
+    ] = None,
     quick: Quick = False,
     fresh: Fresh = False,
     wait: Wait = False,
@@ -164,7 +171,7 @@ def measure(
         raise UsageError("--refit, --refresh, --fresh and --baselines exclude each other")
     if (energy or memory) and (baselines or refresh):
         raise UsageError("--energy and --memory make a table or, with --refit, calibrate one anew")
-    job = job_for(space, root, quick, fresh=fresh, resolutions=resolutions)
+    job = job_for(space, root, quick, effort=effort, fresh=fresh, resolutions=resolutions)
     chosen = devices_named(device, root, benchmark_model, wait=wait)
     deadline_s, quantity = deadline_in(budget), quantity_asked(energy, memory)
 

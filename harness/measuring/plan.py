@@ -21,7 +21,10 @@ from harness.spaces.space import Space
 
 HOLDOUTS = 20
 USUAL_ANCHORS, FEWEST_ANCHORS = 20, 3
+IN_COMMON = 5  # anchors of campaigns that share a table
 _ANCHOR_SEED, _HOLDOUT_SEED = 101, 202
+# Runs for long come after the visits and change nothing in them; entries tell what is left out.
+_TOLD_ELSEWHERE = ("sustain_s", "fill_error")
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Plan:
     duration_s: float  # the first `min_visits` rounds are spread over at least this time
     anchors: int  # networks that calibrate
     sustain_s: float = 0.0  # at most so long are networks run back to back; 0: they are not
+    fill_error: float = 0.0  # that blocks left out may add to networks'; 0: all are visited
     seed: int = 0  # of the order; the same work with another seed is another campaign
 
 
@@ -52,13 +56,26 @@ class Entry:
     arch: Arch | None = None
 
 
-def table_entries(space: Space, anchors: int, share: tuple[int, int] = (0, 1)) -> list[Entry]:
-    """What a latency table is measured from: sentinel, anchors, holdouts, and all blocks.
+def table_entries(
+    space: Space,
+    anchors: int,
+    blocks: Sequence[Block] | None = None,
+    share: tuple[int, int] = (0, 1),
+) -> list[Entry]:
+    """What a latency table is measured from: sentinel, anchors, holdouts, blocks (None: all).
 
-    `share`: only every so many-th block, from the given one on; others measure the others.
+    `share`: the first of so many devices of one model, the second, ...: each has a part of them,
+    and all have the sentinel and some anchors, which bring them to one level.
     """
     first, of = share
-    return [*refit_entries(space, anchors), *block_entries(space.distinct_blocks()[first::of])]
+    guard, *networks = refit_entries(space, anchors)
+    calibrating = [entry for entry in networks if entry.role == "anchor"]
+    common = []
+    if of > 1:
+        common = [calibrating[place] for place in _evenly(len(calibrating), IN_COMMON)]
+    others = [entry for entry in networks if entry not in common]
+    chosen = space.distinct_blocks() if blocks is None else blocks
+    return [guard, *common, *others[first::of], *block_entries(chosen[first::of])]
 
 
 def block_entries(blocks: Sequence[Block]) -> list[Entry]:
@@ -144,8 +161,7 @@ def campaign_id(
     content = {
         "identity": dict(identity),
         "environment": dict(environment),
-        # Runs for long come after the visits and change nothing in them.
-        "plan": {name: each for name, each in asdict(plan).items() if name != "sustain_s"},
+        "plan": {name: each for name, each in asdict(plan).items() if name not in _TOLD_ELSEWHERE},
         "entries": [[entry.role, *_names(entry)] for entry in entries],
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]

@@ -49,6 +49,16 @@ class MeasuredAlready:
 
 
 @dataclass(frozen=True)
+class OddBlocks:
+    """A device whose blocks tell less of each other than those of others do: more are visited."""
+
+    device: str
+    times: float  # less alike
+    more: int  # blocks that are visited for it
+    filled: int  # that are still left out
+
+
+@dataclass(frozen=True)
 class Refreshed:
     """How a sample of blocks compares with the table, and what is measured again for that."""
 
@@ -105,6 +115,7 @@ Notice = (
     | NoAccuracies
     | AccuracyNotCalled
     | MeasuredAlready
+    | OddBlocks
     | Refreshed
     | WithoutEnergies
     | AnswersNotCompared

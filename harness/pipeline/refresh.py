@@ -31,10 +31,11 @@ def refresh(job: Run, device: Device, deadline_s: float | None = None) -> Table:
     """
     space = to_measure_again(job, device)
     with table_session(job, device, deadline_s=deadline_s) as into:
-        sample = _sample(into.table, space)
+        visited = _visited_blocks(into.table, space)
+        sample = _sample(into.table, visited)
         look = _visited(into, space, "look at a sample", sample)
         found = _against(into.table, look)
-        changed = _alike(found, sample, space)
+        changed = _alike(found, sample, visited)
         job.listener.tell(
             Refreshed(
                 found.shift,
@@ -42,7 +43,7 @@ def refresh(job: Run, device: Device, deadline_s: float | None = None) -> Table:
                 len(found.moved),
                 found.compared,
                 len(changed),
-                len(space.distinct_blocks()),
+                len(visited),
             )
         )
         if not changed:
@@ -61,9 +62,14 @@ def _visited(into: TableSession, space: Space, title: str, blocks: list[Block]) 
     return into.campaign(title, entries, plan, fresh=not into.is_begun(entries, plan))
 
 
-def _sample(table: Table, space: Space) -> list[Block]:
+def _visited_blocks(table: Table, space: Space) -> list[Block]:
+    """All of the space but those that are filled in, which follow the others."""
+    filled = table.filled(table.clock)
+    return [block for block in space.distinct_blocks() if block not in filled]
+
+
+def _sample(table: Table, blocks: Sequence[Block]) -> list[Block]:
     """Random blocks, others at each refresh."""
-    blocks = space.distinct_blocks()
     rng = np.random.default_rng(len(table.campaigns))
     chosen = rng.choice(len(blocks), min(SAMPLE, len(blocks)), replace=False)
     return [blocks[index] for index in sorted(chosen)]
@@ -75,12 +81,12 @@ def _against(table: Table, look: Campaign) -> Comparison:
     return compare(table, today, table.clock)
 
 
-def _alike(found: Comparison, sample: Sequence[Block], space: Space) -> list[Block]:
+def _alike(found: Comparison, sample: Sequence[Block], blocks: Sequence[Block]) -> list[Block]:
     """Blocks of the stages and kernels that moved; all, where that is a good part of the sample."""
     if len(found.moved) > EVERYTHING * len(sample):
-        return list(space.distinct_blocks())
+        return list(blocks)
     kinds = {(stage_of(moved.block), _kernel(moved.block)) for moved in found.moved}
-    return [b for b in space.distinct_blocks() if (stage_of(b), _kernel(b)) in kinds]
+    return [b for b in blocks if (stage_of(b), _kernel(b)) in kinds]
 
 
 def _kernel(block: Block) -> int | None:

@@ -1,6 +1,5 @@
 """`harness roofline`: intensity and throughput of found networks beside the baselines'."""
 
-import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -126,8 +125,8 @@ def _timed(job: Run, device: str, front: Front | None, baselines: Table | None) 
     times_ms: dict[tuple[Block, ...], float] = {}
     for table in tables:
         times_ms |= {blocks: told.value / 1e6 for blocks, told in newest_times(table).items()}
-        values = table.block_values(table.clock) if table.has_blocks else {}
-        times_ms |= {(block,): ns / 1e6 for block, ns in values.items() if math.isfinite(ns)}
+        visited = table.blocks(table.clock) if table.has_blocks else {}
+        times_ms |= {(block,): each.statistics.value / 1e6 for block, each in visited.items()}
     for point in front.points if front else ():
         times_ms[job.space.blocks(point.arch)] = shown_ms(point)
     return MeasuredMachine(tables[-1].identity, times_ms)

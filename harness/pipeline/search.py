@@ -107,7 +107,7 @@ def _search(job: Run, device: str, question: Question, further: bool) -> Front:
         space=job.space.name,
         settings=settings | took | {"latencies": latencies(job, table, question, points)},
         table=predictors.latency.facts()
-        | {"campaign": table.campaigns[campaign], "clock": table.clock, "source": table.source}
+        | {"campaign": _told_of(table, campaign), "clock": table.clock, "source": table.source}
         | {"environments": uses(table)},
         accuracy_predictor=predictors.accuracy.facts()
         | {"describe": predictors.accuracy.describe(), "int8": float_accuracies(table.identity)},
@@ -288,6 +288,12 @@ def _cost(job: Run, predictors: Predictors, name: str) -> Cost:
     unit = SHOWN[quantity]
     least = predictor.smallest()
     return Cost(f"{quantity} on {device}", unit, predictor.predict, *least, predictor.statements)
+
+
+def _told_of(table: Table, campaign: str) -> dict[str, Any]:
+    """A campaign's facts; which blocks it left to be filled in is the table's own matter."""
+    facts = table.campaigns[campaign]
+    return {name: told for name, told in facts.items() if name != "left_out"}
 
 
 def _spread(found: Found, objectives: Objectives, count: int) -> Found:

@@ -6,7 +6,7 @@ from pathlib import Path
 from harness.deploy.front import Front
 from harness.device.device import Device
 from harness.device.profile import device_names, full_name
-from harness.effort import FULL, QUICK
+from harness.effort import EFFORTS, NORMAL, QUICK, Effort
 from harness.errors import ProfileError, UsageError
 from harness.hints import nearest
 from harness.pipeline.job import Run
@@ -25,6 +25,7 @@ def job_for(
     root: Path,
     quick: bool = False,
     *,
+    effort: str | None = None,
     fresh: bool = False,
     seed: int = 0,
     distill: float = 0.0,
@@ -54,13 +55,23 @@ def job_for(
         Workspace(root),
         chosen,
         listener,
-        QUICK if quick else FULL,
+        _effort(effort, quick),
         seed,
         fresh,
         accuracy,
         training or Training(distill=distill or None),
         space if space not in (None, chosen.name) else None,
     )
+
+
+def _effort(name: str | None, quick: bool) -> Effort:
+    if name is None:
+        return QUICK if quick else NORMAL
+    if quick:
+        raise UsageError("--quick is --effort quick: give one of them")
+    if name not in EFFORTS:
+        raise UsageError(f"no effort {name!r}; {nearest(name, list(EFFORTS))}")
+    return EFFORTS[name]
 
 
 def job_of_front(listener: Listener, device: str, space: str, root: Path) -> Run:

@@ -1,20 +1,33 @@
 """Measuring a device's latency table, and keeping it up to date."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from harness.device.device import Device
 from harness.errors import DeviceError, InfeasibleConstraint, TableError, UsageError
 from harness.measuring.campaign import Campaign
-from harness.measuring.plan import FEWEST_ANCHORS, Entry, refit_entries, table_entries
+from harness.measuring.plan import (
+    FEWEST_ANCHORS,
+    IN_COMMON,
+    Entry,
+    Plan,
+    block_entries,
+    calibration_entries,
+    refit_entries,
+    table_entries,
+)
 from harness.pipeline.job import Run
-from harness.pipeline.notices import MeasuredAlready, NoAccuracies
+from harness.pipeline.notices import MeasuredAlready, NoAccuracies, OddBlocks
 from harness.pipeline.side_by_side import on_each
 from harness.pipeline.table_session import TableSession, add_campaigns, table_session
 from harness.predictors.block_table import BlockTablePredictor
 from harness.spaces.space import Space
+from harness.tables.filling import Choice, choose, oddness
 from harness.tables.table import Table
 from harness.tables.versions import differences
+
+ODD = 1.5  # times less alike than usual: more blocks are visited
 
 
 def measure(
@@ -22,8 +35,9 @@ def measure(
 ) -> Table:
     """The device's table for the space, at the resolutions that `job.space` has.
 
-    Several phones of one model share its blocks; all of them measure the networks and the sentinel,
-    by which the table brings them to one level. `deadline_s` is by time.monotonic().
+    Several phones of one model share the work; all of them measure some networks and the sentinel,
+    by which the table brings them to one level. Blocks that the effort leaves out are filled in.
+    `deadline_s` is by time.monotonic().
     """
     if not job.space.built:
         raise UsageError(
@@ -37,27 +51,65 @@ def measure(
     units = device.units
     check_alike(units)
     plan = job.effort.plan(quantity, device.profile.runs_on.simulated_networks)
+    choice = choose(job.space, plan.fill_error)
     shares = {unit: (number, len(units)) for number, unit in enumerate(units)}
+    left_out = {"left_out": [block.key for block in choice.left_out]} if choice.left_out else {}
 
-    def measure_share(unit: Device) -> tuple[Table, Campaign | None]:
+    def measure_share(unit: Device) -> tuple[Table, list[Campaign]]:
         """The table as it was, and what one phone (or the only device) has to add to it."""
-        entries = table_entries(job.space, plan.anchors, shares[unit])
+        entries = table_entries(job.space, plan.anchors, choice.visited, shares[unit])
         with table_session(job, unit, quantity, deadline_s, anew=True) as into:
             begun = into.is_begun(entries, plan)
             known = not unit.profile.simulated and _is_measured(into, entries, plan.min_visits)
             if not job.fresh and not begun and known:
                 job.listener.tell(MeasuredAlready(str(unit), job.space.name))
-                return into.table, None
+                return into.table, []
             fresh = job.fresh and not begun
-            return into.table, into.campaign("measure blocks", entries, plan, fresh)
+            campaign = into.campaign("measure blocks", entries, plan, fresh, choice)
+            found = [replace(campaign, facts=campaign.facts | left_out)]
+            if choice.left_out and len(units) == 1:
+                found += _odd_ones(into, campaign, plan, choice)
+            return into.table, found
 
     measured = on_each(units, measure_share)
     table, _ = measured[0]
-    campaigns = [campaign for _, campaign in measured if campaign is not None]
+    campaigns = [campaign for _, found in measured for campaign in found]
+    if len(units) > 1:
+        campaigns = _beside_each_other(campaigns)
     for campaign in campaigns:
         _check_runs(device, job.space, campaign)
     path = job.workspace.table(device.name, job.space.name, quantity)
     return add_campaigns(path, table, campaigns) if campaigns else table
+
+
+def _odd_ones(into: TableSession, campaign: Campaign, plan: Plan, choice: Choice) -> list[Campaign]:
+    """A further campaign where blocks turned out to tell less of each other than was expected."""
+    clock = into.identity["clock"]
+    visited = [
+        (record.blocks[0], float(record.statistics.value))
+        for record in campaign.records
+        if (record.role, record.clock) == ("block", clock)
+    ]
+    odd = oddness(visited)
+    if not campaign.facts["finished"] or odd < ODD:
+        return []
+    space = into.job.space
+    further = choose(space, plan.fill_error, odd, choice.visited)
+    more = [block for block in further.visited if block not in set(choice.visited)]
+    into.job.listener.tell(OddBlocks(str(into.device), odd, len(more), len(further.left_out)))
+    entries = [*calibration_entries(space, IN_COMMON), *block_entries(more)]
+    plan = replace(plan, sustain_s=0.0)
+    fresh = into.job.fresh and not into.is_begun(entries, plan)
+    return [into.campaign("measure more blocks", entries, plan, fresh, further)]
+
+
+def _beside_each_other(campaigns: Sequence[Campaign]) -> list[Campaign]:
+    """Those of several phones, each of which names the others."""
+    names = [campaign.id for campaign in campaigns]
+    return [
+        replace(each, facts=each.facts | {"beside": [name for name in names if name != each.id]})
+        for each in campaigns
+    ]
 
 
 def _check_runs(device: Device, space: Space, campaign: Campaign) -> None:

@@ -12,11 +12,14 @@ from harness.errors import TableError
 from harness.measuring.campaign import Campaign, Work, latest_campaign, run_campaign
 from harness.measuring.forecast import forecast
 from harness.measuring.plan import Entry, Plan
+from harness.measuring.preparation import prepared
+from harness.measuring.rounds import Visits
 from harness.measuring.simulation import simulate
 from harness.pipeline.current import simulated_otherwise
 from harness.pipeline.job import Run
 from harness.pipeline.notices import Remark
 from harness.runtimes.session import Session, SimulatedSession
+from harness.tables.filling import Choice
 from harness.tables.table import Table
 from harness.tables.versions import differences
 
@@ -40,24 +43,38 @@ class TableSession:
         latest = latest_campaign(self.session, self._work(entries, plan))
         return latest is not None and not self.table.campaigns.get(latest, {}).get("finished")
 
-    def campaign(self, title: str, entries: list[Entry], plan: Plan, fresh: bool) -> Campaign:
-        """On the terminal: files first, then the plan, then the visits; `fresh`: a new one."""
+    def campaign(
+        self,
+        title: str,
+        entries: list[Entry],
+        plan: Plan,
+        fresh: bool,
+        choice: Choice | None = None,
+    ) -> Campaign:
+        """On the terminal: files, where they are not made meanwhile, then the plan, then the
+        visits; `fresh`: a new one.
+
+        `choice`: of the blocks among the entries, where a whole table is measured.
+        """
         device, listener, work = self.device, self.job.listener, self._work(entries, plan)
-        if not isinstance(self.session, SimulatedSession) or self.session.makes_files:
-            with listener.step(f"prepare {device}") as progress:
-                self.session.prepare([entry.workload for entry in entries], progress)
+        workloads = [entry.workload for entry in entries]
         if isinstance(self.session, SimulatedSession):
+            if self.session.makes_files:
+                with listener.step(f"prepare {device}") as progress:
+                    self.session.prepare(workloads, progress)
             return simulate(self.session, work)
-        with listener.step(f"{title} on {device}") as progress:
-            return run_campaign(
-                self.session,
-                work,
-                fresh,
-                progress,
-                lambda visits: listener.tell(
-                    Remark(f"{device}: {forecast(visits, self.deadline_s)}")
-                ),
-            )
+
+        def tell(visits: Visits) -> None:
+            listener.tell(Remark(f"{device}: {forecast(visits, self.deadline_s, choice)}"))
+
+        with (
+            prepared(self.session, workloads, str(device), listener.step) as preparation,
+            listener.step(f"{title} on {device}") as progress,
+        ):
+            campaign = run_campaign(self.session, work, fresh, progress, tell, preparation)
+        if waited := preparation.describe():
+            listener.tell(Remark(f"{device}: {waited}"))
+        return campaign
 
     def add(self, *campaigns: Campaign) -> Table:
         """The table with them, as `add_campaigns`."""

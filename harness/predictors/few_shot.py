@@ -15,22 +15,20 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
 
 from harness.errors import TableError
-from harness.predictors.demands import Assumptions, assumed_of
 from harness.spaces.block import Block
 from harness.spaces.cost import CostTable
+from harness.spaces.demands import Assumptions, assumed_of
 from harness.spaces.genome import Genomes, decode
 from harness.spaces.space import Space
 from harness.tables.conformal import bound
+from harness.tables.physical import fit_costs, log_latency, longer
 from harness.tables.statements import Statement, Statements, error_facts
 
 Floats = npt.NDArray[np.float64]
 FEWEST = 10  # networks that a fit takes
 _FOLDS = 10
-_NOISE_SD = 0.05  # relative, of a measurement; fitted too, from here on
-_FAR = 8.0  # how far a fitted logarithm may go from where it starts
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ class FewShotPredictor:
     def predict(self, genomes: Genomes) -> Floats:
         """Predicted latency of each network, [n]."""
         parts = np.stack([self.launch.total(genomes), self.work.total(genomes)], axis=1)
-        return np.exp(_longer(np.log(parts), self.sharpness))
+        return np.exp(longer(np.log(parts), self.sharpness))
 
     def smallest(self) -> tuple[float, Genomes]:
         """The lowest latency that any network of the space has, ms, and that network's row.
@@ -106,7 +104,7 @@ def fit_networks(
     surprises = [_left_out(counts, measured, variant) for variant in tried]
     best = int(np.argmin([np.abs(surprise).mean() for surprise in surprises]))
     assumed, surprise = tried[best], surprises[best]
-    costs = _costs(counts, measured, assumed)
+    costs = fit_costs(counts, measured, assumed)
     launches = np.arange(len(costs)) < len(assumed.launch)
     return FewShotPredictor(
         CostTable.of(space, lambda block: float(demanded(block) @ (costs * launches))),
@@ -123,8 +121,8 @@ def _left_out(counts: Floats, measured: Floats, assumed: Assumptions) -> Floats:
     fold = np.arange(len(measured)) % _FOLDS
     surprise = np.empty(len(measured))
     for out in (fold == number for number in range(_FOLDS)):
-        costs = _costs(counts[~out], measured[~out], assumed)
-        surprise[out] = _log_ms(counts[out] * costs, assumed)[0] - measured[out]
+        costs = fit_costs(counts[~out], measured[~out], assumed)
+        surprise[out] = log_latency(counts[out] * costs, assumed)[0] - measured[out]
     return surprise
 
 
@@ -137,51 +135,3 @@ def check_measured(networks: Sized, measured_ms: Floats, fewest: int) -> None:
     for index, latency_ms in enumerate(measured_ms):
         if not 0 < latency_ms < inf:
             raise TableError(f"network {index} of those measured has a latency of {latency_ms} ms")
-
-
-def _longer(log_parts: Floats, sharpness: float) -> Floats:
-    """Logarithm of the smooth maximum, from logarithms of launch and work, [n, 2] to [n]."""
-    return np.asarray(np.logaddexp(*(sharpness * log_parts.T)) / sharpness)
-
-
-def _log_ms(times_ms: Floats, assumed: Assumptions) -> tuple[Floats, Floats]:
-    """Log latency [n] from times of demands [n, demands], and its derivative by log times."""
-    split = len(assumed.launch)
-    parts = np.add.reduceat(times_ms, [0, split], axis=1)
-    (sharpness,) = assumed.sharpness
-    log_ms = _longer(np.log(parts), sharpness)
-    weight = np.exp(sharpness * (np.log(parts) - log_ms[:, None])) / parts
-    return log_ms, np.repeat(weight, [split, times_ms.shape[1] - split], axis=1) * times_ms
-
-
-def _costs(counts: Floats, measured: Floats, assumed: Assumptions) -> Floats:
-    """The likeliest cost of each demand, ms, from demands [n, demands] and log latencies [n].
-
-    Costs of one part (launch, work) spread around a common level by `cost_sd`, in logarithms; the
-    level is free. Errors are Student's, their size is fitted too.
-    """
-    parts = [slice(len(assumed.launch)), slice(len(assumed.launch), None)]
-    typical = np.array([*assumed.launch, *assumed.work], float)
-    centred = np.eye(len(typical))  # takes away each part's mean
-    for part in parts:
-        level = np.median(measured - np.log(counts[:, part] @ typical[part]))
-        typical[part] *= np.exp(level)
-        centred[part, part] -= 1 / len(typical[part])
-
-    def unlikelihood(beliefs: Floats) -> tuple[float, Floats]:
-        """The negative logarithm of the posterior, and its gradient."""
-        excess, log_sd = beliefs[:-1], beliefs[-1]
-        log_ms, by_excess = _log_ms(counts * typical * np.exp(excess), assumed)
-        error = (measured - log_ms) / np.exp(log_sd)
-        tail = assumed.tail
-        off, noise = centred @ excess / assumed.cost_sd, log_sd - np.log(_NOISE_SD)
-        value = (tail + 1) / 2 * np.log1p(error**2 / tail).sum() + len(measured) * log_sd
-        pull = (tail + 1) * error / (tail + error**2)
-        gradient = -pull @ by_excess / np.exp(log_sd) + off / assumed.cost_sd
-        by_noise = len(measured) - pull @ error + noise
-        return float(value + (off @ off + noise**2) / 2), np.append(gradient, by_noise)
-
-    start = np.append(np.zeros(len(typical)), np.log(_NOISE_SD))
-    bounds = [(belief - _FAR, belief + _FAR) for belief in start]
-    found = minimize(unlikelihood, start, jac=True, method="L-BFGS-B", bounds=bounds)
-    return np.asarray(typical * np.exp(found.x[:-1]))

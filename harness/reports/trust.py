@@ -9,6 +9,7 @@ from harness.deploy.front import Front
 from harness.device.conditions import CHANGED, UNKNOWN, describe_changes
 from harness.errors import TableError
 from harness.spaces.space import Space
+from harness.tables.filling import typical_error
 from harness.tables.table import Table
 from harness.tables.versions import Environment, Uses, uses, versions_apart
 
@@ -126,6 +127,8 @@ class Coverage:
     of: int  # distinct blocks of the space, at the table's resolutions and all others
     resolutions: tuple[int, ...]  # that it covers whole
     infeasible: int  # that the device cannot run
+    filled: int  # that nobody visited
+    filled_error: float  # 95 % of these are expected to be off by less, relative; the middle one
     fewest_visits: int
     interval: float  # how far the middle block's 95 % interval goes up, relative
     suspect: int
@@ -136,7 +139,8 @@ def coverage(table: Table, space: Space) -> Coverage | None:
     if not table.has_blocks:
         return None
     records = table.blocks(table.clock)
-    known = records.keys() | table.infeasible.keys()
+    filled = table.filled(table.clock)
+    known = records.keys() | filled.keys() | table.infeasible.keys()
     wanted = set(space.distinct_blocks())
     widths = [
         record.statistics.high / record.statistics.value - 1  # older ones have no lower side
@@ -149,6 +153,8 @@ def coverage(table: Table, space: Space) -> Coverage | None:
             r for r in space.resolutions if set(space.distinct_blocks((r,))) <= known
         ),
         infeasible=len(table.infeasible),
+        filled=len(filled),
+        filled_error=typical_error(filled.values()),
         fewest_visits=min(record.statistics.visits for record in records.values()),
         interval=median(widths),
         suspect=suspects(table),

@@ -42,6 +42,8 @@ class CampaignFacts(TypedDict, total=False):
     simulated: str
     infeasible: dict[str, str]  # keys of blocks, each with the reason
     moved: list[str]
+    left_out: list[str]  # keys of blocks
+    beside: list[str]  # campaigns of devices of the same model, which measured the rest
     missed: Annotated[float, Field(ge=0, le=10)]
     slowdown: Positive | None
     wall_over_cpu: Positive | None

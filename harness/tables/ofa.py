@@ -18,6 +18,7 @@ from harness import files
 from harness.errors import TableError
 from harness.spaces.block import Block
 from harness.spaces.space import Space
+from harness.tables.filling import Filled
 from harness.tables.ofa_keys import block_key, layout
 from harness.tables.ofa_reading import Row, check_plausible, load_rows, row_of, table_files, unit_ms
 from harness.tables.record import Record, Statistics
@@ -145,14 +146,23 @@ def rows_of(table: Table, clock: str) -> dict[Block, Row]:
     """The table's blocks as rows to publish.
 
     The mean is the table's estimate and the deviation is the one that leads back to its interval.
+    The format has no word for blocks that were filled in: they are of one run.
     """
-    rows = {}
+    rows = {
+        block: Row(each.value / _NS_PER_MS, _std_ms(each), 1)
+        for block, each in table.filled(clock).items()
+    }
     for block, record in table.blocks(clock).items():
         numbers = record.statistics
         half_ns = (numbers.high - numbers.low) / 2
         std_ms = half_ns / NORMAL95 * math.sqrt(numbers.runs) / _NS_PER_MS
         rows[block] = Row(numbers.value / _NS_PER_MS, std_ms, numbers.runs)
     return rows
+
+
+def _std_ms(filled: Filled) -> float:
+    low, high = filled.interval
+    return (high - low) / 2 / NORMAL95 / _NS_PER_MS
 
 
 def write_published(rows: Mapping[Block, Row], space: Space, folder: Path) -> list[Path]:

@@ -19,6 +19,7 @@ from harness.spaces.block import Block
 from harness.spaces.catalogue import find_space
 from harness.tables.batch import images_per_run
 from harness.tables.facts import Header
+from harness.tables.filling import Filled, fill
 from harness.tables.record import Record
 
 if TYPE_CHECKING:
@@ -68,6 +69,19 @@ class Table:
             return {Block.parse(key): str(why) for found in listed for key, why in found.items()}
         except FileFormatError as error:
             raise TableError(f"the table of {self.device} lists as infeasible: {error}") from error
+
+    @property
+    def left_out(self) -> tuple[Block, ...]:
+        """Blocks that campaigns left to be filled in; some may have been visited since.
+
+        Raises:
+            TableError: the header names what is no block.
+        """
+        try:
+            listed = [facts.get("left_out", ()) for facts in self.campaigns.values()]
+            return tuple(Block.parse(key) for keys in listed for key in keys)
+        except FileFormatError as error:
+            raise TableError(f"the table of {self.device} lists as left out: {error}") from error
 
     @classmethod
     def load(cls, path: Path | str) -> "Table":
@@ -142,7 +156,7 @@ class Table:
             header.get("source"),
             header.get("quantity", "latency"),
         )
-        _ = table.infeasible  # its keys are blocks
+        _ = table.infeasible, table.left_out  # their keys are blocks
         return table, header.get("records")
 
     def _checked(self, record: Record, seen: set[tuple[object, ...]]) -> Record:
@@ -218,6 +232,19 @@ class Table:
         )
 
     def select(self, role: str, clock: str, campaign: str) -> list[Record]:
+        """A campaign's records; where several devices shared the work, also those of the others,
+        at its level."""
+        found = {record.blocks: record for record in self._of(role, clock, campaign)}
+        for other in self.campaigns.get(campaign, {}).get("beside", ()):
+            records = self._of(role, clock, other)
+            shift = self.shift(clock, campaign, other) if records else 1.0
+            for record in records:
+                if record.blocks not in found:
+                    statistics = record.statistics.scaled(1 / shift)
+                    found[record.blocks] = replace(record, statistics=statistics)
+        return list(found.values())
+
+    def _of(self, role: str, clock: str, campaign: str) -> list[Record]:
         wanted = (role, clock, campaign)
         return [r for r in self.records if (r.role, r.clock, r.campaign) == wanted]
 
@@ -276,10 +303,18 @@ class Table:
         return str(self.campaigns[campaign]["started_at"])
 
     def block_values(self, clock: str) -> dict[Block, float]:
-        """What was measured of each block, at the level of the machine in `block_campaign`;
-        infinite for what the device cannot run."""
-        measured = {block: r.statistics.value for block, r in self.blocks(clock).items()}
-        return dict.fromkeys(self.infeasible, math.inf) | measured
+        """What each block takes, at the level of the machine in `block_campaign`; filled in where
+        nobody visited it, infinite for what the device cannot run."""
+        values = {block: each.value for block, each in self.filled(clock).items()}
+        values |= {block: r.statistics.value for block, r in self.blocks(clock).items()}
+        return dict.fromkeys(self.infeasible, math.inf) | values
+
+    def filled(self, clock: str) -> dict[Block, Filled]:
+        """What blocks that nobody visited are taken to take; `tables.filling` says by what."""
+        visited = {block: r.statistics.value for block, r in self.blocks(clock).items()}
+        left_out = dict.fromkeys(self.left_out)
+        known = visited.keys() | self.infeasible.keys()
+        return fill(tuple(visited.items()), tuple(b for b in left_out if b not in known))
 
     def blocks(self, clock: str) -> dict[Block, Record]:
         """The record of each block, at the level of the machine in `block_campaign`.
@@ -288,9 +323,9 @@ class Table:
         the level of a machine shifts between campaigns, so their times are divided by the shift.
         """
         base = self.block_campaign()
-        merged = {record.blocks[0]: record for record in self.select("block", clock, base)}
+        merged = {record.blocks[0]: record for record in self._of("block", clock, base)}
         for campaign in sorted(self.campaigns, key=self.started):
-            records = self.select("block", clock, campaign) if campaign != base else []
+            records = self._of("block", clock, campaign) if campaign != base else []
             if not records:
                 continue
             shift = self.shift(clock, base, campaign)

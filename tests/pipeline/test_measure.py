@@ -139,12 +139,12 @@ def _moved(blocks: Sequence[Block]) -> Comparison:
 def test_what_moved_stands_for_its_kinds_and_a_good_part_of_the_sample_for_all() -> None:
     blocks = list(DIGITS.distinct_blocks())
     first, second = blocks[0], blocks[-1]
-    few = _alike(_moved([first, second]), blocks[:40], DIGITS)
+    few = _alike(_moved([first, second]), blocks[:40], blocks)
     assert {first, second} <= set(few) < set(blocks)
     kinds = {(stage_of(block), block.kernel) for block in (first, second)}
     assert {(stage_of(block), block.kernel) for block in convolutions(few)} == kinds
-    assert _alike(_moved(blocks[:14]), blocks[:40], DIGITS) == blocks
-    assert _alike(_moved([]), blocks[:40], DIGITS) == []
+    assert _alike(_moved(blocks[:14]), blocks[:40], blocks) == blocks
+    assert _alike(_moved([]), blocks[:40], blocks) == []
 
 
 def test_a_table_at_some_resolutions_holds_just_those(job: Run, tmp_path: Path) -> None:

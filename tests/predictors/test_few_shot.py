@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import TableError
-from harness.predictors.demands import ASSUMED, Assumptions, demands
 from harness.predictors.few_shot import fit
 from harness.spaces.arch import Arch
 from harness.spaces.cost import CostTable
+from harness.spaces.demands import ASSUMED, Assumptions, demands
 from harness.spaces.digits import DIGITS
 from harness.spaces.genome import Genomes, decode, encode, sample
 from harness.spaces.ofa_mbv3 import OFA_MBV3_W1_2

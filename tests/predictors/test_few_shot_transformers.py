@@ -8,9 +8,9 @@ import pytest
 from harness.errors import Infeasible
 from harness.predictors.accuracy_source import read_csv
 from harness.predictors.choice import latency_predictor
-from harness.predictors.demands import demands, transformer_demands
 from harness.predictors.few_shot import FewShotPredictor, fit
 from harness.spaces.catalogue import SPACES
+from harness.spaces.demands import demands, transformer_demands
 from harness.spaces.digits import DIGITS
 from harness.spaces.genome import encode
 from harness.spaces.space import Space

@@ -30,7 +30,7 @@ from harness.errors import (
     TargetLost,
 )
 from harness.measuring.campaign import Campaign, Work, run_campaign
-from harness.measuring.plan import Entry, Plan, block_entries, calibration_entries
+from harness.measuring.plan import IN_COMMON, Entry, Plan, block_entries, calibration_entries
 from harness.pipeline import Run, measure
 from harness.progress import Progress, silent
 from harness.runtimes import command_line_session
@@ -208,7 +208,11 @@ def test_a_phone_that_stays_away_loses_nothing(tmp_path: Path, own_phone: RealAd
 
 
 def test_two_phones_of_one_model_share_a_campaign(
-    tmp_path: Path, phone: RealAdbd, own_phone: RealAdbd
+    tmp_path: Path,
+    phone: RealAdbd,
+    own_phone: RealAdbd,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     properties = own_phone.scripts / "properties"
     properties.write_text(properties.read_text().replace("LOOPBACK1", "LOOPBACK2"))
@@ -216,14 +220,23 @@ def test_two_phones_of_one_model_share_a_campaign(
     plan = Plan(min_visits=3, max_visits=4, runs=2, interval=0.2, duration_s=0.0, anchors=10)
     job = Run(Workspace(tmp_path), SMALL, Terminal(), replace(QUICK, table=plan))
     device = Device.find("loopback-phone", tmp_path)
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))  # with nothing in it yet
     table = measure(job, device)
+    assert capsys.readouterr().out.count("files were made beside the visits") == 2
     shares = {
-        facts["environment"]["serial"]: {r.blocks[0] for r in table.select("block", "wall", name)}
+        facts["environment"]["serial"]: {
+            r.blocks[0] for r in table.records if (r.role, r.campaign) == ("block", name)
+        }
         for name, facts in table.campaigns.items()
     }
     assert not shares["LOOPBACK1"] & shares["LOOPBACK2"]
     assert shares["LOOPBACK1"] | shares["LOOPBACK2"] == set(SMALL.distinct_blocks())
     assert set(table.block_values("wall")) == set(SMALL.distinct_blocks())
+    anchors = {e.blocks for e in calibration_entries(SMALL, plan.anchors) if e.role == "anchor"}
+    for name in table.campaigns:  # either calibrates with what both measured
+        assert {record.blocks for record in table.select("anchor", "wall", name)} == anchors
+        own = {r.blocks for r in table.records if r.campaign == name and r.role == "anchor"}
+        assert IN_COMMON <= len(own) < len(anchors)
     again = measure(job, device)  # nothing is left to do
     assert set(again.records) == set(table.records)
 

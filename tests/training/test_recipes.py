@@ -8,7 +8,7 @@ import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.effort import FULL, QUICK
+from harness.effort import NORMAL, QUICK
 from harness.errors import RecipeError, UsageError
 from harness.spaces.catalogue import find_space
 from harness.spaces.digits import DIGITS
@@ -80,7 +80,7 @@ def test_a_stage_opens_the_largest_choices_of_each_gene() -> None:
 @pytest.mark.parametrize(
     ("steps", "each"),
     [  # as they were when the schedule was code
-        (FULL.training_steps, [240, 96, 56, 128, 64, 216]),
+        (NORMAL.training_steps, [240, 96, 56, 128, 64, 216]),
         (QUICK.training_steps, [54, 22, 13, 29, 14, 49]),
     ],
 )
@@ -175,7 +175,7 @@ def test_runs_of_digits_by_earlier_versions_are_found() -> None:
     workspace, sizes = Workspace(Path("root")), {"resolutions": list(DIGITS.resolutions)}
     found = [
         workspace.training("digits", digits_recipe(effort.training_steps).settings | sizes).name
-        for effort in (QUICK, FULL)
+        for effort in (QUICK, NORMAL)
     ]
     assert found == ["digits-c9a055d9", "digits-ab94a072"]  # before recipes told of dropout
     plain = digits_recipe(12)

@@ -11,6 +11,7 @@ from harness.pipeline.notices import (
     NewHead,
     NoAccuracies,
     Notice,
+    OddBlocks,
     Refreshed,
     Remark,
     StartUnknown,
@@ -37,6 +38,11 @@ def words(notice: Notice) -> str:
             return (
                 f"{device} is measured for {space} already; --fresh measures anew, "
                 "--refit only calibrates anew, --refresh looks for what has changed"
+            )
+        case OddBlocks(device, times, more, filled):
+            return (
+                f"{device}: its blocks are {times:.1f} times less alike than those of other "
+                f"devices: {more} more are visited, {filled} are filled in"
             )
         case Refreshed():
             return _refreshed(notice)

@@ -13,6 +13,7 @@ from harness.pipeline.import_export import ComparedTables, ExportedTable
 from harness.pipeline.notices import TableState
 from harness.tables.batch import an_image, of_batch
 from harness.tables.end_to_end import end_to_end_error
+from harness.tables.filling import typical_error
 from harness.tables.imported import NetworkTime
 from harness.tables.record import SHOWN
 from harness.tables.table import Table
@@ -64,9 +65,16 @@ def describe_table(state: TableState) -> str:
     apart = versions_apart(uses(table))
     versions = f"; not of one version, repeat with --fresh: {apart}" if apart else ""
     what = "" if table.quantity == "latency" else f"{table.quantity} of "
+    filled = table.filled(table.clock)
+    others = (
+        f" and {len(filled)} that were filled in from them, the middle one within "
+        f"{typical_error(filled.values()):.0%} (95 %)"
+        if filled
+        else ""
+    )
     return (
-        f"{path}: {what}{len(table.block_values(table.clock))} blocks, "
-        f"measured {campaign['started_at']} in at least {campaign['rounds']} visits{unfinished}; "
+        f"{path}: {what}{len(table.blocks(table.clock))} blocks, measured {campaign['started_at']} "
+        f"in at least {campaign['rounds']} visits{unfinished}{others}; "
         f"{judged}{calibrated}{doubts}{versions}"
     )
 

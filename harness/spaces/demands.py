@@ -122,5 +122,9 @@ TRANSFORMERS = Assumptions(
 
 def assumed_of(space: Space) -> Assumptions:
     """What is believed of the space's blocks."""
-    first = next(space.blocks_at(0))
-    return TRANSFORMERS if isinstance(first, Transformer) else ASSUMED
+    return assumed_for(next(space.blocks_at(0)))
+
+
+def assumed_for(block: Block) -> Assumptions:
+    """What is believed of blocks of its family."""
+    return TRANSFORMERS if isinstance(block, Transformer) else ASSUMED
