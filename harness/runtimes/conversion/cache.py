@@ -26,6 +26,7 @@ from harness.transports.content import digest
 
 CHOOSE_CACHE = "name another folder for converted files in HARNESS_CACHE"
 SOON_S = 10.0  # in so long all is done: nobody needs a warning, or several processes
+START_S = 2.0  # of a process that imports torch
 LAYERS = Path(harness.networks.__file__).with_name("layers.py")
 
 
@@ -114,7 +115,8 @@ def convert_all(
             converted(converter, workload)
             on_progress(done, len(missing))
         return
-    at_once = min(len(missing), os.cpu_count() or 1)
+    worth_starting = max(1, round(takes_s / START_S))
+    at_once = min(len(missing), os.cpu_count() or 1, worth_starting)
     if takes_s / at_once > SOON_S:
         logging.getLogger(__name__).warning(
             "harness: %d files have to be converted to %s first, about %.0f to %.0f s; they are "
