@@ -1,5 +1,6 @@
 """What all tests share: a converter cache and locks of their own, and small real things."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,17 +17,16 @@ settings.register_profile("harness", deadline=None)  # other programs may make a
 settings.load_profile("harness")
 
 ALONE = (
-    "tests/measuring/test_campaign.py",
+    "tests/measuring/test_campaign.py::test_unsteady_workloads",
+    "tests/measuring/test_campaign.py::test_visits_are_judged",
+    "tests/measuring/test_campaign.py::test_what_an_older_version",
     "tests/measuring/test_sustained.py",
     "tests/pipeline/test_benchmark.py",
     "tests/pipeline/test_measure.py::test_a_refresh_measures_again_what_moved",
-    "tests/pipeline/test_side_by_side.py::test_two_devices_are_measured",
     "tests/real/test_energy_board.py",
     "tests/real/test_measure_board.py::test_blocks_take_as_long",
     "tests/real/test_measure_phone.py::test_blocks_take_as_long",
-    "tests/runtimes/test_sessions.py::test_more_work_takes_longer",
     "tests/runtimes/test_slow_networks.py::test_trtexec_is_asked_for_one_run",
-    "tests/runtimes/test_sessions.py::test_a_second_table_costs_no_conversion",
     "tests/test_run.py",
 )
 LONGEST_FIRST = (
@@ -48,6 +48,14 @@ LONGEST_FIRST = (
 """Files that take half a minute and more: begun last, one of them would run while others idle."""
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """What runs alone is in few files: importing all others would take as long as some of it."""
+    if config.option.markexpr != "alone" or not collection_path.name.startswith("test_"):
+        return None
+    files = {each.partition("::")[0] for each in ALONE}
+    return collection_path.relative_to(config.rootpath).as_posix() not in files or None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what measures times: tests that run beside it would make them long."""
     for item in items:
@@ -65,8 +73,12 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Converted files are made once for all workers of a run; locks are each worker's own."""
+    run = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        run = run.parent
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HARNESS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("HARNESS_CACHE", str(run / "converted"))
         patch.setenv("HARNESS_LOCKS", str(tmp_path_factory.mktemp("locks")))
         torch.set_num_threads(1)
         yield

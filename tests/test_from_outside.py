@@ -113,6 +113,22 @@ folder = "ROOT/there"
 optimise = "freeze"
 """
 
+WRONG = (
+    (("torchscript", "torchscripd"), "no runtime called 'torchscripd'; did you mean 'torchsc"),
+    (('"chroot"', '"adb"'), "chroot: is for transport = 'chroot'"),
+    (("optimise", "optimize"), "unknown key 'torchscript.optimize'; did you mean 'optimise'"),
+    (('"freeze"', '"most"'), "torchscript.optimise: Input should be 'no' or 'freeze'"),
+    (
+        ('runtime = "torchscript"', 'runtime = "broken"'),
+        "runtime: the runtime 'broken'",
+    ),
+    (
+        ('runtime = "torchscript"', 'runtime = "another"'),
+        "calls itself 'torchscript'",
+    ),
+)
+"""Changes of the profile, and what each is told."""
+
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -134,10 +150,24 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def harness(installed: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+@pytest.fixture(scope="module")
+def wrong(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root with the profile, and one with each of the changes."""
+    folder = tmp_path_factory.mktemp("wrong")
+    right = (installed / "devices/mine.toml").read_text()
+    (folder / "devices").mkdir()
+    (folder / "devices/mine.toml").write_text(right)
+    for number, (changes, _) in enumerate(WRONG):
+        (folder / f"devices/wrong-{number}.toml").write_text(right.replace(*changes))
+    return folder
+
+
+def harness(
+    installed: Path, *words: str, root: Path | None = None
+) -> "subprocess.CompletedProcess[str]":
     """A process of its own, as entry points are looked for where Python starts."""
     return subprocess.run(
-        [sys.executable, "-m", "harness", *words, "--root", str(installed)],
+        [sys.executable, "-m", "tests.short", *words, "--root", str(root or installed)],
         env=os.environ | {"PYTHONPATH": f"{installed}{os.pathsep}{REPOSITORY}"},
         capture_output=True,
         text=True,
@@ -145,8 +175,8 @@ def harness(installed: Path, *words: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def ended_well(installed: Path, *words: str) -> str:
-    ended = harness(installed, *words)
+def ended_well(installed: Path, *words: str, root: Path | None = None) -> str:
+    ended = harness(installed, *words, root=root)
     assert ended.returncode == 0, ended.stderr + ended.stdout
     return ended.stdout
 
@@ -170,35 +200,18 @@ def test_a_package_from_outside_measures_searches_and_reports(installed: Path) -
     assert "Here, by torchscript" in (folder / "index.html").read_text()
 
 
-@pytest.mark.parametrize(
-    ("changes", "told"),
-    [
-        (("torchscript", "torchscripd"), "no runtime called 'torchscripd'; did you mean 'torchsc"),
-        (('"chroot"', '"adb"'), "chroot: is for transport = 'chroot'"),
-        (("optimise", "optimize"), "unknown key 'torchscript.optimize'; did you mean 'optimise'"),
-        (('"freeze"', '"most"'), "torchscript.optimise: Input should be 'no' or 'freeze'"),
-        (
-            ('runtime = "torchscript"', 'runtime = "broken"'),
-            "runtime: the runtime 'broken'",
-        ),
-        (
-            ('runtime = "torchscript"', 'runtime = "another"'),
-            "calls itself 'torchscript'",
-        ),
-    ],
-)
+@pytest.mark.parametrize("number", range(len(WRONG)))
 def test_what_is_wrong_with_a_profile_of_theirs_is_one_line(
-    installed: Path, changes: tuple[str, str], told: str
+    installed: Path, wrong: Path, number: int
 ) -> None:
-    text = (installed / "devices/mine.toml").read_text().replace(*changes)
-    wrong = installed / "devices/wrong.toml"
-    wrong.write_text(text)
-    try:
-        ended = harness(installed, "devices", "check", "wrong")
-        listed = ended_well(installed, "devices", "list")
-    finally:
-        wrong.unlink()
+    ended = harness(installed, "devices", "check", f"wrong-{number}", root=wrong)
     assert (ended.returncode, ended.stderr.count("\n")) == (3, 1)
-    assert told in ended.stderr
-    assert "BROKEN" in listed
+    assert WRONG[number][1] in ended.stderr
+
+
+def test_profiles_of_theirs_that_are_wrong_are_listed_beside_the_right_one(
+    installed: Path, wrong: Path
+) -> None:
+    listed = ended_well(installed, "devices", "list", root=wrong)
+    assert listed.count("BROKEN") == len(WRONG)
     assert "Here, by torchscript" in listed

@@ -17,7 +17,7 @@ from harness.spaces.genome import decode, sample
 from harness.tables.journal import Journal
 from harness.transports.local import LocalTransport
 
-PLAN = Plan(2, 4, 2, 0.5, 0.0, 0, sustain_s=2.0)
+PLAN = Plan(2, 4, 2, 0.5, 0.0, 0, sustain_s=1.0)
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ class MadeRapl:
         spent_ns: dict[str, int] = {}
         agents: list[Path] = []
         looked = 0.0
-        while not self._ended.wait(0.001):
+        while not self._ended.wait(0.002):
             if time.monotonic() - looked > 0.5:
                 agents, looked = list(_agents()), time.monotonic()
             for path in agents:
@@ -93,7 +93,7 @@ def metered_board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[R
 def test_an_energy_table_is_made_and_judged_like_one_of_latencies(
     tmp_path: Path, metered_board: RealSshd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(energy, "SHORTEST_WINDOW_S", 0.2)
+    monkeypatch.setattr(energy, "SHORTEST_WINDOW_S", 0.1)
     write_board(tmp_path, metered_board)
     effort = replace(QUICK, energy=PLAN)
     job = Run(Workspace(tmp_path), SMALL, Terminal(), effort)

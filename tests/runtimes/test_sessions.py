@@ -23,7 +23,8 @@ from harness.hints import install
 from harness.networks.build import build_lively
 from harness.networks.file import NetworkFile, Preprocessing
 from harness.networks.layers import SqueezeExcite
-from harness.runtimes.conversion.cache import cache_folder, convert_all
+from harness.runtimes.conversion.cache import Converter, convert_all
+from harness.runtimes.conversion.onnx import OnnxConverter
 from harness.runtimes.conversion.ranges import range_inputs
 from harness.runtimes.conversion.source import source_of
 from harness.runtimes.conversion.tflite import TfliteConverter
@@ -57,11 +58,11 @@ def open_session(runtime: str, options: RuntimeOptions) -> ResidentSession:
     return session
 
 
-@pytest.fixture(params=RUNTIMES)
+@pytest.fixture(scope="module", params=RUNTIMES)
 def session(request: pytest.FixtureRequest) -> Iterator[ResidentSession]:
-    opened = open_session(request.param, RuntimeOptions(cpus="one"))
-    yield opened
-    opened.close()
+    """One for all tests that leave it as it was."""
+    with closing(open_session(request.param, RuntimeOptions(cpus="one"))) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -274,10 +275,12 @@ def test_what_the_device_cannot_do_is_its_own_error_and_the_session_goes_on(
     assert session.visit(blocks, runs=1).values["wall"]
 
 
-def test_an_agent_that_dies_is_a_lost_target(session: ResidentSession) -> None:
-    os.kill(session._process._child.pid, signal.SIGKILL)  # type: ignore[attr-defined]
-    with pytest.raises(TargetLost):
-        session.visit(DIGITS.blocks(ARCH), runs=1)
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_an_agent_that_dies_is_a_lost_target(runtime: str) -> None:
+    with closing(open_session(runtime, RuntimeOptions())) as session:
+        os.kill(session._process._child.pid, signal.SIGKILL)  # type: ignore[attr-defined]
+        with pytest.raises(TargetLost):
+            session.visit(DIGITS.blocks(ARCH), runs=1)
 
 
 @pytest.mark.parametrize("cpus", ["0x800000000000"])
@@ -286,12 +289,17 @@ def test_processors_that_are_not_there_are_refused(cpus: str) -> None:
         open_session("torch", RuntimeOptions(cpus=cpus))
 
 
-@pytest.mark.parametrize(("runtime", "suffix"), [("onnxruntime", "onnx"), ("litert", "tflite")])
-def test_a_second_table_costs_no_conversion(runtime: str, suffix: str) -> None:
-    def files() -> dict[Path, int]:
-        return {path: path.stat().st_mtime_ns for path in cache_folder().glob(f"*.{suffix}")}
+@pytest.mark.parametrize(
+    ("runtime", "converter"),
+    [("onnxruntime", OnnxConverter(1)), ("litert", TfliteConverter(1, "float32"))],
+    ids=lambda each: each if isinstance(each, str) else "",
+)
+def test_a_second_table_costs_no_conversion(runtime: str, converter: Converter) -> None:
+    workloads = [DIGITS.blocks(ARCH), (DIGITS.distinct_blocks()[-3],)]
 
-    workloads = [DIGITS.blocks(ARCH), (DIGITS.distinct_blocks()[3],)]
+    def files() -> list[int]:
+        return [converter.path(workload).stat().st_mtime_ns for workload in workloads]
+
     for attempt in range(2):
         session = open_session(runtime, RuntimeOptions())
         converted: list[tuple[int, int]] = []
@@ -301,7 +309,6 @@ def test_a_second_table_costs_no_conversion(runtime: str, suffix: str) -> None:
         session.close()
         if attempt == 0:
             made = files()
-    assert made
     assert converted == []
     assert files() == made
 

@@ -102,7 +102,7 @@ def within(limit: float, cost: Cost | None = None) -> Objectives:
 
 @pytest.mark.parametrize("limit", [0.1, 0.25, 0.6, 2.0])
 def test_a_limit_is_met_and_random_networks_within_it_are_beaten(limit: float) -> None:
-    found = search_front(within(limit), 20_000, seed=3)
+    found = search_front(within(limit), 4_000, seed=3)
     assert (found.cost <= limit).all()
     assert found.accuracy.max() >= best_by_brute_force(objectives(), limit, 20_000)
 
