@@ -41,7 +41,14 @@ class Beside:
     others: tuple[Other, ...]
 
     @property
-    def networks(self) -> list[str]:
-        """All of them, those first that were timed here and elsewhere."""
-        known = dict.fromkeys(name for other in self.others for name in other.networks)
-        return sorted(known, key=lambda name: name not in self.own)
+    def timed_here(self) -> list[str]:
+        """Networks of the others that were timed here, too."""
+        return [name for name in self._networks if name in self.own]
+
+    @property
+    def not_here(self) -> list[str]:
+        return [name for name in self._networks if name not in self.own]
+
+    @property
+    def _networks(self) -> dict[str, None]:
+        return dict.fromkeys(name for other in self.others for name in other.networks)

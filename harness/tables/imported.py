@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, with_config
+from pydantic import AfterValidator, ConfigDict, Field, with_config
 
 from harness import files
 from harness.errors import FileFormatError, TableError, UsageError
@@ -22,7 +22,17 @@ from harness.schema import Ms, checked
 SCHEMA = 1
 PREFIX = "imported:"  # of a device's name, where other devices may be meant
 _STRICT = ConfigDict(extra="forbid")
-_Text = Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+def _printable(text: str) -> str:
+    """Whatever a terminal would take for a command becomes a space."""
+    clean = "".join(each if each.isprintable() else " " for each in text).strip()
+    if not clean:
+        raise ValueError("nothing in it can be printed")
+    return clean
+
+
+_Text = Annotated[str, Field(max_length=1000), AfterValidator(_printable)]
 
 
 @with_config(_STRICT)
@@ -134,7 +144,8 @@ def named(devices: Iterable[ImportedDevice]) -> tuple[ImportedDevice, ...]:
     Raises:
         TableError: there is none, or one has what no device has.
     """
-    found = [replace(device, name=_name(device)) for device in devices]
+    checked_ones = [_from_json(_to_json(device), "a device of it") for device in devices]
+    found = [replace(device, name=_name(device)) for device in checked_ones]
     if not found:
         raise TableError("no time of any network in it")
     often, seen = Counter(device.name for device in found), Counter[str]()
@@ -142,7 +153,7 @@ def named(devices: Iterable[ImportedDevice]) -> tuple[ImportedDevice, ...]:
         if often[device.name] > 1:
             seen[device.name] += 1
             found[index] = replace(device, name=f"{device.name}-{seen[device.name]}")
-    return tuple(_from_json(_to_json(device), "a device of it") for device in found)
+    return tuple(found)
 
 
 def _name(device: ImportedDevice) -> str:
@@ -152,7 +163,7 @@ def _name(device: ImportedDevice) -> str:
     if processor == "cpu" and device.num_threads:
         processor += str(device.num_threads)
     parts = (title, device.runtime, device.precision, processor, device.cores)
-    text = "-".join(part for part in parts if part)
+    text = "-".join(part[:200] for part in parts if part)
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 

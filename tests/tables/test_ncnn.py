@@ -115,6 +115,13 @@ def test_a_broken_file_is_one_line_that_says_where(
     assert len(str(told.value)) < 500
 
 
+def test_a_title_cannot_command_a_terminal(write: Callable[[str, str], Path]) -> None:
+    row = ROW.replace("Phone", "A\x1b[31m Phone\x07")
+    found = imported(write("a.csv", f"{HEAD}\n{row}\n"))
+    assert found.devices[0].title == "A [31m Phone"
+    assert found.devices[0].name == "a-ncnn-cpu4-big"
+
+
 @settings(max_examples=40)
 @given(st.text(max_size=200), st.integers(0, len(README)), st.booleans())
 def test_no_text_ends_in_anything_but_devices_or_one_line(
