@@ -240,7 +240,7 @@ class Terminal:
             for told in dict.fromkeys(each.latency_from for each in own):
                 self.say(f"{device}: {runs}{told}")
         for told in dict.fromkeys(each.accuracy_from for each in predictions if each.accuracy_from):
-            self.say(f"accuracies: {told}")
+            self.say(told)
 
 
 def _in_intervals(checked: dict[str, Any]) -> str:
