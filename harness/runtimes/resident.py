@@ -66,6 +66,7 @@ from harness.runtimes.session import (
     Workload,
     seed_of,
 )
+from harness.spaces.transformer import DECODING
 from harness.transports.transport import ResidentTransport
 
 AGENT = Path(__file__).with_name("agent")
@@ -77,7 +78,7 @@ OPEN_S, LOAD_S = 60.0, 540.0  # the latter with a first run, of which nobody kno
 ENERGY_RUNS = 5  # of a window that is shorter than one, and before it
 SCENARIO_RUNS = 100  # that LoadGen makes at least, however long they take
 PATIENCE = 5  # times as long as a network took when it was loaded may its runs take
-MOST_LOADED = 10**9  # parameters that stay loaded; runtimes take up to 8 bytes for each
+MOST_LOADED = 10**9  # parameters of translators that stay loaded, each up to 8 bytes
 MOST_LOSSES, MOST_STALLS = 3, 1  # of the agent on a board, without an answer between them
 
 NO_SETTINGS: Mapping[str, Any] = MappingProxyType({})
@@ -117,8 +118,9 @@ def agent_file(runtime: Path) -> Path:
 
 
 def _params(workload: Workload) -> int:
-    """That a workload of ours holds; files of users are few."""
-    if isinstance(workload, Path):
+    """That a translator holds, or a part of one: they have hundreds of MB each. Other networks are
+    small enough to stay, and users' files few."""
+    if isinstance(workload, Path) or not any(block.kind in DECODING for block in workload):
         return 0
     alone = workload[0].in_turn if len(workload) == 1 else 1
     return alone * sum(block.params for block in workload)
@@ -147,7 +149,7 @@ class ResidentSession:
     ) -> None:
         """`runtime` is its file for the device, with a function `start`, as `agent/with_torch.py`;
         it gets the `settings`. `specify` makes its part of a load request: blocks, weights or a
-        model file. Workloads beyond `most_loaded` parameters are loaded when it is their turn.
+        model file. Translators beyond `most_loaded` parameters are loaded when it is their turn.
         """
         self._transport = transport
 

@@ -9,6 +9,8 @@ from typing import ClassVar, Self
 
 from harness.spaces.block import Block
 
+DECODING = ("decoder", "vocabulary")
+"""Kinds of blocks that go on step by step."""
 COLD = 24 * 2**20
 """Parameters that no cache holds: 96 MiB in float32, three times the last of most computers."""
 

@@ -20,6 +20,7 @@ from harness.runtimes.options import RuntimeOptions
 from harness.runtimes.resident import ResidentSession
 from harness.runtimes.trtexec_flags import TensorrtOptions
 from harness.spaces.digits import DIGITS
+from harness.spaces.transformer import Vocabulary
 from harness.transports.local import LocalTransport
 from tests.loops import loop_model
 
@@ -155,8 +156,8 @@ def test_a_trtexec_that_hangs_ends_the_waiting_with_the_networks_name(
 def test_what_was_used_the_longest_ago_makes_room_and_is_loaded_again(
     session: ResidentSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, second, third = ((block,) for block in DIGITS.distinct_blocks()[:3])
-    monkeypatch.setattr(session, "_most_loaded", first[0].params + second[0].params)
+    first, second, third = ((Vocabulary(2, 16, words),) for words in (40, 50, 60))
+    monkeypatch.setattr(session, "_most_loaded", first[0].params + third[0].params)
     session.prepare([first, second, third])
     known_ns = [session.load(each) for each in (first, second)]
     session.visit(first, runs=1)

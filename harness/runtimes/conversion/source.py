@@ -10,10 +10,10 @@ from torch import nn
 from harness.errors import ConversionFailed
 from harness.networks.build import build_lively
 from harness.networks.file import NetworkFile, Preprocessing
-from harness.networks.layers import DECODING
 from harness.runtimes.conversion.cache import named
 from harness.runtimes.session import Workload, seed_of
 from harness.spaces.block import Block
+from harness.spaces.transformer import DECODING
 
 
 @dataclass(frozen=True)
