@@ -156,8 +156,8 @@ def test_a_trtexec_that_hangs_ends_the_waiting_with_the_networks_name(
 def test_what_was_used_the_longest_ago_makes_room_and_is_loaded_again(
     session: ResidentSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, second, third = ((Vocabulary(2, 16, words),) for words in (40, 50, 60))
-    monkeypatch.setattr(session, "_most_loaded", first[0].params + third[0].params)
+    first, second, third = ((Vocabulary(steps, 16, 40),) for steps in (2, 3, 4))
+    monkeypatch.setattr(session, "_most_loaded", 2 * first[0].params)
     session.prepare([first, second, third])
     known_ns = [session.load(each) for each in (first, second)]
     session.visit(first, runs=1)
