@@ -9,7 +9,7 @@ images only judge. Runs are network files in --folder: an interrupted benchmark 
 
 Prints a table, saves the figure, and prints, as its last line, one JSON object.
 
-    python benchmarks/sparsity.py --output docs/sparsity.png [--seeds 3] [--epochs 20]
+    python benchmarks/sparsity.py --output docs/sparsity.png [--seeds 3] [--epochs 12]
 """
 
 import argparse
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("sparsity.png"))
     parser.add_argument("--folder", type=Path, default=Path("sparsity-runs"))
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=float, default=20)
+    parser.add_argument("--epochs", type=float, default=12)
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)

@@ -156,6 +156,7 @@ def test_cut_channels_are_those_that_add_nothing_first_and_the_network_is_smalle
         (Sparsity(0.9), 0.9),
         (Sparsity(0.5, "2:4"), 0.48),
         (Sparsity(0.75, "predefined"), 0.75),
+        (Sparsity(0.5, "channels"), 0.0),
         (Sparsity(0.8, rewind=3), 0.8),
     ],
     ids=lambda each: str(each),
