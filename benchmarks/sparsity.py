@@ -35,10 +35,11 @@ from harness.training.data import MEAN, STD, Digits
 from harness.training.finetune import Tuning, finetune
 from harness.training.sparsity import Sparsity, thinned
 
-ARCH = Arch(12, (2, 2, 2), (3,) * 9, (6,) * 9)
+ARCH = Arch(12, (1, 1, 1), (3,) * 9, (6,) * 9)
 ZEROS = (0.5, 0.75, 0.875, 0.9375)  # where lottery tickets pass when they halve
 LEARNING_RATE, BATCH = 0.1, 64
 EARLY = 0.1  # of a training: where tickets go back to
+NEAR = 0.05  # how far a dense network's weights may be from as many as a sparse one's
 WAYS = ("pruned while trained", "pre-defined", "lottery tickets", "dense, as many weights")
 
 Accuracies = dict[str, dict[float, list[float]]]  # by way, by share of zeros: of each seed, percent
@@ -55,7 +56,8 @@ def main() -> None:
     torch.set_num_threads(1)
     data = Digits.load()
     found: Accuracies = {way: {} for way in WAYS}
-    sizes = {share: narrower(left_of(share)) for share in ZEROS}
+    narrow = {share: narrower(left_of(share)) for share in ZEROS}
+    sizes = {share: blocks for share, blocks in narrow.items() if near(blocks, left_of(share))}
     for seed in range(asked.seeds):
         for way, share, accuracy in runs(data, sizes, asked.epochs, seed, asked.folder):
             found[way].setdefault(share, []).append(accuracy)
@@ -82,9 +84,10 @@ def runs(
     for share in ZEROS:
         pruned = trained(f"pruned-{share}", whole, Sparsity(share))
         drawn = trained(f"predefined-{share}", whole, Sparsity(share, "predefined"))
-        dense = trained(f"dense-{share}", sizes[share], None)
-        named = zip((WAYS[0], WAYS[1], WAYS[3]), (pruned, drawn, dense), strict=True)
-        found += [(way, share, judged(network)) for way, network in named]
+        found += [(WAYS[0], share, judged(pruned)), (WAYS[1], share, judged(drawn))]
+        if share in sizes:
+            dense = trained(f"dense-{share}", sizes[share], None)
+            found.append((WAYS[3], share, judged(dense)))
     ticket = trained("tickets", whole, Sparsity(ZEROS[-1], rewind=rewind))
     first, *others = ticket.origin["tickets"]
     found += [(way, 0.0, first["accuracy"]) for way in WAYS]  # the whole network, trained once
@@ -130,6 +133,11 @@ def narrower(weights: int) -> tuple[Block, ...]:
     return min(found, key=lambda blocks: abs(weights_of(blocks) - weights))
 
 
+def near(blocks: tuple[Block, ...], weights: int) -> bool:
+    """Inner channels come in fours: below some size there is no network."""
+    return abs(weights_of(blocks) / weights - 1) <= NEAR
+
+
 def show(found: Accuracies) -> None:
     printed = Table(title="accuracy on held-out images, %")
     printed.add_column("zeros")
@@ -137,15 +145,15 @@ def show(found: Accuracies) -> None:
     for way in found:
         printed.add_column(way, justify="right")
     for share in (0.0, *ZEROS):
-        row = [spread(by_share[share]) for by_share in found.values()]
+        row = [spread(by_share.get(share, [])) for by_share in found.values()]
         printed.add_row(f"{share:.2%}", str(left_of(share)), *row)
     Console(width=120).print(printed)
 
 
 def spread(values: list[float]) -> str:
     """Mean and standard deviation over seeds."""
-    if len(values) == 1:
-        return f"{values[0]:.1f}"
+    if len(values) < 2:
+        return f"{values[0]:.1f}" if values else "-"
     return f"{np.mean(values):.1f} ± {np.std(values, ddof=1):.1f}"
 
 
@@ -165,21 +173,22 @@ def draw(found: Accuracies, output: Path) -> None:
     with drawing("sparsity") as plt:
         figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
         shares = (0.0, *ZEROS)
-        left = [left_of(share) for share in shares]
+        left = {share: left_of(share) for share in shares}
         for (way, by_share), colour in zip(found.items(), COLOURS, strict=False):
             dashed = "--" if way == WAYS[3] else "-"
-            means = [np.mean(by_share[share]) for share in shares]
-            axes.plot(left, means, dashed, color=colour, linewidth=1.8, label=way)
-            for weights, share in zip(left, shares, strict=True):
+            there = sorted(by_share)
+            means = [np.mean(by_share[share]) for share in there]
+            xs = [left[share] for share in there]
+            axes.plot(xs, means, dashed, color=colour, linewidth=1.8, label=way)
+            for share in there:
                 ys = by_share[share]
-                axes.scatter([weights] * len(ys), ys, s=12, color=colour, linewidth=0, alpha=0.7)
+                axes.scatter([left[share]] * len(ys), ys, s=12, color=colour, linewidth=0)
         axes.set_xscale("log")
-        axes.set_xticks(
-            left, [f"{n}\n{s:.4g} %" for n, s in zip(left, np.array(shares) * 100, strict=True)]
-        )
+        ticks = [f"{weights}\n{share:.4g}" for share, weights in left.items()]
+        axes.set_xticks(list(left.values()), ticks)
         axes.minorticks_off()
         axes.invert_xaxis()
-        axes.set_xlabel("weights left; zeros in layers that are thinned")
+        axes.set_xlabel("weights left; below, share of zeros in layers that are thinned")
         axes.set_ylabel("accuracy on held-out images, %")
         axes.set_title("digits: a line is the mean, a point a seed", loc="left", fontweight="bold")
         axes.legend(frameon=False, loc="lower left")
