@@ -53,7 +53,6 @@ DEVICES = {
     "litert (XNNPACK)": "cpu-litert",
     "litert int8 (XNNPACK)": "cpu-litert-int8",
     "openvino": "cpu-openvino",
-    "executorch (XNNPACK)": "cpu-executorch",
     "ncnn": "cpu-ncnn",
     "mnn": "cpu-mnn",
 }
