@@ -32,6 +32,7 @@ FEWEST_VISITED = 20  # blocks that a fit takes
 _NEAR, _FAR = (0.15, 1.0, 3.0), (0.10, 3.0, 0.5)
 _NOISE = 0.02  # of a visited block's time
 NORMAL90 = 1.645  # standard deviations that hold 90 %
+_FOLDS = 10
 _NETWORKS, _SEED = 200, 303  # random ones, that visited blocks are chosen for
 
 
@@ -137,7 +138,7 @@ def fill(
         return {}
     neighbours = _Neighbours.of(visited)
     found, sd = neighbours.predict(wanted)
-    errors = bound(neighbours.left_out) * sd
+    errors = bound(_left_out(visited)) * sd
     return {
         block: Filled(exp(value), float(error))
         for block, value, error in zip(wanted, found, errors, strict=True)
@@ -151,8 +152,18 @@ def oddness(visited: Sequence[tuple[Block, float]]) -> float:
     """
     if len(visited) < FEWEST_VISITED:
         return 1.0
-    left_out = np.abs(_Neighbours.of(visited).left_out)
-    return max(1.0, float(np.quantile(left_out, 0.9)) / NORMAL90)
+    return max(1.0, float(np.quantile(np.abs(_left_out(visited)), 0.9)) / NORMAL90)
+
+
+def _left_out(visited: Sequence[tuple[Block, float]]) -> Floats:
+    """Each block's error by fits that had not seen it, in standard deviations expected, [n]."""
+    errors = np.empty(len(visited))
+    for fold in range(_FOLDS):
+        out = range(fold, len(visited), _FOLDS)
+        others = _Neighbours.of([each for n, each in enumerate(visited) if n not in out])
+        found, sd = others.predict([visited[number][0] for number in out])
+        errors[out] = (np.log([visited[number][1] for number in out]) - found) / sd
+    return errors
 
 
 @dataclass(frozen=True)
@@ -172,12 +183,6 @@ class _Neighbours:
         covariance = _kernel(blocks, blocks) + _NOISE**2 * np.eye(len(blocks))
         inverse = np.asarray(np.linalg.inv(covariance), dtype=float)
         return cls(blocks, model, values - model.predict(blocks), inverse)
-
-    @property
-    def left_out(self) -> Floats:
-        """Each block's error by all others (Rasmussen and Williams, 5.12), in standard deviations
-        that were expected, [blocks]."""
-        return np.asarray((self.inverse @ self.surprise) / np.sqrt(np.diag(self.inverse)))
 
     def predict(self, blocks: Sequence[Block]) -> tuple[Floats, Floats]:
         """Logarithms and their expected standard deviations, [n] each."""
