@@ -36,9 +36,15 @@ CASES = (
     ("search --device zu3eg --accuracy mine:top1 --constraint zu9e:3ms", 2, "zu9e"),
     ("search --device zu3eg --accuracy mine:top1 --max-latency-ms 1e-6", 5, "smallest"),
     ("search --at p90", 2, "--at is for --max-latency-ms"),
+    (
+        "search --device zu3eg --accuracy mine:top1 --constraint macs:9M --further",
+        2,
+        "--front asks for one",
+    ),
     # measuring
     ("measure --budget soon", 2, "write 90s, 45m or 1h30m"),
     ("measure --refit --fresh", 2, "exclude each other"),
+    ("measure --baselines --resolutions 12", 2, "as published"),
     ("measure --resolutions 160", 2, "160"),
     ("measure --resolutions large", 2, "write 160,192,224"),
     ("measure --energy --device zu3eg", 4, "its model tells no energy"),
@@ -57,6 +63,7 @@ CASES = (
     ("extract front:0 net.pt --device zu3eg", 2, "--supernet FILE says where weights are"),
     ("breakdown --device zu3eg --arch junk.onnx", 2, "`harness benchmark junk.onnx"),
     ("breakdown --device zu3eg --arch README.md", 3, "README.md"),
+    ("breakdown --device zu3eg --arch front:0 --benchmark-model x", 2, "for --ops"),
     ("breakdown --device zu3eg --arch front:0@0", 2, "write front:0@3"),
     ("evaluate README.md --data .", 3, "README.md"),
     ("evaluate nofile.pt --data .", 3, "cannot read nofile.pt: No such file"),

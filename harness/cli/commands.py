@@ -169,6 +169,8 @@ def measure(
 
     if refit + refresh + fresh > 1 or (baselines and refit + refresh):
         raise UsageError("--refit, --refresh, --fresh and --baselines exclude each other")
+    if baselines and resolutions is not None:
+        raise UsageError("--resolutions are of a space: --baselines are networks as published")
     if (energy or memory) and (baselines or refresh):
         raise UsageError("--energy and --memory make a table or, with --refit, calibrate one anew")
     job = job_for(space, root, quick, effort=effort, fresh=fresh, resolutions=resolutions)
@@ -250,6 +252,8 @@ def search(
     if front and complexity_weight is not None:
         raise UsageError("--complexity-weight takes one network, --front all of them: give one")
     one = bool(limits) or complexity_weight is not None
+    if one and further and not front:
+        raise UsageError("--further goes on from a front: with limits, --front asks for one")
     if one and not front:
         best = pipeline.search_best(job, device, question, complexity_weight)
         terminal().say(json.dumps(best))
@@ -353,8 +357,8 @@ def export(
         raise UsageError("export takes --network FILE, or --device (with --max-latency-ms)")
     if supernet is not None and device is None:
         raise UsageError("--supernet is for --device: a network file has weights of its own")
-    if at is not None and device is None:
-        raise UsageError("--at is for --device: it says which time --max-latency-ms is about")
+    if device is None and (at or max_latency_ms is not None):
+        raise UsageError("--max-latency-ms and --at choose from the front of a --device")
     check_time(at)
     if device is None:
         job = job_for(space or "digits", root)

@@ -211,6 +211,8 @@ def predict(
     if from_device is not None or any(name.startswith("imported:") for name in device):
         if len(device) > 1 or not device[0].startswith("imported:"):
             raise UsageError("what is predicted of an imported device is of it alone: give one")
+        if accuracy is not None:
+            raise UsageError("--accuracy is for devices with a table: of others, latency is told")
         _elsewhere(networks, device[0], from_device, space, root, as_json, as_csv)
         return
     first, space = found_there(device[0], space, root)
@@ -272,6 +274,8 @@ def breakdown(
     from harness.cli.words.breakdown import breakdown_lines, no_profile, profile_lines
     from harness.pipeline import breakdown as step
 
+    if benchmark_model and not ops:
+        raise UsageError("--benchmark-model runs networks for --ops")
     device, space = found_there(device, space, root)
     job = job_for(space, root)
     if ops:
