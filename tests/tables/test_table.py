@@ -127,6 +127,20 @@ def test_blocks_that_moved_do_not_set_the_level(level: Table) -> None:
     assert list(merged.values()) == pytest.approx([1000 * factor for factor in factors])
 
 
+def test_devices_that_share_the_work_have_each_others_networks_at_their_own_level(
+    level: Table,
+) -> None:
+    anchor = replace(scaled(0, "b", 1.3), role="anchor", blocks=BLOCKS[:3])
+    theirs = [scaled(number, "b", 1.3) for number in range(6)]
+    beside = {"a": level.campaigns["a"] | {"beside": ["b"]}}
+    shared = replace(level, campaigns=beside).with_campaign("b", facts(3, 1), [*theirs, anchor])
+    (told,) = shared.select("anchor", "wall", "a")
+    assert told.statistics.value == pytest.approx(1000)
+    assert shared.select("anchor", "wall", "b") == [anchor]
+    assert len(shared.select("block", "wall", "a")) == 10  # its own are not replaced
+    assert {record.campaign for record in shared.select("block", "wall", "a")} == {"a"}
+
+
 def test_campaigns_with_too_little_in_common_are_not_merged(level: Table) -> None:
     later = [scaled(number, "b", 1.0) for number in (0, 1, *range(20, 25))]
     with pytest.raises(TableError, match="only 2 workloads in common"):
