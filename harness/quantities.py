@@ -32,6 +32,18 @@ def parse_duration_s(text: str) -> float:
     return sum(float(number) * _SECONDS[unit] for number, unit in parts)
 
 
+def parse_milliseconds(text: str) -> float:
+    """30.0 for `30ms`.
+
+    Raises:
+        UsageError: `text` is no time above zero.
+    """
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|us)", text)
+    if not match or not float(match[1]):
+        raise UsageError(f"--budget {text!r} is no time of a run; write 30ms, 800us or 1.5s")
+    return float(match[1]) * _TIMES[match[2]]
+
+
 def parse_share(text: str | None) -> float | None:
     """0.05 for `5%`; None stays None.
 

@@ -44,7 +44,7 @@ class Workspace:
         fronts = (self.root / "reports").glob(f"{device}.*/front.json")
         names = [path.stem for path in tables] + [path.parent.name for path in fronts]
         found = {name.partition(".")[2].removesuffix(".energy") for name in names}
-        return sorted(found - {"baselines"})
+        return sorted(found - {"baselines", "kernels"})
 
     def report(self, device: str, space: str) -> Path:
         return self.root / "reports" / f"{device}.{space}"

@@ -149,6 +149,10 @@ def measure(
     memory: Annotated[
         bool, typer.Option("--memory", help="Peak memories instead, each in a process of its own.")
     ] = False,
+    kernels: Annotated[
+        bool,
+        typer.Option("--kernels", help="Single operators instead, to predict any model file from."),
+    ] = False,
     benchmark_model: BenchmarkModel = None,
     effort: Annotated[
         str | None,
@@ -165,6 +169,7 @@ def measure(
     """Measure a device's latency table; goes on where it was stopped."""
     from harness import pipeline
     from harness.cli.words.table import describe_baselines
+    from harness.predictors.kernel_networks import KernelNetworks
     from harness.quantities import deadline_in
 
     if refit + refresh + fresh > 1 or (baselines and refit + refresh):
@@ -173,11 +178,15 @@ def measure(
         raise UsageError("--resolutions are of a space: --baselines are networks as published")
     if (energy or memory) and (baselines or refresh):
         raise UsageError("--energy and --memory make a table or, with --refit, calibrate one anew")
+    if kernels and (baselines or refit or refresh or energy or memory or resolutions or effort):
+        raise UsageError("--kernels makes a table of its own, of latencies: with --fresh anew")
     job = job_for(space, root, quick, effort=effort, fresh=fresh, resolutions=resolutions)
     chosen = devices_named(device, root, benchmark_model, wait=wait)
     deadline_s, quantity = deadline_in(budget), quantity_asked(energy, memory)
 
     def step(one: "Device") -> "Table":
+        if kernels:
+            return pipeline.measure_kernels(job, one, deadline_s)
         if baselines:
             return pipeline.measure_baselines(job, one, deadline_s)
         if refresh:
@@ -185,7 +194,9 @@ def measure(
         return (pipeline.refit if refit else pipeline.measure)(job, one, quantity, deadline_s)
 
     for table in pipeline.on_each(chosen, step):
-        if baselines:
+        if kernels:
+            terminal().say(KernelNetworks.of(table).describe())
+        elif baselines:
             terminal().say(describe_baselines(table))
         else:
             terminal().tell(pipeline.table_state(job, table))

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,7 @@ from harness.cli.commands import app
 from harness.cli.options import (
     CPU,
     HERE,
+    NOTHING,
     Accuracy,
     AsCsv,
     AsJson,
@@ -28,6 +29,9 @@ from harness.cli.options import (
     terminal,
 )
 from harness.errors import Regression, UsageError
+
+if TYPE_CHECKING:
+    from harness.runtimes.model_inputs.asked import Asked
 
 
 @app.command()
@@ -180,8 +184,8 @@ def predict(
     networks: Annotated[
         list[str],
         typer.Argument(
-            help="`front:7`, or files with an arch or a network; of an imported device also a name "
-            "in its source: mobilenet_v2."
+            help="`front:7`, or files with an arch or a network; any .onnx or .pt2 file, where a "
+            "device has a table of kernels; of an imported device also a name in its source."
         ),
     ],
     device: DeviceNames = CPU,
@@ -190,6 +194,22 @@ def predict(
     from_device: Annotated[
         str | None,
         typer.Option(help="Of --device imported:NAME: a device of yours to rescale from."),
+    ] = None,
+    shape: Annotated[
+        list[str], typer.Option(help="Sizes of a model file's input: NAME=1,3,320,320.")
+    ] = NOTHING,
+    dim: Annotated[
+        list[str], typer.Option(help="An open size of a model file: height=320.")
+    ] = NOTHING,
+    input_: Annotated[
+        list[str], typer.Option("--input", help="Values of an input: NAME=ids.npy, or a number.")
+    ] = NOTHING,
+    budget: Annotated[
+        str | None,
+        typer.Option(help="Of a model file, 30ms: which kernels to narrow where it takes longer."),
+    ] = None,
+    compare: Annotated[
+        Path | None, typer.Option(help="Another model file, to tell the difference to.")
     ] = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
@@ -205,9 +225,20 @@ def predict(
     from harness.pipeline.networks import network_named
     from harness.pipeline.predict import accuracies
     from harness.pipeline.predict import predict as step
+    from harness.pipeline.predict_model import are_models
+    from harness.runtimes.model_inputs.asked import parse_asked
 
     if as_json and as_csv:
         raise UsageError("--json and --csv both say how the answer is written: give one")
+    if are_models(networks):
+        asked = parse_asked(shape, dim, input_, None)
+        models = [*networks, *([str(compare)] if compare is not None else [])]
+        _models(models, device, asked, budget, root, as_json, as_csv)
+        return
+    if shape or dim or input_ or budget or compare:
+        raise UsageError(
+            "--shape, --dim, --input, --budget and --compare are for .onnx and .pt2 files alone"
+        )
     if from_device is not None or any(name.startswith("imported:") for name in device):
         if len(device) > 1 or not device[0].startswith("imported:"):
             raise UsageError("what is predicted of an imported device is of it alone: give one")
@@ -227,6 +258,32 @@ def predict(
         show_values(rows, [each.to_json() for each in found], as_json)
     else:
         terminal().show_predictions(found)
+
+
+def _models(
+    models: list[str],
+    devices: list[str],
+    asked: "Asked",
+    budget: str | None,
+    root: Path,
+    as_json: bool,
+    as_csv: bool,
+) -> None:
+    from harness.cli.words.model_prediction import describe
+    from harness.device.profile import full_name
+    from harness.pipeline.predict_model import predict_models
+    from harness.quantities import parse_milliseconds
+
+    limit_ms = None if budget is None else parse_milliseconds(budget)
+    job = job_for("digits", root, console=terminal(quiet=as_json or as_csv))
+    names = [full_name(each, root) for each in devices]
+    found = predict_models(job, models, names, asked, limit_ms)
+    if as_json or as_csv:
+        rows = [row for each in found for row in each.to_rows()]
+        show_values(rows, [each.to_json() for each in found], as_json)
+        return
+    for line in describe(found, limit_ms):
+        terminal().say(line)
 
 
 def _elsewhere(

@@ -13,6 +13,7 @@ from harness.pipeline.first_look import first_look, has_blocks, table_state
 from harness.pipeline.front import verify
 from harness.pipeline.import_export import compare_tables, export_published, import_published
 from harness.pipeline.job import Run
+from harness.pipeline.kernels import measure_kernels
 from harness.pipeline.notices import Remark
 from harness.pipeline.over_time import report_over_time
 from harness.pipeline.question import Question, limits_asked
@@ -38,6 +39,7 @@ __all__ = [
     "limits_asked",
     "measure",
     "measure_baselines",
+    "measure_kernels",
     "on_each",
     "refit",
     "refresh",

@@ -49,6 +49,17 @@ class MeasuredAlready:
 
 
 @dataclass(frozen=True)
+class KernelsTimed:
+    """A wave of kernels is in a device's table."""
+
+    device: str
+    timed: int
+    of: int
+    error: float  # of kernels left out, a share
+    before: float  # the same without the wave
+
+
+@dataclass(frozen=True)
 class OddBlocks:
     """A device whose blocks tell less of each other than those of others do: more are visited."""
 
@@ -115,6 +126,7 @@ Notice = (
     | NoAccuracies
     | AccuracyNotCalled
     | MeasuredAlready
+    | KernelsTimed
     | OddBlocks
     | Refreshed
     | WithoutEnergies

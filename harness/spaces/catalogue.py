@@ -69,7 +69,7 @@ def _own(name: str, space: object) -> Space:
     """A space of the user's, or of another package."""
     if not isinstance(space, Space):
         raise UsageError(f"{name!r} is no space but {type(space).__name__}")
-    taken = space.name in SPACES or space.name == "baselines" or is_images(space.name)
+    taken = space.name in (*SPACES, "baselines", "kernels") or is_images(space.name)
     taken = taken or space.name.startswith("ofa-")
     if taken or not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", space.name):
         raise UsageError(

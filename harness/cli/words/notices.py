@@ -7,6 +7,7 @@ from harness.pipeline.notices import (
     AccuracyNotCalled,
     AnswersNotCompared,
     Fetched,
+    KernelsTimed,
     MeasuredAlready,
     NewHead,
     NoAccuracies,
@@ -38,6 +39,11 @@ def words(notice: Notice) -> str:
             return (
                 f"{device} is measured for {space} already; --fresh measures anew, "
                 "--refit only calibrates anew, --refresh looks for what has changed"
+            )
+        case KernelsTimed(device, timed, of, error, before):
+            return (
+                f"{device}: {timed} of {of} kernels timed; those left out are off by {error:.1%} "
+                f"(before: {before:.1%})"
             )
         case OddBlocks(device, times, more, filled):
             return (

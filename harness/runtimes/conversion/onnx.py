@@ -9,7 +9,9 @@ from harness import files
 from harness.errors import MissingExtra
 from harness.hints import install
 from harness.runtimes.conversion.cache import content_path
+from harness.runtimes.conversion.kernel import kernel_file
 from harness.runtimes.session import Workload
+from harness.spaces.kernel import Kernel
 
 OPSET = 17
 
@@ -30,6 +32,9 @@ class OnnxConverter:
         return content_path(self.suffix, settings, workload)
 
     def make(self, workload: Workload) -> bytes:
+        """Raises Infeasible: a kernel that cannot be timed alone."""
+        if isinstance(workload, tuple) and isinstance(workload[0], Kernel):
+            return kernel_file(workload[0])
         return export(workload, self.batch, self.opset)
 
 

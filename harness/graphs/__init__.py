@@ -1,0 +1,1 @@
+"""Model files of anybody, read as the kernels that a runtime executes."""

@@ -1,0 +1,54 @@
+"""A network as the kernels that a runtime executes."""
+
+from dataclasses import dataclass
+
+from harness.spaces.kernel import Kernel, Tensor
+
+_NUMBER_BYTES = {"float64": 8, "int64": 8, "float32": 4, "int32": 4, "float16": 2}
+
+Source = tuple[int, int] | None
+"""What an input of a kernel is: the output of a step, by its place and the output's; None: nothing
+that another kernel makes."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One kernel of a network."""
+
+    name: str  # the file's, as other programs show it
+    kernel: Kernel
+    sources: tuple[Source, ...]  # of each of its inputs
+
+
+@dataclass(frozen=True)
+class Graph:
+    """In the order of execution; what only renames memory is left out."""
+
+    steps: tuple[Step, ...]
+
+    @property
+    def kernels(self) -> tuple[Kernel, ...]:
+        return tuple(step.kernel for step in self.steps)
+
+    @property
+    def sources(self) -> tuple[tuple[Source, ...], ...]:
+        return tuple(step.sources for step in self.steps)
+
+    @property
+    def peak_activations_bytes(self) -> int:
+        """What is alive at once, at most, kernel by kernel, each output until its last use."""
+        last = {source: place for place, own in enumerate(self.sources) for source in own if source}
+        alive, peak = 0, 0
+        ends: dict[int, int] = {}  # bytes that are free after a step
+        for place, step in enumerate(self.steps):
+            for number, output in enumerate(step.kernel.outputs):
+                alive += _bytes(output)
+                end = last.get((place, number), len(self.steps))
+                ends[end] = ends.get(end, 0) + _bytes(output)
+            peak = max(peak, alive)
+            alive -= ends.pop(place, 0)
+        return peak
+
+
+def _bytes(tensor: Tensor) -> int:
+    return tensor.size * _NUMBER_BYTES.get(tensor.dtype, 1)

@@ -1,0 +1,66 @@
+"""`harness predict MODEL`: what any model file takes on a device with a table of kernels."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.errors import TableError
+from harness.graphs.graph import Graph
+from harness.graphs.reading import SUFFIXES, read_model
+from harness.pipeline.job import Run
+from harness.predictors.kernel_networks import NAME, KernelNetworks
+from harness.predictors.kernel_savings import savings
+from harness.predictors.model_prediction import ModelPrediction
+from harness.runtimes.model_inputs.asked import Asked
+from harness.tables.table import Table
+
+
+def are_models(names: Sequence[str]) -> bool:
+    """Whether they are files that are read as kernels."""
+    return all(Path(name).suffix.lower() in SUFFIXES for name in names)
+
+
+def predict_models(
+    job: Run,
+    models: Sequence[str],
+    devices: Sequence[str],
+    asked: Asked,
+    budget_ms: float | None = None,
+) -> list[ModelPrediction]:
+    """What each file takes on each device.
+
+    Raises:
+        TableError: a device has no table of kernels.
+        UsageError, FileFormatError: as `graphs.reading.read_model`.
+    """
+    graphs = {model: read_model(Path(model), asked) for model in models}
+    predictors = {name: _predictor(job.workspace.table(name, NAME), name) for name in devices}
+    return [
+        _predict(model, graph, name, predictor, budget_ms)
+        for model, graph in graphs.items()
+        for name, predictor in predictors.items()
+    ]
+
+
+def _predictor(path: Path, device: str) -> KernelNetworks:
+    if not path.exists():
+        raise TableError(
+            f"there is no table {path}; `harness measure --kernels --device {device}` makes it"
+        )
+    return KernelNetworks.of(Table.load(path))
+
+
+def _predict(
+    model: str, graph: Graph, device: str, predictor: KernelNetworks, budget_ms: float | None
+) -> ModelPrediction:
+    latency = predictor.predict(graph)
+    exceeds = budget_ms is not None and latency.latency_ms > budget_ms
+    return ModelPrediction(
+        model=model,
+        device=device,
+        latency=latency,
+        activations_mb=graph.peak_activations_bytes / 1e6,
+        macs=sum(kernel.macs for kernel in graph.kernels),
+        params=sum(kernel.params for kernel in graph.kernels),
+        rests_on=predictor.describe(),
+        savings=tuple(savings(predictor, latency)) if exceeds else (),
+    )

@@ -1,0 +1,164 @@
+"""Latencies of any network from a device's table of kernels, calibrated by whole networks."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import exp, hypot
+from typing import Any
+
+import numpy as np
+
+from harness.errors import TableError
+from harness.graphs.graph import Graph
+from harness.graphs.networks import known_networks
+from harness.predictors.kernel_regression import Floats, KernelTimes
+from harness.spaces.block import Block
+from harness.spaces.kernel import Kernel
+from harness.tables.calibration import Calibration, Sums, fit
+from harness.tables.conformal import bound
+from harness.tables.repeat import NORMAL95, Interval, Repeat
+from harness.tables.table import Table
+
+NAME = "kernels"  # where a table has the name of its space
+FEWEST_ANCHORS = 5
+_LEAST_PART = 0.05  # of what a kernel takes alone, whatever a calibration takes off it
+
+
+@dataclass(frozen=True)
+class Part:
+    """One kernel of a network."""
+
+    name: str
+    kernel: Kernel
+    latency_ms: float | None  # None: its operator is not in the table
+    log_sd: float  # of that, before calibrating; 0: it was timed itself
+    share: float  # of the network's latency; 0 where nobody knows
+
+
+@dataclass(frozen=True)
+class NetworkLatency:
+    """What a network takes, by kernel; the interval is of 95 %."""
+
+    latency_ms: float  # of all kernels whose operators are known
+    latency_ms_interval: Interval
+    parts: tuple[Part, ...]
+    unknown: Counter[str]  # operators that are not in the table, and how many
+
+    @property
+    def timed(self) -> float:
+        """Which share of the latency is of kernels that were timed themselves."""
+        return sum(part.share for part in self.parts if part.log_sd == 0)
+
+
+@dataclass(frozen=True)
+class KernelNetworks:
+    """Calibrated sums over kernels."""
+
+    times: KernelTimes
+    calibration: Calibration
+    errors: Floats  # logarithms, of anchors whose families were left out of the calibration
+    level: float  # by how much another day is off, logarithm, at 95 %
+
+    @classmethod
+    def of(cls, table: Table) -> "KernelNetworks":
+        """Raises TableError: the table is none of kernels, or has no anchors."""
+        if table.space != NAME:
+            raise TableError(f"the table of {table.device} is of {table.space}, not of {NAME}")
+        values = table.block_values(table.clock)
+        times = KernelTimes({b: value for b, value in values.items() if isinstance(b, Kernel)})
+        networks = [r for r in table.records if (r.role, r.clock) == ("anchor", table.clock)]
+        known = [r for r in networks if not times.unknown(_kernels(r.blocks))]
+        if len(known) < FEWEST_ANCHORS:
+            raise TableError(
+                f"the table of {table.device} has {len(known)} whole networks to calibrate by, "
+                f"and needs {FEWEST_ANCHORS}: `harness measure --kernels` goes on"
+            )
+        measured = np.array([record.statistics.value for record in known], float)
+        sums = _sums(times, [_kernels(record.blocks) for record in known])
+        families = _families([_kernels(record.blocks) for record in known])
+        level = Repeat.of(table).level([record.statistics for record in known])
+        calibration = fit(sums, measured)
+        return cls(times, calibration, _families_left_out(sums, measured, families), level)
+
+    def predict(self, graph: Graph) -> NetworkLatency:
+        """Raises TableError: no operator of the network is in the table."""
+        unknown = set(self.times.unknown(graph.kernels))
+        steps = [step for step in graph.steps if step.kernel not in unknown]
+        if not steps:
+            raise TableError("the table has none of the network's operators")
+        kernels = [step.kernel for step in steps]
+        alone, log_sds = self.times.predict(kernels)
+        told_ns = np.array(
+            [
+                max(self.calibration.block_part(kernel, value), _LEAST_PART * value)
+                for kernel, value in zip(kernels, alone, strict=True)
+            ]
+        )
+        latency_ns = float(told_ns.sum() + max(0.0, self.calibration.offset))
+        own = _spread(kernels, told_ns, log_sds) / latency_ns
+        far = hypot(bound(self.errors), NORMAL95 * own, self.level)
+        latency_ms = latency_ns / 1e6
+        found = iter(zip(told_ns, log_sds, strict=True))
+        parts = []
+        for step in graph.steps:
+            if step.kernel in unknown:
+                parts.append(Part(step.name, step.kernel, None, 0.0, 0.0))
+                continue
+            value, log_sd = next(found)
+            share = float(value) / latency_ns
+            parts.append(Part(step.name, step.kernel, float(value) / 1e6, float(log_sd), share))
+        return NetworkLatency(
+            latency_ms,
+            (latency_ms * exp(-far), latency_ms * exp(far)),
+            tuple(parts),
+            Counter(kernel.op for kernel in graph.kernels if kernel in unknown),
+        )
+
+    def describe(self) -> str:
+        off = np.abs(self.errors)
+        return (
+            f"{len(self.times.measured_ns)} kernels timed, calibrated by "
+            f"{self.calibration.anchors} whole networks; families left out of that were off by "
+            f"{off.mean():.1%} on average, {off.max():.0%} at most"
+        )
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "kernels": len(self.times.measured_ns),
+            "anchors": self.calibration.anchors,
+            "mape_families_left_out": float(np.abs(self.errors).mean()),
+        }
+
+
+def _kernels(blocks: Sequence[Block]) -> list[Kernel]:
+    return [block for block in blocks if isinstance(block, Kernel)]
+
+
+def _sums(times: KernelTimes, networks: Sequence[Sequence[Kernel]]) -> Sums:
+    kernels = list(dict.fromkeys(kernel for network in networks for kernel in network))
+    values, _ = times.predict(kernels)
+    return Sums.of(networks, dict(zip(kernels, map(float, values), strict=True)))
+
+
+def _families(networks: Sequence[Sequence[Kernel]]) -> list[str]:
+    """Of each network, by what ships; one that does not is a family of its own."""
+    known = {network.kernels: network.family for network in known_networks()}
+    return [known.get(tuple(each), str(place)) for place, each in enumerate(networks)]
+
+
+def _families_left_out(sums: Sums, measured: Floats, families: Sequence[str]) -> Floats:
+    """By how much each network is off where its family had no part in the calibration."""
+    errors = np.empty(len(measured))
+    for family in set(families):
+        own = np.array([each == family for each in families])
+        calibration = fit(sums.only(~own), measured[~own])
+        errors[own] = np.log(measured[own] / calibration.network(sums.only(own)))
+    return errors
+
+
+def _spread(kernels: Sequence[Kernel], values: Floats, log_sds: Floats) -> float:
+    """Of a sum: kernels of one variant are wrong in the same direction."""
+    by_variant: dict[str, float] = defaultdict(float)
+    for kernel, value, log_sd in zip(kernels, values, log_sds, strict=True):
+        by_variant[kernel.variant] += float(value * log_sd)
+    return float(np.sqrt(sum(each**2 for each in by_variant.values())))

@@ -1,0 +1,223 @@
+"""What kernels take that nobody timed, from those that were.
+
+Times of kernels that are alike but for sizes follow a roofline: a call, the multiply-accumulates,
+the numbers that are moved, each at the device's rate (Williams, Waterman and Patterson, CACM 2009).
+What is left (steps of tiles, caches) is smooth in the logarithms of sizes: a Gaussian process
+(Rasmussen and Williams 2006, chapters 2 and 5) interpolates it, whose error grows with the distance
+from all that was timed.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+
+import numpy as np
+import numpy.typing as npt
+from scipy.linalg import cho_solve, cholesky, solve_triangular
+from scipy.optimize import nnls
+from scipy.spatial.distance import cdist
+
+from harness.spaces.kernel import Kernel
+
+Floats = npt.NDArray[np.float64]
+FEWEST = 12  # kernels of a variant that are interpolated by themselves
+_LENGTHS = (2.0, 4.0, 8.0, 16.0)  # octaves over which what is left over changes
+_NOISES = (0.03, 0.1, 0.3)  # of a measurement, as a share of what is left over
+_TELLING = 250  # kernels by which the two are chosen
+_UNSEEN_SD = 0.7  # logarithm, of kernels of which hardly any were timed
+_ACTIVATED = 3.0  # octaves between kernels with and without
+_TILES = (16, 32, 64)  # output channels that may be made at once, and columns of products
+
+
+def shape_of(kernel: Kernel) -> list[float]:
+    """What its time depends on smoothly, mostly as logarithms to base 2."""
+    out = kernel.outputs[0]
+    given = sorted((each.size for each in kernel.given), reverse=True)
+    window = prod(kernel.numbers("kernel_shape")) or 1
+    logs = [
+        kernel.macs,
+        kernel.macs / max(1, out.size),  # how long a sum is
+        given[0] if given else 0,
+        sum(given[1:]),
+        sum(each.size for each in kernel.outputs),
+        kernel.params,
+        (out.shape or (1,))[-1],
+        window,
+        prod(kernel.numbers("strides")) or 1,
+        int(kernel.settings.get("group", "1")),
+        prod(kernel.numbers("dilations")) or 1,
+    ]
+    return [
+        *(float(np.log2(1 + each)) for each in logs),
+        *(float(np.log2(each)) for each in _paddings(kernel)),
+        len(given),
+        _ACTIVATED * _is_activated(kernel),
+    ]
+
+
+def _is_activated(kernel: Kernel) -> bool:
+    """By more than a maximum with zero, in a pass of its own over what was made."""
+    return kernel.settings.get("activation", "Relu") != "Relu"
+
+
+def _paddings(kernel: Kernel) -> list[float]:
+    """How many times more channels, or columns, are computed than asked for, by tile."""
+    shape = kernel.outputs[0].shape
+    if not kernel.macs or len(shape) < 2 or kernel.stage == "depthwise":
+        return [1.0] * len(_TILES)
+    channels = shape[1 if "Conv" in kernel.name else -1]
+    channels = max(1, channels // int(kernel.settings.get("group", "1")))
+    return [-(-channels // tile) * tile / channels for tile in _TILES]
+
+
+def work_of(kernel: Kernel) -> list[float]:
+    """What it asks of a device: calls, multiply-accumulates, numbers moved, constants fetched,
+    activations, and multiply-accumulates with what pads them to tiles."""
+    moved = sum(each.size for each in (*kernel.given, *kernel.outputs))
+    activated = kernel.outputs[0].size * _is_activated(kernel)
+    padded = [kernel.macs * each for each in _paddings(kernel)]
+    return [float(n) for n in (1, kernel.macs, moved, kernel.params, activated, *padded)]
+
+
+@dataclass(frozen=True)
+class Regression:
+    """Of kernels that are alike but for sizes; logarithms of times."""
+
+    rates: Floats  # ns for each of `work_of`
+    points: Floats  # [kernels, sizes]
+    factor: Floats  # lower Cholesky factor of their covariance, in units of `variance`
+    weights: Floats
+    variance: float
+    length: float
+    left_out: Floats  # by how much each kernel is off where the others predict it, logarithm
+    widening: float  # of the process's own error, so that it holds for those left out
+
+    @classmethod
+    def of(cls, kernels: Sequence[Kernel], times_ns: Floats) -> "Regression":
+        work = np.array([work_of(kernel) for kernel in kernels])
+        points = np.array([shape_of(kernel) for kernel in kernels])
+        rates = _rates(work, times_ns)
+        surprise = np.log(times_ns / (work @ rates))
+        distances = cdist(points, points)
+        some = slice(None, None, 1 + len(points) // _TELLING)  # enough to tell how smooth it is
+        choices = [(length, noise) for length in _LENGTHS for noise in _NOISES]
+        length, noise = min(
+            choices,
+            key=lambda each: _process(distances[some, some], surprise[some], *each)[0],
+        )
+        _, factor, weights, variance, left_out, sd = _process(distances, surprise, length, noise)
+        widening = float(np.sqrt(np.mean((left_out / sd) ** 2)))
+        return cls(rates, points, factor, weights, variance, length, left_out, max(1.0, widening))
+
+    def predict(self, kernels: Sequence[Kernel]) -> tuple[Floats, Floats]:
+        """Times, ns, and the standard deviations of their logarithms, [kernels] each."""
+        points = np.array([shape_of(kernel) for kernel in kernels])
+        covariance = _matern(cdist(points, self.points) / self.length)
+        work = np.array([work_of(kernel) for kernel in kernels])
+        log = np.log(work @ self.rates) + covariance @ self.weights
+        known = solve_triangular(self.factor, covariance.T, lower=True)
+        variance = self.variance * np.maximum(1e-4, 1 - (known**2).sum(axis=0))
+        return np.exp(log), self.widening * np.sqrt(variance)
+
+
+def _rates(work: Floats, times_ns: Floats) -> Floats:
+    """Non-negative rates with the least squared relative error; never all zero."""
+    scale = np.maximum(work.max(axis=0), 1e-9)
+    rates, _ = nnls(work / scale / times_ns[:, None], np.ones(len(times_ns)))
+    # Something of each, so that nothing larger than all that was timed is free.
+    floor = 1e-3 * times_ns.mean() * (work.max(axis=0) > 0)
+    return np.asarray(np.maximum(rates, floor) / scale)
+
+
+def _matern(scaled: Floats) -> Floats:
+    """Of smoothness 3/2: once differentiable, as what has steps is hardly."""
+    root = np.sqrt(3) * scaled
+    return np.asarray((1 + root) * np.exp(-root))
+
+
+_Fit = tuple[float, Floats, Floats, float, Floats, Floats]
+
+
+def _process(distances: Floats, surprise: Floats, length: float, noise: float) -> _Fit:
+    """The negative log density of those left out (Rasmussen and Williams 2006, eq. 5.10 to 5.12),
+    and what was found."""
+    covariance = _matern(distances / length) + noise**2 * np.eye(len(surprise))
+    factor = cholesky(covariance, lower=True)
+    inverse = cho_solve((factor, True), np.eye(len(surprise)))
+    weights = inverse @ surprise
+    variance = max(1e-6, float(surprise @ weights) / len(surprise))
+    left_out = weights / np.diag(inverse)
+    sd = np.sqrt(variance / np.diag(inverse))
+    density = float(np.sum(np.log(sd) + 0.5 * (left_out / sd) ** 2))
+    return density, factor, weights, variance, left_out, sd
+
+
+@dataclass(frozen=True)
+class KernelTimes:
+    """Of every kernel whose operator was timed: itself, or by those that are alike."""
+
+    measured_ns: Mapping[Kernel, float]
+
+    @cached_property
+    def operators(self) -> frozenset[str]:
+        return frozenset(kernel.op for kernel in self.measured_ns)
+
+    @cached_property
+    def _alike(self) -> Mapping[str, list[Kernel]]:
+        """By variant and by stage, where there are enough."""
+        found: dict[str, list[Kernel]] = defaultdict(list)
+        for kernel in self.measured_ns:
+            found[kernel.variant].append(kernel)
+            found[kernel.stage].append(kernel)
+        return {name: kernels for name, kernels in found.items() if len(kernels) >= FEWEST}
+
+    @cached_property
+    def _made(self) -> dict[str, Regression]:
+        return {}
+
+    def regression(self, name: str) -> Regression:
+        """Of a variant or stage; made when it is first asked for."""
+        if name not in self._made:
+            kernels = self._alike[name]
+            times = np.array([self.measured_ns[each] for each in kernels])
+            self._made[name] = Regression.of(kernels, times)
+        return self._made[name]
+
+    @property
+    def error(self) -> float:
+        """By how much kernels are off where those that are alike predict them, on average."""
+        variants = self._alike.keys() & {kernel.variant for kernel in self.measured_ns}
+        errors = [self.regression(name).left_out for name in variants]
+        return float(np.abs(np.concatenate(errors)).mean()) if errors else float("inf")
+
+    def name_of(self, kernel: Kernel) -> str | None:
+        """What tells of it: its variant where enough of that were timed, else its stage."""
+        return next((n for n in (kernel.variant, kernel.stage) if n in self._alike), None)
+
+    def unknown(self, kernels: Iterable[Kernel]) -> list[Kernel]:
+        """Those whose operator was never timed, or of whose kind hardly anything was."""
+        return [
+            kernel
+            for kernel in kernels
+            if kernel not in self.measured_ns
+            and (kernel.op not in self.operators or self.name_of(kernel) is None)
+        ]
+
+    def predict(self, kernels: Sequence[Kernel]) -> tuple[Floats, Floats]:
+        """Times, ns, and the standard deviations of their logarithms, [kernels] each; of measured
+        ones what was measured."""
+        times, sds = np.empty(len(kernels)), np.zeros(len(kernels))
+        alike: dict[str, list[int]] = defaultdict(list)
+        for place, kernel in enumerate(kernels):
+            if kernel in self.measured_ns:
+                times[place] = self.measured_ns[kernel]
+            else:
+                alike[self.name_of(kernel) or ""].append(place)
+        for name, places in alike.items():
+            some = [kernels[place] for place in places]
+            times[places], sds[places] = self.regression(name).predict(some)
+            strange = np.array([each.variant != name for each in some])
+            sds[places] = np.where(strange, np.maximum(sds[places], _UNSEEN_SD), sds[places])
+        return times, sds

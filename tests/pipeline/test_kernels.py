@@ -1,0 +1,125 @@
+"""A table of kernels is measured, gone on with, and predicts model files of anybody."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("onnxruntime")
+pytest.importorskip("onnx")
+
+from harness.cli.terminal import Terminal
+from harness.cli.words.model_prediction import describe
+from harness.device.device import Device
+from harness.effort import FULL
+from harness.errors import DeviceError, TableError
+from harness.graphs.networks import KnownNetwork, known_networks
+from harness.graphs.reading import read_model
+from harness.measuring.plan import Plan
+from harness.pipeline import kernels as step
+from harness.pipeline.job import Run
+from harness.pipeline.predict_model import predict_models
+from harness.predictors import kernel_networks
+from harness.runtimes.model_inputs.asked import NOTHING_ASKED
+from harness.spaces.digits import DIGITS
+from harness.tables.table import Table
+from harness.workspace import Workspace
+from tests.command_line import harness
+from tests.graphs.test_by_onnxruntime import residual, save, weights
+
+DEVICE = "cpu-onnxruntime"
+SIZES = (7, 8, 10, 12, 14, 16, 20, 24)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with a table of a few kernels, from small networks."""
+    folder = tmp_path_factory.mktemp("kernels")
+    networks = []
+    for size in SIZES:
+        graph = read_model(residual(folder / f"{size}.onnx", size))
+        told = ("residual", str(size), graph.kernels, graph.sources, True)
+        networks.append(KnownNetwork(*told))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(step, "PLAN", Plan(3, 3, 3, 0.5, 0.0, len(SIZES)))
+        patch.setattr(step, "prior", lambda: {k: 1 for each in networks for k in each.kernels})
+        patch.setattr(step, "anchors", lambda _count: networks)
+        patch.setattr(kernel_networks, "known_networks", lambda: ())
+        job = Run(Workspace(folder), DIGITS, Terminal(quiet=True), FULL)
+        step.measure_kernels(job, Device.find(DEVICE, folder))
+        again = step.measure_kernels(job, Device.find(DEVICE, folder))
+    assert len(again.campaigns) == 1  # nothing was left to be timed
+    return folder
+
+
+def test_each_kernel_is_in_the_table_and_networks_beside(root: Path) -> None:
+    table = Table.load(root / "tables" / f"{DEVICE}.kernels.jsonl")
+    timed = {record.blocks[0] for record in table.records if record.role == "block"}
+    graph = read_model(root / "7.onnx")
+    assert set(graph.kernels) <= timed
+    assert sum(r.role == "anchor" for r in table.records if r.clock == table.clock) == len(SIZES)
+
+
+def test_a_model_is_predicted_by_kernel(root: Path, tmp_path: Path) -> None:
+    job = Run(Workspace(root), DIGITS, Terminal(quiet=True), FULL)
+    model = str(residual(tmp_path / "mine.onnx", 18))
+    (told,) = predict_models(job, [model], [DEVICE], NOTHING_ASKED, budget_ms=1e-3)
+    low, high = told.latency.latency_ms_interval
+    assert 0 < low < told.latency.latency_ms < high
+    assert sum(part.share for part in told.latency.parts) == pytest.approx(1, abs=0.02)
+    assert not told.latency.unknown
+    assert all(saving.saves_ms < saving.latency_ms for saving in told.savings)
+    assert any("over the budget" in line for line in describe([told], 1e-3))
+
+
+def test_an_operator_that_is_not_in_the_table_is_named_and_not_counted(
+    root: Path, tmp_path: Path
+) -> None:
+    from onnx import helper
+
+    nodes = [
+        helper.make_node("Conv", ["images", "w"], ["made"], pads=[1, 1, 1, 1]),
+        helper.make_node("Celu", ["made"], ["out"]),
+    ]
+    model = save(tmp_path / "m.onnx", nodes, [weights("w", 64, 64, 3, 3)], 14)
+    ran = harness(root, "predict", str(model), "--device", DEVICE)
+    assert ran.returncode == 0, ran.stderr
+    assert "at least" in ran.stdout
+    assert "not counted: " in ran.stdout
+    told = json.loads(harness(root, "predict", str(model), "--device", DEVICE, "--json").stdout)
+    assert not told[0]["whole"]
+    assert told[0]["unknown_operators"]
+    rows = harness(root, "predict", str(model), "--device", DEVICE, "--csv").stdout.splitlines()
+    assert len(rows) == 1 + len(told[0]["kernels"])
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["missing.onnx"], 2, "no file"),
+        (["7.onnx", "--budget", "30"], 2, "no time of a run"),
+        (["7.onnx", "--device", "cpu-ncnn"], 3, "measure"),
+    ],
+)
+def test_what_cannot_be_told_is_one_line(
+    root: Path, words: list[str], code: int, said: str
+) -> None:
+    ran = harness(root, "predict", *words)
+    assert ran.returncode == code
+    assert said in ran.stderr
+    assert len(ran.stderr.splitlines()) == 1
+
+
+def test_a_table_of_a_space_is_none_of_kernels() -> None:
+    with pytest.raises(TableError, match="not of kernels"):
+        kernel_networks.KernelNetworks.of(Table("cpu", "digits", {}, {}, ()))
+
+
+def test_kernels_of_other_runtimes_are_not_known(tmp_path: Path) -> None:
+    job = Run(Workspace(tmp_path), DIGITS, Terminal(quiet=True), FULL)
+    with pytest.raises(DeviceError, match="onnxruntime"):
+        step.measure_kernels(job, Device.find("cpu", tmp_path))
+
+
+def test_networks_that_ship_are_of_many_families() -> None:
+    assert len({network.family for network in known_networks()}) >= 15

@@ -1,0 +1,93 @@
+"""Kernels that nobody timed are predicted from those that are alike, with an error that holds."""
+
+import numpy as np
+
+from harness.predictors.kernel_regression import KernelTimes
+from harness.predictors.kernel_savings import narrower
+from harness.spaces.kernel import Kernel, Tensor
+
+
+def convolution(size: int, before: int, after: int, kernel: int = 3) -> Kernel:
+    return Kernel(
+        "nchwc.Conv",
+        (
+            Tensor("float32", (1, before, size, size)),
+            Tensor("float32", (after, before, kernel, kernel), True),
+            Tensor("float32", (after,), True),
+        ),
+        (Tensor("float32", (1, after, size, size)),),
+        (("activation", "Relu"), ("group", "1"), ("kernel_shape", f"{kernel},{kernel}")),
+    )
+
+
+def unary(op: str, size: int) -> Kernel:
+    tensor = Tensor("float32", (1, 64, size, size))
+    return Kernel(op, (tensor,), (tensor,))
+
+
+def device_ns(kernel: Kernel) -> float:
+    """A device with a call, two rates, and a step: channels are computed 32 at a time."""
+    padded = -(-kernel.weights[0] // 32) * 32 / kernel.weights[0]
+    moved = sum(each.size for each in (*kernel.given, *kernel.outputs))
+    return 4000 + 0.02 * kernel.macs * padded + 0.1 * moved
+
+
+def drawn(count: int, seed: int) -> list[Kernel]:
+    random = np.random.default_rng(seed)
+    sizes = random.choice([7, 10, 14, 20, 28, 40, 56], count)
+    channels = random.integers(1, 32, (count, 2)) * 16
+    return [
+        convolution(int(size), int(before), int(after))
+        for size, (before, after) in zip(sizes, channels, strict=True)
+    ]
+
+
+def known(count: int) -> KernelTimes:
+    random = np.random.default_rng(3)
+    kernels = drawn(count, 1)
+    return KernelTimes({each: device_ns(each) * random.normal(1, 0.01) for each in kernels})
+
+
+def test_kernels_between_those_that_were_timed_are_predicted() -> None:
+    times, unseen = known(200), drawn(100, 2)
+    unseen = [each for each in unseen if each not in times.measured_ns]
+    told, _ = times.predict(unseen)
+    true = np.array([device_ns(each) for each in unseen])
+    assert np.abs(told / true - 1).mean() < 0.05
+
+
+def test_nineteen_of_twenty_lie_within_two_standard_deviations() -> None:
+    times, unseen = known(100), drawn(200, 2)
+    unseen = [each for each in unseen if each not in times.measured_ns]
+    told, log_sds = times.predict(unseen)
+    off = np.abs(np.log(told / [device_ns(each) for each in unseen])) / log_sds
+    assert (off < 2).mean() >= 0.85
+
+
+def test_a_kernel_that_was_timed_takes_what_was_measured() -> None:
+    times = known(40)
+    kernel, value = next(iter(times.measured_ns.items()))
+    (told,), (log_sd,) = times.predict([kernel])
+    assert (told, log_sd) == (value, 0.0)
+
+
+def test_the_error_grows_away_from_what_was_timed() -> None:
+    times = known(100)
+    near, far = convolution(28, 100, 100), convolution(900, 3, 8)
+    _, (near_sd, far_sd) = times.predict([near, far])
+    assert far_sd > 2 * near_sd
+
+
+def test_an_operator_that_was_never_timed_is_unknown() -> None:
+    times = known(40)
+    relu = unary("Relu", 56)
+    assert times.unknown([relu, *times.measured_ns]) == [relu]
+
+
+def test_a_narrower_convolution_keeps_its_input() -> None:
+    kernel = convolution(28, 64, 128)
+    narrow = narrower(kernel, 96)
+    assert narrow.given == kernel.given
+    assert narrow.outputs[0].shape == (1, 96, 28, 28)
+    assert narrow.macs * 128 == kernel.macs * 96
+    assert Kernel.parse(narrow.key) == narrow
