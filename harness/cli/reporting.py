@@ -275,7 +275,7 @@ def _models(
     from harness.quantities import parse_milliseconds
 
     limit_ms = None if budget is None else parse_milliseconds(budget)
-    job = job_for("digits", root, console=terminal(quiet=as_json or as_csv))
+    job = job_for("digits", root, listener=terminal(quiet=as_json or as_csv))
     names = [full_name(each, root) for each in devices]
     found = predict_models(job, models, names, asked, limit_ms)
     if as_json or as_csv:
