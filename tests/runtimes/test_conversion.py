@@ -25,13 +25,14 @@ from harness.runtimes.conversion.images import AT_MOST, network_inputs
 from harness.runtimes.conversion.ranges import range_inputs
 from harness.runtimes.conversion.source import source_of
 from harness.runtimes.conversion.tflite import TfliteConverter
-from harness.runtimes.session import Workload
+from harness.runtimes.session import Workload, seed_of
 from harness.spaces.arch import Arch
 from harness.spaces.convolution import Convolution
 from harness.spaces.digits import DIGITS
+from harness.spaces.transformer import EncoderLayer
 from harness.training import bn
 from harness.training.data import prepare
-from tests.conftest import lively_supernet
+from tests.conftest import lively_supernet, predict
 
 ARCH = Arch(16, (1, 1, 1), (5, 0, 0, 3, 0, 0, 5, 0, 0), (4, 0, 0, 6, 0, 0, 4, 0, 0))
 H_SWISH = next(b for b in DIGITS.distinct_blocks() if b.act == "h_swish" and b.se_channels)
@@ -252,6 +253,25 @@ def test_what_we_convert_is_what_was_meant(precision: str, make: Make, network_p
     graph = read_graph(make(converter, network_path).read_bytes())
     assert complaints(graph, network, precision) == ()
     assert graph.ops["DEPTHWISE_CONV_2D"] > 3
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_a_layer_of_tokens_alone_answers_as_torch_does(precision: str, make: Make) -> None:
+    from ai_edge_litert.interpreter import Interpreter
+
+    blocks = (EncoderLayer(9, embed=24, inner=16, heads=1, ffn=24),)
+    model = Interpreter(model_path=str(make(TfliteConverter(1, precision), blocks)))
+    model.allocate_tensors()
+    tokens = np.random.default_rng(2).normal(size=(1, 9, 24)).astype(np.float32)
+    wanted = predict(build_lively(blocks, seed_of(blocks)), torch.from_numpy(tokens)).numpy()
+    given = model.get_input_details()[0]
+    if precision == "float32":
+        model.set_tensor(given["index"], tokens)
+        model.invoke()
+        found = model.get_tensor(model.get_output_details()[0]["index"])
+        assert found == pytest.approx(wanted, abs=1e-5)
+    else:
+        assert (given["dtype"], list(given["shape"])) == (np.int8, [1, 9, 24])
 
 
 def test_pooling_alone_is_one_operator_as_inside_a_network(make: Make) -> None:

@@ -20,10 +20,12 @@ def by_litert_torch(source: Source, batch: int) -> bytes:
     import litert_torch
 
     example = torch.zeros(input_shape(source.blocks, batch))
-    network = channels_last(source, example)
+    network = source.network
+    if example.ndim == 4:  # maps; tokens are what they are
+        network = channels_last(source, example)
+        example = example.permute(0, 2, 3, 1).contiguous()
     with files.scratch() as folder:
         path = folder / "model.tflite"
-        example = example.permute(0, 2, 3, 1).contiguous()
         litert_torch.convert(network, (example,)).export(str(path))
         return path.read_bytes()
 

@@ -19,19 +19,22 @@ RANGE_INPUTS = 8  # random batches where there are no images
 def range_inputs(
     workload: Workload, source: "Source", batch: int, folder: Path | None
 ) -> npt.NDArray[np.float32]:
-    """Batches [n, batch, channels, height, width].
+    """Batches [n, batch, channels, height, width], or of tokens [n, batch, tokens, embed].
 
     Of the images in `folder` for network files; without them, and for blocks, normally distributed
     numbers: right for timing, not for accuracy.
     """
     from harness.networks.build import input_shape
 
-    _, channels, height, width = input_shape(source.blocks, batch)
+    shape = input_shape(source.blocks, batch)
     if folder is None or source.preprocessing is None:
         rng = np.random.default_rng(seed_of(workload))
+        if len(shape) != 4:
+            return rng.standard_normal((RANGE_INPUTS, *shape)).astype(np.float32)
+        _, channels, height, width = shape
         shape = (RANGE_INPUTS, batch, height, width, channels)
         return rng.standard_normal(shape).astype(np.float32).transpose(0, 1, 4, 2, 3)
-    inputs = images.network_inputs(folder, channels, source.preprocessing)
+    inputs = images.network_inputs(folder, shape[1], source.preprocessing)
     batches = -(-len(inputs) // batch)  # the last one is filled up from the first
     inputs = inputs[np.arange(batches * batch) % len(inputs)]
     return inputs.reshape(batches, batch, *inputs.shape[1:])

@@ -84,7 +84,9 @@ class TfliteConverter:
                 content = _to_float16(path)
             else:
                 inputs = range_inputs(workload, source, self.batch, self.images)
-                content = _to_int8(path, np.ascontiguousarray(inputs.transpose(0, 1, 3, 4, 2)))
+                if inputs.ndim == 5:  # maps; tokens are what they are
+                    inputs = inputs.transpose(0, 1, 3, 4, 2)
+                content = _to_int8(path, np.ascontiguousarray(inputs))
         content = self_contained(content)
         if self.precision == "int8":
             content = with_their_biases(content, path.read_bytes())
