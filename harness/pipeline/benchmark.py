@@ -262,7 +262,7 @@ def check_node_data(device: Device, model: Path) -> None:
     if not device.profile.runs_on.profiles_nodes:
         raise UsageError(
             f"--node-data: the runtime {device.profile.runtime} tells no times of single nodes; "
-            "onnxruntime does"
+            "onnxruntime and openvino do"
         )
     if model.suffix.lower() != ".onnx":
         raise UsageError(f"--node-data is of the nodes of an .onnx file, and {model.name} is none")

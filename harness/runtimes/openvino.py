@@ -38,6 +38,7 @@ RUNTIME = Runtime(
     file_suffixes=(".onnx", ".xml"),
     clock=thread_clock,  # one thread is the caller's own: OpenVINO starts no other (measured)
     profiles_operators=True,
+    profiles_nodes=True,
     board_packages=("openvino",),
     board_rank=4,
 )

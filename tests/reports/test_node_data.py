@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from harness.cli import app
 from harness.errors import UsageError
 from harness.reports.node_data import node_data, save_node_data
-from harness.runtimes import onnxruntime
+from harness.runtimes import onnxruntime, openvino
 from harness.runtimes.conversion.onnx import OPSET, OnnxConverter
 from harness.runtimes.model_inputs.onnx_file import read_nodes
 from harness.runtimes.options import RuntimeOptions
@@ -58,6 +58,20 @@ def test_it_is_said_how_much_of_the_time_the_file_holds(written: tuple[Path, Pat
     said = save_node_data(written[1].with_name("other.json"), "d", nodes, ops)
     assert "1 nodes of the file, 75% of the time" in said
     assert "44 nodes of the file" in written[2]
+
+
+def test_openvino_tells_nodes_of_the_file_too(written: tuple[Path, Path, str]) -> None:
+    pytest.importorskip("openvino", reason="openvino is not installed")
+    with closing(openvino.open_session(LocalTransport(), RuntimeOptions())) as session:
+        assert isinstance(session, ProfilingSession)
+        ops = session.profile_ops(written[0])
+    content, placed_ms = node_data("cpu-openvino", read_nodes(written[0]), ops)
+    (told,) = content.values()
+    convolutions = [
+        node.name for node in onnx.load(written[0]).graph.node if node.op_type == "Conv"
+    ]
+    assert set(convolutions) <= told["results"].keys()
+    assert placed_ms > 0
 
 
 def test_model_explorers_own_classes_read_the_file(written: tuple[Path, Path, str]) -> None:
@@ -107,7 +121,9 @@ def test_runtimes_and_files_without_nodes_are_refused_before_anything_is_timed(
     words = [str(tmp_path / "m.tflite"), "--node-data", str(tmp_path / "n.json")]
     done = CliRunner().invoke(app, ["benchmark", *words, "--device", "cpu-litert"])
     assert isinstance(done.exception, UsageError)
-    assert "litert tells no times of single nodes; onnxruntime does" in str(done.exception)
+    assert "litert tells no times of single nodes; onnxruntime and openvino do" in str(
+        done.exception
+    )
 
 
 @pytest.mark.parametrize("name", ["", "x" * 3000])

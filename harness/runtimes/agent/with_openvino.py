@@ -72,12 +72,11 @@ class OpenvinoRuntime(CpuRuntime):
         first = self.counters(running)
         for _ in range(runs):
             run()
-        found = {}
+        found = {}  # by type, [node, ms]
         for name, (op, mean_ms) in self.counters(running).items():
-            count, ms = found.get(op, (0, 0.0))
-            own_ms = (mean_ms * (runs + 1) - first[name][1]) / runs
-            found[op] = count + 1, ms + max(0.0, own_ms)
-        return [[op, count, ms] for op, (count, ms) in found.items()]
+            own_ms = max(0.0, (mean_ms * (runs + 1) - first[name][1]) / runs)
+            found.setdefault(op, []).append([name[:1000] or "unnamed", own_ms])
+        return [[op, len(told), sum(ms for _, ms in told), told] for op, told in found.items()]
 
     def counters(self, running):
         """Type and mean time of each node, ms."""
