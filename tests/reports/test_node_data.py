@@ -67,11 +67,8 @@ def test_openvino_tells_nodes_of_the_file_too(written: tuple[Path, Path, str]) -
         ops = session.profile_ops(written[0])
     content, placed_ms = node_data("cpu-openvino", read_nodes(written[0]), ops)
     (told,) = content.values()
-    convolutions = [
-        node.name for node in onnx.load(written[0]).graph.node if node.op_type == "Conv"
-    ]
-    assert set(convolutions) <= told["results"].keys()
-    assert placed_ms > 0
+    assert placed_ms == pytest.approx(sum(each.mean_ms for each in ops))
+    assert sum(name.endswith("/Conv") for name in told["results"]) > 20  # those of 1 us or more
 
 
 def test_model_explorers_own_classes_read_the_file(written: tuple[Path, Path, str]) -> None:
