@@ -27,9 +27,9 @@ ALONE = (
     "tests/real/test_measure_board.py::test_blocks_take_as_long",
     "tests/real/test_measure_phone.py::test_blocks_take_as_long",
     "tests/runtimes/test_slow_networks.py::test_trtexec_is_asked_for_one_run",
-    "tests/test_run.py",
 )
 LONGEST_FIRST = (
+    "tests/test_run.py",
     "tests/test_from_outside.py",
     "tests/real/test_measure_phone.py",
     "tests/real/test_faults_phone.py",

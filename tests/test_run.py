@@ -18,16 +18,18 @@ import pytest
 
 from harness.deploy.front import Front, verification_entries
 from harness.device.device import Device
-from harness.effort import QUICK
 from harness.measuring.plan import table_entries
 from harness.networks.file import NetworkFile
+from harness.pipeline import starting
 from harness.spaces.digits import DIGITS
 from harness.tables.table import Table
 from tests.command_line import harness
+from tests.short import SHORT
 
 KILLS = 6  # `benchmarks/kills.py` makes many more
+LATEST_S = 7
 DEVICE = "cpu-onnxruntime"
-HARNESS = [sys.executable, "-m", "harness"]
+HARNESS = [sys.executable, "-m", "tests.short"]
 MEASURE = [*HARNESS, "measure", "--quick", "--device", DEVICE, "--root"]
 RUN = [*HARNESS, "run", "--quick", "--device", DEVICE, "--root"]
 
@@ -61,9 +63,15 @@ def is_complete(root: Path) -> bool:
     return front.exists() and Front.load(front).verification is not None
 
 
+@pytest.fixture(autouse=True)
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is started here is as short as what was killed."""
+    monkeypatch.setattr(starting, "QUICK", SHORT)
+
+
 @pytest.fixture(scope="module")
 def killed_run(tmp_path_factory: pytest.TempPathFactory) -> KilledRun:
-    """The job killed with SIGKILL at random moments, each between its start and 7 s later.
+    """The job killed with SIGKILL at random moments, each between its start and LATEST_S later.
 
     The table comes first, as `run --quick` alone would only take a first look. That spreads the
     kills over all steps. Should the job be done before the last kill, it is started once more in
@@ -77,7 +85,7 @@ def killed_run(tmp_path_factory: pytest.TempPathFactory) -> KilledRun:
             root, before = tmp_path_factory.mktemp("killed"), {}
         command = RUN if (root / "tables" / f"{DEVICE}.digits.jsonl").exists() else MEASURE
         with subprocess.Popen([*command, str(root)], stdout=subprocess.DEVNULL) as process:
-            time.sleep(chance.uniform(0, 7))
+            time.sleep(chance.uniform(0, LATEST_S))
             process.send_signal(signal.SIGKILL)
         after = whole_lines(root)
         for path, lines in before.items():
@@ -105,7 +113,7 @@ def test_every_visit_was_made_once_and_every_record_is_there(killed_run: KilledR
     assert set(keys.values()) == {1}
     front = Front.load(killed_run.root / "reports" / f"{DEVICE}.digits" / "front.json")
     networks = [Path(f"{number}.pt") for number in range(len(front.points))]
-    table_plan, front_plan = QUICK.table, QUICK.verification
+    table_plan, front_plan = SHORT.table, SHORT.verification
     sizes = {
         "measure": (len(table_entries(DIGITS, table_plan.anchors)), table_plan),
         "verify": (
@@ -134,8 +142,8 @@ def test_every_visit_was_made_once_and_every_record_is_there(killed_run: KilledR
 def test_every_sub_network_was_evaluated_once(killed_run: KilledRun) -> None:
     (path,) = killed_run.root.glob("runs/digits-*/evaluated.jsonl")
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    assert len(lines) == QUICK.subnets
-    assert len({tuple(line["genome"]) for line in lines}) == QUICK.subnets
+    assert len(lines) == SHORT.subnets
+    assert len({tuple(line["genome"]) for line in lines}) == SHORT.subnets
     assert all(0 < line["accuracy"] <= 100 for line in lines)
 
 
@@ -154,8 +162,8 @@ def test_the_report_is_complete(killed_run: KilledRun) -> None:
     wanted |= {f"{name}.{kind}" for name in figures for kind in ("png", "svg", "pdf", "csv")}
     assert wanted <= {path.name for path in folder.glob("[!.]*")}
     front = Front.load(folder / "front.json")
-    assert 5 < len(front.points) <= QUICK.points
-    assert len(front.cloud) == QUICK.subnets
+    assert 5 < len(front.points) <= SHORT.points
+    assert len(front.cloud) == SHORT.subnets
     assert all(point.latency_ms_measured and point.accuracy_measured for point in front.points)
     assert front.verification is not None
     assert front.verification["latency_span"] > 2
