@@ -10,7 +10,7 @@ from statistics import median, mode
 
 from harness.runtimes.agent.nvml import throttling
 from harness.runtimes.sensors import Conditions
-from harness.runtimes.tegrastats import parse_line
+from harness.runtimes.tegrastats import temperatures_c
 from harness.transports.told import CLOCK_MHZ, TEMPERATURE_C
 
 # The one that CUDA takes first: it counts as nvidia-smi does where CUDA_DEVICE_ORDER says so.
@@ -73,10 +73,10 @@ def usual(visits: Sequence[Watched]) -> Conditions:
 
 def gpu_conditions(jetson: str, other: str) -> Conditions:
     """Temperatures now, by a line of tegrastats or what nvidia-smi said; None by neither."""
-    line = parse_line(jetson)
-    if line is None:
+    told = temperatures_c(jetson)
+    if told is None:
         return {"gpu_temperature_c": TEMPERATURE_C.of(other)}
-    sensors = {name.lower(): celsius for name, celsius in line.temperatures_c.items()}
+    sensors = {name.lower(): celsius for name, celsius in told.items()}
     return {
         "gpu_temperature_c": sensors.get("gpu", sensors.get("tj")),  # the hottest of the chip
         "temperature_c": max((sensors[cpu] for cpu in CPUS if cpu in sensors), default=None),

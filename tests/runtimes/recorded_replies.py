@@ -15,7 +15,7 @@ from harness.runtimes import agent_replies, board, phone, trtexec_scripts
 from harness.runtimes.benchmark_log import parse_log, parse_ops
 from harness.runtimes.replies import checked
 from harness.runtimes.sensors import plausible
-from harness.runtimes.tegrastats import parse_line
+from harness.runtimes.tegrastats import temperatures_c
 from harness.runtimes.trtexec_gpu import gpu_conditions, other_processes, parse_watched
 from harness.runtimes.trtexec_log import parse_flags, parse_layers, parse_times
 from harness.runtimes.trtexec_log import parse_log as parse_trtexec_log
@@ -126,7 +126,7 @@ REPLIES: dict[str, tuple[str, Reader]] = {
         f"/home/a/.cache/harness/engines\n{'0123456789abcdef' * 4}  /usr/src/trtexec\n",
         trtexec_scripts.opened,
     ),
-    "tegrastats": (TEGRASTATS, parse_line),
+    "tegrastats": (TEGRASTATS, temperatures_c),
     "tegrastats temperatures": (TEGRASTATS, lambda text: gpu_conditions(text, "")),
     "nvidia-smi temperature": ("45", lambda text: gpu_conditions("", text)),
     "nvidia-smi watch": (
