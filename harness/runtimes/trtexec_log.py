@@ -6,7 +6,7 @@ of github.com/NVIDIA/TensorRT.
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -15,24 +15,15 @@ from pydantic import FailFast, Field, TypeAdapter
 from harness.errors import TargetFailed
 from harness.runtimes.replies import Milliseconds, MillisecondsOrNone, Name, checked
 from harness.runtimes.session import OpTime
-from harness.transports.told import DAY_S, Range
 
 LONGEST_LINE, MOST_LINES = 2_000, 100_000  # what is longer is none of its results
-TOLD_MS = Range(0, DAY_S * 1e3)
 NO_CUDA_GRAPH = "flag has been ignored"  # the rest of it differs
 AT_ONCE = "auxiliary streams"  # layers that run beside each other; their times overlap
 NOT_SAVED = "Saving engine to file failed"
 _LEVEL = re.compile(r"^\s*(?:\[[^\]]*\] )?\[(?P<level>[IWEFV])\] ?(?P<text>.*)$")
 TAKEN = "Automatically overriding shape"  # by sizes or values of its own, where it was told none
 _VERSION = re.compile(r"TensorRT\.trtexec \[TensorRT v(\d{4,6})\]")
-_GPU = re.compile(r"Selected Device: (.+)")
 _FLAG = re.compile(r"^ {1,4}(--\w+)", re.MULTILINE)  # farther in others are explained
-_SUMMARY = re.compile(r"GPU Compute Time: (?=\w+ = )(.*)")  # since TensorRT 8
-_STATISTIC = re.compile(r"([\w()%.]+) = ([\d.e+-]+) ms")
-_OWN_LINE = re.compile(
-    r"(min|max|mean|median|percentile): ([\d.e+-]+) ms(?: at ([\d.]+)%)?$"
-)  # 6, 7
-_OF_TEN = re.compile(r"Average over \d+ runs is ([\d.e+-]+) ms")  # until 6
 _BETWEEN_ERRORS = re.compile(r"--- (Begin|End) node ---")
 
 
@@ -41,11 +32,9 @@ class TrtexecLog:
     """One invocation, as far as it got."""
 
     version: str | None  # "8.0.1"; TensorRT before 8 does not say it
-    gpu: str | None  # likewise
     passed: bool
     warnings: tuple[str, ...]
     errors: tuple[str, ...]
-    gpu_compute_ms: Mapping[str, float]  # "mean", "median", "percentile(99%)", ... where printed
 
     @property
     def reason(self) -> str:
@@ -69,14 +58,11 @@ def parse_log(text: str) -> TrtexecLog:
             said[level].append(message.strip())
         open_error = level == "E" and message.rstrip().endswith(":")
     version = _VERSION.search("\n".join(lines))
-    gpu = next((found[1] for line in said["I"] if (found := _GPU.match(line))), None)
     return TrtexecLog(
         version=_dotted(version[1]) if version else None,
-        gpu=gpu.strip() if gpu else None,
         passed=any(line.startswith("&&&& PASSED TensorRT.trtexec") for line in lines),
         warnings=tuple(said["W"]),
         errors=tuple(said["E"]),
-        gpu_compute_ms=_gpu_compute_ms(said["I"]),
     )
 
 
@@ -103,30 +89,6 @@ def _dotted(digits: str) -> str:
     step = 100 if len(digits) > 4 else 10
     major, rest = divmod(number, step * 100)
     return f"{major}.{rest // 100}.{rest % 100}"
-
-
-def _gpu_compute_ms(messages: Sequence[str]) -> dict[str, float]:
-    summary = [found[1] for message in messages if (found := _SUMMARY.match(message))]
-    if summary:
-        rows = _STATISTIC.findall(summary[-1])
-        return {name: ms for name, value in rows if (ms := TOLD_MS.of(value)) is not None}
-    if "GPU Compute" in messages:
-        return _own_lines(messages[messages.index("GPU Compute") + 1 :])
-    lines = [TOLD_MS.of(line[1]) for message in messages if (line := _OF_TEN.match(message))]
-    means = [ms for ms in lines if ms is not None]
-    return {"mean": sum(means) / len(means)} if means else {}
-
-
-def _own_lines(messages: Sequence[str]) -> dict[str, float]:
-    """Statistics of one kind, one a line, until something else comes."""
-    statistics: dict[str, float] = {}
-    for message in messages:
-        match = _OWN_LINE.match(message)
-        ms = TOLD_MS.of(match[2]) if match else None
-        if match is None or ms is None:
-            break
-        statistics[f"percentile({match[3]}%)" if match[3] else match[1]] = ms
-    return statistics
 
 
 @dataclass(frozen=True)

@@ -28,53 +28,20 @@ def recorded(name: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("name", "mean", "median", "p99"),
+    ("name", "version", "passed"),
     [
-        ("trt-5-xavier", 55.2518, None, None),
-        ("trt-7.1-xavier", 2.51739, 2.45142, 3.10742),
-        ("trt-8-xavier-nx", 0.564682, 0.564087, 0.578552),
-        ("trt-8.4-xavier", 0.388221, 0.388443, 0.393188),
-        ("trt-8.5-xavier-clipped", 0.369765, 0.369873, None),
-        ("trt-8.6-rtx-3090-unstable", 0.0451127, 0.0439453, 0.0521851),
+        ("trt-5-xavier", None, False),
+        ("trt-8.0-unknown-option", "8.0.1", False),
+        ("trt-8.4-xavier", "8.4.0", True),
+        ("trt-8.6-rtx", "8.6.0", True),
+        ("trt-8.6-no-model", "8.6.1", False),
+        ("trt-10.16-profile", "10.16.0", True),
+        ("trt-11.0-build", "11.0.0", True),
     ],
 )
-def test_computing_times_of_every_generation_are_read(
-    name: str, mean: float, median: float | None, p99: float | None
-) -> None:
-    found = parse_log(recorded(name)).gpu_compute_ms
-    assert found["mean"] == mean
-    assert (found.get("median"), found.get("percentile(99%)")) == (median, p99)
-
-
-def test_all_statistics_of_one_line_are_read() -> None:
-    assert parse_log(recorded("trt-8.6-rtx")).gpu_compute_ms == {
-        "min": 0.041748,
-        "max": 0.609253,
-        "mean": 0.0451127,
-        "median": 0.0439453,
-        "percentile(90%)": 0.0449219,
-        "percentile(95%)": 0.045105,
-        "percentile(99%)": 0.0521851,
-    }
-
-
-@pytest.mark.parametrize(
-    ("name", "version", "gpu", "passed"),
-    [
-        ("trt-5-xavier", None, None, False),
-        ("trt-8.0-unknown-option", "8.0.1", None, False),
-        ("trt-8.4-xavier", "8.4.0", None, True),
-        ("trt-8.6-rtx", "8.6.0", "NVIDIA GeForce RTX 3090", True),
-        ("trt-8.6-no-model", "8.6.1", None, False),
-        ("trt-10.16-profile", "10.16.0", "NVIDIA RTX 6000 Ada Generation", True),
-        ("trt-11.0-build", "11.0.0", "NVIDIA B200", True),
-    ],
-)
-def test_version_gpu_and_success_are_read(
-    name: str, version: str | None, gpu: str | None, passed: bool
-) -> None:
+def test_version_and_success_are_read(name: str, version: str | None, passed: bool) -> None:
     log = parse_log(recorded(name))
-    assert (log.version, log.gpu, log.passed) == (version, gpu, passed)
+    assert (log.version, log.passed) == (version, passed)
 
 
 def test_warnings_are_read_with_the_lines_that_go_on() -> None:
@@ -123,7 +90,6 @@ def test_no_text_makes_more_than_a_log(text: str, data: st.DataObject) -> None:
     end = data.draw(st.integers(start, len(text)))
     log = parse_log(text[:start] + data.draw(st.text(max_size=30)) + text[end:])
     assert isinstance(log, TrtexecLog)
-    assert all(0 <= ms < math.inf for ms in log.gpu_compute_ms.values())
     assert log.reason
 
 
