@@ -252,7 +252,7 @@ def result_of(
         "statistics": _times(timed),
         "reference": _times([each for each in campaign.records if each.role == "sentinel"]),
         "references": _references(campaign),
-        "suspect": sorted({why for record in campaign.records for why in record.suspect}),
+        "suspect": _reasons(campaign.records),
         "campaign": campaign.facts,
     }
 
@@ -278,6 +278,14 @@ def profile_ops(device: Device, workload: Workload) -> Sequence[OpTime]:
 
 def _times(records: Sequence[Record]) -> dict[str, dict[str, float | None]]:
     return {record.clock: record.statistics.to_json("ns") for record in records}
+
+
+def _reasons(records: Sequence[Record]) -> list[str]:
+    """Why to doubt, each reason once: in how many visits of the model, where it has that one."""
+    found: dict[str, str] = {}
+    for record in sorted(records, key=lambda record: record.role == "network"):
+        found |= {why.partition(" (")[0]: why for why in record.suspect}
+    return sorted(found.values())
 
 
 def _references(campaign: Campaign) -> dict[str, dict[str, float]]:

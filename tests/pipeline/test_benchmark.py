@@ -4,6 +4,7 @@ import csv
 import io
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from harness.device.device import Device
 from harness.effort import QUICK
 from harness.errors import FileFormatError, Regression, TargetFailed, UsageError
 from harness.files import read_json, write_json
+from harness.measuring.campaign import Campaign
 from harness.measuring.plan import Plan
 from harness.pipeline import benchmark as step
 from harness.pipeline.job import Run
@@ -29,6 +31,7 @@ from harness.runtimes.conversion.onnx import OnnxConverter
 from harness.spaces.digits import DIGITS
 from harness.workspace import Workspace
 from tests.small_models import words
+from tests.tables.test_calibration import record
 from tests.weights_beside import save_beside
 
 DEVICE = "cpu-onnxruntime"
@@ -148,6 +151,18 @@ def test_a_ci_job_fails_where_the_model_became_slower(
     assert isinstance(
         CliRunner().invoke(cli.app, [*arguments, "--fail-above", "5%"]).exception, UsageError
     )
+
+
+def test_each_reason_to_doubt_is_told_once_of_the_model_where_it_has_it(
+    rng: np.random.Generator,
+) -> None:
+    own = replace(record("network", (), 1e6, 0, rng), suspect=("busy (3 of 9 visits)",))
+    block = DIGITS.distinct_blocks()[:1]
+    other = replace(
+        record("block", block, 1e6, 0, rng), suspect=("busy (8 of 9 visits)", "hot (1 of 9 visits)")
+    )
+    told = step.result_of({}, "cpu", {}, Campaign("c", {}, (own, other)), [own])
+    assert told["suspect"] == ["busy (3 of 9 visits)", "hot (1 of 9 visits)"]
 
 
 @pytest.mark.parametrize(("suspect", "red"), [([], True), (["the machine was busy"], False)])
