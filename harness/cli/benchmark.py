@@ -149,7 +149,10 @@ def benchmark(
         return
     (chosen,), (model,) = devices, models
     if node_data is not None:
+        if node_data in (model, output):
+            raise UsageError(f"--node-data {node_data} would replace another file: name another")
         step.check_node_data(chosen, model)
+        nodes = read_nodes(model)
     job = job_for("digits", root, listener=terminal(quiet=way.quiet))
     result = step.benchmark(job, chosen, model, old, streams, scenarios, data)
     compared = None if old is None else compare(old, result, at or "full")
@@ -166,7 +169,7 @@ def benchmark(
         for each in found if ops else ():
             terminal().say(f"{each.op:<28} {each.count:>4}  {each.mean_ms:10.4f} ms")
         if node_data is not None:
-            told = save_node_data(node_data, chosen.name, read_nodes(model), found)
+            told = save_node_data(node_data, chosen.name, nodes, found)
             terminal(quiet=way.quiet).say(told)
     if compared is None:
         return

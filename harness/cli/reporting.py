@@ -231,6 +231,10 @@ def predict(
     if as_json and as_csv:
         raise UsageError("--json and --csv both say how the answer is written: give one")
     if are_models(networks):
+        if space or accuracy or from_device:
+            raise UsageError(
+                "--space, --accuracy and --from-device are not for .onnx and .pt2 files"
+            )
         asked = parse_asked(shape, dim, input_, None)
         models = [*networks, *([str(compare)] if compare is not None else [])]
         _models(models, device, asked, budget, root, as_json, as_csv)

@@ -25,7 +25,8 @@ def beside(job: Run, here: str, points: int, names: Sequence[str]) -> Beside:
         UsageError: there is no such device.
     """
     path = job.workspace.table(here, BASELINES_TABLE)
-    own = own_times(Table.load(path)) if path.exists() else {}
+    table = Table.load(path) if path.exists() else None
+    own = {} if table is None or table.images_per_run > 1 else own_times(table)
     return Beside(own, tuple(_other(job, here, points, name) for name in dict.fromkeys(names)))
 
 
@@ -92,6 +93,11 @@ def _whole_networks(job: Run, name: str) -> tuple[str, dict[str, NetworkTime]]:
         device, source = _found(job, name)
         return f"{device.describe()}, imported from {source}", by_our_names(device)
     table = load_revision(name, job.workspace.root)
+    if table.images_per_run > 1:
+        raise UsageError(
+            f"{name} has times of {table.images_per_run} images a run, and what others publish is "
+            "of one"
+        )
     own = own_times(table) if table.space == BASELINES_TABLE else {}
     if not own:
         raise UsageError(

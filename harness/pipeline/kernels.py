@@ -54,8 +54,8 @@ def measure_kernels(job: Run, device: Device, deadline_s: float | None = None) -
             first = _spread(counts, FIRST)
             entries = [_sentinel(counts), *_networks(), *block_entries(first)]
             table, known = _wave(into, table, entries, "measure kernels", job.fresh)
-        links = sorted(known)[:: max(1, len(known) // LINKS)][:LINKS]
-        error, took_s = KernelTimes(known).error, 0.0
+        links = _links(table)
+        error, took_s = KernelTimes(known).error, _took_s(table)
         while (chosen := _worst(KernelTimes(known), counts)) and not job.effort.first_look:
             if len(known) >= FIRST + MOST_WAVES * FURTHER:
                 break
@@ -89,6 +89,19 @@ def _known(table: Table) -> dict[Kernel, float]:
         return {}
     values = table.block_values(table.clock)
     return {block: value for block, value in values.items() if isinstance(block, Kernel)}
+
+
+def _links(table: Table) -> list[Kernel]:
+    """Some of the first wave, with which all others are compared."""
+    first = table.select("block", table.clock, table.block_campaign())
+    kernels = sorted(block for record in first for block in record.blocks)
+    found = kernels[:: max(1, len(kernels) // LINKS)][:LINKS]
+    return [kernel for kernel in found if isinstance(kernel, Kernel)]
+
+
+def _took_s(table: Table) -> float:
+    """What the shortest wave took, about which a further one takes at least."""
+    return min((float(facts["took_s"]) for facts in table.campaigns.values()), default=0.0)
 
 
 def _is_timed(kernel: Kernel) -> bool:

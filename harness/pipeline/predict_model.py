@@ -6,6 +6,7 @@ from pathlib import Path
 from harness.errors import TableError
 from harness.graphs.graph import Graph
 from harness.graphs.reading import SUFFIXES, read_model
+from harness.hints import command
 from harness.pipeline.job import Run
 from harness.predictors.kernel_networks import NAME, KernelNetworks
 from harness.predictors.kernel_savings import savings
@@ -43,9 +44,8 @@ def predict_models(
 
 def _predictor(path: Path, device: str) -> KernelNetworks:
     if not path.exists():
-        raise TableError(
-            f"there is no table {path}; `harness measure --kernels --device {device}` makes it"
-        )
+        make = command("measure", "--kernels", "--device", device)
+        raise TableError(f"there is no table {path}; {make} makes it")
     return KernelNetworks.of(Table.load(path))
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from harness.errors import TableError
 from harness.graphs.graph import Graph
 from harness.graphs.networks import known_networks
+from harness.hints import command
 from harness.predictors.kernel_regression import Floats, KernelTimes
 from harness.spaces.block import Block
 from harness.spaces.kernel import Kernel
@@ -71,7 +72,8 @@ class KernelNetworks:
         if len(known) < FEWEST_ANCHORS:
             raise TableError(
                 f"the table of {table.device} has {len(known)} whole networks to calibrate by, "
-                f"and needs {FEWEST_ANCHORS}: `harness measure --kernels` goes on"
+                f"and needs {FEWEST_ANCHORS}: "
+                f"{command('measure', '--kernels', '--device', table.device)} goes on"
             )
         measured = np.array([record.statistics.value for record in known], float)
         sums = _sums(times, [_kernels(record.blocks) for record in known])

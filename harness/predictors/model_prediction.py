@@ -27,7 +27,7 @@ class ModelPrediction:
             "model": self.model,
             "device": self.device,
             "latency_ms": latency.latency_ms,
-            "latency_ms_interval": list(latency.latency_ms_interval),
+            "latency_ms_interval": None if latency.unknown else list(latency.latency_ms_interval),
             "whole": not latency.unknown,
             "unknown_operators": dict(latency.unknown),
             "share_of_timed_kernels": latency.timed,

@@ -107,10 +107,11 @@ class ImportedDevices:
             if header.get("devices") != len(rows):
                 raise TableError(f"{path} has {len(rows)} of its {header.get('devices')} devices")
             devices = tuple(_from_json(row, f"{path}:{number}") for number, row in rows)
-            (name, often), *_ = Counter(d.name for d in devices).most_common(1) or [("", 0)]
+            (twice, often), *_ = Counter(d.name for d in devices).most_common(1) or [("", 0)]
             if often > 1:
-                raise TableError(f"{path} has {name} a second time; import it again")
-            return cls(str(header.get("name")), str(header.get("source")), devices)
+                raise TableError(f"{path} has {twice} a second time; import it again")
+            name, source = (_printable(str(header.get(each))) for each in ("name", "source"))
+            return cls(name, source, devices)
         except TableError:
             raise
         except FileFormatError as error:

@@ -5,7 +5,7 @@ As in the loop, what is random in a step depends on the seed and the step's numb
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -239,13 +239,19 @@ def _settings(data: ImageData, tuning: Tuning, source: dict[str, Any]) -> dict[s
     return settings
 
 
+def _difference(there: Mapping[str, Any], settings: Mapping[str, Any]) -> str | None:
+    """The first setting by which another run was another; sparsity, where only that one had it."""
+    names = [*settings, "sparsity"]
+    return next((name for name in names if there.get(name) != settings.get(name)), None)
+
+
 def _finished(output: Path, settings: dict[str, Any]) -> NetworkFile | None:
     """What is there already, where it is the end of this very run."""
     if not output.exists():
         return None
     there = NetworkFile.load(output)
     told = there.origin.get("finetuned", {})
-    if any(name not in told or told[name] != value for name, value in settings.items()):
+    if _difference(told, settings) is not None:
         raise UsageError(f"{output} is there and is something else; name another file")
     return there
 
@@ -272,10 +278,9 @@ class _Checkpoint:
             found = cls(**{name: content[name] for name in cls.__dataclass_fields__})
         except KeyError as error:
             raise CheckpointError(f"{path} is not a whole checkpoint: no {error}") from error
-        for name, value in settings.items():
-            if found.settings.get(name) != value:
-                raise CheckpointError(
-                    f"{path} is of another run: {name} was {found.settings.get(name)!s:.100}, is "
-                    f"{value!s:.100}; name another output, or move it away"
-                )
+        if (name := _difference(found.settings, settings)) is not None:
+            raise CheckpointError(
+                f"{path} is of another run: {name} was {found.settings.get(name)!s:.100}, is "
+                f"{settings.get(name)!s:.100}; name another output, or move it away"
+            )
         return found

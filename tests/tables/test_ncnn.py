@@ -1,5 +1,6 @@
 import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,14 @@ def test_a_title_cannot_command_a_terminal(write: Callable[[str, str], Path]) ->
     found = imported(write("a.csv", f"{HEAD}\n{row}\n"))
     assert found.devices[0].title == "A [31m Phone"
     assert found.devices[0].name == "a-ncnn-cpu4-big"
+
+
+def test_a_source_cannot_command_a_terminal(
+    write: Callable[[str, str], Path], tmp_path: Path
+) -> None:
+    found = replace(imported(write("README.md", README)), source="\x1b]0;owned\x07 somebody")
+    found.save(tmp_path / "x.jsonl")
+    assert ImportedDevices.load(tmp_path / "x.jsonl").source == "]0;owned  somebody"
 
 
 @settings(max_examples=40)

@@ -14,7 +14,7 @@ from onnx import numpy_helper
 
 from harness.deploy.bundle import write
 from harness.deploy.formats import FORMATS
-from harness.errors import UsageError
+from harness.errors import CheckpointError, UsageError
 from harness.networks.build import build_random
 from harness.networks.file import NetworkFile, Preprocessing
 from harness.networks.layers import MBConv, SqueezeExcite
@@ -194,6 +194,23 @@ def test_zeros_are_as_many_as_asked_for_and_a_run_killed_ends_with_the_same_weig
     assert loaded.origin["tickets"] == whole.origin["tickets"]
     shares = [each["zeros"] for each in loaded.origin["tickets"]]
     assert shares == (pytest.approx([0, 0.5, 0.75], abs=0.001) if sparsity.rewind else [])
+
+
+def test_a_dense_run_takes_no_thinned_one_for_its_own(
+    network: NetworkFile, digits: Digits, tmp_path: Path
+) -> None:
+    def stop(_done: int, _total: int) -> None:
+        if checkpoint_of(output).exists():
+            raise KeyboardInterrupt
+
+    output, thinned = tmp_path / "tuned.pt", replace(TUNING, sparsity=Sparsity(0.9))
+    with pytest.raises(KeyboardInterrupt):
+        finetune(network, digits, thinned, output, SOURCE, None, stop, checkpoint_every_s=0)
+    with pytest.raises(CheckpointError, match=r"sparsity was .*, is None; name another output"):
+        finetune(network, digits, TUNING, output, SOURCE)
+    finetune(network, digits, thinned, output, SOURCE)
+    with pytest.raises(UsageError, match=r"is there and is something else"):
+        finetune(network, digits, TUNING, output, SOURCE)
 
 
 def test_tickets_begin_each_round_with_the_weights_of_the_step_that_was_asked_for(

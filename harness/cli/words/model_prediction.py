@@ -31,11 +31,12 @@ def describe(found: Sequence[ModelPrediction], budget_ms: float | None = None) -
 def _headline(each: ModelPrediction) -> str:
     latency = each.latency
     low, high = latency.latency_ms_interval
-    least = "at least " if latency.unknown else ""
+    took = f"{latency.latency_ms:.4g} ms ({low:.4g} to {high:.4g}, 95 %)"
+    if latency.unknown:
+        took = f"more than the {took} of the kernels that are known"
     return (
-        f"{each.model} on {each.device}: {least}{latency.latency_ms:.4g} ms ({low:.4g} to "
-        f"{high:.4g}, 95 %), {each.macs / 1e6:.4g}M MACs, {each.params / 1e6:.3g}M parameters, "
-        f"{each.activations_mb:.3g} MB of maps"
+        f"{each.model} on {each.device}: {took}, {each.macs / 1e6:.4g}M MACs, "
+        f"{each.params / 1e6:.3g}M parameters, {each.activations_mb:.3g} MB of maps"
     )
 
 
@@ -68,7 +69,8 @@ def _budget(each: ModelPrediction, budget_ms: float | None) -> Iterator[str]:
         return
     over_ms = each.latency.latency_ms - budget_ms
     if over_ms <= 0:
-        yield f"  within the budget of {budget_ms:g} ms"
+        what = "the kernels that are known are within" if each.latency.unknown else "within"
+        yield f"  {what} the budget of {budget_ms:g} ms"
         return
     yield f"  {over_ms:.4g} ms over the budget of {budget_ms:g} ms; fewer channels would save:"
     for saving in each.savings:

@@ -128,8 +128,9 @@ def compare_devices_lines(compared: ComparedDevices) -> Iterator[str]:
 
 
 def _time(time: NetworkTime) -> str:
-    spread = "" if time.slowest_ms is None else f" ({time.fastest_ms:.4g} to {time.slowest_ms:.4g})"
-    return f"{time.full_speed_ms:.4g} ms{spread}"
+    if time.fastest_ms is None or time.slowest_ms is None:
+        return f"{time.full_speed_ms:.4g} ms"
+    return f"{time.full_speed_ms:.4g} ms ({time.fastest_ms:.4g} to {time.slowest_ms:.4g})"
 
 
 def exported_lines(made: ExportedTable) -> Iterator[str]:
