@@ -21,8 +21,6 @@ ALONE = (
     "tests/measuring/test_campaign.py::test_visits_are_judged",
     "tests/measuring/test_campaign.py::test_what_an_older_version",
     "tests/measuring/test_sustained.py",
-    "tests/pipeline/test_benchmark.py",
-    "tests/pipeline/test_measure.py::test_a_refresh_measures_again_what_moved",
     "tests/real/test_energy_board.py",
     "tests/real/test_measure_board.py::test_blocks_take_as_long",
     "tests/real/test_measure_phone.py::test_blocks_take_as_long",

@@ -34,6 +34,7 @@ from tests.small_models import words
 from tests.tables.test_calibration import record
 from tests.weights_beside import save_beside
 
+pytestmark = pytest.mark.flaky(reruns=1)  # times, while other tests run
 DEVICE = "cpu-onnxruntime"
 
 
