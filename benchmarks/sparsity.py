@@ -1,11 +1,12 @@
 """Accuracy against sparsity: pruned, pre-defined, lottery tickets, and dense networks of that size.
 
 One network of digits (12 x 12 pixels) is trained from random weights by `harness finetune`'s own
-code, which makes zeros in three ways: the smallest weights little by little, connections drawn at
-random before training, and lottery tickets, which train once more for each halving. Dense networks
-have fewer inner channels, so many that as many weights are there as the sparse ones have left. All
-with the same images, rates and steps a training; nothing is chosen by accuracy, and the held-out
-images only judge. Runs are network files in --folder: an interrupted benchmark goes on.
+code, which makes zeros in three ways: the smallest weights little by little (while it is trained
+for the first time, or trained once more), connections drawn at random before training, and lottery
+tickets, which train once more for each halving. Dense networks have fewer inner channels, so many
+that as many weights are there as the sparse ones have left. All with the same images, rates and
+steps a training; nothing is chosen by accuracy, and the held-out images only judge. Runs are
+network files in --folder: an interrupted benchmark goes on.
 
 Prints a table, saves the figure, and prints, as its last line, one JSON object.
 
@@ -40,7 +41,13 @@ ZEROS = (0.5, 0.75, 0.875, 0.9375)  # where lottery tickets pass when they halve
 LEARNING_RATE, BATCH = 0.1, 64
 EARLY = 0.1  # of a training: where tickets go back to
 NEAR = 0.05  # how far a dense network's weights may be from as many as a sparse one's
-WAYS = ("pruned while trained", "pre-defined", "lottery tickets", "dense, as many weights")
+WAYS = (
+    "pruned while trained",
+    "pre-defined",
+    "lottery tickets",
+    "dense, as many weights",
+    "trained, then pruned",
+)
 
 Accuracies = dict[str, dict[float, list[float]]]  # by way, by share of zeros: of each seed, percent
 
@@ -75,13 +82,19 @@ def runs(
     rewind = round(EARLY * tuning.steps(data.count))
     whole = DIGITS.blocks(ARCH)
 
-    def trained(name: str, blocks: tuple[Block, ...], sparsity: Sparsity | None) -> NetworkFile:
+    def trained(
+        name: str, start: tuple[Block, ...] | NetworkFile, sparsity: Sparsity | None
+    ) -> NetworkFile:
         path = folder / f"{name}-{seed}.pt"
         settings = replace(tuning, sparsity=sparsity)
-        return finetune(random_network(blocks, seed), data, settings, path, {"benchmark": name})
+        network = start if isinstance(start, NetworkFile) else random_network(start, seed)
+        return finetune(network, data, settings, path, {"benchmark": name})
 
-    found = []
+    full = trained("full", whole, None)
+    found = [(way, 0.0, judged(full)) for way in WAYS]
     for share in ZEROS:
+        later = trained(f"later-{share}", full, Sparsity(share))
+        found.append((WAYS[4], share, judged(later)))
         pruned = trained(f"pruned-{share}", whole, Sparsity(share))
         drawn = trained(f"predefined-{share}", whole, Sparsity(share, "predefined"))
         found += [(WAYS[0], share, judged(pruned)), (WAYS[1], share, judged(drawn))]
@@ -89,11 +102,8 @@ def runs(
             dense = trained(f"dense-{share}", sizes[share], None)
             found.append((WAYS[3], share, judged(dense)))
     ticket = trained("tickets", whole, Sparsity(ZEROS[-1], rewind=rewind))
-    first, *others = ticket.origin["tickets"]
-    found += [(way, 0.0, first["accuracy"]) for way in WAYS]  # the whole network, trained once
-    found += [
-        (WAYS[2], share, each["accuracy"]) for share, each in zip(ZEROS[:-1], others, strict=True)
-    ]
+    rounds = zip(ZEROS[:-1], ticket.origin["tickets"][1:], strict=True)
+    found += [(WAYS[2], share, each["accuracy"]) for share, each in rounds]
     return [*found, (WAYS[2], ZEROS[-1], judged(ticket))]
 
 
