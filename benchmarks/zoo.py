@@ -72,13 +72,13 @@ KNOWN = _networks("""
     pose: simplepose_resnet18_coco@128
 """)
 UNSEEN = _networks("""
-    ghostnet: ghostnet ghostnet@160
+    ghostnet: ghostnet ghostnet@160 ghostnet@192
     shufflenet: shufflenet_g1_w1 shufflenet_g3_w1@192 shufflenet_g8_w1
     regnety: regnety002 regnety006@192 regnety016
     hrnet: hrnet_w18_small_v1 hrnet_w18_small_v2@160
     dla: dla34 dla46c dla60@160
     inception: inceptionv3@192 inceptionv4@160 bninception
-    xception: xception@192 xception
+    xception: xception@299
     mixnet: mixnet_s mixnet_m@192
     fbnet: fbnet_cb fbnet_cb@160
     selecsls: selecsls42b selecsls60@160

@@ -22,7 +22,7 @@ from harness.tables.table import Table
 
 NAME = "kernels"  # where a table has the name of its space
 FEWEST_ANCHORS = 5
-_LEAST_PART = 0.05  # of what a kernel takes alone, whatever a calibration takes off it
+_LEAST_PART = 0.2  # of what a kernel takes without a call, whatever a calibration takes off it
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class KernelNetworks:
         told_ns = np.array(
             [
                 max(self.calibration.block_part(kernel, value), _LEAST_PART * value)
-                for kernel, value in zip(kernels, alone, strict=True)
+                for kernel, value in zip(kernels, self.times.in_networks(alone), strict=True)
             ]
         )
         latency_ns = float(told_ns.sum() + max(0.0, self.calibration.offset))
@@ -138,7 +138,7 @@ def _kernels(blocks: Sequence[Block]) -> list[Kernel]:
 
 def _sums(times: KernelTimes, networks: Sequence[Sequence[Kernel]]) -> Sums:
     kernels = list(dict.fromkeys(kernel for network in networks for kernel in network))
-    values, _ = times.predict(kernels)
+    values = times.in_networks(times.predict(kernels)[0])
     return Sums.of(networks, dict(zip(kernels, map(float, values), strict=True)))
 
 

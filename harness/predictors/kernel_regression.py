@@ -26,6 +26,7 @@ FEWEST = 12  # kernels of a variant that are interpolated by themselves
 _LENGTHS = (2.0, 4.0, 8.0, 16.0)  # octaves over which what is left over changes
 _NOISES = (0.03, 0.1, 0.3)  # of a measurement, as a share of what is left over
 _TELLING = 250  # kernels by which the two are chosen
+_LEAST = 0.02  # of what a kernel takes alone
 _UNSEEN_SD = 0.7  # logarithm, of kernels of which hardly any were timed
 _ACTIVATED = 3.0  # octaves between kernels with and without
 _TILES = (16, 32, 64)  # output channels that may be made at once, and columns of products
@@ -163,6 +164,15 @@ class KernelTimes:
     @cached_property
     def operators(self) -> frozenset[str]:
         return frozenset(kernel.op for kernel in self.measured_ns)
+
+    @cached_property
+    def call_ns(self) -> float:
+        """What calling the runtime takes, which a kernel timed alone pays: all of the least one."""
+        return min(self.measured_ns.values())
+
+    def in_networks(self, times_ns: Floats) -> Floats:
+        """Of times alone, what is left without calling the runtime."""
+        return np.asarray(np.maximum(times_ns - self.call_ns, _LEAST * times_ns))
 
     @cached_property
     def _alike(self) -> Mapping[str, list[Kernel]]:
