@@ -28,14 +28,15 @@ from zoo import KNOWN, OF_TEXT, TEXT, UNSEEN, Network
 
 from harness.device.device import Device
 from harness.errors import HarnessError
-from harness.files import LineLog, read_lines
-from harness.graphs.graph import Graph
+from harness.files import LineLog, read_json, read_lines, write_json
+from harness.graphs.graph import Graph, Step
 from harness.graphs.networks import anchors
 from harness.graphs.reading import read_model
 from harness.pipeline.kernels import PLAN
 from harness.predictors.kernel_networks import NAME, KernelNetworks, NetworkLatency
 from harness.runtimes.model_inputs.asked import Asked
 from harness.runtimes.session import Session
+from harness.spaces.kernel import Kernel
 from harness.tables.end_to_end import spearman
 from harness.tables.table import Table
 from harness.workspace import Workspace
@@ -103,6 +104,20 @@ def _halves(session: Session, file: Path, clock: str) -> tuple[float, float]:
         times.append(min(values.get(clock) or values["wall"]))
     session.unload(file)
     return min(times[::2]) / 1e6, min(times[1::2]) / 1e6
+
+
+def graph_of(network: Network, folder: Path) -> Graph:
+    """Its kernels; read once, and kept beside its file."""
+    file = network.path(folder)
+    kept = file.with_suffix(".kernels.json")
+    if not kept.exists():
+        graph = read_model(file, asked_of(network))
+        write_json(kept, [[step.name, step.kernel.key, step.sources] for step in graph.steps])
+    steps = [
+        Step(name, Kernel.parse(key), tuple(None if each is None else tuple(each) for each in own))
+        for name, key, own in read_json(kept)
+    ]
+    return Graph(tuple(steps))
 
 
 def features(graph: Graph) -> list[float]:
@@ -195,7 +210,7 @@ def judge(
         file = network.path(folder)
         if file.name not in times:
             continue
-        graph = read_model(file, asked_of(network))
+        graph = graph_of(network, folder)
         first, second = times[file.name]
         floor = abs(first / second - 1)
         found.append(Judged(network, min(first, second), floor, graph, predictor.predict(graph)))
