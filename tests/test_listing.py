@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness import cli
+from harness.tables.table import Table
 from tests.reports.conftest import some_front
 from tests.tables.test_calibration import made_table
 
@@ -35,6 +36,20 @@ def test_all_that_is_here_is_listed_and_what_is_broken_says_so(root: Path) -> No
     assert "10 networks, verified" in found[f"{root}/reports/cpu.digits/front.json"]["what"]
     assert "cannot be used" in found[f"{root}/tables/broken.digits.jsonl"]["what"]
     assert len(said("list", "--root", str(root)).splitlines()) == len(found) == 3
+
+
+def test_a_table_whose_campaigns_have_too_little_in_common_says_so_and_hides_no_other(
+    root: Path,
+) -> None:
+    path = root / "tables/cpu.digits.jsonl"
+    table = Table.load(path)
+    blocks = [record for record in table.records if record.role == "block"]
+    alone = {"c": tuple(blocks[:99]), "d": tuple(replace(r, campaign="d") for r in blocks[99:])}
+    facts = dict.fromkeys(alone, table.campaigns["c"])
+    replace(table, campaigns=facts, records=sum(alone.values(), ())).save(path)
+    lines = said("list", "--root", str(root)).splitlines()
+    assert len(lines) == 3
+    assert "cannot be used: campaigns c and d of x have only 0 workloads in common" in lines[1]
 
 
 def test_where_nothing_is_it_says_what_makes_something(tmp_path: Path) -> None:

@@ -1,14 +1,22 @@
 """What is here, in words."""
 
 from harness.deploy.front import Front
-from harness.pipeline.listing import Item
+from harness.errors import HarnessError
+from harness.pipeline.listing import Content, Item
 from harness.tables.imported import ImportedDevices
 from harness.tables.table import Table
 
 
 def describe_item(item: Item) -> str:
     """What a file is, or why it cannot be used."""
-    match item.content:
+    try:
+        return _described(item.content)
+    except HarnessError as error:  # a table whose campaigns have too little in common
+        return f"cannot be used: {error}"
+
+
+def _described(content: Content | int) -> str:
+    match content:
         case Table() as table:
             return _table(table)
         case ImportedDevices() as devices:
@@ -19,7 +27,7 @@ def describe_item(item: Item) -> str:
         case int() as size_bytes:
             return f"{size_bytes / 1e6:.1f} MB"
         case error:
-            return f"cannot be used: {error}"
+            raise error
 
 
 def _table(table: Table) -> str:
