@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from threading import Event, Lock, Thread
 
+from harness.errors import UsageError
 from harness.progress import Progress
 from harness.runtimes.session import ElsewhereSession, Session, Workload
 
@@ -46,13 +47,15 @@ class Ahead(Preparation):
         session: ElsewhereSession,
         workloads: Sequence[Workload],
         step: Callable[[], AbstractContextManager[Progress]],
+        deadline_s: float | None,
     ) -> None:
         self._session, self._workloads, self._step = session, workloads, step
+        self._deadline_s = deadline_s
         self._there: set[Workload] = set()
         self._sent: set[Workload] = set()
         self._ended, self._stopped = Event(), Event()
         self._error: BaseException | None = None
-        self._done = 0
+        self._done = self._of = 0  # files; none before the first look at which are missing
         self._waited_s = self._sending_s = 0.0
         self._thread = Thread(target=self._make, daemon=True)
         self._thread.start()
@@ -62,6 +65,7 @@ class Ahead(Preparation):
 
         Raises:
             ConversionFailed: a file cannot be made, and all others had their turn.
+            UsageError: the deadline passed while none was there.
         """
         waiting = list(range(len(workloads)))
         while waiting:
@@ -77,7 +81,7 @@ class Ahead(Preparation):
         )
 
     def stop(self) -> None:
-        """Make no more of them."""
+        """Make no more of them, nor end those that are begun."""
         self._stopped.set()
         self._thread.join()
 
@@ -92,13 +96,19 @@ class Ahead(Preparation):
                     return number
             if ended:
                 raise self._error or AssertionError("a file that nobody made")
+            if self._deadline_s is not None and time.monotonic() > self._deadline_s:
+                raise UsageError(
+                    f"--budget is over while files are made{self._how_far()}; they are kept, so "
+                    "that another start goes on with them"
+                )
             if not told and time.monotonic() - began > TOLD_AFTER_S:
                 told = True
-                logging.getLogger(__name__).warning(
-                    "harness: the device waits for files: %d of %d are made",
-                    *(self._done, len(self._workloads)),
-                )
+                logger = logging.getLogger(__name__)
+                logger.warning("harness: the device waits for files%s", self._how_far())
             time.sleep(POLL_S)
+
+    def _how_far(self) -> str:
+        return f": {self._done} of {self._of} are made" if self._of else ""
 
     def _is_there(self, workload: Workload) -> bool:
         if workload not in self._there and self._session.has_file(workload):
@@ -117,13 +127,18 @@ class Ahead(Preparation):
             with self._step() as told:
 
                 def progress(done: int, total: int) -> None:
-                    self._done = done
+                    self._done, self._of = done, total
                     told(done, total)
                     if self._stopped.is_set():
                         raise _Stopped
 
-                with _MAKING:
+                while not _MAKING.acquire(timeout=POLL_S):
+                    if self._stopped.is_set():
+                        raise _Stopped
+                try:
                     self._session.make_files(self._workloads, progress)
+                finally:
+                    _MAKING.release()
         except _Stopped:
             pass
         except BaseException as error:  # noqa: BLE001 - raised where somebody waits for the file
@@ -134,9 +149,16 @@ class Ahead(Preparation):
 
 @contextmanager
 def prepared(
-    session: Session, workloads: Sequence[Workload], device: str, step: Step
+    session: Session,
+    workloads: Sequence[Workload],
+    device: str,
+    step: Step,
+    deadline_s: float | None = None,
 ) -> Iterator[Preparation]:
-    """The session with all files of the workloads, or with those that come while it measures."""
+    """The session with all files of the workloads, or with those that come while it measures.
+
+    `deadline_s`, by time.monotonic(): nobody waits longer for one of those.
+    """
     if not (isinstance(session, ElsewhereSession) and session.elsewhere) or all(
         session.has_file(each) for each in workloads
     ):
@@ -144,7 +166,7 @@ def prepared(
             session.prepare(workloads, progress)
         yield READY
         return
-    ahead = Ahead(session, workloads, lambda: step(f"make files for {device}"))
+    ahead = Ahead(session, workloads, lambda: step(f"make files for {device}"), deadline_s)
     try:
         yield ahead
     finally:

@@ -68,7 +68,9 @@ class TableSession:
             listener.tell(Remark(f"{device}: {forecast(visits, self.deadline_s, choice)}"))
 
         with (
-            prepared(self.session, workloads, str(device), listener.step) as preparation,
+            prepared(
+                self.session, workloads, str(device), listener.step, self.deadline_s
+            ) as preparation,
             listener.step(f"{title} on {device}") as progress,
         ):
             campaign = run_campaign(self.session, work, fresh, progress, tell, preparation)

@@ -137,6 +137,21 @@ def test_ctrl_c_ends_conversions_at_once_and_silently(
     assert len(errors.splitlines()) == 1
 
 
+def test_whoever_is_told_how_far_it_is_ends_conversions_that_take_minutes(tmp_path: Path) -> None:
+    class Enough(Exception):
+        pass
+
+    begun = tmp_path / "begun"
+
+    def progress(done: int, total: int) -> None:
+        assert (done, total) == (0, 2)
+        if begun.exists():
+            raise Enough
+
+    with pytest.raises(Enough):
+        convert_all(Endless(begun), [BLOCK, BLOCK * 2], progress)
+
+
 def test_spoilt_weights_are_made_again(tmp_path: Path) -> None:
     network = tmp_path / "network.pt"
     weights = dict(lively_supernet().extract(ARCH).state_dict())

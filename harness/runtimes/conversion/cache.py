@@ -6,7 +6,7 @@ import logging
 import os
 import warnings
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -27,6 +27,7 @@ from harness.transports.content import digest
 CHOOSE_CACHE = "name another folder for converted files in HARNESS_CACHE"
 SOON_S = 10.0  # in so long all is done: nobody needs a warning, or several processes
 START_S = 2.0  # of a process that imports torch
+TELL_EVERY_S = 0.5  # how far it is, also where it is no further: who is told may end it
 LAYERS = Path(harness.networks.__file__).with_name("layers.py")
 
 
@@ -130,17 +131,14 @@ def convert_all(
             with deaf_to_interrupts():
                 waiting = {pool.submit(_remarked, converter, each): each for each in missing}
             said: set[str] = set()
-            for done, future in enumerate(as_completed(waiting), start=1):
-                try:
-                    for remark in future.result() - said:
+            while waiting:
+                ready, _ = wait(waiting, TELL_EVERY_S, FIRST_COMPLETED)
+                for future in ready:
+                    what = f"{named(waiting.pop(future))} to {converter.suffix}"
+                    for remark in _result(future, what) - said:
                         logging.getLogger(__name__).warning("harness: %s", remark)
                         said.add(remark)
-                except (BrokenProcessPool, HarnessError):
-                    raise
-                except Exception as error:  # whatever a converter of others raises
-                    what = f"{named(waiting[future])} to {converter.suffix}"
-                    raise ConversionFailed(f"cannot convert {what}: {error!r:.300}") from error
-                on_progress(done, len(missing))
+                on_progress(len(missing) - len(waiting), len(missing))
         except BrokenProcessPool as error:
             raise ConversionFailed(
                 "a converting process died, perhaps for lack of memory; start again to go on"
@@ -150,6 +148,16 @@ def convert_all(
             raise
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _result(future: Future[set[str]], what: str) -> set[str]:
+    """Raises ConversionFailed for whatever a converter of others raises."""
+    try:
+        return future.result()
+    except (BrokenProcessPool, HarnessError):
+        raise
+    except Exception as error:
+        raise ConversionFailed(f"cannot convert {what}: {error!r:.300}") from error
 
 
 def _remarked(converter: Converter, workload: Workload) -> set[str]:
