@@ -16,6 +16,7 @@ from harness.measuring import rounds
 from harness.measuring.campaign import Work, run_campaign
 from harness.measuring.plan import Entry, Plan, sentinel
 from harness.runtimes import onnxruntime, resident, tensorrt
+from harness.runtimes.agent import timing
 from harness.runtimes.options import RuntimeOptions
 from harness.runtimes.resident import ResidentSession
 from harness.runtimes.trtexec_flags import TensorrtOptions
@@ -100,6 +101,13 @@ def test_no_run_of_seconds_is_made_only_to_warm_up(
     began = time.monotonic()
     (wall_ns,) = session.visit(slow, runs=1).values["wall"]
     assert time.monotonic() - began < 1.7 * wall_ns / 1e9
+
+
+def test_what_took_minutes_at_first_is_not_run_again_only_to_warm_up() -> None:
+    again: list[bool] = []
+    first_ns = int(300e9)
+    assert timing.warm_up(lambda: again.append(True), lambda: None, first_ns) == first_ns
+    assert not again
 
 
 def test_a_campaigns_visits_to_slow_networks_are_of_few_runs(
