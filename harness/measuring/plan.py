@@ -18,6 +18,7 @@ from harness.spaces.block import Block
 from harness.spaces.cost import CostTable
 from harness.spaces.genome import Genomes, decode, sample
 from harness.spaces.space import Space
+from harness.tables.table import FEWEST_IN_COMMON
 
 HOLDOUTS = 20
 USUAL_ANCHORS, FEWEST_ANCHORS = 20, 3
@@ -66,13 +67,22 @@ def table_entries(
 
     `share`: the first of so many devices of one model, the second, ...: each has a part of them,
     and all have the sentinel and some anchors, which bring them to one level.
+
+    Raises:
+        UsageError: the space has too few networks to calibrate, or to compare devices by.
     """
     first, of = share
     guard, *networks = refit_entries(space, anchors)
     calibrating = [entry for entry in networks if entry.role == "anchor"]
     common = []
     if of > 1:
-        common = [calibrating[place] for place in _evenly(len(calibrating), IN_COMMON)]
+        places = _evenly(len(calibrating), min(IN_COMMON, len(calibrating)))
+        common = [calibrating[place] for place in places]
+        if 1 + len(common) < FEWEST_IN_COMMON:
+            raise UsageError(
+                f"{space.name} has only {len(common)} networks to compare devices by: measure it "
+                "on one of them"
+            )
     others = [entry for entry in networks if entry not in common]
     chosen = space.distinct_blocks() if blocks is None else blocks
     return [guard, *common, *others[first::of], *block_entries(chosen[first::of])]

@@ -1,7 +1,7 @@
 """Measuring a device's latency table, and keeping it up to date."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.device.device import Device
@@ -18,7 +18,7 @@ from harness.measuring.plan import (
     table_entries,
 )
 from harness.pipeline.job import Run
-from harness.pipeline.notices import MeasuredAlready, NoAccuracies, OddBlocks
+from harness.pipeline.notices import MeasuredAlready, NoAccuracies, OddBlocks, Remark
 from harness.pipeline.side_by_side import on_each
 from harness.pipeline.table_session import TableSession, add_campaigns, table_session
 from harness.predictors.block_table import BlockTablePredictor
@@ -55,57 +55,78 @@ def measure(
     shares = {unit: (number, len(units)) for number, unit in enumerate(units)}
     left_out = {"left_out": [block.key for block in choice.left_out]} if choice.left_out else {}
 
-    def measure_share(unit: Device) -> tuple[Table, list[Campaign]]:
-        """The table as it was, and what one phone (or the only device) has to add to it."""
+    def measure_share(unit: Device) -> _Share:
         entries = table_entries(job.space, plan.anchors, choice.visited, shares[unit])
         with table_session(job, unit, quantity, deadline_s, anew=True) as into:
             begun = into.is_begun(entries, plan)
-            known = not unit.profile.simulated and _is_measured(into, entries, plan.min_visits)
-            if not job.fresh and not begun and known:
-                job.listener.tell(MeasuredAlready(str(unit), job.space.name))
-                return into.table, []
-            fresh = job.fresh and not begun
-            campaign = into.campaign("measure blocks", entries, plan, fresh, choice)
-            found = [replace(campaign, facts=campaign.facts | left_out)]
+            anew = job.fresh or begun or unit.profile.simulated
+            name = None if anew else _measured_in(into, entries, plan.min_visits)
+            found = []
+            if name is None:
+                fresh = job.fresh and not begun
+                campaign = into.campaign("measure blocks", entries, plan, fresh, choice)
+                found = [replace(campaign, facts=campaign.facts | left_out)]
+                _check_runs(device, job.space, campaign)
+                name = campaign.id
             if choice.left_out and len(units) == 1:
-                found += _odd_ones(into, campaign, plan, choice)
-            return into.table, found
+                table = into.add(*found) if found else into.table  # what follows may fail
+                found += _odd_ones(into, table, name, plan, choice)
+            if not found:
+                job.listener.tell(MeasuredAlready(str(unit), job.space.name))
+            return _Share(into.table, name, found)
 
     measured = on_each(units, measure_share)
-    table, _ = measured[0]
-    campaigns = [campaign for _, found in measured for campaign in found]
+    campaigns = [campaign for each in measured for campaign in each.added]
     if len(units) > 1:
-        campaigns = _beside_each_other(campaigns)
-    for campaign in campaigns:
-        _check_runs(device, job.space, campaign)
+        campaigns = _beside_each_other(campaigns, [each.name for each in measured])
     path = job.workspace.table(device.name, job.space.name, quantity)
+    table = measured[0].table
     return add_campaigns(path, table, campaigns) if campaigns else table
 
 
-def _odd_ones(into: TableSession, campaign: Campaign, plan: Plan, choice: Choice) -> list[Campaign]:
-    """A further campaign where blocks turned out to tell less of each other than was expected."""
-    clock = into.identity["clock"]
-    visited = [
-        (record.blocks[0], float(record.statistics.value))
-        for record in campaign.records
-        if (record.role, record.clock) == ("block", clock)
-    ]
-    odd = oddness(visited)
-    if not campaign.facts["finished"] or odd < ODD:
+@dataclass(frozen=True)
+class _Share:
+    """What one phone (or the only device) measured."""
+
+    table: Table  # as it was
+    name: str  # of the campaign with its blocks, which may have been there
+    added: list[Campaign]
+
+
+def _odd_ones(
+    into: TableSession, table: Table, name: str, plan: Plan, choice: Choice
+) -> list[Campaign]:
+    """A further campaign where blocks turned out to tell less of each other than was expected.
+
+    The same for the same times, so that an interrupted one is gone on with.
+    """
+    times = {
+        record.blocks[0]: float(record.statistics.value)
+        for record in table.records
+        if (record.role, record.clock, record.campaign) == ("block", table.clock, name)
+    }
+    odd = oddness([(block, times[block]) for block in choice.visited])
+    if not table.campaigns[name].get("finished", True) or odd < ODD:
         return []
-    space = into.job.space
-    further = choose(space, plan.fill_error, odd, choice.visited)
-    more = [block for block in further.visited if block not in set(choice.visited)]
-    into.job.listener.tell(OddBlocks(str(into.device), odd, len(more), len(further.left_out)))
-    entries = [*calibration_entries(space, IN_COMMON), *block_entries(more)]
+    job = into.job
+    further = choose(job.space, plan.fill_error, odd, choice.visited)
+    more = block_entries([block for block in further.visited if block not in set(choice.visited)])
+    entries = [*calibration_entries(job.space, IN_COMMON), *more]
     plan = replace(plan, sustain_s=0.0)
-    fresh = into.job.fresh and not into.is_begun(entries, plan)
-    return [into.campaign("measure more blocks", entries, plan, fresh, further)]
+    begun = into.is_begun(entries, plan)
+    if not (job.fresh or begun) and _measured_in(into, more, plan.min_visits):
+        return []
+    job.listener.tell(OddBlocks(str(into.device), odd, len(more), len(further.left_out)))
+    try:
+        fresh = job.fresh and not begun
+        return [into.campaign("measure more blocks", entries, plan, fresh, further)]
+    except UsageError as error:  # the first campaign took the time
+        job.listener.tell(Remark(f"{into.device}: start again to measure more blocks: {error}"))
+        return []
 
 
-def _beside_each_other(campaigns: Sequence[Campaign]) -> list[Campaign]:
-    """Those of several phones, each of which names the others."""
-    names = [campaign.id for campaign in campaigns]
+def _beside_each_other(campaigns: Sequence[Campaign], names: Sequence[str]) -> list[Campaign]:
+    """Those of several phones, each of which names the others, also those that were there."""
     return [
         replace(each, facts=each.facts | {"beside": [name for name in names if name != each.id]})
         for each in campaigns
@@ -146,17 +167,20 @@ def check_alike(units: Sequence[Device]) -> None:
             )
 
 
-def _is_measured(into: TableSession, entries: Sequence[Entry], visits: int) -> bool:
-    """Whether its blocks were measured at least this thoroughly in this environment."""
+def _measured_in(into: TableSession, entries: Sequence[Entry], visits: int) -> str | None:
+    """The campaign that measured the blocks at least this thoroughly in this environment."""
     table = into.table
     wanted = {entry.blocks[0] for entry in entries if entry.role == "block"}
-    return any(
-        wanted <= {r.blocks[0] for r in table.records if (r.role, r.campaign) == ("block", name)}
-        and facts.get("finished", True)
-        and facts["rounds"] >= visits
-        and facts["environment"] == dict(into.session.environment)
-        for name, facts in table.campaigns.items()
-    )
+    for name, facts in table.campaigns.items():
+        there = {r.blocks[0] for r in table.records if (r.role, r.campaign) == ("block", name)}
+        if (
+            wanted <= there
+            and facts.get("finished", True)
+            and facts["rounds"] >= visits
+            and facts["environment"] == dict(into.session.environment)
+        ):
+            return name
+    return None
 
 
 def refit(

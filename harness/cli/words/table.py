@@ -44,7 +44,7 @@ def describe_table(state: TableState) -> str:
         )
     if table.simulated is not None:
         return f"{path}: {_simulated(table)}"
-    finished = campaign.get("finished", True)
+    finished = _finished(table, name)
     suspect = sum(bool(record.suspect) for record in blocks)
     what_to_do = ": repeat with --fresh" if finished else ""  # else more visits may settle them
     doubts = f"; {suspect} of them suspect{what_to_do}" if suspect else ""
@@ -76,6 +76,17 @@ def describe_table(state: TableState) -> str:
         f"{path}: {what}{len(table.blocks(table.clock))} blocks, measured {campaign['started_at']} "
         f"in at least {campaign['rounds']} visits{unfinished}{others}; "
         f"{judged}{calibrated}{doubts}{versions}"
+    )
+
+
+def _finished(table: Table, name: str) -> bool:
+    """Whether the campaign is, with those of devices beside it and what blocks took later."""
+    since, beside = table.started(name), table.campaigns[name].get("beside", ())
+    return all(
+        table.campaigns[record.campaign].get("finished", True)
+        for record in table.records
+        if record.role == "block"
+        and (record.campaign in beside or table.started(record.campaign) >= since)
     )
 
 
