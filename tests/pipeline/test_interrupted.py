@@ -70,7 +70,7 @@ class Odd:
         assert not isinstance(workload, Path)
         alone = [float(ASSUMED.demands(block) @ COSTS) for block in workload]
         own = [np.random.default_rng(seed_of((block,))).normal(0, 0.5) for block in workload]
-        return round(sum(ns * np.exp(each) for ns, each in zip(alone, own, strict=True)))
+        return round(float(np.dot(alone, np.exp(own))))
 
     def visit(self, workload: Workload, runs: int) -> Samples:
         if self.visits_left is not None:
