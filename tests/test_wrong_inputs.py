@@ -45,6 +45,8 @@ CASES = (
     ("measure --budget soon", 2, "write 90s, 45m or 1h30m"),
     ("measure --refit --fresh", 2, "exclude each other"),
     ("measure --baselines --resolutions 12", 2, "as published"),
+    ("measure --effort full --refit", 2, "--effort is of a table of latencies"),
+    ("measure --effort full --device zu3eg", 2, "zu3eg is simulated, and all are"),
     ("measure --resolutions 160", 2, "160"),
     ("measure --resolutions large", 2, "write 160,192,224"),
     ("measure --energy --device zu3eg", 4, "its model tells no energy"),

@@ -180,8 +180,17 @@ def measure(
         raise UsageError("--energy and --memory make a table or, with --refit, calibrate one anew")
     if kernels and (baselines or refit or refresh or energy or memory or resolutions or effort):
         raise UsageError("--kernels makes a table of its own, of latencies: with --fresh anew")
+    if effort and (baselines or refit or refresh or energy or memory):
+        raise UsageError(
+            "--effort is of a table of latencies: leave it out, or with less to do give --quick"
+        )
     job = job_for(space, root, quick, effort=effort, fresh=fresh, resolutions=resolutions)
     chosen = devices_named(device, root, benchmark_model, wait=wait)
+    simulated = [one.name for one in chosen if one.profile.simulated]
+    if effort and simulated:
+        raise UsageError(
+            f"--effort says how many blocks are visited: {simulated[0]} is simulated, and all are"
+        )
     deadline_s, quantity = deadline_in(budget), quantity_asked(energy, memory)
 
     def step(one: "Device") -> "Table":
