@@ -252,7 +252,7 @@ def result_of(
         "statistics": _times(timed),
         "reference": _times([each for each in campaign.records if each.role == "sentinel"]),
         "references": _references(campaign),
-        "suspect": _reasons(campaign.records),
+        "suspect": sorted(_reasons(campaign.records)),
         "campaign": campaign.facts,
     }
 
@@ -280,12 +280,12 @@ def _times(records: Sequence[Record]) -> dict[str, dict[str, float | None]]:
     return {record.clock: record.statistics.to_json("ns") for record in records}
 
 
-def _reasons(records: Sequence[Record]) -> list[str]:
+def _reasons(records: Sequence[Record]) -> set[str]:
     """Why to doubt, each reason once: in how many visits of the model, where it has that one."""
     found: dict[str, str] = {}
     for record in sorted(records, key=lambda record: record.role == "network"):
         found |= {why.partition(" (")[0]: why for why in record.suspect}
-    return sorted(found.values())
+    return set(found.values())
 
 
 def _references(campaign: Campaign) -> dict[str, dict[str, float]]:

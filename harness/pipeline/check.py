@@ -11,7 +11,7 @@ from harness.runtimes.resident import ResidentSession
 from harness.spaces.digits import DIGITS
 from harness.transports.transport import KeepingTransport
 
-FREE_MB = 200  # a small table's; large ones need 1 to 10 GB, and say so before they start
+FREE_MB = 200  # a small table's; large ones need 1 to 10 GB, and stop where a file does not fit
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 The physical model tells most of a block's time. What is left varies smoothly with the block's
 numbers, so that neighbours tell it: a Gaussian process over logarithms (kriging; Rasmussen and
 Williams 2006, chapter 2). Its constants are the same for every device; how far off it is on one is
-told by leaving out each of the visited blocks.
+told by ten fits, each without a tenth of the visited blocks.
 
 Which blocks are visited is decided beforehand, one after the other: that which makes the times of
 random networks surest, until what is left out may add no more than asked for to their error.
