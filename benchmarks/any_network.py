@@ -193,6 +193,8 @@ def figures(some: Sequence[Judged], suffix: str) -> dict[str, float]:
         f"within_10_{suffix}": float((errors <= 0.1).mean()),
         f"within_20_{suffix}": float((errors <= 0.2).mean()),
         f"mape_{suffix}": float(errors.mean()),
+        f"whole_{suffix}": float(np.mean([not each.told.unknown for each in some])),
+        f"mape_of_whole_{suffix}": float(errors[[not each.told.unknown for each in some]].mean()),
         f"spearman_{suffix}": spearman(predicted, measured),
         f"coverage_{suffix}": float(np.mean([each.covered for each in some])),
         f"floor_mape_{suffix}": float(np.mean([each.floor for each in some])),
