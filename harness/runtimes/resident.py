@@ -79,7 +79,7 @@ ENERGY_RUNS = 5  # of a window that is shorter than one, and before it
 SCENARIO_RUNS = 100  # that LoadGen makes at least, however long they take
 PATIENCE = 5  # times as long as a network took when it was loaded may its runs take
 MOST_LOADED = 10**9  # parameters of translators that stay loaded, each up to 8 bytes
-MOST_LOSSES, MOST_STALLS = 3, 1  # of the agent on a board, without an answer between them
+MOST_RESTARTS, MOST_STALLS = 3, 1  # of the agent on a board, without an answer between them
 
 NO_SETTINGS: Mapping[str, Any] = MappingProxyType({})
 
@@ -343,7 +343,7 @@ class ResidentSession:
                 result = once()
             except (TargetLost, TargetStalled) as error:
                 self._losses += 1
-                most = MOST_STALLS if isinstance(error, TargetStalled) else MOST_LOSSES
+                most = MOST_STALLS if isinstance(error, TargetStalled) else MOST_RESTARTS
                 if self._transport.is_here or self._losses > most:
                     raise
                 logging.getLogger(__name__).warning("harness: %s; starting it again", error)
