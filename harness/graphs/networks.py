@@ -37,7 +37,7 @@ class KnownNetwork:
     calibrates: bool  # whether its file runs as it does; of token ids there are none to feed
 
     def file(self) -> Path:
-        """An .onnx file of it, with weights that are all alike, in the cache."""
+        """An .onnx file of it, whose weights nobody trained, in the cache."""
         path = cache_folder() / f"{self.family}.{self.name}.kernels.onnx"
         content = network_file(self.kernels, self.sources)
         if not path.exists() or path.read_bytes() != content:

@@ -70,6 +70,18 @@ def test_the_name_of_a_kernel_tells_all_of_it(tmp_path: Path) -> None:
         assert Block.parse(kernel.key) == kernel
 
 
+def test_kernels_that_are_alike_stay_several_in_a_model_made_of_them(tmp_path: Path) -> None:
+    """Of the same input, and with weights of the same shape: as queries, keys and values are."""
+    nodes = [helper.make_node("Relu", ["images"], ["tokens"])]
+    nodes += [helper.make_node("MatMul", ["tokens", each], [f"by_{each}"]) for each in "qkv"]
+    nodes += [helper.make_node("Concat", [f"by_{each}" for each in "qkv"], ["out"], axis=1)]
+    held = [weights(each, 56, 56) for each in "qkv"]
+    graph = read_onnx(save(tmp_path / "m.onnx", nodes, held))
+    again = tmp_path / "again.onnx"
+    again.write_bytes(network_file(graph.kernels, graph.sources))
+    assert Counter(read_onnx(again).kernels) == Counter(graph.kernels)
+
+
 def test_a_model_made_of_kernels_is_read_as_the_same_kernels(tmp_path: Path) -> None:
     graph = read_onnx(residual(tmp_path / "m.onnx"))
     again = tmp_path / "again.onnx"

@@ -11,7 +11,8 @@ Output = tuple[int, int]
 """A kernel by its place, and which of its outputs."""
 DOMAINS = {"fused": "com.microsoft", "nchwc": "com.microsoft.nchwc"}
 OPSET = 20  # of ONNX; what optimisers wrote in an older one is written alike in this one
-_ONE = 0.01  # each weight: sums stay small, however many
+_ONE = 0.01  # a weight: sums stay small, however many
+_FURTHER = 1 / 1024  # by which weights of the next constant are larger
 _REALS = ("float32", "float16", "float64", "bfloat16")
 _WRITTEN = 64  # numbers; more are filled in where the file is loaded
 
@@ -36,7 +37,8 @@ def network_file(kernels: Sequence[Kernel], sources: Sequence[Sequence[Output | 
     """A model of these operators in this order; `sources` tells of each input which output of which
     kernel it is. What no kernel takes is given.
 
-    Constants are all alike, and no part of the file. What is given from outside and is no real
+    Constants are no part of the file: each is filled with one value, and none with another's, since
+    equal ones would become one, and what is computed from them once. What is given from outside and is no real
     number is a constant, too: what is fed at random would be no index.
 
     Raises:
@@ -125,7 +127,7 @@ def _hold(name: str, tensor: Tensor, parts: _Parts) -> None:
     from onnx import helper, numpy_helper
 
     dtype = np.dtype(tensor.dtype)
-    one = _ONE if tensor.dtype in _REALS else 0
+    one = _ONE * (1 + _FURTHER * len(parts.held)) if tensor.dtype in _REALS else 0
     if tensor.size <= _WRITTEN:
         values = [float(each) for each in tensor.values] or [one] * tensor.size
         array = np.array(values).astype(dtype).reshape(tensor.shape)
