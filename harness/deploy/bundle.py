@@ -100,7 +100,7 @@ def write(
     expected = _in_eight_bits(network, source, ranges, checked) if format_.name == INT8 else exact
     infer, close = opened(path)
     try:
-        got = infer(checked)
+        got = infer(checked).reshape(len(checked), *exact.logits.shape[1:])  # sessions flatten
         accuracy = None
         if judges is not None:
             answers = infer(judges[0]).argmax(1)
@@ -126,7 +126,7 @@ def difference(logits: Floats, expected: Floats) -> float:
 
 
 def same_answers(logits: Floats, expected: Floats) -> float:
-    return float(np.mean(logits.argmax(1) == expected.argmax(1)))
+    return float(np.mean(logits.argmax(-1) == expected.argmax(-1)))
 
 
 def depends_on_input(expected: Expected) -> bool:

@@ -30,4 +30,5 @@ def extract(evaluator: SubnetEvaluator, arch: Arch, supernet: dict[str, Any]) ->
         preprocessing=Preprocessing(arch.resolution, data.mean, data.std),
         classes=data.classes,
         origin=origin,
+        source=evaluator.source(arch),
     )

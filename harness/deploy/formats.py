@@ -32,6 +32,8 @@ class Format:
     files: tuple[str, ...]
     unasked: bool = True
     """Whether it is written where nobody says which."""
+    loops: bool = False
+    """Whether it holds decoders, which go on step by step."""
 
     @property
     def file(self) -> str:
@@ -95,8 +97,8 @@ def _converted(converter: Converter, source: Path) -> bytes:
 
 
 FORMATS = (
-    Format("pt2", _pt2, ("network.pt2",)),
-    Format("onnx", _onnx, ("network.onnx",)),
+    Format("pt2", _pt2, ("network.pt2",), loops=True),
+    Format("onnx", _onnx, ("network.onnx",), loops=True),
     Format("tflite", _tflite, ("network.tflite",)),
     Format(INT8, _tflite_int8, ("network-int8.tflite",)),
     Format("openvino", _openvino, ("network-openvino.xml", "network-openvino.bin"), unasked=False),

@@ -215,6 +215,11 @@ class Front:
         return images_per_run(self.identity)
 
     @property
+    def scored(self) -> str:
+        """What its accuracies are; fronts of older versions have top-1 alone."""
+        return str(self.accuracy_predictor.get("scored", Space.scored))
+
+    @property
     def float_accuracies(self) -> str | None:
         """What is to be known of accuracies of an int8 device that were not evaluated yet."""
         if all(point.accuracy_measured is not None for point in self.points):

@@ -106,6 +106,7 @@ class AccuracyFacts(TypedDict, total=False):
     """The accuracies' error, and where they come from."""
 
     rmse: Required[Positive | None]
+    scored: str
     describe: str
     caveat: str | None
     held_out: Count

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from typing_extensions import TypedDict
 
 from harness.deploy.front import Front, Point, Seen, seen_ms
@@ -20,10 +19,7 @@ from harness.spaces.genome import encode
 from harness.spaces.space import Space
 from harness.tables.record import SEEN, Record, Statistics
 from harness.tables.repeat import Repeat, value_of
-from harness.training.draws import TestImages
-from harness.training.evaluate import top1, top1_interval
-
-Labels = npt.NDArray[np.int64]
+from harness.training.judging import Answers, Tests
 
 
 @dataclass(frozen=True)
@@ -37,30 +33,28 @@ class Judged:
 def judge(
     session: Session,
     paths: Sequence[Path],
-    tests: Callable[[int], TestImages],
+    tests: Callable[[int], Tests],
     log: Path,
     on_progress: Progress = silent,
 ) -> list[Judged]:
-    """Top-1 of network files on test images, through the device's own runtime.
+    """Network files on test images or sentences, through the device's own runtime.
 
-    `tests` gives them at a resolution, the same ones at each, normalised as the networks take them.
-    The predicted classes are logged network by network, so that a killed run goes on behind the
-    last whole one.
+    `tests` gives them at a resolution, the same ones at each. What a network answers is logged,
+    network by network, so that a killed run goes on behind the last whole one.
     """
     answers = LineLog(log)
     try:
-        resolutions = [NetworkFile.load(path).preprocessing.resolution for path in paths]
-        images = tests(resolutions[0])
-        known = _known(log, len(images.labels))
-        for done, (path, resolution) in enumerate(zip(paths, resolutions, strict=True), start=1):
+        some = tests(NetworkFile.load(paths[0]).preprocessing.resolution)
+        known = _known(log, some.labels.shape)
+        for done, path in enumerate(paths, start=1):
             if path.name not in known:
-                known[path.name] = classify(session, path, tests(resolution))
-                predicted = known[path.name].tolist()
+                known[path.name] = answered(session, path, tests)
+                predicted = known[path.name].ravel().tolist()
                 answers.append({"network": path.name, "predicted": predicted})
             on_progress(done, len(paths))
     finally:
         answers.close()
-    return [_judged(known[path.name], images) for path in paths]
+    return [Judged(*some.judged(known[path.name])) for path in paths]
 
 
 class _Answers(TypedDict):
@@ -70,7 +64,7 @@ class _Answers(TypedDict):
     predicted: list[Count]
 
 
-def _known(log: Path, images: int) -> dict[str, Labels]:
+def _known(log: Path, shape: tuple[int, ...]) -> dict[str, Answers]:
     """What the log has already, by network.
 
     Raises:
@@ -79,24 +73,20 @@ def _known(log: Path, images: int) -> dict[str, Labels]:
     try:
         lines = [checked(_Answers, line) for _, line in read_lines(log)]
         return {
-            line["network"]: np.array(line["predicted"], dtype=np.int64).reshape(images)
+            line["network"]: np.array(line["predicted"], dtype=np.int64).reshape(shape)
             for line in lines
         }
     except ValueError as error:
         raise FileFormatError(f"{log} is broken: {error}; restore it, or move it away") from error
 
 
-def classify(session: Session, path: Path, tests: TestImages) -> Labels:
-    """The class that the network gives each image, on the device."""
-    logits = session.infer(path, tests.images.contiguous().numpy())
+def answered(session: Session, path: Path, tests: Callable[[int], Tests]) -> Answers:
+    """What the network says on the device."""
+    network = NetworkFile.load(path)
+    asked = tests(network.preprocessing.resolution)
+    logits = session.infer(path, asked.inputs(network))
     session.unload(path)
-    return np.asarray(logits.argmax(axis=1), dtype=np.int64)
-
-
-def _judged(predicted: Labels, tests: TestImages) -> Judged:
-    rng = np.random.default_rng(0)
-    interval = top1_interval(predicted, tests.labels, tests.originals, rng)
-    return Judged(top1(predicted, tests.labels), interval)
+    return asked.answers(logits)
 
 
 def _seen_ms(wall: Statistics | None, repeats: Mapping[str, Repeat]) -> Seen:

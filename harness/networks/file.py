@@ -5,7 +5,7 @@ import pickle
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NotRequired
 
 import torch
 from pydantic import Field
@@ -18,6 +18,7 @@ from harness.networks.build import build
 from harness.schema import FileName, Number, checked
 from harness.spaces.arch import Arch
 from harness.spaces.block import Block
+from harness.spaces.transformer import DECODING, Vocabulary
 
 SCHEMA = 1
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -56,6 +57,7 @@ class _Content(TypedDict):
     preprocessing: Preprocessing
     classes: list[str]
     origin: dict[str, Any]
+    source: NotRequired[Any]
 
 
 @dataclass(frozen=True)
@@ -69,12 +71,20 @@ class NetworkFile:
     preprocessing: Preprocessing
     classes: tuple[str, ...]
     origin: dict[str, Any]  # where it came from: supernet, seed, images the BN statistics saw
+    # Of a trained translator: what its input is made of, for each word of the vocabulary and then
+    # for each position [words + tokens, embed]. A token is the sum of two.
+    source: torch.Tensor | None = None
 
     def module(self) -> nn.Sequential:
         """The network, ready for evaluation."""
         network = build(self.blocks)
         network.load_state_dict(self.weights)
         return network
+
+    @property
+    def decodes(self) -> bool:
+        """Whether it goes on step by step."""
+        return any(block.kind in DECODING for block in self.blocks)
 
     def _check_weights(self) -> None:
         """Raises ValueError where they are not of the blocks; nothing of their size is made."""
@@ -86,6 +96,13 @@ class NetworkFile:
             raise ValueError(
                 f"{len(apart)} of its weights are not those of its blocks, such as {apart[0]:.80}"
             )
+        if self.source is not None:
+            words, (tokens, embed) = self.blocks[-1], self.blocks[0].input_shape
+            if not isinstance(words, Vocabulary) or self.source.shape != (
+                words.words + tokens,
+                embed,
+            ):
+                raise ValueError("its source is not that of its words and tokens")
 
     def save(self, path: Path) -> None:
         content = {
@@ -99,6 +116,8 @@ class NetworkFile:
             "classes": list(self.classes),
             "origin": self.origin,
         }
+        if self.source is not None:
+            content["source"] = self.source
         save_tensors(content, path)
 
     @classmethod
@@ -120,6 +139,7 @@ class NetworkFile:
                 preprocessing=told["preprocessing"],
                 classes=tuple(told["classes"]),
                 origin=told["origin"],
+                source=told.get("source"),
             )
             loaded._check_weights()
         except (

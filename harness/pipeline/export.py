@@ -134,6 +134,9 @@ def _written(
     written, left_out = [], {}
     with job.listener.step("export") as progress:
         for done, each in enumerate(formats, start=1):
+            if network.decodes and not each.loops and asked.formats is None:
+                left_out[each.file] = "decoders go on step by step, which .pt2 and .onnx files hold"
+                continue
             try:
                 written.append(write(each, network, source, asked.folder, ranges, judges))
             except MissingExtra as error:
@@ -267,6 +270,7 @@ def _facts(
         },
         "preprocessing": vars(network.preprocessing),
         "classes": list(network.classes),
+        "unit": "tokens" if network.decodes else "pixels",
         "data": None if asked.data is None else str(asked.data),
         "judged_on": judged,
         "files": [asdict(each) for each in written],

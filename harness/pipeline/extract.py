@@ -142,18 +142,25 @@ def _from_supernet(job: Run, arch: Arch, asked: ExtractRequest, output: Path) ->
     """From a supernet's file; without images its statistics are those of the largest network."""
     from harness.networks.build import fold_eps
     from harness.supernet.loading import load_supernet
+    from harness.supernet.translating import TranslatingSupernet
 
     assert asked.supernet is not None
     space = job.space.including(arch.resolution)
     if remark := space.about_resolutions:
         job.listener.tell(Remark(remark))
     network = load_supernet(asked.supernet, space)
+    source = None
+    if isinstance(network, TranslatingSupernet):
+        if asked.data is not None:
+            raise UsageError(f"--data is of images, {space.name} is of sentences")
+        source = network.source_of(arch)
     if asked.data is not None:
         return _on_images(network, arch, asked, output)
     static = network.extract(arch)
     fold_eps(static)
     origin = {"supernet": str(asked.supernet), "bn_images": 0}
-    _save(output, network.space.name, arch, network.space.blocks(arch), static.state_dict(), origin)
+    blocks, weights = network.space.blocks(arch), static.state_dict()
+    _save(output, network.space.name, arch, blocks, weights, origin, source)
     return Extracted(output, bn_images=0)
 
 
@@ -199,12 +206,20 @@ def _published(asked: ExtractRequest, path: Path, own: Any, output: Path) -> Ext
 
 
 def _save(
-    output: Path, space: str, arch: Arch | None, blocks: Any, weights: Any, origin: dict[str, Any]
+    output: Path,
+    space: str,
+    arch: Arch | None,
+    blocks: Any,
+    weights: Any,
+    origin: dict[str, Any],
+    source: Any = None,
 ) -> None:
     from harness.networks.file import IMAGENET, NetworkFile, Preprocessing
 
-    (channels, _, resolution), classes = blocks[0].input_shape, blocks[-1].output_shape[0]
-    colours = channels == len(IMAGENET[0])
+    first, last = blocks[0].input_shape, blocks[-1].output_shape
+    of_images = len(first) == 3
+    resolution, classes = (first[-1], last[0]) if of_images else (first[0], last[-1])
+    colours = of_images and first[0] == len(IMAGENET[0])
     NetworkFile(
         space=space,
         arch=arch,
@@ -213,4 +228,5 @@ def _save(
         preprocessing=Preprocessing(resolution, *(IMAGENET if colours else GREY)),
         classes=tuple(str(number) for number in range(classes)),
         origin=origin,
+        source=source,
     ).save(output)

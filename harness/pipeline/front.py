@@ -82,7 +82,8 @@ def _verify(job: Run, device: Device, evaluator: "SubnetEvaluator | None", again
         facts["test_images"] = len(tests.labels)
         facts["evaluated_on"] = infers_on
         facts["test_originals"] = len(np.unique(tests.originals))
-        facts["classes"] = list(evaluator.data.classes)
+        if job.space.image_channels:  # else they are parts of words
+            facts["classes"] = list(evaluator.data.classes)
     front = replace(front, points=points, verification=facts | gaps(points))
     front.save(path)
     return front

@@ -30,6 +30,7 @@ from harness.searching.objectives import Cost, Objectives
 from harness.searching.pareto import spread
 from harness.spaces.cost import CostTable
 from harness.spaces.genome import Genomes, decode, sample
+from harness.spaces.translation import TranslationSpace
 from harness.training.stages import Recipe
 
 if TYPE_CHECKING:  # torch is imported where it is needed
@@ -85,18 +86,18 @@ def _trained(
     job: Run, recipe: Recipe, data: "ImageData", ranks: "Ranks"
 ) -> "SubnetEvaluator | None":
     from harness.training import loop
-    from harness.training.evaluate import SubnetEvaluator
+    from harness.training.translating import evaluator_of
 
     path = job.supernet.checkpoint
     checkpoint = loop.finished(path, recipe, data)
     if checkpoint is None:
         return None
-    return SubnetEvaluator(checkpoint.supernet(job.space, path), data, ranks.device)
+    return evaluator_of(checkpoint.supernet(job.space, path), data, ranks.device)
 
 
 def _train(job: Run, recipe: Recipe, data: "ImageData", ranks: "Ranks") -> "SubnetEvaluator":
     from harness.training import loop
-    from harness.training.evaluate import SubnetEvaluator
+    from harness.training.translating import evaluator_of
 
     if ranks.first:
         files.write_json(job.supernet.path / "config.json", _config(job, ranks))
@@ -130,7 +131,7 @@ def _train(job: Run, recipe: Recipe, data: "ImageData", ranks: "Ranks") -> "Subn
         damaged = sorted({path for each in ranks.gathered(images.damaged) for path in each})
         if damaged:
             say(told(damaged))
-    return SubnetEvaluator(supernet, data, ranks.device)
+    return evaluator_of(supernet, data, ranks.device)
 
 
 def _start_over(folder: Path) -> None:
@@ -145,9 +146,19 @@ def _start_over(folder: Path) -> None:
 def _data(job: Run) -> "ImageData":
     if job.training.data is not None:
         return job.supernet.images
+    if isinstance(job.space, TranslationSpace):
+        return _sentences(job, job.space)
     from harness.training.data import Digits
 
     return Digits.load()
+
+
+def _sentences(job: Run, space: TranslationSpace) -> "ImageData":
+    from harness.training.catalogues import find_catalogues, read_pairs
+    from harness.training.sentences import Sentences
+
+    pairs = read_pairs(find_catalogues(job.workspace.root / "published"))
+    return Sentences.of(pairs, space.classes, space.resolutions[-1])
 
 
 def _config(job: Run, ranks: "Ranks") -> dict[str, Any]:

@@ -9,6 +9,7 @@ from harness.errors import UsageError
 from harness.spaces.images import is_images
 from harness.spaces.mobile import MobileSpace
 from harness.spaces.space import Space
+from harness.spaces.translation import TranslationSpace
 from harness.spaces.vit import VitSpace
 from harness.training.recipe_files import (
     default_recipe,
@@ -23,7 +24,8 @@ if TYPE_CHECKING:  # torch is imported where it is needed
     from harness.training.folder import ImageFolder
 
 
-IMAGE_STEPS = 1.5  # for a step of digits: one sub-network each, where that has up to four
+# For a step of digits, which has up to four sub-networks where these have one.
+IMAGE_STEPS, SENTENCE_STEPS = 1.5, 2.5
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,10 @@ class SupernetFolder:
 
     @property
     def can_train(self) -> bool:
-        """Whether there is data for the space: a folder, or grey images of ten digits."""
+        """Whether there is data for the space: a folder, grey images of ten digits, sentences."""
         space = self.space
+        if isinstance(space, TranslationSpace):
+            return space.has_supernet and self.training.data is None
         if self.training.data is not None:
             return True
         fits = (space.image_channels, space.classes) == (1, 10)
@@ -90,6 +94,8 @@ class SupernetFolder:
         if training.kept is not None and training.kept.recipe is not None:
             return training.kept.recipe
         if not self.can_train:
+            if isinstance(self.space, TranslationSpace) and self.training.data is not None:
+                raise UsageError(f"--data is a folder of images, {self.space.name} is of sentences")
             raise UsageError(
                 f"there is no data to train {self.space.name} on (what is here are digits, grey "
                 "images of 10 classes); `harness train --data` takes a folder of images, "
@@ -98,8 +104,12 @@ class SupernetFolder:
         file = load_recipe(training.recipe or default_recipe(self.space))
         scale, batch_size = training.epochs_scale, training.batch_size
         distill = (training.distill or 0.0) if training.data is None else training.distill
+        if distill and isinstance(self.space, TranslationSpace):
+            raise UsageError(f"--distill is of images, {self.space.name} is of sentences")
         if self.in_minutes and training.recipe is None:
             steps = scale * self.training_steps
+            if isinstance(self.space, TranslationSpace):
+                steps *= SENTENCE_STEPS
             steps *= 1 if training.data is None else IMAGE_STEPS
             return recipe_of_steps(file, steps, batch_size, self.seed, distill)
         return recipe_for(file, self.images.count, batch_size, scale, self.seed, distill)

@@ -71,7 +71,8 @@ class AccuracyPredictor:
         return f"{self.quality.describe()}; {described(self.judges)}"
 
     def facts(self) -> dict[str, Any]:
-        return asdict(self.quality) | {"interval": described(self.judges)}
+        told = {"interval": described(self.judges), "scored": self.space.scored}
+        return asdict(self.quality) | told
 
     def save(self, path: Path) -> None:
         arrays = {f"weight{i}": weight for i, weight in enumerate(self.weights)}

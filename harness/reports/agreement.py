@@ -156,8 +156,8 @@ def save_accuracy_agreement(found: Sequence[Agreement], front: Front, folder: Pa
                 markersize=4,
                 label=f"{len(tested)} networks of the front, test accuracy",
             )
-        axes.set_xlabel("evaluated top-1, %")
-        axes.set_ylabel("predicted top-1, %")
+        axes.set_xlabel(f"evaluated {front.scored}")
+        axes.set_ylabel(f"predicted {front.scored}")
         title = f"accuracy predictor of {front.space}"
         axes.set_title(title, loc="left", color=INK, weight="bold", fontsize=9)
         plain(axes)

@@ -18,9 +18,10 @@ def _head(facts: dict[str, Any], license_name: str) -> str:
     """Metadata of huggingface.co/docs/hub/model-cards: license, tags, metrics with their source."""
     formats = sorted({str(file["format"]).partition("-")[0] for file in facts["files"]})
     name = f"{facts['space']} {facts['macs'] / 1e6:.1f}M MACs"
+    task = "translation" if facts.get("unit") == "tokens" else "image-classification"
     results = [
         {
-            "task": {"type": "image-classification"},
+            "task": {"type": task},
             "dataset": {"name": dataset, "type": dataset},
             "metrics": [metric],
             "source": {"name": f"harness {facts['harness']}", "url": "bundle.json"},
@@ -30,8 +31,8 @@ def _head(facts: dict[str, Any], license_name: str) -> str:
     value: dict[str, Any] = {
         "license": license_name,
         "library_name": "harness",
-        "pipeline_tag": "image-classification",
-        "tags": ["once-for-all", "image-classification", *formats],
+        "pipeline_tag": task,
+        "tags": ["once-for-all", task, *formats],
     }
     if results:
         value["model-index"] = [{"name": name, "results": results}]

@@ -69,6 +69,8 @@ def _front(shown: Shown, number: int) -> dict[str, Any]:
         "older": front.older,
         "test_images": (front.verification or {}).get("test_images"),
         "evaluated_on": (front.verification or {}).get("evaluated_on"),
+        "examples": shown.space.examples,
+        "scored": front.scored,
         "caveat": front.accuracy_predictor.get("caveat"),
         "cloud_is": "both predicted"
         if front.settings.get("accuracy")

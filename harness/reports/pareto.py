@@ -157,7 +157,7 @@ def _finish(axes: "Axes", fronts: Sequence[Front], label: str) -> None:
     axes.set_xscale("log")
     written_out(axes.xaxis, *axes.get_xlim())
     axes.set_xlabel(label)
-    axes.set_ylabel("top-1 accuracy, %")
+    axes.set_ylabel(fronts[0].scored)
     caveat = fronts[0].accuracy_predictor.get("caveat")
     if caveat:
         axes.annotate(

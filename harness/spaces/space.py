@@ -59,6 +59,8 @@ class Space(ABC, Generic[B_co]):
     bn_eps: float = 1e-5  # of all batch norms of the supernet
     released_at: tuple[int, ...] = ()  # resolutions of released weights; networks run at others too
     unit = "pixels"  # of resolutions
+    examples = "images"  # what networks are judged on
+    scored = "top-1 accuracy, %"  # what their accuracies are
     has_supernet = True  # whether `supernet` makes one
     built = True  # whether `networks` builds its networks; others are counted and searched alone
 

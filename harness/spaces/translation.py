@@ -36,13 +36,19 @@ class TranslationSpace(Space[Transformer]):
     image_channels: int = 0
     bn_eps: float = 1e-5
     released_at: tuple[int, ...] = ()
+    trained: bool = False  # here, at its own lengths
     unit = "tokens"
-    has_supernet = False
+    examples = "sentences"
+    scored = "BLEU"
+
+    @property
+    def has_supernet(self) -> bool:  # type: ignore[override]
+        return self.trained
 
     @property
     def runs_between(self) -> tuple[int, int]:
-        """Sentences may be of any length."""
-        return _LENGTHS
+        """Sentences may be of any length, but for those that a supernet is trained on."""
+        return super().runs_between if self.trained else _LENGTHS
 
     @cached_property
     def genes(self) -> tuple[Gene, ...]:
@@ -138,4 +144,19 @@ HAT_IWSLT14_DEEN = TranslationSpace(
     ffns=(512, 1024, 2048),
     heads=(2, 4),
 )
-HAT = (HAT_WMT14_ENDE, HAT_WMT14_ENFR, HAT_WMT19_ENDE, HAT_IWSLT14_DEEN)
+HAT_SMALL = TranslationSpace(
+    name="hat-small",
+    title="HAT, small (user interfaces, En-De)",
+    resolutions=(12,),
+    classes=2000,
+    embeds=(64, 128),
+    ffns=(128, 256, 512),
+    heads=(2, 4),
+    encoder_layers=2,
+    depths=(1, 2, 3),
+    cross_layers=(1, 2),
+    inner=128,
+    trained=True,
+)
+"""A small one, trained here in minutes on message catalogues."""
+HAT = (HAT_WMT14_ENDE, HAT_WMT14_ENFR, HAT_WMT19_ENDE, HAT_IWSLT14_DEEN, HAT_SMALL)

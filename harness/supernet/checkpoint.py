@@ -9,6 +9,7 @@ from harness.networks.file import SCHEMA, load_tensors, save_tensors
 from harness.schema import Count, checked
 from harness.spaces.space import Space
 from harness.supernet.supernet import Supernet
+from harness.supernet.translating import supernet_of
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Checkpoint:
         """
         if self.space != space.name:
             raise CheckpointError(f"{path} holds a supernet of {self.space}, not of {space.name}")
-        network = Supernet(space)
+        network = supernet_of(space)
         try:
             network.load_state_dict(self.weights)
         except (RuntimeError, TypeError, AttributeError) as error:

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from harness.errors import MissingExtra
 from harness.hints import install
-from harness.training.draws import Draw, TestImages
+from harness.training.draws import Draw
+from harness.training.judging import TestImages
 
 BASE_SIZE = 20  # pixels; every image is made at this size and resized from there
 MEAN, STD = 0.3, 0.35  # of pixel values in [0, 1] after the transforms

@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from harness.training.judging import Tests
+
 _ORDER, _AUGMENT, _RESOLUTION, _DROPOUT = 1, 2, 3, 4  # streams of random numbers
 
 
@@ -26,17 +28,8 @@ class Draw:
     seed: int  # of their augmentation
 
 
-@dataclass(frozen=True)
-class TestImages:
-    """Images that neither training nor any choice has seen."""
-
-    images: Tensor  # [n, channels, r, r], normalised
-    labels: npt.NDArray[np.int64]  # [n]
-    originals: npt.NDArray[np.int64]  # [n]: those made from one original have the same number
-
-
 class ImageData(Protocol):
-    """A data set, as training and evaluation see it."""
+    """A data set, as training and evaluation see it; of sentences, too, see sentences.py."""
 
     @property
     def classes(self) -> tuple[str, ...]: ...
@@ -68,7 +61,7 @@ class ImageData(Protocol):
     def judges(self, resolution: int) -> Sequence[tuple[Tensor, Tensor]]:
         """Batches of validation images and their labels."""
 
-    def tests(self, resolution: int) -> TestImages:
+    def tests(self, resolution: int) -> Tests:
         """What the networks that were chosen are judged on."""
 
 

@@ -1,9 +1,7 @@
-"""Accuracies: of sub-networks on validation images, and how sure one can be of them."""
+"""Accuracies of sub-networks on what is held out of training."""
 
 from collections.abc import Iterable
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -20,6 +18,10 @@ class SubnetEvaluator:
         self.supernet = supernet
         self.data = data
         self._device = device
+
+    def source(self, _arch: Arch) -> Tensor | None:
+        """What the sub-network's input is made of, where that was learned, too."""
+        return None
 
     def subnet(self, arch: Arch) -> nn.Sequential:
         """The static network with batch-norm statistics recomputed on training images."""
@@ -47,27 +49,3 @@ def count_right(
         right += int((answers == labels).sum())
         total += len(labels)
     return right, total
-
-
-def top1(predicted: npt.NDArray[np.integer], labels: npt.NDArray[np.integer]) -> float:
-    """Share of right answers, percent."""
-    return float(np.mean(predicted == labels) * 100)
-
-
-def top1_interval(
-    predicted: npt.NDArray[np.integer],
-    labels: npt.NDArray[np.integer],
-    originals: npt.NDArray[np.integer],
-    rng: np.random.Generator,
-) -> tuple[float, float]:
-    """95 % interval of the accuracy, percent, by bootstrap over originals.
-
-    Images made from one original are right or wrong together, so the original is what is drawn.
-    """
-    names, group = np.unique(originals, return_inverse=True)
-    right = np.bincount(group, predicted == labels)
-    size = np.bincount(group)
-    draws = rng.integers(0, len(names), (1000, len(names)))
-    accuracies = right[draws].sum(axis=1) / size[draws].sum(axis=1) * 100
-    low, high = np.percentile(accuracies, [2.5, 97.5])
-    return float(low), float(high)

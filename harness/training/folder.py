@@ -17,7 +17,8 @@ from torch import Tensor
 
 from harness.errors import FileFormatError, UsageError
 from harness.training.augment import AREA, MILD
-from harness.training.draws import Draw, TestImages
+from harness.training.draws import Draw
+from harness.training.judging import TestImages
 from harness.training.layouts import Listing, list_images
 from harness.training.look import Look, look
 from harness.training.reading import Batch, Files, Lazy, Task, read

@@ -19,6 +19,7 @@ from harness.spaces.space import Space
 from harness.supernet.checkpoint import Checkpoint
 from harness.supernet.initialise import he_fout
 from harness.supernet.supernet import Supernet
+from harness.supernet.translating import supernet_of
 from harness.training import checkpoints
 from harness.training.distributed import ALONE, Ranks
 from harness.training.draws import Draw, ImageData, Share, draws, dropout_seed, resolution_of
@@ -146,7 +147,7 @@ def finished(path: Path, recipe: Recipe, data: ImageData) -> Checkpoint | None:
 
 
 def _fresh(space: Space, recipe: Recipe) -> Supernet:
-    supernet = Supernet(space)
+    supernet = supernet_of(space)
     if recipe.initialisation == "he_fout":
         he_fout(supernet)
     return supernet

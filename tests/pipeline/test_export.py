@@ -19,8 +19,8 @@ from harness.networks.file import NetworkFile
 from harness.pipeline.export import Bundle, best_within, export
 from harness.pipeline.front import RANGE_IMAGES
 from harness.runtimes.conversion import tflite
-from harness.training.evaluate import top1
 from harness.training.folder import ImageFolder
+from harness.training.judging import top1
 from tests.command_line import harness
 from tests.conftest import predict
 from tests.reports.conftest import some_front

@@ -4,7 +4,8 @@ import torch
 
 from harness.spaces.arch import Arch
 from harness.training.data import Digits
-from harness.training.evaluate import SubnetEvaluator, top1, top1_interval
+from harness.training.evaluate import SubnetEvaluator
+from harness.training.judging import top1, top1_interval
 from tests.conftest import lively_supernet
 
 

@@ -42,7 +42,7 @@ function remarks(front, point) {
   }
   if (time !== "full") found.push("What the wall clock shows is as busy a device as it was while it was measured: beside more other work it takes longer.");
   if (point.accuracy_measured !== null) {
-    found.push(`${front.older ? "Intervals are of the older kind, within one session of measuring" : "Intervals say where measuring again finds it, 95 times of 100"}; accuracy on ${front.test_images} test images. Being picked among `
+    found.push(`${front.older ? "Intervals are of the older kind, within one session of measuring" : "Intervals say where measuring again finds it, 95 times of 100"}; accuracy on ${front.test_images} test ${front.examples}. Being picked among `
       + `${front.points.length} for that accuracy flatters it a little.`);
   }
   return found;

@@ -109,7 +109,7 @@ function layout() {
     margin: { l: 55, r: 15, t: 30, b: 60 }, hovermode: "closest", dragmode: narrow ? false : "zoom",
     xaxis: { ...axis(one ? `latency${batch(fronts[0])}, ms (${plain(fronts[0].origin)})` : fronts.some(batch) ? "latency of a run, ms" : "latency, ms"), type: "log",
       range: latencies().map(Math.log10), ...ticks(...latencies()) },
-    yaxis: { ...axis("top-1 accuracy, %"), range: accuracies() },
+    yaxis: { ...axis(fronts[0].scored), range: accuracies() },
     modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("--soft"), activecolor: colour("--ink") },
     legend: { orientation: "h", yanchor: "bottom", y: 1, x: 0, font: { size: 11 } }, shapes: marks().shapes, annotations: notes(),
   };
