@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # torch is imported where it is needed
 
 
 # For a step of digits, which has up to four sub-networks where these have one.
-IMAGE_STEPS, SENTENCE_STEPS = 1.5, 2.5
+IMAGE_STEPS, SENTENCE_STEPS = 1.5, 4
 
 
 @dataclass(frozen=True)
