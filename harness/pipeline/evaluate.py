@@ -83,6 +83,7 @@ def images_for(network: "NetworkFile", path: Path, folder: Path) -> "ImageFolder
     from harness.training.finetune import has_other_classes
     from harness.training.folder import ImageFolder
 
+    check_of_images(network, path)
     seed = network.origin.get("data", {}).get("seed", 0)
     data = ImageFolder.open(folder, seed, channels=network.blocks[0].input_shape[0])
     known, found = network.classes, data.classes
@@ -92,6 +93,12 @@ def images_for(network: "NetworkFile", path: Path, folder: Path) -> "ImageFolder
             f"{len(found)} ({', '.join(found[:3])}, ...); `harness finetune` gives it a new head"
         )
     return data
+
+
+def check_of_images(network: "NetworkFile", path: Path) -> None:
+    """Raises UsageError where the network translates instead."""
+    if network.decodes:
+        raise UsageError(f"{path} takes sentences, and not images")
 
 
 Channels = float | tuple[float, ...]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast, get_args
 from harness.errors import MissingExtra, UsageError
 from harness.files import changing
 from harness.hints import install, nearest
+from harness.pipeline.evaluate import check_of_images
 from harness.pipeline.notices import Listener, NewHead, Remark
 from harness.progress import silent
 from harness.spaces.catalogue import find_space
@@ -139,6 +140,7 @@ def _data(asked: FineTuning, network: "NetworkFile") -> "ImageData":
     from harness.training.data import Digits
     from harness.training.folder import ImageFolder
 
+    check_of_images(network, asked.network)
     if asked.data is not None:
         # As the network's own data were split: what it was trained on may not judge it.
         facts = network.origin.get("data", {})

@@ -94,8 +94,6 @@ class SupernetFolder:
         if training.kept is not None and training.kept.recipe is not None:
             return training.kept.recipe
         if not self.can_train:
-            if isinstance(self.space, TranslationSpace) and self.training.data is not None:
-                raise UsageError(f"--data is a folder of images, {self.space.name} is of sentences")
             raise UsageError(
                 f"there is no data to train {self.space.name} on (what is here are digits, grey "
                 "images of 10 classes); `harness train --data` takes a folder of images, "
@@ -125,6 +123,8 @@ class SupernetFolder:
 
         training, channels = self.training, self.space.image_channels
         assert training.data is not None
+        if not channels:
+            raise UsageError(f"--data is a folder of images, {self.space.name} is of sentences")
         seed = training.kept.seed if training.kept else self.seed
         images = ImageFolder.open(training.data, seed, training.workers, channels=channels)
         return images.in_minutes() if self.in_minutes else images

@@ -1,5 +1,6 @@
 """What is learned from whole translations at once is what a network says word by word."""
 
+import json
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -11,21 +12,27 @@ import torch
 pytest.importorskip("sentencepiece", reason="the extra translation is not installed")
 pytest.importorskip("sacrebleu", reason="the extra translation is not installed")
 
+from harness.cli.terminal import Terminal
 from harness.deploy.extract import extract
 from harness.deploy.verify import judge
+from harness.effort import QUICK
 from harness.errors import CheckpointError
 from harness.networks.file import NetworkFile
+from harness.pipeline.extract import ExtractRequest, extract_network
+from harness.pipeline.job import Run
 from harness.runtimes import onnxruntime
 from harness.runtimes.options import RuntimeOptions
 from harness.spaces.arch import Arch
 from harness.spaces.genome import decode, sample
 from harness.spaces.translation import HAT_SMALL
+from harness.supernet.checkpoint import Checkpoint
 from harness.supernet.translating import NOTHING, TranslatingSupernet, embedded
 from harness.training import loop
 from harness.training.recipe_files import load_recipe, recipe_of_steps
 from harness.training.sentences import Sentences
 from harness.training.translating import TranslationEvaluator
 from harness.transports.local import LocalTransport
+from harness.workspace import Workspace
 from tests.catalogues import pairs
 
 SPACE = replace(
@@ -87,6 +94,30 @@ def test_a_network_file_translates_the_same_on_a_device(
     expected = [data.test.bleu(evaluator.translated(arch, data.test)) for arch in archs]
     assert [each.accuracy for each in found] == pytest.approx(expected)
     assert again == found
+
+
+def test_a_network_taken_from_the_file_of_a_supernet_is_the_same(
+    evaluator: TranslationEvaluator, tmp_path: Path
+) -> None:
+    path, arch = tmp_path / "arch.json", some_archs(1)[0]
+    path.write_text(json.dumps(arch.to_json()))
+    job = Run(Workspace(tmp_path), SPACE, Terminal(), QUICK)
+    file = evaluator_file(tmp_path, evaluator)
+    asked = ExtractRequest(str(path), "cpu", file, None, None)
+    extract_network(job, asked, tmp_path / "network.pt")
+    taken, cut = NetworkFile.load(tmp_path / "network.pt"), extract(evaluator, arch, {})
+    assert taken.source is not None
+    assert cut.source is not None
+    assert taken.source.equal(cut.source)
+    assert all(taken.weights[name].equal(value) for name, value in cut.weights.items())
+
+
+def evaluator_file(folder: Path, evaluator: TranslationEvaluator) -> Path:
+    """The supernet of the evaluator, as training leaves it."""
+    settings = {"classes": SPACE.classes}
+    weights = evaluator.supernet.state_dict()
+    Checkpoint(SPACE.name, settings, 1, weights, {}, None).save(folder / "supernet.pt")
+    return folder / "supernet.pt"
 
 
 def test_a_network_file_whose_source_is_not_of_its_words_is_refused(

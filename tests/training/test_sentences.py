@@ -15,6 +15,7 @@ from harness.training.catalogues import find_catalogues, read_pairs
 from harness.training.draws import Draw
 from harness.training.sentences import BEGIN, END, SHARE, Sentences, in_words
 from tests.catalogues import pairs, write_catalogue
+from tests.command_line import harness
 
 TOKENS, WORDS = 12, 200
 
@@ -118,3 +119,22 @@ def test_bleu_is_that_of_whole_texts_with_an_interval_around_it(data: Sentences)
 def test_too_few_pairs_are_refused() -> None:
     with pytest.raises(FileFormatError, match="100 pairs of texts; at least"):
         Sentences.of(sorted(pairs().items())[:100], WORDS, TOKENS)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ("train --space hat-small --data .", 2, "hat-small is of sentences"),
+        ("train --space hat-small --distill 1", 2, "hat-small is of sentences"),
+        ("train --space hat-small", 2, "apt-get download libreoffice-l10n-de"),
+        ("measure --space hat-small --resolutions 20", 2, "no resolution 20; it has 12"),
+    ],
+)
+def test_what_cannot_be_trained_is_one_line(
+    tmp_path: Path, words: str, code: int, said: str
+) -> None:
+    ended = harness(tmp_path, *words.split())
+    if "apt-get" in said and catalogues.INSTALLED.exists():
+        pytest.skip("LibreOffice is installed here in German")
+    assert ended.returncode == code
+    assert said in " ".join(ended.stderr.split())
