@@ -68,10 +68,10 @@ class AccuracyPredictor:
         return replace(self, judges=known.and_found(self.accuracy(genomes), accuracies))
 
     def describe(self) -> str:
-        return f"{self.quality.describe()}; {described(self.judges)}"
+        return f"{self.quality.describe()}; {described(self.judges, self.space)}"
 
     def facts(self) -> dict[str, Any]:
-        told = {"interval": described(self.judges), "scored": self.space.scored}
+        told = {"interval": described(self.judges, self.space), "scored": self.space.scored}
         return asdict(self.quality) | told
 
     def save(self, path: Path) -> None:

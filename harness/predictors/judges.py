@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.schema import Count, Number
+from harness.spaces.space import Space
 
 Floats = npt.NDArray[np.float64]
 BEYOND = 40  # of so many networks, one may lie beyond each end of a 95 % interval
@@ -63,8 +64,8 @@ def _wrong(predicted: Floats) -> Floats:
     return np.maximum(100 - predicted, LEAST_WRONG)
 
 
-def described(judges: Judges | None) -> str:
-    """How sure predicted accuracies are, in words."""
+def described(judges: Judges | None, space: Space) -> str:
+    """How sure predicted accuracies of the space are, in words."""
     if judges is None:
         return "nothing tells how far single networks are off: no intervals"
     if judges.ends is None:
@@ -76,8 +77,11 @@ def described(judges: Judges | None) -> str:
         if judges.found
         else "; networks that a search finds may be off further"
     )
+    times = f"{1 + least:.2f} to {1 + largest:.2f} times as"
+    off = f"give {times} many wrong answers on"
+    if space.scored != Space.scored:
+        off = f"lack {times} much of 100 {space.scored} on"
     return (
-        "95 % of networks are expected to give "
-        f"{1 + least:.2f} to {1 + largest:.2f} times as many wrong answers on validation images "
-        f"as predicted: so did {random} random networks{found}, none of them fitted to"
+        f"95 % of networks are expected to {off} validation {space.examples} as predicted: "
+        f"so did {random} random networks{found}, none of them fitted to"
     )

@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 
 from harness.predictors.judges import FEWEST, Judges, described
+from harness.spaces.digits import DIGITS
+from harness.spaces.translation import HAT_SMALL
 
 
 def population(rng: np.random.Generator, count: int, skew: float) -> tuple[np.ndarray, np.ndarray]:
@@ -37,13 +39,15 @@ def test_networks_that_were_found_count_with_their_bias() -> None:
     low, _ = both.interval(80.0) or (0.0, 100.0)
     low_alone, _ = alone.interval(80.0) or (0.0, 100.0)
     assert low < low_alone - 3
-    assert "40 that searches by it found" in described(both)
+    assert "40 that searches by it found" in described(both, DIGITS)
+    assert "many wrong answers on validation images" in described(both, DIGITS)
+    assert "much of 100 BLEU on validation sentences" in described(both, HAT_SMALL)
 
 
 def test_too_few_judges_give_no_interval_and_say_so() -> None:
     few = Judges(tuple(np.linspace(-0.1, 0.1, FEWEST - 1)))
     assert few.interval(80.0) is None
-    assert "38 judges are too few" in described(few)
+    assert "38 judges are too few" in described(few, DIGITS)
     assert Judges((*few.shares, 0.2)).interval(80.0) == pytest.approx((76.0, 82.0))
 
 
