@@ -157,7 +157,7 @@ def _sentences(job: Run, space: TranslationSpace) -> "ImageData":
     from harness.training.catalogues import find_catalogues, read_pairs
     from harness.training.sentences import Sentences
 
-    pairs = read_pairs(find_catalogues(job.workspace.root / "published"))
+    pairs = read_pairs(find_catalogues(job.workspace.root))
     return Sentences.of(pairs, space.classes, space.resolutions[-1])
 
 

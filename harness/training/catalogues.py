@@ -21,13 +21,13 @@ _WORD = re.compile(r"[^\W\d_]{2}")
 Pair = tuple[str, str]
 
 
-def find_catalogues(published: Path) -> list[Path]:
-    """The catalogues unpacked in a folder, else those that are installed.
+def find_catalogues(root: Path) -> list[Path]:
+    """The catalogues of the package unpacked below the root, else those that are installed.
 
     Raises:
         UsageError: there are none; how to get them is said.
     """
-    unpacked = published / UNPACKED
+    unpacked = root / UNPACKED
     for folder in (unpacked / INSTALLED.relative_to("/"), INSTALLED):
         if found := sorted(folder.glob("*.mo")):
             return found
