@@ -271,7 +271,7 @@ def test_a_space_takes_the_recipe_of_its_family() -> None:
     ("name", "named"),
     [
         ("ofa-mbv2", "did you mean 'ofa-mbv3'"),
-        ("", "known: digits, images, ofa-mbv3"),
+        ("", "known: digits, hat-small, images"),
         ("../recipes/digits", "no recipe called"),
         ("x" * 5000, "no recipe called"),
         ("x" * 5000 + ".toml", "cannot read"),

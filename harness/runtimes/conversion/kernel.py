@@ -38,8 +38,8 @@ def network_file(kernels: Sequence[Kernel], sources: Sequence[Sequence[Output | 
     kernel it is. What no kernel takes is given.
 
     Constants are no part of the file: each is filled with one value, and none with another's, since
-    equal ones would become one, and what is computed from them once. What is given from outside and is no real
-    number is a constant, too: what is fed at random would be no index.
+    equal ones would become one, and what is computed from them once. What is given from outside and
+    is no real number is a constant, too: what is fed at random would be no index.
 
     Raises:
         Infeasible: nothing is left to feed it with, or an attribute is not in a kernel's name.
