@@ -8,12 +8,15 @@ from harness.effort import QUICK
 SHORT = replace(
     QUICK,
     training_steps=100,
-    subnets=60,
-    evaluations=5_000,
-    table=replace(QUICK.table, duration_s=1.0),
-    verification=replace(QUICK.verification, duration_s=1.0, sustain_s=0.5),
+    subnets=40,
+    evaluations=2_000,
+    points=7,
+    table=replace(QUICK.table, min_visits=5, max_visits=8, duration_s=1.0),
+    verification=replace(
+        QUICK.verification, min_visits=5, max_visits=8, duration_s=1.0, sustain_s=0.2
+    ),
 )
-"""As many visits and steps, in less time."""
+"""All of its steps, each with less to do."""
 
 if __name__ == "__main__":
     effort.QUICK = SHORT

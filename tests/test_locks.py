@@ -111,7 +111,7 @@ def test_a_killed_holder_keeps_nobody_waiting_and_its_lock_goes(tmp_path: Path) 
     assert [each.name for each in tmp_path.iterdir()] == [".file.lock"]
     started = time.monotonic()
     with files.changing(path):
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 10
     assert list(tmp_path.iterdir()) == []
 
 

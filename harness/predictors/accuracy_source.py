@@ -15,7 +15,7 @@ from harness.predictors.accuracy import AccuracyPredictor, fit
 from harness.predictors.judges import Judges
 from harness.predictors.released_accuracy import load_released_accuracy
 from harness.spaces.arch import PARTS, Arch
-from harness.spaces.genome import Genomes, decode, encode
+from harness.spaces.genome import Genomes, decode_all, encode
 from harness.spaces.space import Space, numbers
 
 Floats = npt.NDArray[np.float64]
@@ -51,7 +51,7 @@ class OwnFunction:
     def accuracy(self, genomes: Genomes) -> Floats:
         """Raises PredictorError where the function fails."""
         try:
-            values = [float(self.function(decode(self.space, genome))) for genome in genomes]
+            values = [float(self.function(arch)) for arch in decode_all(self.space, genomes)]
         except HarnessError:
             raise
         except Exception as error:  # whatever a function of others raises

@@ -20,7 +20,7 @@ from harness.errors import TableError
 from harness.spaces.block import Block
 from harness.spaces.cost import CostTable
 from harness.spaces.demands import Assumptions, assumed_of
-from harness.spaces.genome import Genomes, decode
+from harness.spaces.genome import Genomes, decode_all
 from harness.spaces.space import Space
 from harness.tables.conformal import bound
 from harness.tables.physical import fit_costs, log_latency, longer
@@ -80,7 +80,7 @@ def fit(
     Raises:
         TableError: they are fewer than ten, or a latency is not a number above 0.
     """
-    networks = [space.blocks(decode(space, genome)) for genome in genomes]
+    networks = [space.blocks(arch) for arch in decode_all(space, genomes)]
     return fit_networks(space, networks, measured_ms, assumed)
 
 

@@ -38,10 +38,11 @@ class Arch:
         parts: dict[str, list[Number]] = {}
         for (part, _), value in sorted(values.items()):
             parts.setdefault(part, []).append(value)
-        return cls._of_parts({part: tuple(values) for part, values in parts.items()})
+        return cls.of_parts({part: tuple(values) for part, values in parts.items()})
 
     @classmethod
-    def _of_parts(cls, parts: dict[str, tuple[Any, ...]]) -> "Arch":
+    def of_parts(cls, parts: Mapping[str, tuple[Any, ...]]) -> "Arch":
+        """The same by part, each with its values in order."""
         (resolution,) = parts["r"]
         known = {ours: parts[name] for name, ours in PARTS.items() if name in parts and name != "r"}
         others = sorted((name, values) for name, values in parts.items() if name not in PARTS)
@@ -84,7 +85,7 @@ class Arch:
             for number in numbers:
                 if type(number) not in kinds or not 0 <= number <= _LARGEST:
                     raise FileFormatError(f"not an arch: {number!r:.60} is no size of a network")
-        return cls._of_parts(parts)
+        return cls.of_parts(parts)
 
 
 def spoken(part: str) -> str:

@@ -4,12 +4,12 @@ A row holds indices into the choices of the space's genes. Genes of layers that 
 out hold index 0 (`canonical`), so that two rows are equal exactly when they are the same network.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
 
-from harness.spaces.arch import Arch
+from harness.spaces.arch import Arch, Number
 from harness.spaces.space import Space
 
 Genomes = npt.NDArray[np.int16]  # [population, genes]
@@ -49,13 +49,24 @@ def encode(space: Space, archs: Iterable[Arch]) -> Genomes:
 
 def decode(space: Space, genome: Genomes) -> Arch:
     """The arch of one row."""
-    here = present(space, genome[None])[0]
-    return Arch.of(
-        {
-            (gene.part, gene.index): gene.choices[choice] if there else 0
-            for gene, choice, there in zip(space.genes, genome, here, strict=True)
-        }
-    )
+    return next(decode_all(space, genome[None]))
+
+
+def decode_all(space: Space, genomes: Genomes) -> Iterator[Arch]:
+    """The arch of each row; many together take a fraction of the time that each alone would."""
+    columns: dict[str, dict[int, list[Number]]] = {}
+    here = present(space, genomes)
+    for gene, chosen, there in zip(space.genes, genomes.T.tolist(), here.T.tolist(), strict=True):
+        columns.setdefault(gene.part, {})[gene.index] = [
+            gene.choices[choice] if is_there else 0
+            for choice, is_there in zip(chosen, there, strict=True)
+        ]
+    parts = [
+        zip(*(column for _, column in sorted(part.items())), strict=True)
+        for part in columns.values()
+    ]
+    for row in zip(*parts, strict=True):
+        yield Arch.of_parts(dict(zip(columns, row, strict=True)))
 
 
 def sample(space: Space, count: int, rng: np.random.Generator) -> Genomes:

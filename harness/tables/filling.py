@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from harness.spaces.block import Block
 from harness.spaces.demands import Assumptions, assumed_for
-from harness.spaces.genome import decode, sample
+from harness.spaces.genome import decode_all, sample
 from harness.spaces.space import Space
 from harness.tables.conformal import bound
 from harness.tables.physical import fit_costs, log_latency
@@ -113,8 +113,8 @@ def _shares(space: Space, blocks: Sequence[Block]) -> Floats:
     columns = {block: number for number, block in enumerate(blocks)}
     drawn = sample(space, _NETWORKS, np.random.default_rng(_SEED))
     counts = np.zeros((len(drawn), len(blocks)))
-    for row, genome in enumerate(drawn):
-        for block in space.blocks(decode(space, genome)):
+    for row, arch in enumerate(decode_all(space, drawn)):
+        for block in space.blocks(arch):
             counts[row, columns[block]] += 1
     assumed = assumed_for(blocks[0])
     demanded = np.array([assumed.demands(block) for block in blocks])

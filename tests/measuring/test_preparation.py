@@ -20,7 +20,7 @@ WORKLOADS: list[Workload] = [(block,) for block in DIGITS.distinct_blocks()[:6]]
 
 
 class Elsewhere:
-    """A session that makes a file in 30 ms; nothing of it is real but the threads."""
+    """A session that makes files; nothing of it is real but the threads."""
 
     elsewhere = True
     environment: Mapping[str, str] = {}
@@ -28,10 +28,11 @@ class Elsewhere:
     infers_on = ""
     visit_cost_ns = 0
 
-    def __init__(self, breaks_at: int = 99) -> None:
+    def __init__(self, breaks_at: int = 99, a_file_takes_s: float = 0.03) -> None:
         self.made: set[Workload] = set()
         self.events: list[tuple[str, Workload]] = []
         self._breaks_at = breaks_at
+        self._a_file_takes_s = a_file_takes_s
         self.by: set[threading.Thread] = set()
 
     def make_files(self, workloads: Sequence[Workload], on_progress: Progress = silent) -> None:
@@ -39,7 +40,7 @@ class Elsewhere:
         for done, workload in enumerate(missing):
             if done == self._breaks_at:
                 raise ConversionFailed("no file for it")
-            time.sleep(0.03)
+            time.sleep(self._a_file_takes_s)
             self.made.add(workload)
             self.by.add(threading.current_thread())
             self.events.append(("made", workload))
@@ -128,8 +129,8 @@ def test_nobody_waits_for_files_beyond_the_deadline() -> None:
 def test_how_far_the_files_are_is_told_of_those_that_were_missing(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(preparation, "TOLD_AFTER_S", 0.045)
-    session = Elsewhere()
+    monkeypatch.setattr(preparation, "TOLD_AFTER_S", 0.45)
+    session = Elsewhere(a_file_takes_s=0.2)
     session.made = set(WORKLOADS[:2])
     with opened(session) as files:
         list(files.in_order(WORKLOADS[-1:]))

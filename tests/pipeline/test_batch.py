@@ -98,6 +98,7 @@ def test_a_server_is_where_place_says_and_a_board_never_in_a_data_centre(root: P
     assert "kg CO2e; PUE 1.2 (as stated" in harness(*words, BOARD, "--pue", "1.2")
 
 
+@pytest.mark.usefixtures("figures_of_pages_alone")
 def test_a_request_says_what_it_takes_and_what_an_image_takes(root: Path) -> None:
     lines = harness("breakdown", "--device", BOARD, "--arch", "arch.json").splitlines()
     ms, mj = latency_ms(root), energy_mj(root)
@@ -109,6 +110,7 @@ def test_a_request_says_what_it_takes_and_what_an_image_takes(root: Path) -> Non
         assert {row["images_per_run"] for row in csv.DictReader(file)} == {str(BATCH)}
 
 
+@pytest.mark.usefixtures("figures_of_pages_alone")
 @pytest.mark.parametrize("device", ["raspberry-pi-5", "older"])
 def test_where_a_run_has_one_image_nothing_is_said_by_depth(root: Path, device: str) -> None:
     (root / "by_depth.py").write_text("def accuracy(arch):\n    return 60 + 2 * sum(arch.depths)\n")
@@ -127,6 +129,7 @@ def test_where_a_run_has_one_image_nothing_is_said_by_depth(root: Path, device: 
     assert "Budgets and latencies are of a run" not in page
 
 
+@pytest.mark.usefixtures("figures_of_pages_alone")
 def test_fronts_and_answers_have_the_latency_of_an_image_beside_that_of_a_run(root: Path) -> None:
     (root / "by_depth.py").write_text("def accuracy(arch):\n    return 60 + 2 * sum(arch.depths)\n")
     words = ("search", "--device", BOARD, "--accuracy", "by_depth:accuracy", "--quick")

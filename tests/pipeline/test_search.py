@@ -35,6 +35,7 @@ from tests.tables.test_calibration import energy_table, made_table
 
 DATA = Path(os.environ.get("HARNESS_DATA", Path(__file__).parents[3] / "shared" / "data")) / "ofa"
 WORDS = ["--accuracy", "mine:accuracy", "--quick"]
+pytestmark = pytest.mark.usefixtures("short_searches", "figures_of_pages_alone")
 
 
 @pytest.fixture
@@ -521,7 +522,7 @@ def test_reference_note10_becomes_a_front_in_one_command_after_its_import(tmp_pa
     assert "3.4 points" in " ".join(ended.stdout.split())
     folder = tmp_path / "reports" / "note10-published.ofa-mbv3-w1.2"
     assert "3.4 points" in (folder / "index.html").read_text()
-    assert (folder / "pareto.png").stat().st_size > 10_000
+    assert (folder / "pareto.svg").stat().st_size > 10_000
     assert 75 < Front.load(folder / "front.json").points[0].accuracy < 76
 
 

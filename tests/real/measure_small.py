@@ -13,6 +13,7 @@ from tests.real.small_space import SMALL
 
 if __name__ == "__main__":
     root = Path(sys.argv[1])
-    effort = replace(QUICK, table=replace(QUICK.table, min_visits=3, max_visits=3, anchors=4))
+    plan = replace(QUICK.table, min_visits=3, max_visits=3, anchors=4, duration_s=0.0)
+    effort = replace(QUICK, table=plan)
     job = Run(Workspace(root), SMALL, Terminal(), effort)
     measure(job, Device.find("loopback-phone", root))

@@ -13,6 +13,8 @@ from harness.device.device import Device
 from harness.errors import DeviceFull, DeviceNotFound, HarnessError, MissingExtra, UsageError
 from harness.pipeline.add import add_phone
 from harness.pipeline.check import check
+from harness.runtimes.conversion.cache import keep
+from harness.runtimes.conversion.faithful import SAMPLE, Comparison
 from harness.transports.adb import AdbSection
 from harness.transports.adb.choice import Wanted
 from harness.transports.adb.transport import AdbTransport
@@ -45,6 +47,8 @@ def stops_at(device: Device, error: type[HarnessError], match: str) -> list[str]
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_the_whole_way_is_walked(tmp_path: Path, phone: RealAdbd, backend: str) -> None:
+    large, _ = SAMPLE  # is compared in tests/runtimes/test_lowering.py, which takes as long again
+    keep(Comparison().path(large), b"")
     write_profile(tmp_path, phone, backend)
     found = told(Device.find("loopback-phone", tmp_path))
     assert found["reached"] == "adb-LOOPBACK1"

@@ -331,7 +331,7 @@ def test_a_program_that_takes_no_input_is_stalled(
 def test_input_that_is_taken_slowly_is_fine(
     board: RealSshd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "SEND_IDLE_S", 0.8)
+    monkeypatch.setattr(process, "SEND_IDLE_S", 1.1)
     link = opened(board)
     script = "for _ in 1 2 3 4 5 6 7; do sleep 0.3; head -c 2000000 >/dev/null; done; head -n 1"
     slow = link.start(["sh", "-c", script])

@@ -46,7 +46,7 @@ from tests.real.real_adbd import RealAdbd
 from tests.real.small_space import SMALL
 
 PLAN = Plan(min_visits=3, max_visits=3, runs=2, interval=0.05, duration_s=0.0, anchors=3)
-BLOCKS = DIGITS.distinct_blocks()[:4]
+BLOCKS = DIGITS.distinct_blocks()[:2]
 
 
 @contextmanager
@@ -178,7 +178,7 @@ def test_a_phone_that_is_unplugged_in_a_campaign_is_waited_for(
     tmp_path: Path, own_phone: RealAdbd
 ) -> None:
     def unplug(done: int, _total: int) -> None:
-        if done in (3, 8, 15):
+        if done in (3, 7, 12):
             own_phone.stop()
             threading.Timer(1.5, own_phone.start).start()
 
@@ -217,7 +217,7 @@ def test_two_phones_of_one_model_share_a_campaign(
     properties = own_phone.scripts / "properties"
     properties.write_text(properties.read_text().replace("LOOPBACK1", "LOOPBACK2"))
     write_profile(tmp_path, phone, "direct", second=own_phone)
-    plan = Plan(min_visits=3, max_visits=4, runs=2, interval=0.2, duration_s=0.0, anchors=10)
+    plan = Plan(min_visits=3, max_visits=3, runs=2, interval=0.2, duration_s=0.0, anchors=10)
     job = Run(Workspace(tmp_path), SMALL, Terminal(), replace(QUICK, table=plan))
     device = Device.find("loopback-phone", tmp_path)
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))  # with nothing in it yet

@@ -158,4 +158,4 @@ def test_a_computer_that_is_no_board_answers_quickly() -> None:
     start = time.perf_counter()
     assert read_facts(LocalTransport()) == {}
     assert read_conditions(LocalTransport()) == {}
-    assert time.perf_counter() - start < 1
+    assert time.perf_counter() - start < 5

@@ -8,9 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
 
@@ -22,13 +20,11 @@ from harness.runtimes.conversion.weights import to_weights
 from harness.runtimes.onnxruntime import open_session
 from harness.runtimes.options import RuntimeOptions
 from harness.runtimes.resident import AGENT, agent_file
-from harness.runtimes.session import Workload
 from harness.spaces.digits import DIGITS
 from harness.transports.local import LocalTransport
 from tests.conftest import lively_supernet
+from tests.runtimes.endless import BLOCK, Endless
 from tests.runtimes.test_sessions import ARCH
-
-BLOCK = (DIGITS.distinct_blocks()[0],)
 
 
 @pytest.fixture(autouse=True)
@@ -84,25 +80,6 @@ def test_a_spoilt_model_of_a_slow_converter_is_made_again_in_the_pool() -> None:
     assert path.stat().st_size > 500
 
 
-@dataclass(frozen=True)
-class Endless:
-    """A conversion that takes minutes, begun once the file at its place is there."""
-
-    place: Path
-    suffix: ClassVar[str] = ".endless"
-    slow: ClassVar[bool] = True
-    takes_s: ClassVar[tuple[float, float]] = (1.0, 1.0)  # so that nobody is warned
-
-    def path(self, workload: Workload) -> Path:
-        assert not isinstance(workload, Path)
-        return self.place.with_suffix(f".{len(workload)}")
-
-    def make(self, _workload: Workload) -> bytes:
-        self.place.touch()
-        time.sleep(600)
-        return b""
-
-
 @pytest.mark.parametrize("group", [True, False])
 def test_ctrl_c_ends_conversions_at_once_and_silently(
     tmp_path: Path, repository: Path, group: bool
@@ -113,7 +90,7 @@ def test_ctrl_c_ends_conversions_at_once_and_silently(
         "from pathlib import Path\n"
         "from harness import cli\n"
         "from harness.runtimes.conversion.cache import convert_all\n"
-        "from tests.runtimes.test_cache import BLOCK, Endless\n"
+        "from tests.runtimes.endless import BLOCK, Endless\n"
         "cli.app = lambda *_, **__: convert_all(Endless(Path(sys.argv[1])), [BLOCK, BLOCK * 2])\n"
         "if __name__ == '__main__':\n"
         "    cli.main()\n"

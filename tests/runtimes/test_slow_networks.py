@@ -1,5 +1,6 @@
 """Networks that take long a run are waited for; one that hangs ends the waiting with a line."""
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -57,8 +58,15 @@ def session(monkeypatch: pytest.MonkeyPatch, run_s: float) -> Iterator[ResidentS
     """One that waits less than a run takes for what takes no runs."""
     with closing(onnxruntime.open_session(LocalTransport(), RuntimeOptions())) as opened:
         assert isinstance(opened, ResidentSession)
-        monkeypatch.setattr(resident, "ANSWER_TIMEOUT_S", run_s / 2)
+        monkeypatch.setattr(resident, "ANSWER_TIMEOUT_S", 0.8 * run_s)
         yield opened
+
+
+def worked_s(session: ResidentSession) -> float:
+    """What the agent has worked, whatever else the processor did."""
+    child = session._process._child  # type: ignore[attr-defined]
+    fields = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_a_visit_is_waited_for_as_long_as_its_runs_may_take(
@@ -98,9 +106,9 @@ def test_no_run_of_seconds_is_made_only_to_warm_up(
 ) -> None:
     monkeypatch.setattr(resident, "LONG_RUN_S", run_s / 4)
     session.load(slow)
-    began = time.monotonic()
+    before_s = worked_s(session)
     (wall_ns,) = session.visit(slow, runs=1).values["wall"]
-    assert time.monotonic() - began < 1.7 * wall_ns / 1e9
+    assert worked_s(session) - before_s < 1.7 * wall_ns / 1e9
 
 
 def test_what_took_minutes_at_first_is_not_run_again_only_to_warm_up() -> None:
