@@ -27,7 +27,7 @@ from tests.reports.conftest import some_front
 from tests.tables.test_calibration import record
 
 FIGURES = ("pareto", "architectures", "latency-agreement", "roofline")
-pytestmark = pytest.mark.usefixtures("short_searches", "figures_of_pages_alone")
+pytestmark = pytest.mark.usefixtures("figures_of_pages_alone")
 
 
 def report(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
