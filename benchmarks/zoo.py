@@ -11,20 +11,22 @@ import argparse
 import importlib
 import json
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from inspect import unwrap
 from pathlib import Path
 from typing import Any
 
+from harness import files
 from harness.errors import HarnessError
 from harness.graphs.by_onnxruntime import read_onnx
 from harness.graphs.networks import COLLECTED, KnownNetwork, to_lines
 from harness.runtimes.conversion.kernel import kernel_file, network_file
 from harness.runtimes.model_inputs.asked import Asked
+from harness.spaces.kernel import Kernel
 
-PIXELS = 224
+PIXELS, OPSET = 224, 17
 TEXT = "input_ids"
 OF_TEXT = ("distilbert", "albert")
 
@@ -245,7 +247,7 @@ def export(network: Network, folder: Path) -> None:
         warnings.simplefilter("ignore")
         name = TEXT if example[0].ndim == 2 else "images"
         torch.onnx.export(
-            model, example, partial, dynamo=False, opset_version=17, input_names=[name]
+            model, example, partial, dynamo=False, opset_version=OPSET, input_names=[name]
         )
     partial.rename(path)
 
@@ -275,15 +277,33 @@ def collect(folder: Path) -> None:
         found.append(KnownNetwork(network.family, name, graph.kernels, graph.sources, calibrates))
         told = "" if calibrates else ", does not calibrate"
         print(f"{network.family} {name}: {len(graph.kernels)} kernels{told}", flush=True)
+    drawn = [kernel for kernel in dict.fromkeys(draw()) if kernel not in alone]
+    alone |= {kernel: runs(partial(kernel_file, kernel)) for kernel in drawn}
     versions = f"pytorchcv {pytorchcv.__version__} and transformers {transformers.__version__}"
     source = f"{versions}, exported by benchmarks/zoo.py"
     not_alone = [kernel for kernel, well in alone.items() if not well]
-    lines = to_lines(source, found, not_alone)
+    lines = to_lines(source, found, drawn, not_alone)
     text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
     COLLECTED.write_text(text)
     print(f"{len(found)} networks of {len(alone)} kernels, {len(not_alone)} not alone")
     for kernel in not_alone:
         print("not alone:", kernel.key)
+
+
+def draw() -> Iterator[Kernel]:
+    """Kernels of the pieces that `drawn` has."""
+    import torch
+    from drawn import pieces
+
+    with files.scratch() as folder:
+        for piece in pieces():
+            given = tuple(torch.rand(shape) for shape in piece.shapes)
+            with warnings.catch_warnings(), torch.no_grad():
+                warnings.simplefilter("ignore")
+                piece.network(*given)  # some layers find out their sizes by that
+                path = folder / "piece.onnx"
+                torch.onnx.export(piece.network, given, path, dynamo=False, opset_version=OPSET)
+            yield from read_onnx(path).kernels
 
 
 def runs(make: Callable[[], bytes]) -> bool:

@@ -77,10 +77,11 @@ def anchors(count: int) -> list[KnownNetwork]:
 
 
 def prior() -> Counter[Kernel]:
-    """How often each kernel is in the networks, of those that run alone. Operators that few of them
-    have are in it with other sizes, too."""
+    """How often each kernel is in the networks, and in pieces that were drawn, of those that run
+    alone. Operators that few of them have are in it with other sizes, too."""
     counts = Counter(kernel for network in known_networks() for kernel in network.kernels)
     _, first = next(files.read_lines(COLLECTED))
+    counts.update(Kernel.parse(key) for key in first["drawn"])
     for key in first["not_alone"]:
         del counts[Kernel.parse(key)]
     alike: dict[str, list[Kernel]] = defaultdict(list)
@@ -110,15 +111,19 @@ def resized(kernel: Kernel, random: np.random.Generator) -> Kernel:
 
 
 def to_lines(
-    source: str, networks: Sequence[KnownNetwork], not_alone: Sequence[Kernel]
+    source: str,
+    networks: Sequence[KnownNetwork],
+    drawn: Sequence[Kernel],
+    not_alone: Sequence[Kernel],
 ) -> Iterator[object]:
-    """What the file has: each kernel once, then the networks."""
+    """What the file has: each kernel once, those that were drawn, then the networks."""
     kernels = (kernel.key for network in networks for kernel in network.kernels)
     places = {key: place for place, key in enumerate(dict.fromkeys(kernels))}
     yield {
         "source": source,
         "not_alone": [kernel.key for kernel in not_alone],
         "kernels": list(places),
+        "drawn": [kernel.key for kernel in drawn],
     }
     for each in networks:
         own = [places[kernel.key] for kernel in each.kernels]

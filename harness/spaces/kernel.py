@@ -202,7 +202,7 @@ class Kernel(Block):
         return f"{grouped}1x1" if prod(self.weights[2:]) == 1 else grouped
 
 
-_TOLD_BY = {"Transpose": "perm", "Resize": "mode"}
+_TOLD_BY = {"Transpose": "perm", "Resize": "mode", "Upsample": "mode"}
 
 
 def _convolved(kernel: Kernel) -> int:

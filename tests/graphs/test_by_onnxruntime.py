@@ -18,6 +18,7 @@ from harness.graphs.reading import read_model  # noqa: E402
 from harness.runtimes.conversion.kernel import kernel_file, network_file  # noqa: E402
 from harness.runtimes.model_inputs.asked import parse_asked  # noqa: E402
 from harness.spaces.block import Block  # noqa: E402
+from harness.spaces.kernel import Kernel  # noqa: E402
 
 EVERY = 4  # of onnx's 1,800 single operators; all of them take a quarter of a minute
 
@@ -80,6 +81,23 @@ def test_kernels_that_are_alike_stay_several_in_a_model_made_of_them(tmp_path: P
     again = tmp_path / "again.onnx"
     again.write_bytes(network_file(graph.kernels, graph.sources))
     assert Counter(read_onnx(again).kernels) == Counter(graph.kernels)
+
+
+OF_OPSET_17 = (
+    "kernel-ReduceMean;float32[1,64,14,14];axes=2,3;keepdims=1;>float32[1,64,1,1]",
+    "kernel-nchwc.Upsample;float32[1,32,7,7];mode=nearest;scales=1,1,2,2;>float32[1,32,14,14]",
+)
+
+
+@pytest.mark.parametrize("key", OF_OPSET_17)
+def test_what_older_operators_are_told_by_attributes_runs_alone(key: str) -> None:
+    import onnxruntime
+
+    kernel = Kernel.parse(key)
+    session = onnxruntime.InferenceSession(kernel_file(kernel), None, ["CPUExecutionProvider"])
+    (given,) = session.get_inputs()
+    (made,) = session.run(None, {given.name: np.ones(given.shape, np.float32)})
+    assert made.shape == kernel.output_shape
 
 
 def test_a_model_made_of_kernels_is_read_as_the_same_kernels(tmp_path: Path) -> None:

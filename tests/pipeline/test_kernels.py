@@ -14,13 +14,14 @@ from harness.cli.words.model_prediction import describe
 from harness.device.device import Device
 from harness.effort import FULL
 from harness.errors import DeviceError, TableError
-from harness.graphs.networks import KnownNetwork, known_networks
+from harness.graphs.networks import KnownNetwork, known_networks, prior
 from harness.graphs.reading import read_model
 from harness.measuring.plan import Plan
 from harness.pipeline import kernels as step
 from harness.pipeline.job import Run
 from harness.pipeline.predict_model import predict_models
 from harness.predictors import kernel_networks
+from harness.predictors.kernel_regression import FEWEST
 from harness.runtimes.model_inputs.asked import NOTHING_ASKED
 from harness.spaces.digits import DIGITS
 from harness.tables.table import Table
@@ -150,3 +151,8 @@ def test_kernels_of_other_runtimes_are_not_known(tmp_path: Path) -> None:
 
 def test_networks_that_ship_are_of_many_families() -> None:
     assert len({network.family for network in known_networks()}) >= 15
+
+
+@pytest.mark.parametrize("op", ["AveragePool", "ReduceMean", "ReduceSum", "Slice", "Resize", "LSTM"])
+def test_operators_that_known_networks_have_seldom_are_timed_in_many_sizes(op: str) -> None:
+    assert sum(kernel.name == op for kernel in prior()) >= FEWEST

@@ -10,7 +10,8 @@ from harness.spaces.kernel import Kernel, Tensor
 Output = tuple[int, int]
 """A kernel by its place, and which of its outputs."""
 DOMAINS = {"fused": "com.microsoft", "nchwc": "com.microsoft.nchwc"}
-OPSET = 20  # of ONNX; what optimisers wrote in an older one is written alike in this one
+OPSET = 20  # of ONNX; what optimisers wrote in an older one is written alike in this one, but
+REDUCING_BY_ATTRIBUTE = 17  # is the last one where axes that are reduced are no input
 _ONE = 0.01  # a weight: sums stay small, however many
 _FURTHER = 1 / 1024  # by which weights of the next constant are larger
 _REALS = ("float32", "float16", "float64", "bfloat16")
@@ -49,7 +50,7 @@ def network_file(kernels: Sequence[Kernel], sources: Sequence[Sequence[Output | 
     parts = _Parts([], [], [])
     taken = {source for each in sources for source in each if source is not None}
     made = [(place, n) for place, each in enumerate(kernels) for n in range(len(each.outputs))]
-    domains = {"": OPSET} | dict.fromkeys(DOMAINS.values(), 1)
+    domains = {"": _opset(kernels)} | dict.fromkeys(DOMAINS.values(), 1)
     for place, (kernel, own) in enumerate(zip(kernels, sources, strict=True)):
         names = [
             "" if each is None else _input(parts, f"{place}_{number}", each, source, kernels)
@@ -75,6 +76,11 @@ def network_file(kernels: Sequence[Kernel], sources: Sequence[Sequence[Output | 
     model = helper.make_model(graph, opset_imports=opsets, ir_version=9)
     content: bytes = model.SerializeToString()
     return content
+
+
+def _opset(kernels: Sequence[Kernel]) -> int:
+    older = any(each.name.startswith("Reduce") and "axes" in each.settings for each in kernels)
+    return REDUCING_BY_ATTRIBUTE if older else OPSET
 
 
 @dataclass(frozen=True)
@@ -164,7 +170,9 @@ def _attribute(op: str, domain: str, name: str, text: str) -> Any:
     return helper.make_attribute(name, read[kind](text))
 
 
-_LISTS = ("kernel_shape", "pads", "strides", "dilations", "output_shape", "axes", "perm")
+_LISTS = (
+    *("kernel_shape", "pads", "strides", "dilations", "output_shape", "axes", "perm", "scales"),
+)
 _REAL = ("alpha", "beta", "epsilon", "scale", "mask_filter_value")
 
 
