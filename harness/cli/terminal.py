@@ -149,12 +149,12 @@ class Terminal:
             "simulated\nms" if front.simulated else "measured\nms",
             *([] if shown == "full" else [f"{shown} ms,\nat most"]),
             *(["ms an image"] if images > 1 else []),
-            "predicted %\n(95 %)",
-            "test\n%",
+            f"predicted {front.mark}\n(95 %)",
+            f"test\n{front.mark}",
             "MACs,\nM",
         ):
             # In 80 columns an interval has a line of its own, and is whole.
-            least = {"predicted ms\n(95 %)": 16, "predicted %\n(95 %)": 12}.get(heading)
+            least = {"predicted ms\n(95 %)": 16, f"predicted {front.mark}\n(95 %)": 12}.get(heading)
             table.add_column(heading, justify="right", min_width=least)
         for number, point in enumerate(front.points):
             measured_ms = point.latency_ms_measured

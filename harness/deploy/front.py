@@ -220,6 +220,11 @@ class Front:
         return str(self.accuracy_predictor.get("scored", Space.scored))
 
     @property
+    def mark(self) -> str:
+        """What stands behind accuracies."""
+        return "%" if self.scored.endswith("%") else self.scored
+
+    @property
     def float_accuracies(self) -> str | None:
         """What is to be known of accuracies of an int8 device that were not evaluated yet."""
         if all(point.accuracy_measured is not None for point in self.points):

@@ -71,6 +71,7 @@ def _front(shown: Shown, number: int) -> dict[str, Any]:
         "evaluated_on": (front.verification or {}).get("evaluated_on"),
         "examples": shown.space.examples,
         "scored": front.scored,
+        "mark": front.mark,
         "caveat": front.accuracy_predictor.get("caveat"),
         "cloud_is": "both predicted"
         if front.settings.get("accuracy")

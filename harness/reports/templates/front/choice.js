@@ -66,7 +66,7 @@ function answer(front, index) {
   const show = element("button", { type: "button" }, `front:${number}`);
   show.addEventListener("click", () => choose(index, number, true));
   const guessed = (measured) => (measured === null ? " (predicted)" : "");
-  card.append(element("div", { class: "figures" }, show, ` ${pct(y(point))} %${guessed(point.accuracy_measured)} in `
+  card.append(element("div", { class: "figures" }, show, ` ${pct(y(point))} ${front.mark}${guessed(point.accuracy_measured)} in `
     + `${ms(x(point))} ms${batch(front)}${guessed(point.ms_measured)}`
     + (time === "full" ? "" : ` ${front.times.full ?? ""}; ${times[time]} at most ${ms(upper(point))} ms`)));
   const list = element("dl", { class: "small" });
@@ -106,8 +106,8 @@ function beside(index, name, at, up) {
   const fitting = front.points.map((point, number) => [number, point]).filter(([, point]) => x(point) <= at);
   const [number, point] = fitting.reduce((best, each) => (y(each[1]) > y(best[1]) ? each : best), fitting[0] ?? [0, front.points[0]]);
   choose(index, number);
-  document.getElementById("network").prepend(element("p", {}, `${name} takes ${ms(at)} ms and reaches ${pct(up)} %. `
-    + `Beside it on the front of ${front.device}: front:${number}, ${ms(x(point))} ms and ${pct(y(point))} %.`));
+  document.getElementById("network").prepend(element("p", {}, `${name} takes ${ms(at)} ms and reaches ${pct(up)} ${front.mark}. `
+    + `Beside it on the front of ${front.device}: front:${number}, ${ms(x(point))} ms and ${pct(y(point))} ${front.mark}.`));
 }
 
 function unchoose() {

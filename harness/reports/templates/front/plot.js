@@ -16,7 +16,7 @@ function tracesOf(front, index) {
   const traces = [{
     name: folded(`random sub-networks (${plain(front.cloud_is)})`), x: front.cloud.map((dot) => dot[0]), y: front.cloud.map((dot) => dot[1]),
     mode: "markers", marker: { color: one ? colour("--cloud") : front.colour, size: 4, opacity: one ? 0.8 : 0.35 },
-    hovertemplate: "a random sub-network<br>%{x:.4g} ms, %{y:.1f} %<extra></extra>", hoverlabel: labels, kind: "cloud",
+    hovertemplate: `a random sub-network<br>%{x:.4g} ms, %{y:.1f} ${front.mark}<extra></extra>`, hoverlabel: labels, kind: "cloud",
   }, {
     ...common, name: "front: predicted", x: front.points.map((p) => p.ms), y: front.points.map((p) => p.accuracy),
     mode: "lines+markers", line: { color: tint.predicted, width: 1.5, dash: one || measured.length ? "dot" : "solid" },

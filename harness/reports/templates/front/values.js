@@ -42,10 +42,10 @@ function facts(front, point) {
     rows.push([front.times[at] ?? at, `${ms(value)} ms${range(ends, ms)}${anImage(front, value)}`]);
   }
   if (!Object.keys(point.seen).length && point.ms_wall !== null) rows.push(["wall clock, median", `${ms(point.ms_wall)} ms${anImage(front, point.ms_wall)}`]);
-  rows.push([`accuracy predicted, on validation ${front.examples}`, `${pct(point.accuracy)} %${range(point.accuracy_interval, pct)}`]);
+  rows.push([`accuracy predicted, on validation ${front.examples}`, `${pct(point.accuracy)} ${front.mark}${range(point.accuracy_interval, pct)}`]);
   const where = front.evaluated_on && front.evaluated_on !== "the device" ? `, ${front.evaluated_on}` : "";
   rows.push([`accuracy on test ${front.examples}`, point.accuracy_measured === null ? "not evaluated"
-    : `${pct(point.accuracy_measured)} %${range(point.accuracy_measured_interval, pct)}${where}`]);
+    : `${pct(point.accuracy_measured)} ${front.mark}${range(point.accuracy_measured_interval, pct)}${where}`]);
   return rows;
 }
 
