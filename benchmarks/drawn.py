@@ -317,7 +317,7 @@ UNARY: dict[str, Callable[[Tensor], Tensor]] = {
     "sums": lambda x: x.cumsum(1), "picked": lambda x: x.index_select(1, torch.arange(0, 8)),
 }  # fmt: skip
 KINDS: dict[str, tuple[int, Callable[[Draw], tuple[nn.Module, Any]]]] = {
-    "resized": (24, partial(_between, _resized)),
+    "resized": (100, partial(_between, _resized)),
     "pooled": (40, partial(_between, _pooled)),
     "reduced": (30, partial(_between, _reduced)),
     "summed up": (16, _summed_up),
