@@ -28,21 +28,23 @@ ALONE = (
     "tests/runtimes/test_slow_networks.py::test_trtexec_is_asked_for_one_run",
 )
 LONGEST_FIRST = (
-    "tests/test_run.py",
-    "tests/test_from_outside.py",
-    "tests/real/test_measure_phone.py",
     "tests/real/test_faults_phone.py",
+    "tests/test_run.py",
+    "tests/real/test_measure_phone.py",
     "tests/runtimes/test_sessions.py",
-    "tests/runtimes/test_slow_networks.py",
-    "tests/pipeline/test_at_once.py",
+    "tests/test_from_outside.py",
     "tests/pipeline/test_search.py",
-    "tests/training/test_distributed.py",
     "tests/real/test_faults_board.py",
-    "tests/pipeline/test_report.py",
-    "tests/spaces/test_own_space.py",
     "tests/reports/test_page_in_browser.py",
-    "tests/pipeline/test_export.py",
+    "tests/training/test_distributed.py",
+    "tests/pipeline/test_at_once.py",
+    "tests/real/test_lock.py",
     "tests/real/test_measure_board.py",
+    "tests/pipeline/test_measure.py",
+    "tests/runtimes/test_slow_networks.py",
+    "tests/pipeline/test_report.py",
+    "tests/pipeline/test_benchmark.py",
+    "tests/pipeline/test_finetune.py",
 )
 """Files that take half a minute and more: begun last, one of them would run while others idle."""
 

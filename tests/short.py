@@ -13,7 +13,7 @@ SHORT = replace(
     points=7,
     table=replace(QUICK.table, min_visits=5, max_visits=8, duration_s=1.0),
     verification=replace(
-        QUICK.verification, min_visits=5, max_visits=8, duration_s=1.0, sustain_s=0.2
+        QUICK.verification, min_visits=5, max_visits=8, duration_s=1.0, anchors=5, sustain_s=0.2
     ),
 )
 """All of its steps, each with less to do."""
