@@ -153,6 +153,8 @@ def test_networks_that_ship_are_of_many_families() -> None:
     assert len({network.family for network in known_networks()}) >= 15
 
 
-@pytest.mark.parametrize("op", ["AveragePool", "ReduceMean", "ReduceSum", "Slice", "Resize", "LSTM"])
+@pytest.mark.parametrize(
+    "op", ["AveragePool", "ReduceMean", "ReduceSum", "Slice", "Resize", "LSTM"]
+)
 def test_operators_that_known_networks_have_seldom_are_timed_in_many_sizes(op: str) -> None:
     assert sum(kernel.name == op for kernel in prior()) >= FEWEST
