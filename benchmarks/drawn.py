@@ -149,7 +149,11 @@ def _rolled(draw: Draw) -> tuple[nn.Module, Any]:
 
 
 def _windows(draw: Draw) -> tuple[nn.Module, Any]:
-    channels, side, count = draw.one(1, 2, 3, 4, 6, 8, 12) * 32, draw.one(4, 7, 8), draw.one(2, 4, 8)
+    channels, side, count = (
+        draw.one(1, 2, 3, 4, 6, 8, 12) * 32,
+        draw.one(4, 7, 8),
+        draw.one(2, 4, 8),
+    )
 
     def function(x: Tensor) -> Tensor:
         return x.view(1, count, side, count, side, channels).permute(0, 1, 3, 2, 4, 5).contiguous()
@@ -223,7 +227,11 @@ def _transposed(draw: Draw) -> tuple[nn.Module, Any]:
 
 
 def _recurrent(draw: Draw) -> tuple[nn.Module, Any]:
-    wide, held, long = draw.one(32, 64, 128, 256), draw.one(32, 64, 128, 256), draw.one(1, 8, 32, 64)
+    wide, held, long = (
+        draw.one(32, 64, 128, 256),
+        draw.one(32, 64, 128, 256),
+        draw.one(1, 8, 32, 64),
+    )
     kind = draw.one(nn.LSTM, nn.GRU)
     layer = kind(wide, held, bidirectional=draw.one(True, False))
     return Called(lambda layer, x: layer(x)[0], layer), ((long, 1, wide),)
@@ -304,7 +312,8 @@ def _largest(draw: Draw) -> tuple[nn.Module, Any]:
 
 
 UNARY: dict[str, Callable[[Tensor], Tensor]] = {
-    "tanh gelu": partial(F.gelu, approximate="tanh"), "written gelu": _written_gelu, "gelu": F.gelu, "silu": F.silu,
+    "tanh gelu": partial(F.gelu, approximate="tanh"), "written gelu": _written_gelu,
+    "gelu": F.gelu, "silu": F.silu,
     "hardswish": F.hardswish, "hardsigmoid": F.hardsigmoid, "elu": F.elu, "tanh": torch.tanh,
     "leaky": F.leaky_relu, "relu6": F.relu6, "sigmoid": torch.sigmoid, "softplus": F.softplus,
     "exp": torch.exp, "sqrt": lambda x: x.abs().sqrt(), "log": lambda x: (x.abs() + 1).log(),
