@@ -1,7 +1,8 @@
 """How well does a latency table predict whole networks, beside measuring those networks twice?
 
 One campaign measures the table, its anchors, and unseen random networks of mixed resolution that
-judge it. A second one measures the same networks again: how the two agree, rescaled, is the floor.
+judge it, loaded in the order of `measure`. A second one, in a session of its own as on another day,
+measures the same networks again: how the two agree, rescaled, is the floor.
 Prints a table and, as its last line, one JSON object.
 
     python benchmarks/table_accuracy.py --device cpu --networks 120
@@ -24,7 +25,6 @@ from harness.effort import FULL
 from harness.measuring.campaign import Campaign
 from harness.measuring.plan import Entry, Plan, sentinel, table_entries
 from harness.predictors.block_table import BlockTablePredictor
-from harness.runtimes.session import Session
 from harness.spaces.catalogue import find_space, part_of
 from harness.spaces.genome import encode
 from harness.spaces.space import Space
@@ -51,19 +51,23 @@ def main() -> None:
     space = part_of(whole, arguments.resolutions or default)
     judges = judging_networks(space, arguments.networks)
     device = Device.find(arguments.device, Path())
-    with device.open() as session:
-        table, again = measure_twice(device, session, space, judges, plan)
+    table, again = measure_twice(device, space, judges, plan)
     show(arguments.device, space, figures(table, again, space, device.clock))
 
 
 def measure_twice(
-    device: Device, session: Session, space: Space, judges: Sequence[Entry], plan: Plan
+    device: Device, space: Space, judges: Sequence[Entry], plan: Plan
 ) -> tuple[Table, Campaign]:
     """A table with the judging networks in it, and those networks once more."""
-    entries = [e for e in table_entries(space, plan.anchors) if e.role != "holdout"]
-    first = measured(device, session, [*entries, *judges], plan)
-    again = measured(device, session, [sentinel(space), *judges], plan)
-    return table_of(device, session, space, first), again
+    entries = [each for each in table_entries(space, plan.anchors) if each.role != "holdout"]
+    blocks = [each for each in entries if each.role == "block"]
+    calibrating = entries[: -len(blocks)]
+    with device.open() as session:
+        first = measured(device, session, [*calibrating, *judges, *blocks], plan)
+        table = table_of(device, session, space, first)
+    with device.open() as session:
+        again = measured(device, session, [sentinel(space), *judges], plan)
+    return table, again
 
 
 def figures(table: Table, again: Campaign, space: Space, clock: str) -> dict[str, float]:
