@@ -177,7 +177,8 @@ def _uneven(draw: Draw) -> tuple[nn.Module, Any]:
 
     def function(one: nn.Module, two: nn.Module, x: Tensor) -> Tensor:
         made = one(x)
-        return two(torch.cat([made, x[:, :cut]], 1))
+        joined: Tensor = two(torch.cat([made, x[:, :cut]], 1))
+        return joined
 
     return Called(function, first, second), ((1, channels, size, size),)
 
@@ -250,7 +251,7 @@ def _attention(draw: Draw) -> tuple[nn.Module, Any]:
     shape = (draw.one(1, 1, 4, 16), heads, long, wide)
 
     def function(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        scores = (q @ k.transpose(-1, -2)) / wide**0.5
+        scores: Tensor = (q @ k.transpose(-1, -2)) / wide**0.5
         return (scores.softmax(-1) @ v).transpose(1, 2).contiguous()
 
     return Called(function), (shape, shape, shape)
@@ -258,8 +259,8 @@ def _attention(draw: Draw) -> tuple[nn.Module, Any]:
 
 def _normalised(draw: Draw) -> tuple[nn.Module, Any]:
     if draw.random.random() < 0.4:
-        shape = draw.tokens()
-        return nn.LayerNorm(shape[2]), (shape,)
+        tokens = draw.tokens()
+        return nn.LayerNorm(tokens[2]), (tokens,)
     shape = (1, draw.one(1, 2, 3, 4, 6, 8, 12, 16) * 32, *(draw.pixels(512),) * 2)
     kind = draw.one("group", "instance", "one", "batch")
     if kind == "batch":
