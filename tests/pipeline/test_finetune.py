@@ -202,7 +202,7 @@ from harness.cli.words.network import describe_finetuned
 from harness.pipeline.finetune import FineTuned, FineTuning, finetune
 network, output = map(Path, sys.argv[1:])
 asked = FineTuning(network, output, epochs=1.5, learning_rate=0.1, batch_size=32)
-print("returned", finetune(Terminal(), asked))
+print(f"returned {finetune(Terminal(), asked)}")  # in one piece: both ranks write
 """
 
 
