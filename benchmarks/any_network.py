@@ -24,14 +24,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import nnls
-from zoo import KNOWN, OF_TEXT, TEXT, UNSEEN, Network
+from zoo import KNOWN, OF_TEXT, TEXT, UNSEEN, Network, chosen
 
 from harness.device.device import Device
 from harness.errors import HarnessError
 from harness.files import LineLog, read_json, read_lines, write_json
 from harness.graphs.graph import Graph, Step
 from harness.graphs.networks import anchors
-from harness.graphs.reading import read_model
+from harness.graphs.reading import KERNEL_RUNTIMES, KernelRuntime, read_model
 from harness.pipeline.kernels import PLAN
 from harness.predictors.kernel_networks import NAME, KernelNetworks, NetworkLatency
 from harness.runtimes.model_inputs.asked import Asked
@@ -71,7 +71,11 @@ def asked_of(network: Network) -> Asked:
 
 
 def measure(
-    device: Device, networks: Sequence[Network], folder: Path, minutes: float
+    device: Device,
+    runtime: KernelRuntime,
+    networks: Sequence[Network],
+    folder: Path,
+    minutes: float,
 ) -> dict[str, tuple[float, float]]:
     """The fastest run of each network in each half of its visits, ms, by the name of its file."""
     path = folder / f"measured.{device.name}.jsonl"
@@ -79,7 +83,7 @@ def measure(
     found = {name: (first, second) for _, (name, first, second) in read_lines(path)}
     end = time.monotonic() + 60 * minutes
     for network in networks:
-        file = network.path(folder)
+        file = network.path(folder, runtime.suffix)
         if file.name in found or not file.exists() or time.monotonic() > end:
             continue
         one = replace(device, asked=asked_of(network))
@@ -106,12 +110,11 @@ def _halves(session: Session, file: Path, clock: str) -> tuple[float, float]:
     return min(times[::2]) / 1e6, min(times[1::2]) / 1e6
 
 
-def graph_of(network: Network, folder: Path) -> Graph:
+def graph_of(network: Network, file: Path, runtime: KernelRuntime) -> Graph:
     """Its kernels; read once, and kept beside its file."""
-    file = network.path(folder)
-    kept = file.with_suffix(".kernels.json")
+    kept = file.with_name(f"{file.name}.kernels.json")
     if not kept.exists():
-        graph = read_model(file, asked_of(network))
+        graph = read_model(file, asked_of(network), runtime)
         write_json(kept, [[step.name, step.kernel.key, step.sources] for step in graph.steps])
     steps = [
         Step(name, Kernel.parse(key), tuple(None if each is None else tuple(each) for each in own))
@@ -206,13 +209,14 @@ def judge(
     times: dict[str, tuple[float, float]],
     predictor: KernelNetworks,
     folder: Path,
+    runtime: KernelRuntime,
 ) -> list[Judged]:
     found = []
     for network in networks:
-        file = network.path(folder)
+        file = network.path(folder, runtime.suffix)
         if file.name not in times:
             continue
-        graph = graph_of(network, folder)
+        graph = graph_of(network, file, runtime)
         first, second = times[file.name]
         floor = abs(first / second - 1)
         found.append(Judged(network, min(first, second), floor, graph, predictor.predict(graph)))
@@ -244,7 +248,10 @@ def main() -> None:
     half = arguments.networks // 2
     device = Device.find(arguments.device, arguments.root)
     folder: Path = arguments.folder
-    times = measure(device, [*UNSEEN[:half], *KNOWN[:half]], folder, arguments.minutes)
+    runtime = KERNEL_RUNTIMES[device.profile.runtime]
+    known_networks, unseen_networks = (chosen(each, runtime)[:half] for each in (KNOWN, UNSEEN))
+    both = [*unseen_networks, *known_networks]
+    times = measure(device, runtime, both, folder, arguments.minutes)
     if arguments.only_measure:
         print(f"{len(times)} networks measured")
         return
@@ -252,8 +259,10 @@ def main() -> None:
     started = time.perf_counter()
     predictor = KernelNetworks.of(table)
     fit_s = time.perf_counter() - started
-    known, unseen = (judge(some[:half], times, predictor, folder) for some in (KNOWN, UNSEEN))
-    used = {(each.family, each.name) for each in anchors(PLAN.anchors)}
+    known, unseen = (
+        judge(some, times, predictor, folder, runtime) for some in (known_networks, unseen_networks)
+    )
+    used = {(each.family, each.name) for each in anchors(runtime, PLAN.anchors)}
     fresh = [
         each
         for each in known

@@ -1,32 +1,40 @@
-"""Networks of others, by family, as .onnx files with random weights.
+"""Networks of others, by family, as .onnx or .tflite files with random weights.
 
 Definitions are those of the packages pytorchcv (networks of images; its modules are imported one by
 one) and transformers. `KNOWN` families may be used in fits and in the prior of kernels, networks of
 `UNSEEN` families judge and are never used for anything else.
 
-    python benchmarks/zoo.py FOLDER
+    python benchmarks/zoo.py FOLDER [--runtime litert]
 """
 
 import argparse
 import importlib
 import json
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from inspect import unwrap
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
 from harness import files
 from harness.errors import HarnessError
 from harness.graphs.by_onnxruntime import read_onnx
-from harness.graphs.networks import COLLECTED, KnownNetwork, to_lines
-from harness.runtimes.conversion.kernel import kernel_file, network_file
+from harness.graphs.networks import KnownNetwork, collected, to_lines
+from harness.graphs.reading import (
+    KERNEL_RUNTIMES,
+    LITERT,
+    ONNXRUNTIME,
+    KernelRuntime,
+    read_model,
+)
 from harness.runtimes.model_inputs.asked import Asked
 from harness.spaces.kernel import Kernel
 
 PIXELS, OPSET = 224, 17
+FEW = 33  # networks for LiteRT, known and unseen ones each
 TEXT = "input_ids"
 OF_TEXT = ("distilbert", "albert")
 
@@ -37,8 +45,8 @@ class Network:
     name: str
     pixels: int = PIXELS
 
-    def path(self, folder: Path) -> Path:
-        return folder / f"{self.family}.{self.name}.{self.pixels}.onnx"
+    def path(self, folder: Path, suffix: str = ".onnx") -> Path:
+        return folder / f"{self.family}.{self.name}.{self.pixels}{suffix}"
 
 
 def _networks(listed: str) -> tuple[Network, ...]:
@@ -169,21 +177,6 @@ def _transformer(config: str, model: str, **settings: Any) -> Callable[[int], An
     return build
 
 
-def _first_output(model: Any, name: str) -> Any:
-    from torch import nn
-
-    class First(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = model
-
-        def forward(self, given: Any) -> Any:
-            # What transformers wraps around it cannot be traced.
-            return unwrap(type(self.model).forward)(self.model, **{name: given})[0]
-
-    return First()
-
-
 def _vit(wide: int, deep: int, heads: int) -> Callable[[int], Any]:
     sizes = {"hidden_size": wide, "num_hidden_layers": deep, "num_attention_heads": heads}
     return _transformer(
@@ -231,60 +224,79 @@ _TRANSFORMERS: dict[tuple[str, str], Callable[[int], Any]] = {
 }  # fmt: skip
 
 
-def export(network: Network, folder: Path) -> None:
+def export(network: Network, folder: Path, suffix: str) -> None:
     """Write the network's file; nothing where it is there."""
     import torch
 
-    path = network.path(folder)
+    path = network.path(folder, suffix)
     if path.exists():
         return
     torch.manual_seed(0)
     transformer = _TRANSFORMERS.get((network.family, network.name))
     model, example = transformer(network.pixels) if transformer else _of_pytorchcv(network)
-    model = model.eval()
     partial = path.with_suffix(".partial")
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
-        name = TEXT if example[0].ndim == 2 else "images"
-        torch.onnx.export(
-            model, example, partial, dynamo=False, opset_version=OPSET, input_names=[name]
-        )
+        _EXPORTS[suffix](model.eval(), example, partial)
     partial.rename(path)
 
 
-def collect(folder: Path) -> None:
+def _to_onnx(model: Any, example: tuple[Any, ...], path: Path) -> None:
+    import torch
+
+    name = TEXT if example[0].ndim == 2 else "images"
+    torch.onnx.export(model, example, path, dynamo=False, opset_version=OPSET, input_names=[name])
+
+
+def _to_tflite(model: Any, example: tuple[Any, ...], path: Path) -> None:
+    """Channels last."""
+    import litert_torch
+
+    if example[0].ndim == 4:
+        model = litert_torch.to_channel_last_io(model, args=[0]).eval()
+        example = (example[0].permute(0, 2, 3, 1).contiguous(),)
+    made = path.with_suffix(".made.tflite")  # it takes no other name
+    litert_torch.convert(model, example).export(str(made))
+    made.rename(path)
+
+
+_EXPORTS = {".onnx": _to_onnx, ".tflite": _to_tflite}
+
+
+def collect(networks: Sequence[Network], folder: Path, runtime: KernelRuntime) -> None:
     """Write the known networks' kernels to where the package keeps them."""
     import pytorchcv
     import transformers
 
     found, alone = [], {}
-    for network in KNOWN:
-        path = network.path(folder)
+    for network in networks:
+        path = network.path(folder, runtime.suffix)
         if not path.exists():
             continue
         asked = Asked(values={TEXT: "1"}) if network.family in OF_TEXT else Asked()
         try:
-            graph = read_onnx(path, asked)
+            graph = read_model(path, asked, runtime)
         except HarnessError as error:
             print(f"{path.name}: {error}")
             continue
         for kernel in graph.kernels:
             if kernel not in alone:
-                alone[kernel] = runs(partial(kernel_file, kernel))
+                alone[kernel] = runs(partial(runtime.kernel_file, kernel), runtime)
         calibrates = network.family not in OF_TEXT
-        calibrates &= runs(partial(network_file, graph.kernels, graph.sources))
+        calibrates &= runs(partial(runtime.network_file, graph.kernels, graph.sources), runtime)
         name = f"{network.name}-{network.pixels}"
         found.append(KnownNetwork(network.family, name, graph.kernels, graph.sources, calibrates))
         told = "" if calibrates else ", does not calibrate"
         print(f"{network.family} {name}: {len(graph.kernels)} kernels{told}", flush=True)
-    drawn = [kernel for kernel in dict.fromkeys(draw()) if kernel not in alone]
-    alone |= {kernel: runs(partial(kernel_file, kernel)) for kernel in drawn}
+    pieces = dict.fromkeys(draw()) if runtime is ONNXRUNTIME else ()  # hours by litert-torch
+    drawn = [kernel for kernel in pieces if kernel not in alone]
+    alone |= {kernel: runs(partial(runtime.kernel_file, kernel), runtime) for kernel in drawn}
     versions = f"pytorchcv {pytorchcv.__version__} and transformers {transformers.__version__}"
     source = f"{versions}, exported by benchmarks/zoo.py"
     not_alone = [kernel for kernel, well in alone.items() if not well]
     lines = to_lines(source, found, drawn, not_alone)
     text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
-    COLLECTED.write_text(text)
+    collected(runtime).write_text(text)
     print(f"{len(found)} networks of {len(alone)} kernels, {len(not_alone)} not alone")
     for kernel in not_alone:
         print("not alone:", kernel.key)
@@ -306,40 +318,75 @@ def draw() -> Iterator[Kernel]:
             yield from read_onnx(path).kernels
 
 
-def runs(make: Callable[[], bytes]) -> bool:
-    """Whether onnxruntime runs a model as it is fed here."""
-    import numpy as np
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level, options.intra_op_num_threads = 4, 1
+def runs(make: Callable[[], bytes], runtime: KernelRuntime) -> bool:
+    """Whether the runtime runs a model as it is fed here."""
     try:
-        session = onnxruntime.InferenceSession(make(), options, ["CPUExecutionProvider"])
-        given = {each.name: np.ones(each.shape, np.float32) for each in session.get_inputs()}
-        session.run(None, given)
-    except Exception as error:  # noqa: BLE001 - whatever onnxruntime raises
+        _RUN[runtime](make())
+    except Exception as error:  # noqa: BLE001 - whatever runtimes raise
         print(f"{error!r:.200}")
         return False
     return True
 
 
-def export_all(networks: Sequence[Network], folder: Path) -> None:
+def _by_onnxruntime(content: bytes) -> None:
+    import numpy as np
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level, options.intra_op_num_threads = 4, 1
+    session = onnxruntime.InferenceSession(content, options, ["CPUExecutionProvider"])
+    given = {each.name: np.ones(each.shape, np.float32) for each in session.get_inputs()}
+    session.run(None, given)
+
+
+def _by_litert(content: bytes) -> None:
+    import numpy as np
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=content, num_threads=1)
+    interpreter.allocate_tensors()
+    for each in interpreter.get_input_details():
+        interpreter.set_tensor(each["index"], np.ones(each["shape"], each["dtype"]))
+    interpreter.invoke()
+
+
+_RUN = {ONNXRUNTIME: _by_onnxruntime, LITERT: _by_litert}
+
+
+def export_all(networks: Sequence[Network], folder: Path, suffix: str) -> None:
     for network in networks:
         try:
-            export(network, folder)
+            export(network, folder, suffix)
         except Exception as error:  # noqa: BLE001 - whatever a definition of others raises
             told = " ".join(str(error).split()) or repr(error)
             print(f"{network.family} {network.name}: {told:.300}", flush=True)
 
 
+def of_families(networks: Sequence[Network], count: int) -> list[Network]:
+    """So many, of as many families as there are."""
+    by_family: dict[str, list[Network]] = defaultdict(list)
+    for network in networks:
+        by_family[network.family].append(network)
+    in_turn = chain.from_iterable(zip_longest(*by_family.values()))
+    return [network for network in in_turn if network is not None][:count]
+
+
+def chosen(networks: Sequence[Network], runtime: KernelRuntime) -> Sequence[Network]:
+    """All of them, or the first of each family where an export takes half a minute."""
+    return networks if runtime is ONNXRUNTIME else of_families(networks, FEW)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    folder: Path = parser.parse_args().folder
+    parser.add_argument("--runtime", choices=KERNEL_RUNTIMES, default=ONNXRUNTIME.name)
+    arguments = parser.parse_args()
+    folder, runtime = arguments.folder, KERNEL_RUNTIMES[arguments.runtime]
     folder.mkdir(parents=True, exist_ok=True)
-    export_all(KNOWN, folder)
-    collect(folder)
-    export_all(UNSEEN, folder)
+    known, unseen = (chosen(networks, runtime) for networks in (KNOWN, UNSEEN))
+    export_all(known, folder, runtime.suffix)
+    collect(known, folder, runtime)
+    export_all(unseen, folder, runtime.suffix)
 
 
 if __name__ == "__main__":

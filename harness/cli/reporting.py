@@ -232,16 +232,14 @@ def predict(
         raise UsageError("--json and --csv both say how the answer is written: give one")
     if are_models(networks):
         if space or accuracy or from_device:
-            raise UsageError(
-                "--space, --accuracy and --from-device are not for .onnx and .pt2 files"
-            )
+            raise UsageError("--space, --accuracy and --from-device are not for model files")
         asked = parse_asked(shape, dim, input_, None)
         models = [*networks, *([str(compare)] if compare is not None else [])]
         _models(models, device, asked, budget, root, as_json, as_csv)
         return
     if shape or dim or input_ or budget or compare:
         raise UsageError(
-            "--shape, --dim, --input, --budget and --compare are for .onnx and .pt2 files alone"
+            "--shape, --dim, --input, --budget and --compare are for model files alone"
         )
     if from_device is not None or any(name.startswith("imported:") for name in device):
         if len(device) > 1 or not device[0].startswith("imported:"):

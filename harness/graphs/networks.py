@@ -12,23 +12,36 @@ import numpy as np
 
 from harness import files
 from harness.graphs.graph import Source
+from harness.graphs.reading import KernelRuntime
 from harness.runtimes.conversion.cache import cache_folder
-from harness.runtimes.conversion.kernel import network_file
 from harness.spaces.kernel import Kernel, Tensor
 
-COLLECTED = Path(__file__).with_name("networks.jsonl")
 FEW, SEED = 40, 303  # kernels of a variant that have others beside them, and of which
 LINKED = {
     *("MatMul", "FusedMatMul", "Gemm", "FusedGemm", "Softmax", "LayerNormalization", "Transpose"),
     *("SkipLayerNormalization", "Gelu", "BiasGelu", "QuickGelu", "Add", "Mul", "Div", "Sub"),
     *("Relu", "Sigmoid", "HardSigmoid", "Clip", "Erf", "BatchNormalization"),
+    *(
+        "BATCH_MATMUL",
+        "FULLY_CONNECTED",
+        "SOFTMAX",
+        "TRANSPOSE",
+        "GELU",
+        "ADD",
+        "MUL",
+        "DIV",
+        "SUB",
+    ),
+    *("RELU", "RELU6", "RELU_0_TO_1", "LOGISTIC", "HARD_SWISH", "TANH", "PRELU", "LEAKY_RELU"),
+    *("MAXIMUM", "MINIMUM", "SQUARED_DIFFERENCE", "RSQRT", "SQRT", "EXP", "ABS", "NEG", "POW"),
+    *("MEAN", "SUM", "REDUCE_MAX"),
 }
 """Operators whose sizes depend on each other only by being equal."""
 
 
 @dataclass(frozen=True)
 class KnownNetwork:
-    """A published network, as onnxruntime executes it."""
+    """A published network, as a runtime executes it."""
 
     family: str
     name: str
@@ -36,19 +49,24 @@ class KnownNetwork:
     sources: tuple[tuple[Source, ...], ...]
     calibrates: bool  # whether its file runs as it does; of token ids there are none to feed
 
-    def file(self) -> Path:
-        """An .onnx file of it, whose weights nobody trained, in the cache."""
-        path = cache_folder() / f"{self.family}.{self.name}.kernels.onnx"
-        content = network_file(self.kernels, self.sources)
+    def file(self, runtime: KernelRuntime) -> Path:
+        """A file of it, whose weights nobody trained, in the cache."""
+        path = cache_folder() / f"{self.family}.{self.name}.kernels{runtime.suffix}"
+        content = runtime.network_file(self.kernels, self.sources)
         if not path.exists() or path.read_bytes() != content:
             files.replace_atomically(path, content)
         return path
 
 
+def collected(runtime: KernelRuntime) -> Path:
+    """The file that ships."""
+    return Path(__file__).with_name(f"networks.{runtime.name}.jsonl")
+
+
 @cache
-def known_networks() -> tuple[KnownNetwork, ...]:
+def known_networks(runtime: KernelRuntime) -> tuple[KnownNetwork, ...]:
     """All that ship, in the order of the file."""
-    lines = (value for _, value in files.read_lines(COLLECTED))
+    lines = (value for _, value in files.read_lines(collected(runtime)))
     first = next(lines)
     kernels = [Kernel.parse(key) for key in first["kernels"]]
     return tuple(
@@ -66,21 +84,21 @@ def known_networks() -> tuple[KnownNetwork, ...]:
     )
 
 
-def anchors(count: int) -> list[KnownNetwork]:
+def anchors(runtime: KernelRuntime, count: int) -> list[KnownNetwork]:
     """As many networks as given, of as many families as there are."""
     by_family: dict[str, list[KnownNetwork]] = defaultdict(list)
-    for network in known_networks():
+    for network in known_networks(runtime):
         if network.calibrates:
             by_family[network.family].append(network)
     in_turn = chain.from_iterable(zip_longest(*by_family.values()))
     return [network for network in in_turn if network is not None][:count]
 
 
-def prior() -> Counter[Kernel]:
+def prior(runtime: KernelRuntime) -> Counter[Kernel]:
     """How often each kernel is in the networks, and in pieces that were drawn, of those that run
     alone. Operators that few of them have are in it with other sizes, too."""
-    counts = Counter(kernel for network in known_networks() for kernel in network.kernels)
-    _, first = next(files.read_lines(COLLECTED))
+    counts = Counter(kernel for network in known_networks(runtime) for kernel in network.kernels)
+    _, first = next(files.read_lines(collected(runtime)))
     counts.update(Kernel.parse(key) for key in first["drawn"])
     for key in first["not_alone"]:
         del counts[Kernel.parse(key)]
@@ -97,13 +115,15 @@ def prior() -> Counter[Kernel]:
 
 def resized(kernel: Kernel, random: np.random.Generator) -> Kernel:
     """The kernel with other sizes, up to twice as large or small; equal ones stay equal."""
-    tensors = [each for each in (*kernel.inputs, *kernel.outputs) if each is not None]
+    tensors = [each for each in (*kernel.inputs, *kernel.outputs) if each and not each.values]
     new = {1: 1}
     for size in sorted({size for each in tensors for size in each.shape} - {1}):
         step = next(step for step in (16, 4, 1) if size % step == 0)
         new[size] = max(step, round(size * 2 ** random.uniform(-1, 1) / step) * step)
 
     def of(tensor: Tensor) -> Tensor:
+        if tensor.values:  # axes stay axes
+            return tensor
         return replace(tensor, shape=tuple(new[size] for size in tensor.shape))
 
     inputs = tuple(None if each is None else of(each) for each in kernel.inputs)

@@ -1,57 +1,80 @@
-"""Which reader a model file has."""
+"""Runtimes whose kernels are known: how a file becomes kernels, and kernels a file again."""
 
-import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness import files
-from harness.errors import FileFormatError, MissingExtra, UsageError
+from harness.errors import UsageError
+from harness.graphs.by_litert import read_tflite
 from harness.graphs.by_onnxruntime import read_onnx
-from harness.graphs.graph import Graph
-from harness.hints import install
+from harness.graphs.graph import Graph, Source
+from harness.graphs.program import as_onnx
+from harness.runtimes.conversion import kernel_onnx, kernel_tflite
 from harness.runtimes.model_inputs.asked import NOTHING_ASKED, Asked
+from harness.spaces.kernel import Kernel
 
-SUFFIXES = (".onnx", ".pt2")
-OPSET = 17
+SUFFIXES = (".onnx", ".pt2", ".tflite")
 
 
-def read_model(model: Path, asked: Asked = NOTHING_ASKED) -> Graph:
-    """The kernels of a model file, as onnxruntime executes them: of an .onnx file, or of a program
-    that torch.export saved (.pt2), which becomes one first.
+@dataclass(frozen=True)
+class KernelRuntime:
+    """What executes the kernels."""
+
+    name: str
+    suffixes: tuple[str, ...]  # of files that are read
+    read: Callable[[Path, Asked], Graph]
+    kernel_file: Callable[[Kernel], bytes]
+    network_file: Callable[[Sequence[Kernel], Sequence[Sequence[Source]]], bytes]
+    suffix: str  # of both
+
+
+def _read_onnx(model: Path, asked: Asked) -> Graph:
+    if model.suffix.lower() == ".onnx":
+        return read_onnx(model, asked)
+    with files.scratch() as folder:
+        return read_onnx(as_onnx(model, folder), asked)
+
+
+ONNXRUNTIME = KernelRuntime(
+    "onnxruntime",
+    (".onnx", ".pt2"),
+    _read_onnx,
+    kernel_onnx.kernel_file,
+    kernel_onnx.network_file,
+    ".onnx",
+)
+LITERT = KernelRuntime(
+    "litert",
+    (".tflite",),
+    read_tflite,
+    kernel_tflite.kernel_file,
+    kernel_tflite.network_file,
+    ".tflite",
+)
+KERNEL_RUNTIMES = {each.name: each for each in (ONNXRUNTIME, LITERT)}
+
+
+def read_model(
+    model: Path, asked: Asked = NOTHING_ASKED, runtime: KernelRuntime | None = None
+) -> Graph:
+    """The kernels of a model file, as the runtime executes them; as the first that reads such
+    files, where none is given. A program that torch.export saved (.pt2) becomes an .onnx file.
 
     Raises:
         UsageError: there is no such file, or none that is read here, or sizes have to be said.
         FileFormatError: it is broken, or has control flow.
         MissingExtra: what reads it is not installed.
     """
-    if model.suffix.lower() not in SUFFIXES:
-        raise UsageError(f"{model}: {' and '.join(SUFFIXES)} files are read as kernels, no others")
+    suffix = model.suffix.lower()
+    if runtime is None:
+        found = (each for each in KERNEL_RUNTIMES.values() if suffix in each.suffixes)
+        runtime = next(found, ONNXRUNTIME)
+    if suffix not in runtime.suffixes:
+        whose = f"of {runtime.name} " if suffix in SUFFIXES else ""
+        told = " and ".join(runtime.suffixes if whose else SUFFIXES)
+        raise UsageError(f"{model}: {told} files are read as kernels {whose}, no others")
     if not model.is_file():
         raise UsageError(f"there is no file {model}")
     files.check_regular(model)
-    if model.suffix.lower() == ".onnx":
-        return read_onnx(model, asked)
-    with files.scratch() as folder:
-        return read_onnx(_as_onnx(model, folder), asked)
-
-
-def _as_onnx(model: Path, folder: Path) -> Path:
-    try:
-        import torch
-    except ImportError as error:
-        raise MissingExtra(
-            f"reading .pt2 files needs torch, which is not installed: {install('train')}"
-        ) from error
-    path = folder / f"{model.stem}.onnx"
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            program = torch.export.load(model)
-            given, named = program.example_inputs
-            module = program.module()
-            # The exporter calls it, and programs refuse.
-            module.train = lambda *_: module  # type: ignore[method-assign]
-            torch.onnx.export(module, given, path, kwargs=named, dynamo=False, opset_version=OPSET)
-    except Exception as error:  # whatever torch raises at a file of anybody
-        told = " ".join(str(error).split()) or repr(error)
-        raise FileFormatError(f"torch cannot read {model} as a program: {told:.300}") from error
-    return path
+    return runtime.read(model, asked)

@@ -7,7 +7,7 @@ import numpy as np
 
 from harness.errors import FileFormatError, TargetFailed
 from harness.memory.graph import INT_BYTES, Graph, Operator
-from harness.runtimes.model_inputs.tflite_file import kind_of, load
+from harness.runtimes.model_inputs.tflite_file import kind_of, load, type_of
 
 PLANNED = b"OfflineMemoryAllocation"  # metadata with which a file brings its own plan
 BITS = {"INT4": 4, "INT8": 8, "UINT8": 8, "BOOL": 8, "INT16": 16, "UINT16": 16, "FLOAT16": 16}
@@ -72,17 +72,10 @@ def _size_bytes(path: Path, model: Any, tensor: Any) -> int:
     """Of a map; 0 of what lies in the file, or beside the plan."""
     if tensor.isVariable or len(_some(model.buffers[tensor.buffer].data)):
         return 0
-    name = _type(tensor)
+    name = type_of(tensor).upper()
     if name not in BITS:
         raise TargetFailed(f"{path} has a map of {name}, whose size is not known")
     return -(-_elements(tensor) * BITS[name] // 8)
-
-
-def _type(tensor: Any) -> str:
-    from ai_edge_litert.schema_py_generated import TensorType
-
-    found = (name for name, value in vars(TensorType).items() if value == tensor.type)
-    return next(found, f"type {tensor.type}")
 
 
 def _elements(tensor: Any) -> int:
@@ -91,10 +84,10 @@ def _elements(tensor: Any) -> int:
 
 def _scratch_bytes(path: Path, kind: str, tensors: list[Any]) -> tuple[int, ...]:
     """What a reference kernel asks for while it runs; `tensors`: its inputs, then its output."""
-    if kind in PLAIN and (len(tensors) < 2 or _type(tensors[1]) != "INT4"):
+    if kind in PLAIN and (len(tensors) < 2 or type_of(tensors[1]).upper() != "INT4"):
         return ()
     if kind in ("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN"):
         indices = (INT_BYTES * len(_some(tensors[0].shape)), INT_BYTES * _elements(tensors[1]))
-        exact = kind.startswith("REDUCE") or _type(tensors[0]) == "FLOAT32"
+        exact = kind.startswith("REDUCE") or type_of(tensors[0]).upper() == "FLOAT32"
         return indices if exact else (INT_BYTES * _elements(tensors[-1]), *indices)
     raise TargetFailed(f"{path} has {kind}: what tflite-micro keeps for it is not known here")

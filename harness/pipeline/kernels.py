@@ -16,6 +16,7 @@ import numpy as np
 from harness.device.device import Device
 from harness.errors import DeviceError
 from harness.graphs.networks import anchors, prior
+from harness.graphs.reading import KERNEL_RUNTIMES, KernelRuntime
 from harness.measuring.plan import Entry, Plan, block_entries
 from harness.pipeline.job import Run
 from harness.pipeline.notices import KernelsTimed
@@ -41,18 +42,19 @@ def measure_kernels(job: Run, device: Device, deadline_s: float | None = None) -
         DeviceError: the device's runtime is none whose kernels are known here.
         UsageError: the time until the deadline does not suffice for the first wave.
     """
-    if device.profile.runtime != "onnxruntime" or device.options.batch != 1:
+    runtime = KERNEL_RUNTIMES.get(device.profile.runtime)
+    if runtime is None or device.options.batch != 1:
         raise DeviceError(
-            f"{device.name}: kernels are known of onnxruntime with batch 1, not of "
-            f"{device.profile.runtime} with batch {device.options.batch}"
+            f"{device.name}: kernels are known of {' and '.join(KERNEL_RUNTIMES)} with batch 1, "
+            f"not of {device.profile.runtime} with batch {device.options.batch}"
         )
-    counts = {kernel: count for kernel, count in prior().items() if _is_timed(kernel)}
+    counts = {kernel: count for kernel, count in prior(runtime).items() if _is_timed(kernel)}
     with table_session(job, device, deadline_s=deadline_s, name=NAME) as into:
         table = into.table
         known = {} if job.fresh else _known(table)
         if not known:
             first = _spread(counts, FIRST)
-            entries = [_sentinel(counts), *_networks(), *block_entries(first)]
+            entries = [_sentinel(counts), *_networks(runtime), *block_entries(first)]
             table, known = _wave(into, table, entries, "measure kernels", job.fresh)
         links = _links(table)
         error, took_s = KernelTimes(known).error, _took_s(table)
@@ -108,8 +110,9 @@ def _is_timed(kernel: Kernel) -> bool:
     return max(each.size for each in (*kernel.given, *kernel.constants, *kernel.outputs)) < _LARGEST
 
 
-def _networks() -> list[Entry]:
-    return [Entry("anchor", each.file(), each.kernels) for each in anchors(PLAN.anchors)]
+def _networks(runtime: KernelRuntime) -> list[Entry]:
+    known = anchors(runtime, PLAN.anchors)
+    return [Entry("anchor", each.file(runtime), each.kernels) for each in known]
 
 
 def _sentinel(kernels: Mapping[Kernel, int]) -> Entry:

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.device.profile import load_profile
 from harness.errors import TableError
 from harness.graphs.graph import Graph
-from harness.graphs.reading import SUFFIXES, read_model
+from harness.graphs.reading import KERNEL_RUNTIMES, SUFFIXES, KernelRuntime, read_model
 from harness.hints import command
 from harness.pipeline.job import Run
 from harness.predictors.kernel_networks import NAME, KernelNetworks
@@ -31,15 +32,30 @@ def predict_models(
 
     Raises:
         TableError: a device has no table of kernels.
+        ProfileError: there is no such device.
         UsageError, FileFormatError: as `graphs.reading.read_model`.
     """
-    graphs = {model: read_model(Path(model), asked) for model in models}
+    runtimes = {name: _runtime(name, job.workspace.root) for name in devices}
+    graphs = {
+        (model, runtime.name): read_model(Path(model), asked, runtime)
+        for model in models
+        for runtime in runtimes.values()
+    }
     predictors = {name: _predictor(job.workspace.table(name, NAME), name) for name in devices}
     return [
-        _predict(model, graph, name, predictor, budget_ms)
-        for model, graph in graphs.items()
+        _predict(model, graphs[model, runtimes[name].name], name, predictor, budget_ms)
+        for model in models
         for name, predictor in predictors.items()
     ]
+
+
+def _runtime(device: str, root: Path) -> KernelRuntime:
+    """Raises TableError: there are no tables of its kernels."""
+    runtime = load_profile(device, root).runtime
+    if runtime not in KERNEL_RUNTIMES:
+        known = " and ".join(KERNEL_RUNTIMES)
+        raise TableError(f"{device}: kernels are known of {known}, not of {runtime}")
+    return KERNEL_RUNTIMES[runtime]
 
 
 def _predictor(path: Path, device: str) -> KernelNetworks:

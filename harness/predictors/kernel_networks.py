@@ -11,6 +11,7 @@ import numpy as np
 from harness.errors import TableError
 from harness.graphs.graph import Graph
 from harness.graphs.networks import known_networks
+from harness.graphs.reading import KERNEL_RUNTIMES
 from harness.hints import command
 from harness.predictors.kernel_regression import Floats, KernelTimes
 from harness.spaces.block import Block
@@ -144,7 +145,11 @@ def _sums(times: KernelTimes, networks: Sequence[Sequence[Kernel]]) -> Sums:
 
 def _families(networks: Sequence[Sequence[Kernel]]) -> list[str]:
     """Of each network, by what ships; one that does not is a family of its own."""
-    known = {network.kernels: network.family for network in known_networks()}
+    known = {
+        network.kernels: network.family
+        for runtime in KERNEL_RUNTIMES.values()
+        for network in known_networks(runtime)
+    }
     return [known.get(tuple(each), str(place)) for place, each in enumerate(networks)]
 
 

@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import prod
 
 import numpy as np
 import numpy.typing as npt
@@ -37,7 +36,7 @@ def shape_of(kernel: Kernel) -> list[float]:
     """What its time depends on smoothly, mostly as logarithms to base 2."""
     out = kernel.outputs[0]
     given = sorted((each.size for each in kernel.given), reverse=True)
-    window = prod(kernel.numbers("kernel_shape")) or 1
+    form = kernel.form
     logs = [
         kernel.macs,
         kernel.macs / max(1, out.size),  # how long a sum is
@@ -46,22 +45,17 @@ def shape_of(kernel: Kernel) -> list[float]:
         sum(each.size for each in kernel.outputs),
         kernel.params,
         (out.shape or (1,))[-1],
-        window,
-        prod(kernel.numbers("strides")) or 1,
-        int(kernel.settings.get("group", "1")),
-        prod(kernel.numbers("dilations")) or 1,
+        form.window,
+        form.stride,
+        form.groups,
+        form.dilation,
     ]
     return [
         *(float(np.log2(1 + each)) for each in logs),
         *(float(np.log2(each)) for each in _paddings(kernel)),
         len(given),
-        _ACTIVATED * _is_activated(kernel),
+        _ACTIVATED * form.is_activated,
     ]
-
-
-def _is_activated(kernel: Kernel) -> bool:
-    """By more than a maximum with zero, in a pass of its own over what was made."""
-    return kernel.settings.get("activation", "Relu") != "Relu"
 
 
 def _paddings(kernel: Kernel) -> list[float]:
@@ -69,8 +63,7 @@ def _paddings(kernel: Kernel) -> list[float]:
     shape = kernel.outputs[0].shape
     if not kernel.macs or len(shape) < 2 or kernel.stage == "depthwise":
         return [1.0] * len(_TILES)
-    channels = shape[1 if "Conv" in kernel.name else -1]
-    channels = max(1, channels // int(kernel.settings.get("group", "1")))
+    channels = max(1, shape[kernel.form.channel_axis] // kernel.form.groups)
     return [-(-channels // tile) * tile / channels for tile in _TILES]
 
 
@@ -78,7 +71,7 @@ def work_of(kernel: Kernel) -> list[float]:
     """What it asks of a device: calls, multiply-accumulates, numbers moved, constants fetched,
     activations, and multiply-accumulates with what pads them to tiles."""
     moved = sum(each.size for each in (*kernel.given, *kernel.outputs))
-    activated = kernel.outputs[0].size * _is_activated(kernel)
+    activated = kernel.outputs[0].size * kernel.form.is_activated
     padded = [kernel.macs * each for each in _paddings(kernel)]
     return [float(n) for n in (1, kernel.macs, moved, kernel.params, activated, *padded)]
 

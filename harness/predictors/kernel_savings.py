@@ -36,7 +36,7 @@ def savings(predictor: KernelNetworks, latency: NetworkLatency) -> Iterator[Savi
 
 
 def _is_dense(kernel: Kernel) -> bool:
-    return kernel.stage == "convolution" and not kernel.is_grouped and len(kernel.inputs) < 4
+    return kernel.stage == "convolution" and kernel.form.groups == 1 and len(kernel.inputs) < 4
 
 
 def _of(predictor: KernelNetworks, part: Part) -> Iterator[Saving]:
@@ -57,7 +57,8 @@ def narrower(kernel: Kernel, channels: int) -> Kernel:
     """The convolution with so many output channels."""
     first, *held = kernel.inputs
     inputs = [None if each is None else _resized(each, 0, channels) for each in held]
-    outputs = tuple(_resized(each, 1, channels) for each in kernel.outputs)
+    axis = kernel.form.channel_axis % len(kernel.output_shape)
+    outputs = tuple(_resized(each, axis, channels) for each in kernel.outputs)
     return replace(kernel, inputs=(first, *inputs), outputs=outputs)
 
 

@@ -12,6 +12,9 @@ from math import prod
 from typing import ClassVar, Self
 
 from harness.spaces.block import Block
+from harness.spaces.kernel_form import Form
+from harness.spaces.kernel_of_onnx import onnx_form
+from harness.spaces.kernel_of_tflite import TFLITE, tflite_form
 
 _SIZES = r"[0-9]{0,10}(?:,[0-9]{1,10}){0,9}"
 _TENSOR = re.compile(
@@ -58,7 +61,8 @@ class Tensor:
 class Kernel(Block):
     """One operator of a runtime's own graph.
 
-    `op` is its type, in a domain that is not ONNX's with that before it: `nchwc.Conv`.
+    `op` is its type, in a domain that is not ONNX's with that before it: `nchwc.Conv`,
+    `tflite.CONV_2D`.
     """
 
     kinds: ClassVar = ("kernel",)
@@ -154,10 +158,14 @@ class Kernel(Block):
         return () if second is None else second.shape
 
     @cached_property
+    def form(self) -> Form:
+        """What its time depends on."""
+        return tflite_form(self) if self.op.startswith(TFLITE) else onnx_form(self)
+
+    @property
     def macs(self) -> int:
         """For the whole batch; 0 for operators that are neither convolution nor product."""
-        count = _MACS.get(self.name)
-        return 0 if count is None or len(self.weights) < 2 else count(self)
+        return self.form.macs
 
     @property
     def params(self) -> int:
@@ -171,78 +179,10 @@ class Kernel(Block):
     @property
     def stage(self) -> str:
         """By what bounds it: those of one share a scale in calibrations."""
-        if self.macs == 0:
-            return "moving"
-        if "Conv" not in self.name:
-            return "product"
-        return "depthwise" if self.weights[1] == 1 and self.is_grouped else "convolution"
-
-    @property
-    def is_grouped(self) -> bool:
-        return self.settings.get("group", "1") != "1"
+        return self.form.kind
 
     @property
     def variant(self) -> str:
         """The operator, and what of it makes it run another way: kernels of one variant are alike
         but for sizes."""
-        told = [self.op]
-        if "Conv" in self.name:
-            told.append(self._convolution)
-        elif self.name in _TOLD_BY:
-            told.append(self.settings.get(_TOLD_BY[self.name], ""))
-        elif self.macs and len(self.constants) == 0:
-            told.append("dynamic")
-        return "-".join(told)
-
-    @property
-    def _convolution(self) -> str:
-        if self.stage == "depthwise":
-            return "depthwise"
-        grouped = "grouped" if self.is_grouped else "dense"
-        return f"{grouped}1x1" if prod(self.weights[2:]) == 1 else grouped
-
-
-_TOLD_BY = {"Transpose": "perm", "Resize": "mode", "Upsample": "mode"}
-
-
-def _convolved(kernel: Kernel) -> int:
-    return kernel.outputs[0].size * prod(kernel.weights[1:])
-
-
-def _spread(kernel: Kernel) -> int:
-    return kernel.given[0].size * prod(kernel.weights[1:]) if kernel.given else 0
-
-
-def _multiplied(kernel: Kernel) -> int:
-    first = kernel.inputs[0]
-    assert first is not None
-    row = -2 if kernel.settings.get("transA") == "1" else -1
-    return kernel.outputs[0].size * first.shape[row] if len(first.shape) > 1 else first.size
-
-
-def _attended(kernel: Kernel) -> int:
-    """Projections to queries, keys and values, their scores, and what is weighted by those."""
-    batch, tokens, _ = kernel.outputs[0].shape
-    wide = kernel.weights[1] // 3
-    return batch * tokens * (prod(kernel.weights) + 2 * tokens * wide)
-
-
-def _recurrent(kernel: Kernel) -> int:
-    steps_and_batch = prod(kernel.input_shape[:2])
-    held = [prod(each.shape[1:]) for each in kernel.constants if len(each.shape) == 3]
-    return steps_and_batch * sum(held)
-
-
-_MACS = {
-    "Conv": _convolved,
-    "FusedConv": _convolved,
-    "ConvTranspose": _spread,
-    "MatMul": _multiplied,
-    "FusedMatMul": _multiplied,
-    "Gemm": _multiplied,
-    "FusedGemm": _multiplied,
-    "Attention": _attended,
-    "LSTM": _recurrent,
-    "GRU": _recurrent,
-    "RNN": _recurrent,
-}
+        return self.form.variant

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from harness.errors import FileFormatError, HarnessError, UsageError  # noqa: E402
 from harness.graphs.by_onnxruntime import read_onnx  # noqa: E402
 from harness.graphs.reading import read_model  # noqa: E402
-from harness.runtimes.conversion.kernel import kernel_file, network_file  # noqa: E402
+from harness.runtimes.conversion.kernel_onnx import kernel_file, network_file  # noqa: E402
 from harness.runtimes.model_inputs.asked import parse_asked  # noqa: E402
 from harness.spaces.block import Block  # noqa: E402
 from harness.spaces.kernel import Kernel  # noqa: E402

@@ -15,7 +15,12 @@ from harness.device.device import Device
 from harness.effort import FULL
 from harness.errors import DeviceError, TableError
 from harness.graphs.networks import KnownNetwork, known_networks, prior
-from harness.graphs.reading import read_model
+from harness.graphs.reading import (
+    KERNEL_RUNTIMES,
+    ONNXRUNTIME,
+    KernelRuntime,
+    read_model,
+)
 from harness.measuring.plan import Plan
 from harness.pipeline import kernels as step
 from harness.pipeline.job import Run
@@ -44,9 +49,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         networks.append(KnownNetwork(*told))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(step, "PLAN", Plan(3, 3, 3, 0.5, 0.0, len(SIZES)))
-        patch.setattr(step, "prior", lambda: {k: 1 for each in networks for k in each.kernels})
-        patch.setattr(step, "anchors", lambda _count: networks)
-        patch.setattr(kernel_networks, "known_networks", lambda: ())
+        patch.setattr(step, "prior", lambda _: {k: 1 for each in networks for k in each.kernels})
+        patch.setattr(step, "anchors", lambda *_: networks)
+        patch.setattr(kernel_networks, "known_networks", lambda _: ())
         job = Run(Workspace(folder), DIGITS, Terminal(quiet=True), FULL)
         step.measure_kernels(job, Device.find(DEVICE, folder))
         again = step.measure_kernels(job, Device.find(DEVICE, folder))
@@ -65,8 +70,8 @@ def test_later_waves_are_compared_by_kernels_of_the_first(
     more = read_model(residual(tmp_path / "40.onnx", 40)).kernels
     known = {block for record in before.records for block in record.blocks}
     monkeypatch.setattr(step, "PLAN", Plan(3, 3, 3, 0.5, 0.0, len(SIZES)))
-    monkeypatch.setattr(step, "prior", lambda: dict.fromkeys([*known, *more], 1))
-    monkeypatch.setattr(kernel_networks, "known_networks", lambda: ())
+    monkeypatch.setattr(step, "prior", lambda _: dict.fromkeys([*known, *more], 1))
+    monkeypatch.setattr(kernel_networks, "known_networks", lambda _: ())
     job = Run(Workspace(tmp_path), DIGITS, Terminal(quiet=True), FULL)
     table = step.measure_kernels(job, Device.find(DEVICE, tmp_path))
     first, further = (
@@ -123,9 +128,10 @@ def test_an_operator_that_is_not_in_the_table_is_named_and_not_counted(
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["missing.onnx"], 2, "no file"),
+        (["missing.onnx", "--device", DEVICE], 2, "no file"),
         (["7.onnx", "--budget", "30"], 2, "no time of a run"),
-        (["7.onnx", "--device", "cpu-ncnn"], 3, "measure"),
+        (["7.onnx", "--device", "cpu-ncnn"], 3, "not of ncnn"),
+        (["7.onnx", "--device", "cpu-litert"], 2, ".tflite files"),
         (["7.onnx", "--from-device", "cpu"], 2, "--from-device"),
     ],
 )
@@ -149,12 +155,13 @@ def test_kernels_of_other_runtimes_are_not_known(tmp_path: Path) -> None:
         step.measure_kernels(job, Device.find("cpu", tmp_path))
 
 
-def test_networks_that_ship_are_of_many_families() -> None:
-    assert len({network.family for network in known_networks()}) >= 15
+@pytest.mark.parametrize("runtime", KERNEL_RUNTIMES.values())
+def test_networks_that_ship_are_of_many_families(runtime: KernelRuntime) -> None:
+    assert len({network.family for network in known_networks(runtime)}) >= 14
 
 
 @pytest.mark.parametrize(
     "op", ["AveragePool", "ReduceMean", "ReduceSum", "Slice", "Resize", "LSTM"]
 )
 def test_operators_that_known_networks_have_seldom_are_timed_in_many_sizes(op: str) -> None:
-    assert sum(kernel.name == op for kernel in prior()) >= FEWEST
+    assert sum(kernel.name == op for kernel in prior(ONNXRUNTIME)) >= FEWEST

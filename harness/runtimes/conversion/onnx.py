@@ -9,7 +9,7 @@ from harness import files
 from harness.errors import MissingExtra
 from harness.hints import install
 from harness.runtimes.conversion.cache import content_path
-from harness.runtimes.conversion.kernel import kernel_file
+from harness.runtimes.conversion.kernel_onnx import kernel_file
 from harness.runtimes.session import Workload
 from harness.spaces.kernel import Kernel
 

@@ -15,8 +15,10 @@ from harness.hints import install
 from harness.runtimes.conversion.cache import Remark, content_path, converted, named
 from harness.runtimes.conversion.faithful import apart
 from harness.runtimes.conversion.graph import complaints, read_graph
+from harness.runtimes.conversion.kernel_tflite import kernel_file
 from harness.runtimes.conversion.ranges import range_inputs, ranges_from
 from harness.runtimes.session import Workload
+from harness.spaces.kernel import Kernel
 
 if TYPE_CHECKING:
     from harness.runtimes.conversion.source import Source
@@ -70,7 +72,10 @@ class TfliteConverter:
         Raises:
             ConversionFailed: it has; timing it would not be timing the network.
             FileFormatError: the images cannot be used.
+            Infeasible: a kernel that cannot be timed alone.
         """
+        if isinstance(workload, tuple) and isinstance(workload[0], Kernel):
+            return kernel_file(workload[0])
         from harness.runtimes.conversion.self_contained import self_contained
         from harness.runtimes.conversion.silent_filters import with_their_biases
         from harness.runtimes.conversion.source import without_loops

@@ -74,7 +74,7 @@ def read_inputs(model: Path, signature: str | None) -> tuple[tuple[ModelInput, .
     loaded = load(model)
     known = {each.signatureKey.decode(): each for each in loaded.signatureDefs or ()}
     chosen = _choose(model, known, signature)
-    number = known[chosen].subgraphIndex if chosen else 0
+    number = graph_number(loaded, chosen)
     aliases = {
         tensor.tensorIndex: tensor.name.decode()
         for each in known.values()
@@ -90,6 +90,12 @@ def read_inputs(model: Path, signature: str | None) -> tuple[tuple[ModelInput, .
         use = Use() if quantised else graph.use_of(_named(number, index))
         inputs.append(ModelInput(name, dtype, _shape(tensor), use, aliases.get(index, "")))
     return tuple(inputs), chosen
+
+
+def graph_number(loaded: Any, signature: str | None) -> int:
+    """Which of the file's graphs that is; the first without a signature."""
+    found = (each for each in loaded.signatureDefs or () if each.signatureKey.decode() == signature)
+    return 0 if signature is None else int(next(found).subgraphIndex)
 
 
 def load(model: Path) -> Any:
@@ -130,13 +136,18 @@ def _choose(model: Path, known: Mapping[str, Any], signature: str | None) -> str
 
 
 def _dtype(model: Path, name: str, tensor: Any) -> str:
-    from ai_edge_litert.schema_py_generated import TensorType
-
-    names = {value: kind.lower() for kind, value in vars(TensorType).items() if kind.isupper()}
-    dtype: str = names.get(tensor.type, f"number {tensor.type}")
+    dtype = type_of(tensor)
     if dtype not in DTYPES:
         raise not_fed(model, name, dtype)
     return dtype
+
+
+def type_of(tensor: Any) -> str:
+    """As numpy calls it."""
+    from ai_edge_litert.schema_py_generated import TensorType
+
+    kinds = (kind for kind, value in vars(TensorType).items() if value == tensor.type)
+    return next(kinds, f"number {tensor.type}").lower()
 
 
 def _shape(tensor: Any) -> tuple[int | str, ...]:
