@@ -6,20 +6,29 @@ blocks (16 with AVX-512, 8 without).
 """
 
 import hashlib
+import json
+import os
 import re
 from collections.abc import Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, version
 from math import prod
 from pathlib import Path
 from typing import Any
 
 from harness import files
 from harness.errors import FileFormatError, MissingExtra
+from harness.graphs import weightless
 from harness.graphs.graph import Graph, Source, Step
+from harness.graphs.weightless import STEERING, with_zeros, without_weights
 from harness.hints import install
 from harness.runtimes import model_files
-from harness.runtimes.conversion.of_onnx import with_sizes
+from harness.runtimes.agent.system import processor
+from harness.runtimes.conversion.cache import cache_folder, is_whole, keep
+from harness.runtimes.conversion.of_onnx import set_sizes
 from harness.runtimes.model_inputs.asked import NOTHING_ASKED, Asked
 from harness.runtimes.model_inputs.feeding import feeding
+from harness.runtimes.model_inputs.onnx_file import read_inputs
+from harness.spaces import kernel as kernels
 from harness.spaces.kernel import Kernel, Tensor
 
 DOMAINS = {"": "", "ai.onnx": "", "com.microsoft": "fused.", "com.microsoft.nchwc": "nchwc."}
@@ -29,26 +38,56 @@ its sizes."""
 CONTROL = ("If", "Loop", "Scan")
 STEERED_BY_REALS = ("Resize", "Pow", "Upsample", "Range")
 _STEERING = 16  # constants of at most so many whole numbers are kept with their values
-_STRIPPED = 64  # constants of more numbers are weights
+_WRITTEN_BYTES = 8 * STEERING + 1  # of constants that are written with the optimised graph
 _PLACE = re.compile(r"/\S+\.(?:cc|h):\d+ .*?\) ")  # in onnxruntime's source
 _LONGEST = 300  # of an attribute's text; longer ones are told by their digest
 _QUIET = 4
+DATA_LOCATION = b"location"  # the key of what is kept in a file beside it
 
 
 def read_onnx(model: Path, asked: Asked = NOTHING_ASKED, batch: int = 1) -> Graph:
     """The kernels of an .onnx file, open sizes as `model_inputs.feeding` resolves them.
+
+    They are kept in the cache, by all that decides them.
 
     Raises:
         FileFormatError: it is no such file, is broken, or has control flow.
         UsageError: sizes have to be said first.
         MissingExtra: onnx or onnxruntime is not installed.
     """
-    _check_installed()
-    fed = feeding(model, asked, batch)
-    model_files.beside(model)
     try:
-        sized = with_sizes(model, {feed.name: feed.shape for feed in fed.feeds})
-        optimised = _optimised(sized)
+        bare = without_weights(model)
+    except (OSError, ValueError) as error:
+        raise FileFormatError(f"{model} is no ONNX file: {error}") from error
+    kept = cache_folder() / "graphs" / f"{_digest(bare, asked, batch)}.json"
+    if not asked.values and is_whole(kept):  # values may be of a file, which may change
+        return Graph.from_json(json.loads(kept.read_bytes()))
+    graph = _read(model, bare, asked, batch)
+    if not asked.values:
+        keep(kept, json.dumps(graph.to_json()).encode())
+    return graph
+
+
+def _digest(bare: bytes, asked: Asked, batch: int) -> str:
+    """Of all that decides the kernels: the file, its sizes, the optimiser and what reads it."""
+    try:
+        optimiser = version("onnxruntime")
+    except PackageNotFoundError:
+        optimiser = ""
+    found = hashlib.sha256(bare)
+    found.update(repr((asked, batch, optimiser, processor())).encode())
+    for source in (Path(__file__), Path(kernels.__file__), Path(weightless.__file__)):
+        found.update(source.read_bytes())
+    return found.hexdigest()
+
+
+def _read(model: Path, bare: bytes, asked: Asked, batch: int) -> Graph:
+    _check_installed()
+    fed = feeding(model, asked, batch, read_inputs(model, bare))
+    if DATA_LOCATION in bare:
+        model_files.beside(model)
+    try:
+        optimised = _optimised(model, bare, {feed.name: feed.shape for feed in fed.feeds})
         sizes = _sizes(optimised)
     except Exception as error:  # whatever onnx, protocol buffers and onnxruntime raise
         told = _PLACE.sub("", " ".join(str(error).split())) or repr(error)
@@ -73,19 +112,28 @@ def _check_installed() -> None:
     del onnx
 
 
-def _optimised(content: bytes) -> Any:
-    """The model as onnxruntime would run it, weights included."""
+def _optimised(model: Path, bare: bytes, shapes: Mapping[str, tuple[int, ...]]) -> Any:
+    """The model as onnxruntime would run it, with these shapes of its inputs; without weights."""
     import onnx
     import onnxruntime
 
+    loaded = onnx.load_model_from_string(bare)
+    set_sizes(loaded, shapes)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _QUIET
     options.intra_op_num_threads = 1
     options.add_session_config_entry("session.disable_prepacking", "1")
     with files.scratch() as folder:
-        options.optimized_model_filepath = str(folder / "optimised.onnx")
-        onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        return onnx.load(folder / "optimised.onnx")
+        with_zeros(loaded, model, folder)
+        given, made, nowhere = (folder / name for name in ("given.onnx", "made.onnx", "nowhere"))
+        given.write_bytes(loaded.SerializeToString())
+        nowhere.symlink_to(os.devnull)  # for the weights, which nobody reads again
+        entry = "session.optimized_model_external_initializers"
+        options.add_session_config_entry(f"{entry}_file_name", nowhere.name)
+        options.add_session_config_entry(f"{entry}_min_size_in_bytes", str(_WRITTEN_BYTES))
+        options.optimized_model_filepath = str(made)
+        onnxruntime.InferenceSession(str(given), options, providers=["CPUExecutionProvider"])
+        return onnx.load(made, load_external_data=False)
 
 
 def _sizes(model: Any) -> dict[str, tuple[str, tuple[Any, ...]]]:
@@ -102,7 +150,7 @@ def _sizes(model: Any) -> dict[str, tuple[str, tuple[Any, ...]]]:
     bare.graph.input.extend(graph.input)
     given = {each.name for each in graph.input}
     for held in graph.initializer:
-        if prod(held.dims) <= _STRIPPED:
+        if prod(held.dims) <= STEERING:
             bare.graph.initializer.append(held)
         elif held.name not in given:
             value = onnx.helper.make_tensor_value_info(held.name, held.data_type, held.dims)
@@ -158,7 +206,7 @@ def _counts_sizes(node: Any, sizes: Mapping[str, Any], held: Mapping[str, Any]) 
     return bool(told) and all(
         dtype in ("int64", "int32", "bool")
         and all(isinstance(size, int) for size in shape)
-        and prod(shape) <= _STRIPPED
+        and prod(shape) <= STEERING
         for dtype, shape in told
     )
 

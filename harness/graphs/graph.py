@@ -1,6 +1,7 @@
 """A network as the kernels that a runtime executes."""
 
 from dataclasses import dataclass
+from typing import Any, Self
 
 from harness.spaces.kernel import Kernel, Tensor
 
@@ -25,6 +26,20 @@ class Graph:
     """In the order of execution; what only renames memory is left out."""
 
     steps: tuple[Step, ...]
+
+    def to_json(self) -> list[Any]:
+        """A list for each step, without what follows from others."""
+        return [[step.name, step.kernel.key, step.sources] for step in self.steps]
+
+    @classmethod
+    def from_json(cls, value: list[Any]) -> Self:
+        """What `to_json` gave."""
+        return cls(
+            tuple(
+                Step(name, Kernel.parse(key), tuple(each and (each[0], each[1]) for each in own))
+                for name, key, own in value
+            )
+        )
 
     @property
     def kernels(self) -> tuple[Kernel, ...]:

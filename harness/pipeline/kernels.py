@@ -57,8 +57,8 @@ def measure_kernels(job: Run, device: Device, deadline_s: float | None = None) -
             entries = [_sentinel(counts), *_networks(runtime), *block_entries(first)]
             table, known = _wave(into, table, entries, "measure kernels", job.fresh)
         links = _links(table)
-        error, took_s = KernelTimes(known).error, _took_s(table)
-        while (chosen := _worst(KernelTimes(known), counts)) and not job.effort.first_look:
+        error, took_s = KernelTimes.of(known).error, _took_s(table)
+        while (chosen := _worst(KernelTimes.of(known), counts)) and not job.effort.first_look:
             if len(known) >= FIRST + MOST_WAVES * FURTHER:
                 break
             if deadline_s is not None and time.monotonic() + 1.5 * took_s > deadline_s:
@@ -67,7 +67,7 @@ def measure_kernels(job: Run, device: Device, deadline_s: float | None = None) -
             entries = [_sentinel(counts), *block_entries([*links, *chosen])]
             table, known = _wave(into, table, entries, "measure more kernels", fresh=False)
             took_s = time.monotonic() - started
-            before, error = error, KernelTimes(known).error
+            before, error = error, KernelTimes.of(known).error
             job.listener.tell(KernelsTimed(str(device), len(known), len(counts), error, before))
             if error > ENOUGH * before:
                 break
@@ -152,9 +152,8 @@ def _distance(points: Floats, one: Floats) -> Floats:
 
 def _worst(times: KernelTimes, counts: Mapping[Kernel, int]) -> list[Kernel]:
     """Kernels to time next: those that add most doubt to their networks, none beside another."""
-    unknown = set(times.unknown(counts))
-    done = unknown | times.measured_ns.keys()
-    others = [kernel for kernel in sorted(counts) if kernel not in done]
+    done = times.measured_ns.keys() | {kernel.key for kernel in times.unknown(counts)}
+    others = [kernel for kernel in sorted(counts) if kernel.key not in done]
     if not others:
         return []
     values, log_sds = times.predict(others)

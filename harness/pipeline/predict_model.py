@@ -9,11 +9,11 @@ from harness.graphs.graph import Graph
 from harness.graphs.reading import KERNEL_RUNTIMES, SUFFIXES, KernelRuntime, read_model
 from harness.hints import command
 from harness.pipeline.job import Run
+from harness.predictors.kernel_fit import fitted
 from harness.predictors.kernel_networks import NAME, KernelNetworks
 from harness.predictors.kernel_savings import savings
 from harness.predictors.model_prediction import ModelPrediction
 from harness.runtimes.model_inputs.asked import Asked
-from harness.tables.table import Table
 
 
 def are_models(names: Sequence[str]) -> bool:
@@ -62,7 +62,7 @@ def _predictor(path: Path, device: str) -> KernelNetworks:
     if not path.exists():
         make = command("measure", "--kernels", "--device", device)
         raise TableError(f"there is no table {path}; {make} makes it")
-    return KernelNetworks.of(Table.load(path))
+    return fitted(path)
 
 
 def _predict(

@@ -67,7 +67,7 @@ class KernelNetworks:
         if table.space != NAME:
             raise TableError(f"the table of {table.device} is of {table.space}, not of {NAME}")
         values = table.block_values(table.clock)
-        times = KernelTimes({b: value for b, value in values.items() if isinstance(b, Kernel)})
+        times = KernelTimes.of({b: value for b, value in values.items() if isinstance(b, Kernel)})
         networks = [r for r in table.records if (r.role, r.clock) == ("anchor", table.clock)]
         known = [r for r in networks if not times.unknown(_kernels(r.blocks))]
         if len(known) < FEWEST_ANCHORS:

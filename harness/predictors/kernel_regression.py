@@ -7,19 +7,15 @@ What is left (steps of tiles, caches) is smooth in the logarithms of sizes: a Ga
 from all that was timed.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import cholesky, solve_triangular
-from scipy.linalg.lapack import dpotri
-from scipy.optimize import nnls
-from scipy.spatial.distance import cdist
 
-from harness.spaces.kernel import Kernel
+from harness.spaces.kernel import Kernel, op_of
 
 Floats = npt.NDArray[np.float64]
 FEWEST = 12  # kernels of a variant that are interpolated by themselves
@@ -82,7 +78,7 @@ class Regression:
 
     rates: Floats  # ns for each of `work_of`
     points: Floats  # [kernels, sizes]
-    factor: Floats  # lower Cholesky factor of their covariance, in units of `variance`
+    inverse: Floats  # of their covariance, in units of `variance`
     weights: Floats
     variance: float
     length: float
@@ -95,35 +91,43 @@ class Regression:
         points = np.array([shape_of(kernel) for kernel in kernels])
         rates = _rates(work, times_ns)
         surprise = np.log(times_ns / (work @ rates))
-        distances = cdist(points, points)
+        distances = _distances(points, points)
         some = slice(None, None, 1 + len(points) // _TELLING)  # enough to tell how smooth it is
         choices = [(length, noise) for length in _LENGTHS for noise in _NOISES]
         length, noise = min(
             choices,
             key=lambda each: _process(distances[some, some], surprise[some], *each)[0],
         )
-        _, factor, weights, variance, left_out, sd = _process(distances, surprise, length, noise)
+        _, inverse, weights, variance, left_out, sd = _process(distances, surprise, length, noise)
         widening = float(np.sqrt(np.mean((left_out / sd) ** 2)))
-        return cls(rates, points, factor, weights, variance, length, left_out, max(1.0, widening))
+        return cls(rates, points, inverse, weights, variance, length, left_out, max(1.0, widening))
 
     def predict(self, kernels: Sequence[Kernel]) -> tuple[Floats, Floats]:
         """Times, ns, and the standard deviations of their logarithms, [kernels] each."""
         points = np.array([shape_of(kernel) for kernel in kernels])
-        covariance = _matern(cdist(points, self.points) / self.length)
+        covariance = _matern(_distances(points, self.points) / self.length)
         work = np.array([work_of(kernel) for kernel in kernels])
         log = np.log(work @ self.rates) + covariance @ self.weights
-        known = solve_triangular(self.factor, covariance.T, lower=True)
-        variance = self.variance * np.maximum(1e-4, 1 - (known**2).sum(axis=0))
+        known = (covariance @ self.inverse * covariance).sum(axis=1)
+        variance = self.variance * np.maximum(1e-4, 1 - known)
         return np.exp(log), self.widening * np.sqrt(variance)
 
 
 def _rates(work: Floats, times_ns: Floats) -> Floats:
     """Non-negative rates with the least squared relative error; never all zero."""
+    from scipy.optimize import nnls
+
     scale = np.maximum(work.max(axis=0), 1e-9)
     rates, _ = nnls(work / scale / times_ns[:, None], np.ones(len(times_ns)))
     # Something of each, so that nothing larger than all that was timed is free.
     floor = 1e-3 * times_ns.mean() * (work.max(axis=0) > 0)
     return np.asarray(np.maximum(rates, floor) / scale)
+
+
+def _distances(points: Floats, others: Floats) -> Floats:
+    """[points, others]"""
+    squared = (points**2).sum(axis=1)[:, None] + (others**2).sum(axis=1) - 2 * points @ others.T
+    return np.asarray(np.sqrt(np.maximum(squared, 0)))
 
 
 def _matern(scaled: Floats) -> Floats:
@@ -138,6 +142,9 @@ _Fit = tuple[float, Floats, Floats, float, Floats, Floats]
 def _process(distances: Floats, surprise: Floats, length: float, noise: float) -> _Fit:
     """The negative log density of those left out (Rasmussen and Williams 2006, eq. 5.10 to 5.12),
     and what was found."""
+    from scipy.linalg import cholesky
+    from scipy.linalg.lapack import dpotri
+
     covariance = _matern(distances / length) + noise**2 * np.eye(len(surprise))
     factor = cholesky(covariance, lower=True)
     lower, _ = dpotri(factor, lower=True)  # a third of what solving for each unit vector takes
@@ -147,18 +154,28 @@ def _process(distances: Floats, surprise: Floats, length: float, noise: float) -
     left_out = weights / np.diag(inverse)
     sd = np.sqrt(variance / np.diag(inverse))
     density = float(np.sum(np.log(sd) + 0.5 * (left_out / sd) ** 2))
-    return density, factor, weights, variance, left_out, sd
+    return density, inverse, weights, variance, left_out, sd
 
 
 @dataclass(frozen=True)
 class KernelTimes:
     """Of every kernel whose operator was timed: itself, or by those that are alike."""
 
-    measured_ns: Mapping[Kernel, float]
+    measured_ns: Mapping[str, float]  # by the keys of kernels
+    names: frozenset[str]  # of variants and stages of which enough were timed
+    made: dict[str, Regression]  # of some of them; of others when they are first asked for
+
+    @classmethod
+    def of(cls, measured_ns: Mapping[Kernel, float]) -> "KernelTimes":
+        counts: Counter[str] = Counter()
+        for kernel in measured_ns:
+            counts.update((kernel.variant, kernel.stage))
+        names = frozenset(name for name, count in counts.items() if count >= FEWEST)
+        return cls({kernel.key: ns for kernel, ns in measured_ns.items()}, names, {})
 
     @cached_property
     def operators(self) -> frozenset[str]:
-        return frozenset(kernel.op for kernel in self.measured_ns)
+        return frozenset(map(op_of, self.measured_ns))
 
     @cached_property
     def call_ns(self) -> float:
@@ -170,43 +187,39 @@ class KernelTimes:
         return np.asarray(np.maximum(times_ns - self.call_ns, _LEAST * times_ns))
 
     @cached_property
-    def _alike(self) -> Mapping[str, list[Kernel]]:
-        """By variant and by stage, where there are enough."""
-        found: dict[str, list[Kernel]] = defaultdict(list)
-        for kernel in self.measured_ns:
-            found[kernel.variant].append(kernel)
-            found[kernel.stage].append(kernel)
-        return {name: kernels for name, kernels in found.items() if len(kernels) >= FEWEST}
+    def _kernels(self) -> Sequence[Kernel]:
+        found = map(Kernel.parse, self.measured_ns)
+        return [kernel for kernel in found if isinstance(kernel, Kernel)]
 
     @cached_property
-    def _made(self) -> dict[str, Regression]:
-        return {}
+    def variants(self) -> frozenset[str]:
+        """Names of variants, of which enough were timed."""
+        return self.names & {kernel.variant for kernel in self._kernels}
 
     def regression(self, name: str) -> Regression:
         """Of a variant or stage; made when it is first asked for."""
-        if name not in self._made:
-            kernels = self._alike[name]
-            times = np.array([self.measured_ns[each] for each in kernels])
-            self._made[name] = Regression.of(kernels, times)
-        return self._made[name]
+        if name not in self.made:
+            kernels = [each for each in self._kernels if name in (each.variant, each.stage)]
+            times = np.array([self.measured_ns[each.key] for each in kernels])
+            self.made[name] = Regression.of(kernels, times)
+        return self.made[name]
 
     @property
     def error(self) -> float:
         """By how much kernels are off where those that are alike predict them, on average."""
-        variants = self._alike.keys() & {kernel.variant for kernel in self.measured_ns}
-        errors = [self.regression(name).left_out for name in variants]
+        errors = [self.regression(name).left_out for name in sorted(self.variants)]
         return float(np.abs(np.concatenate(errors)).mean()) if errors else float("inf")
 
     def name_of(self, kernel: Kernel) -> str | None:
         """What tells of it: its variant where enough of that were timed, else its stage."""
-        return next((n for n in (kernel.variant, kernel.stage) if n in self._alike), None)
+        return next((n for n in (kernel.variant, kernel.stage) if n in self.names), None)
 
     def unknown(self, kernels: Iterable[Kernel]) -> list[Kernel]:
         """Those whose operator was never timed, or of whose kind hardly anything was."""
         return [
             kernel
             for kernel in kernels
-            if kernel not in self.measured_ns
+            if kernel.key not in self.measured_ns
             and (kernel.op not in self.operators or self.name_of(kernel) is None)
         ]
 
@@ -216,8 +229,8 @@ class KernelTimes:
         times, sds = np.empty(len(kernels)), np.zeros(len(kernels))
         alike: dict[str, list[int]] = defaultdict(list)
         for place, kernel in enumerate(kernels):
-            if kernel in self.measured_ns:
-                times[place] = self.measured_ns[kernel]
+            if kernel.key in self.measured_ns:
+                times[place] = self.measured_ns[kernel.key]
             else:
                 alike[self.name_of(kernel) or ""].append(place)
         for name, places in alike.items():

@@ -89,7 +89,8 @@ class Kernel(Block):
 
     @classmethod
     def of_key(cls, key: str) -> Self | None:
-        op, *parts = key.removeprefix("kernel-").split(";")
+        _, *parts = key.split(";")
+        op = op_of(key)
         inputs: list[Tensor | None] = []
         outputs: list[Tensor] = []
         attributes: list[tuple[str, str]] = []
@@ -186,3 +187,8 @@ class Kernel(Block):
         """The operator, and what of it makes it run another way: kernels of one variant are alike
         but for sizes."""
         return self.form.variant
+
+
+def op_of(key: str) -> str:
+    """The operator of the kernel with this key."""
+    return key.removeprefix("kernel-").partition(";")[0]

@@ -8,7 +8,6 @@ from math import ceil, sqrt
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import stdtrit
 
 Floats = npt.NDArray[np.float64]
 COVERED = 0.95
@@ -29,4 +28,6 @@ def bound(errors: Floats) -> float:
 
 def student(freedom: float) -> float:
     """How many standard deviations hold 95 %, where those were told by so few."""
+    from scipy.special import stdtrit  # takes longer to import than tables to read
+
     return float(stdtrit(freedom, (1 + COVERED) / 2))

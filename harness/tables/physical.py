@@ -6,7 +6,6 @@ longer of the two, or their sum.
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
 
 from harness.spaces.demands import Assumptions
 
@@ -36,6 +35,8 @@ def fit_costs(counts: Floats, measured: Floats, assumed: Assumptions) -> Floats:
     Costs of one part (launch, work) spread around a common level by `cost_sd`, in logarithms; the
     level is free. Errors are Student's, their size is fitted too.
     """
+    from scipy.optimize import minimize  # takes longer to import than tables to read
+
     parts = [slice(len(assumed.launch)), slice(len(assumed.launch), None)]
     typical = np.array([*assumed.launch, *assumed.work], float)
     centred = np.eye(len(typical))  # takes away each part's mean

@@ -60,15 +60,15 @@ RULES = Rules(
 )
 
 
-def read_inputs(model: Path) -> tuple[ModelInput, ...]:
-    """What the file takes, besides weights.
+def read_inputs(model: Path, content: bytes | None = None) -> tuple[ModelInput, ...]:
+    """What the file takes, besides weights; `content`: the file's, where it has been read.
 
     Raises:
         FileFormatError: it is no ONNX file.
         TargetFailed: it takes what is not fed here.
         MissingExtra: the package onnx is not installed.
     """
-    loaded = _load(model, inlined=True)
+    loaded = _load(model, inlined=True, content=content)
     graph = _graph_of(loaded.graph)
     weights = {tensor.name for tensor in loaded.graph.initializer}
     given = [each for each in loaded.graph.input if each.name not in weights]
@@ -91,7 +91,7 @@ def read_nodes(model: Path) -> dict[str, dict[str, tuple[str, ...]]]:
     }
 
 
-def _load(model: Path, *, inlined: bool) -> Any:
+def _load(model: Path, *, inlined: bool, content: bytes | None = None) -> Any:
     """The file; `inlined`: with functions where they are called."""
     try:
         import onnx
@@ -102,7 +102,10 @@ def _load(model: Path, *, inlined: bool) -> Any:
             f"{install('onnx')}"
         ) from error
     try:
-        loaded = onnx.load(model, load_external_data=False)
+        if content is None:
+            loaded = onnx.load(model, load_external_data=False)
+        else:
+            loaded = onnx.load_model_from_string(content)
         if inlined and loaded.functions:
             loaded = onnx.inliner.inline_local_functions(loaded)
     except Exception as error:  # whatever the reader of protocol buffers raises
@@ -148,7 +151,7 @@ def _graph_of(main: Any) -> Graph:
         }
         for name, tensor in constants.items():
             sizes[name] = list(tensor.dims)
-            if len(tensor.dims) < 2 and tensor.data_location == 0:
+            if tuple(tensor.dims) in ((), (1,)) and tensor.data_location == 0:
                 depths |= _depth(name, tensor)
         for node in graph.node:
             if node.op_type in ("Cast", "DequantizeLinear", "Identity") and node.input[0] in sizes:
@@ -171,7 +174,7 @@ def _depth(name: str, tensor: Any) -> dict[str, int]:
     from onnx import numpy_helper
 
     values = numpy_helper.to_array(tensor)
-    return {name: int(values.flat[0])} if values.size == 1 and values.dtype.kind in "iu" else {}
+    return {name: int(values.flat[0])} if values.dtype.kind in "iu" else {}
 
 
 def _operations(
