@@ -26,9 +26,9 @@ from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import GridSearchCV
 
-from harness import pipeline
 from harness.cli.terminal import Terminal
 from harness.effort import NORMAL
+from harness.pipeline import steps
 from harness.pipeline.job import Run
 from harness.pipeline.supernet import evaluate_subnets
 from harness.predictors.accuracy import HELD_OUT, fit
@@ -84,7 +84,7 @@ def main() -> None:
     subnets = given(max(SIZES)) + JUDGES
     effort = replace(NORMAL, subnets=subnets)
     job = Run(Workspace(arguments.root), DIGITS, Terminal(), effort)
-    evaluator = pipeline.train(job)
+    evaluator = steps.train(job)
     genomes, accuracies = evaluate_subnets(job, evaluator)
     macs = CostTable.of(DIGITS, lambda block: block.macs / 1e6)
     cost = Cost("MAC count", "M", macs.total, *macs.cheapest())

@@ -28,15 +28,14 @@ from zoo import KNOWN, OF_TEXT, TEXT, UNSEEN, Network, chosen
 
 from harness.device.device import Device
 from harness.errors import HarnessError
-from harness.files import LineLog, read_json, read_lines, write_json
-from harness.graphs.graph import Graph, Step
+from harness.files import LineLog, read_lines
+from harness.graphs.graph import Graph
 from harness.graphs.networks import anchors
 from harness.graphs.reading import KERNEL_RUNTIMES, KernelRuntime, read_model
 from harness.pipeline.kernels import PLAN
 from harness.predictors.kernel_networks import NAME, KernelNetworks, NetworkLatency
 from harness.runtimes.model_inputs.asked import Asked
 from harness.runtimes.session import Session
-from harness.spaces.kernel import Kernel
 from harness.tables.end_to_end import spearman
 from harness.tables.table import Table
 from harness.workspace import Workspace
@@ -111,16 +110,7 @@ def _halves(session: Session, file: Path, clock: str) -> tuple[float, float]:
 
 
 def graph_of(network: Network, file: Path, runtime: KernelRuntime) -> Graph:
-    """Its kernels; read once, and kept beside its file."""
-    kept = file.with_name(f"{file.name}.kernels.json")
-    if not kept.exists():
-        graph = read_model(file, asked_of(network), runtime)
-        write_json(kept, [[step.name, step.kernel.key, step.sources] for step in graph.steps])
-    steps = [
-        Step(name, Kernel.parse(key), tuple(None if each is None else tuple(each) for each in own))
-        for name, key, own in read_json(kept)
-    ]
-    return Graph(tuple(steps))
+    return read_model(file, asked_of(network), runtime)
 
 
 def features(graph: Graph) -> list[float]:

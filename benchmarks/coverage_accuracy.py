@@ -23,9 +23,9 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
-from harness import pipeline
 from harness.cli.terminal import Terminal
 from harness.effort import NORMAL, QUICK
+from harness.pipeline import steps
 from harness.pipeline.job import Run
 from harness.pipeline.supernet import evaluate_subnets, find_judges
 from harness.predictors.accuracy import AccuracyPredictor, fit
@@ -52,7 +52,7 @@ def accuracy_coverage(
     """Shares that lie in their 95 % intervals, and these intervals' median widths in points."""
     effort = replace(QUICK if quick else NORMAL, subnets=networks + RANDOM)
     job = Run(Workspace(root), DIGITS, Terminal(), effort)
-    evaluator = pipeline.train(job)
+    evaluator = steps.train(job)
     genomes, accuracies = evaluate_subnets(job, evaluator)
     rows: dict[str, list[Floats]] = {"random": [], "found": []}
     for draw in range(draws):

@@ -29,7 +29,7 @@ from harness.cli.terminal import Terminal
 from harness.device.device import Device
 from harness.effort import QUICK
 from harness.measuring.plan import Plan, table_entries
-from harness.pipeline import Run, measure
+from harness.pipeline.steps import Run, measure
 from harness.runtimes.session import ElsewhereSession
 from harness.spaces.digits import DIGITS
 from harness.tables.journal import Journal

@@ -15,9 +15,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from harness import pipeline
 from harness.cli.terminal import Terminal
 from harness.effort import NORMAL
+from harness.pipeline import steps
 from harness.pipeline.job import Run
 from harness.pipeline.supernet import evaluate_subnets
 from harness.predictors.accuracy import fit
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=4)
     arguments = parser.parse_args()
     job = Run(Workspace(arguments.root), DIGITS, Terminal(), NORMAL)
-    evaluator = pipeline.train(job)
+    evaluator = steps.train(job)
     genomes, accuracies = evaluate_subnets(job, evaluator)
     macs = CostTable.of(DIGITS, lambda block: block.macs / 1e6)
     cost = Cost("MAC count", "M", macs.total, *macs.cheapest())

@@ -22,11 +22,11 @@ from gpu_few_shot import DATA, read
 from rich.console import Console
 from rich.table import Table as Printed
 
-from harness import pipeline
 from harness.cli.terminal import Terminal
 from harness.device.device import Device
 from harness.device.profile import profile_paths
 from harness.effort import NORMAL
+from harness.pipeline import steps
 from harness.pipeline.job import Run
 from harness.predictors.accuracy_source import accuracy_source
 from harness.predictors.choice import latency_predictor
@@ -95,7 +95,7 @@ def of_table(job: Run, name: str) -> LatencyPredictor:
     root = job.workspace.root
     simulated = name in profile_paths(root) and Device.find(name, root).profile.simulated
     if simulated:
-        pipeline.measure(job, Device.find(name, root))
+        steps.measure(job, Device.find(name, root))
     path = job.workspace.table(name, SPACE.name)
     if not path.exists():
         pixels = ",".join(map(str, RESOLUTIONS))

@@ -12,9 +12,9 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from harness import pipeline
 from harness.cli.terminal import Terminal
 from harness.effort import NORMAL, QUICK
+from harness.pipeline import steps
 from harness.pipeline.job import Run
 from harness.spaces.arch import Arch
 from harness.spaces.translation import HAT_SMALL
@@ -50,7 +50,7 @@ def main() -> None:
     arguments = parser.parse_args()
     effort = QUICK if arguments.quick else NORMAL
     job = Run(Workspace(arguments.root), HAT_SMALL, Terminal(), effort)
-    shared = pipeline.train(job)
+    shared = steps.train(job)
     assert isinstance(shared, TranslationEvaluator)
     recipe, found = job.supernet.recipe, {}
     for name, choices in ALIKE.items():

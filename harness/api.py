@@ -10,13 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness import pipeline
 from harness.deploy.front import Front
 from harness.device.device import Device
 from harness.device.profile import full_name, profile_paths
 from harness.effort import NORMAL
 from harness.errors import HarnessError, UsageError
-from harness.pipeline import starting
+from harness.pipeline import starting, steps
 from harness.pipeline.export import Bundle
 from harness.pipeline.export import export as write_bundle
 from harness.pipeline.first_look import latency_of
@@ -129,7 +128,7 @@ def run(
         accuracy=accuracy,
         training=training,
     )
-    return pipeline.run(job, starting.devices_named(_names(device), Path(root)))
+    return steps.run(job, starting.devices_named(_names(device), Path(root)))
 
 
 def train(
@@ -197,7 +196,7 @@ def measure(
     if energy and memory:
         raise UsageError("energies and memory are tables of their own: ask for one")
     quantity = "energy" if energy else "memory" if memory else "latency"
-    return pipeline.measure(job, chosen, quantity)
+    return steps.measure(job, chosen, quantity)
 
 
 def predict(
@@ -296,8 +295,8 @@ def verify(
     """
     job = _of_front(device, space, root, on_progress)
     (chosen,) = starting.devices_named([device], Path(root), wait=wait)
-    evaluator = None if job.accuracy else pipeline.train(job)
-    return pipeline.verify(job, chosen, evaluator, again=fresh)
+    evaluator = None if job.accuracy else steps.train(job)
+    return steps.verify(job, chosen, evaluator, again=fresh)
 
 
 def compare(old: Table, new: Table) -> Comparison:
@@ -377,7 +376,7 @@ def report(
         FileFormatError: there is no front.
     """
     name = full_name(device, Path(root))
-    page, *_ = pipeline.report(_of_front(name, space, root, on_progress), name)
+    page, *_ = steps.report(_of_front(name, space, root, on_progress), name)
     return page
 
 

@@ -114,7 +114,7 @@ def test_spaces_tables_and_search_import_no_torch(room: str) -> None:
 def test_modules_that_need_no_torch_do_not_load_it() -> None:
     code = (
         "import sys\n"
-        "import harness.pipeline, harness.searching.archive, harness.reports.page\n"
+        "import harness.pipeline.steps, harness.searching.archive, harness.reports.page\n"
         "import harness.cli.terminal, harness.api\n"
         "print([m for m in ('torch', 'onnxruntime', 'sklearn', 'onnx') if m in sys.modules])"
     )

@@ -166,13 +166,13 @@ def tables_show(
     root: Root = HERE,
 ) -> None:
     """A table's campaigns, error and floor."""
-    from harness import pipeline
+    from harness.pipeline import steps
     from harness.tables.table import Table
 
     name, space = found_there(device, space, root)
     job, quantity = job_for(space, root), quantity_asked(energy, memory)
     table = Table.load(job.workspace.table(name, job.space.name, quantity))
-    terminal().tell(pipeline.table_state(job, table))
+    terminal().tell(steps.table_state(job, table))
 
 
 @tables_app.command("import")
@@ -205,10 +205,10 @@ def tables_import(
     root: Root = HERE,
 ) -> None:
     """Read latencies that others published: of blocks, of whole networks, on devices of theirs."""
-    from harness import pipeline
+    from harness.pipeline import steps
 
     job = job_for(space, root)
-    found = pipeline.import_published(job, paths, device, source, unit, form)
+    found = steps.import_published(job, paths, device, source, unit, form)
     terminal().say(f"{found.path}: {found.notes}")
 
 
@@ -220,11 +220,11 @@ def tables_export(
     root: Root = HERE,
 ) -> None:
     """Write a table in the OFA authors' format, one file a resolution."""
-    from harness import pipeline
     from harness.cli.words.table import exported_lines
+    from harness.pipeline import steps
 
     name, space = found_there(device, space, root)
-    made = pipeline.export_published(job_for(space, root), name, folder)
+    made = steps.export_published(job_for(space, root), name, folder)
     terminal().say(*exported_lines(made))
 
 
@@ -239,8 +239,8 @@ def tables_compare(
 
     With an imported device: the published networks that both were timed with.
     """
-    from harness import pipeline
     from harness.cli.words.table import compare_devices_lines, compare_lines
+    from harness.pipeline import steps
     from harness.pipeline.beside import compare_imported
     from harness.quantities import parse_share
     from harness.tables.imported import PREFIX
@@ -251,7 +251,7 @@ def tables_compare(
             raise UsageError("--fail-above is of two measured tables of one device")
         terminal().say(*compare_devices_lines(compare_imported(job_for("digits", root), old, new)))
         return
-    compared = pipeline.compare_tables(job_for("digits", root), old, new, limit)
+    compared = steps.compare_tables(job_for("digits", root), old, new, limit)
     terminal().say(*compare_lines(compared))
     if compared.regressions:
         raise Regression(

@@ -92,7 +92,7 @@ def run(
     On digits, or on a folder of images of your own. With --accuracy nothing is trained: networks
     are found and timed, not evaluated.
     """
-    from harness import pipeline
+    from harness.pipeline import steps
     from harness.pipeline.supernet_folder import Training
 
     if data is not None and accuracy is not None:
@@ -110,7 +110,7 @@ def run(
         training=training,
     )
     devices = devices_named(device, root, benchmark_model, images, wait)
-    fronts = pipeline.run(job, devices, pipeline.Question(pipeline.limits_asked(constraint, root)))
+    fronts = steps.run(job, devices, steps.Question(steps.limits_asked(constraint, root)))
     for front in fronts:
         terminal().show_front(front)
     for front in fronts:
@@ -167,8 +167,8 @@ def measure(
     root: Root = HERE,
 ) -> None:
     """Measure a device's latency table; goes on where it was stopped."""
-    from harness import pipeline
     from harness.cli.words.table import describe_baselines
+    from harness.pipeline import steps
     from harness.predictors.kernel_networks import KernelNetworks
     from harness.quantities import deadline_in
 
@@ -195,20 +195,20 @@ def measure(
 
     def step(one: "Device") -> "Table":
         if kernels:
-            return pipeline.measure_kernels(job, one, deadline_s)
+            return steps.measure_kernels(job, one, deadline_s)
         if baselines:
-            return pipeline.measure_baselines(job, one, deadline_s)
+            return steps.measure_baselines(job, one, deadline_s)
         if refresh:
-            return pipeline.refresh(job, one, deadline_s)
-        return (pipeline.refit if refit else pipeline.measure)(job, one, quantity, deadline_s)
+            return steps.refresh(job, one, deadline_s)
+        return (steps.refit if refit else steps.measure)(job, one, quantity, deadline_s)
 
-    for table in pipeline.on_each(chosen, step):
+    for table in steps.on_each(chosen, step):
         if kernels:
             terminal().say(KernelNetworks.of(table).describe())
         elif baselines:
             terminal().say(describe_baselines(table))
         else:
-            terminal().tell(pipeline.table_state(job, table))
+            terminal().tell(steps.table_state(job, table))
 
 
 @app.command()
@@ -249,7 +249,7 @@ def search(
 
     The device needs a latency table, measured or imported, and nothing else.
     """
-    from harness import pipeline
+    from harness.pipeline import steps
     from harness.tables.statements import check_time
 
     device, space = found_there(device, space, root)
@@ -265,21 +265,21 @@ def search(
     )
     if at is not None and max_latency_ms is None:
         raise UsageError("--at is for --max-latency-ms; a --constraint says it as cpu:30ms@p90")
-    limits = pipeline.limits_asked(constraint, root)
+    limits = steps.limits_asked(constraint, root)
     if max_latency_ms is not None:
         limits += ((device, max_latency_ms, check_time(at)),)
-    question = pipeline.Question(limits, objective)
+    question = steps.Question(limits, objective)
     if front and complexity_weight is not None:
         raise UsageError("--complexity-weight takes one network, --front all of them: give one")
     one = bool(limits) or complexity_weight is not None
     if one and further and not front:
         raise UsageError("--further goes on from a front: with limits, --front asks for one")
     if one and not front:
-        best = pipeline.search_best(job, device, question, complexity_weight)
+        best = steps.search_best(job, device, question, complexity_weight)
         terminal().say(json.dumps(best))
         return
-    terminal().show_front(pipeline.search(job, device, question, further))
-    *_, path = pipeline.report(job, device)
+    terminal().show_front(steps.search(job, device, question, further))
+    *_, path = steps.report(job, device)
     terminal().say(f"page, plots and front: {path.parent}")
 
 
@@ -294,13 +294,13 @@ def verify(
     root: Root = HERE,
 ) -> None:
     """Extract the networks of a front, evaluate and time them on the device."""
-    from harness import pipeline
+    from harness.pipeline import steps
 
     (chosen,) = devices_named([device], root, benchmark_model, images, wait)
     job = job_of_front(*found_there(device, space, root), root)
-    evaluator = None if job.accuracy else pipeline.train(job)
-    terminal().show_front(pipeline.verify(job, chosen, evaluator, again=fresh))
-    pipeline.report(job, chosen.name)
+    evaluator = None if job.accuracy else steps.train(job)
+    terminal().show_front(steps.verify(job, chosen, evaluator, again=fresh))
+    steps.report(job, chosen.name)
 
 
 @app.command()
@@ -325,15 +325,15 @@ def extract(
     root: Root = HERE,
 ) -> None:
     """Take one network out of a front, a supernet or a published file, into a network file."""
-    from harness import pipeline
     from harness.cli.words.network import describe_extracted
+    from harness.pipeline import steps
 
     device, space = found_there(device, space, root)
-    asked = pipeline.ExtractRequest(network, device, supernet, weights, resolution, data)
+    asked = steps.ExtractRequest(network, device, supernet, weights, resolution, data)
     job = (
         job_of_front(device, space, root) if network.startswith("front:") else job_for(space, root)
     )
-    terminal().say(describe_extracted(pipeline.extract_network(job, asked, output)))
+    terminal().say(describe_extracted(steps.extract_network(job, asked, output)))
 
 
 @app.command()
@@ -395,8 +395,8 @@ def fetch(
     root: Root = HERE,
 ) -> None:
     """Download what the OFA authors published: weights, tables, predictor, networks."""
-    from harness import pipeline
+    from harness.pipeline import steps
 
     folder = root / "published"
-    pipeline.fetch(terminal(), name, folder)
+    steps.fetch(terminal(), name, folder)
     terminal().say(f"in {folder}")

@@ -15,7 +15,7 @@ from harness.errors import UsageError
 if TYPE_CHECKING:
     from harness.cli.terminal import Terminal
     from harness.device.device import Device
-    from harness.pipeline import Run
+    from harness.pipeline.job import Run
     from harness.pipeline.supernet_folder import Training
 
 Root = Annotated[Path, typer.Option(help="Folder with devices, tables, reports and runs.")]

@@ -67,7 +67,7 @@ def report(
     root: Root = HERE,
 ) -> None:
     """Write the page and figures of a device's front anew; of several, also one of them all."""
-    from harness import pipeline
+    from harness.pipeline import steps
     from harness.tables.imported import PREFIX
 
     if compare is not None:
@@ -87,9 +87,9 @@ def report(
         raise UsageError(f"{others[0]} is shown beside a device of yours: give one, too")
     there = [found_there(given, space, root) for given in own]
     jobs = {name: job_of_front(name, family, root) for name, family in there}
-    paths = [path for name, job in jobs.items() for path in pipeline.report(job, name, others)]
+    paths = [path for name, job in jobs.items() for path in steps.report(job, name, others)]
     if len(jobs) > 1:
-        paths += pipeline.report_devices(jobs)
+        paths += steps.report_devices(jobs)
     if pdf:
         from harness.reports.pdf import save_pdf
 
@@ -100,7 +100,7 @@ def report(
 def _compare(
     names: tuple[str, str], arch: str | None, accuracy: str | None, space: str | None, root: Path
 ) -> None:
-    from harness import pipeline
+    from harness.pipeline import steps
     from harness.tables.compare import load_revision
 
     old, new = (load_revision(text, root) for text in names)
@@ -108,7 +108,7 @@ def _compare(
     job = job_for(family, root)
     if job.workspace.front(new.device, job.space.name).exists():
         job = job_of_front(new.device, family, root)
-    terminal().say(*map(str, pipeline.report_over_time(job, names, old, new, arch, accuracy)))
+    terminal().say(*map(str, steps.report_over_time(job, names, old, new, arch, accuracy)))
 
 
 @app.command()
@@ -221,10 +221,6 @@ def predict(
     of a front is one of the first device's. Of a device that is not here (imported:NAME) the
     latency at full speed, by the devices of its runtime or rescaled from one of yours.
     """
-    from harness.pipeline import starting
-    from harness.pipeline.networks import network_named
-    from harness.pipeline.predict import accuracies
-    from harness.pipeline.predict import predict as step
     from harness.pipeline.predict_model import are_models
     from harness.runtimes.model_inputs.asked import parse_asked
 
@@ -241,6 +237,11 @@ def predict(
         raise UsageError(
             "--shape, --dim, --input, --budget and --compare are for model files alone"
         )
+    from harness.pipeline import starting
+    from harness.pipeline.networks import network_named
+    from harness.pipeline.predict import accuracies
+    from harness.pipeline.predict import predict as step
+
     if from_device is not None or any(name.startswith("imported:") for name in device):
         if len(device) > 1 or not device[0].startswith("imported:"):
             raise UsageError("what is predicted of an imported device is of it alone: give one")
@@ -272,20 +273,18 @@ def _models(
     as_csv: bool,
 ) -> None:
     from harness.cli.words.model_prediction import describe
-    from harness.device.profile import full_name
     from harness.pipeline.predict_model import predict_models
     from harness.quantities import parse_milliseconds
+    from harness.workspace import Workspace
 
     limit_ms = None if budget is None else parse_milliseconds(budget)
-    job = job_for("digits", root, listener=terminal(quiet=as_json or as_csv))
-    names = [full_name(each, root) for each in devices]
-    found = predict_models(job, models, names, asked, limit_ms)
+    found = predict_models(Workspace(root), models, devices, asked, limit_ms)
     if as_json or as_csv:
         rows = [row for each in found for row in each.to_rows()]
         show_values(rows, [each.to_json() for each in found], as_json)
         return
     for line in describe(found, limit_ms):
-        terminal().say(line)
+        typer.echo(line)
 
 
 def _elsewhere(

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -19,14 +19,14 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from harness.cli.words.notices import words
-from harness.deploy.front import Front
-from harness.pipeline.notices import Notice
-from harness.pipeline.predict import Prediction
 from harness.progress import Progress as ProgressCallback
 from harness.quantities import unit_of
 from harness.tables.batch import of_batch
-from harness.tables.statements import WORDS
+
+if TYPE_CHECKING:
+    from harness.deploy.front import Front
+    from harness.pipeline.notices import Notice
+    from harness.pipeline.predict import Prediction
 
 TOLD_EVERY_S = 30.0
 
@@ -102,7 +102,9 @@ class Terminal:
                 bars.stop()
                 self._bars = None
 
-    def tell(self, notice: Notice) -> None:
+    def tell(self, notice: "Notice") -> None:
+        from harness.cli.words.notices import words
+
         self.say(words(notice))
 
     def say(self, *lines: str) -> None:
@@ -137,8 +139,10 @@ class Terminal:
             if row["suspect"]:
                 self.say(f"suspect, {row['model']} on {row['device']}: {row['suspect']}")
 
-    def show_front(self, front: Front) -> None:
+    def show_front(self, front: "Front") -> None:
         """The front as a table, and in a sentence."""
+        from harness.tables.statements import WORDS
+
         images = front.images_per_run
         runs = f": runs{of_batch(images)}" if images > 1 else ""
         shown = front.time(None)
@@ -198,7 +202,7 @@ class Terminal:
                 f"of predicted{_in_intervals(checked)}"
             )
 
-    def show_predictions(self, predictions: Sequence[Prediction]) -> None:
+    def show_predictions(self, predictions: "Sequence[Prediction]") -> None:
         """Networks on devices as a table; what the numbers rest on below it."""
         table = Table(box=SIMPLE_HEAD, pad_edge=False)
         with_energy = any(each.energy_mj is not None for each in predictions)

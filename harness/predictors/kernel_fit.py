@@ -13,16 +13,14 @@ from typing import Any
 
 import numpy as np
 
-import harness
 from harness.errors import TableError
 from harness.predictors.kernel_networks import KernelNetworks
 from harness.predictors.kernel_regression import Floats, KernelTimes, Regression
 from harness.runtimes.conversion.cache import cache_folder, is_whole, keep
 from harness.tables.calibration import Calibration
-from harness.tables.table import Table
 
 _ARRAYS = ("rates", "points", "inverse", "weights", "left_out")
-_FITTED_BY = ("predictors/kernel_*.py", "tables/*.py", "spaces/kernel.py", "graphs/networks.jsonl")
+_FITTED_BY = ("predictors/kernel_*.py", "tables/*.py", "spaces/kernel*.py", "graphs/networks.*")
 """What decides a fit besides the table, in the package."""
 
 
@@ -35,6 +33,8 @@ def fitted(path: Path) -> KernelNetworks:
     kept = cache_folder() / "fits" / f"{_digest(path)}.bin"
     if is_whole(kept):
         return _loaded(kept.read_bytes())
+    from harness.tables.table import Table  # much, to be imported for nothing
+
     made = KernelNetworks.of(Table.load(path))
     for name in made.times.variants:
         made.times.regression(name)
@@ -44,7 +44,7 @@ def fitted(path: Path) -> KernelNetworks:
 
 def _digest(path: Path) -> str:
     found = hashlib.sha256()
-    package = Path(harness.__file__).parent
+    package = Path(__file__).parents[1]
     try:
         found.update(path.read_bytes())
         for pattern in _FITTED_BY:
@@ -64,6 +64,7 @@ def _dumped(networks: KernelNetworks) -> bytes:
         "calibration": asdict(networks.calibration),
         "errors": networks.errors.tolist(),
         "level": networks.level,
+        "runtime": networks.runtime,
     }
     arrays = [getattr(each, name) for each in times.made.values() for name in _ARRAYS]
     content = b"".join(array.astype("<f8").tobytes() for array in arrays)
@@ -80,7 +81,9 @@ def _loaded(content: bytes) -> KernelNetworks:
     head, floats = json.loads(text), np.frombuffer(rest, "<f8")
     made, place = {}, 0
     for name, told in head["regressions"].items():
-        arrays = dict(zip(_ARRAYS, _cut(floats[place:], told["shapes"]), strict=True))
+        arrays: dict[str, Any] = dict(
+            zip(_ARRAYS, _cut(floats[place:], told["shapes"]), strict=True)
+        )
         place += sum(map(prod, told["shapes"]))
         made[name] = Regression(**arrays, **told["numbers"])
     return KernelNetworks(
@@ -88,6 +91,7 @@ def _loaded(content: bytes) -> KernelNetworks:
         Calibration(**head["calibration"]),
         np.array(head["errors"]),
         head["level"],
+        head["runtime"],
     )
 
 

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, hypot
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,7 +19,9 @@ from harness.spaces.kernel import Kernel
 from harness.tables.calibration import Calibration, Sums, fit
 from harness.tables.conformal import bound
 from harness.tables.repeat import NORMAL95, Interval, Repeat
-from harness.tables.table import Table
+
+if TYPE_CHECKING:
+    from harness.tables.table import Table
 
 NAME = "kernels"  # where a table has the name of its space
 FEWEST_ANCHORS = 5
@@ -60,9 +62,10 @@ class KernelNetworks:
     calibration: Calibration
     errors: Floats  # logarithms, of anchors whose families were left out of the calibration
     level: float  # by how much another day is off, logarithm, at 95 %
+    runtime: str  # by its name
 
     @classmethod
-    def of(cls, table: Table) -> "KernelNetworks":
+    def of(cls, table: "Table") -> "KernelNetworks":
         """Raises TableError: the table is none of kernels, or has no anchors."""
         if table.space != NAME:
             raise TableError(f"the table of {table.device} is of {table.space}, not of {NAME}")
@@ -81,7 +84,8 @@ class KernelNetworks:
         families = _families([_kernels(record.blocks) for record in known])
         level = Repeat.of(table).level([record.statistics for record in known])
         calibration = fit(sums, measured)
-        return cls(times, calibration, _families_left_out(sums, measured, families), level)
+        errors = _families_left_out(sums, measured, families)
+        return cls(times, calibration, errors, level, str(table.identity["runtime"]))
 
     def predict(self, graph: Graph) -> NetworkLatency:
         """Raises TableError: no operator of the network is in the table."""

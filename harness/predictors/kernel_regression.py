@@ -142,13 +142,7 @@ _Fit = tuple[float, Floats, Floats, float, Floats, Floats]
 def _process(distances: Floats, surprise: Floats, length: float, noise: float) -> _Fit:
     """The negative log density of those left out (Rasmussen and Williams 2006, eq. 5.10 to 5.12),
     and what was found."""
-    from scipy.linalg import cholesky
-    from scipy.linalg.lapack import dpotri
-
-    covariance = _matern(distances / length) + noise**2 * np.eye(len(surprise))
-    factor = cholesky(covariance, lower=True)
-    lower, _ = dpotri(factor, lower=True)  # a third of what solving for each unit vector takes
-    inverse = lower + np.tril(lower, -1).T
+    inverse = np.linalg.inv(_matern(distances / length) + noise**2 * np.eye(len(surprise)))
     weights = inverse @ surprise
     variance = max(1e-6, float(surprise @ weights) / len(surprise))
     left_out = weights / np.diag(inverse)

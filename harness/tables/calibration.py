@@ -9,13 +9,16 @@ Numbers are in the table's unit, ns of latency or nJ of energy.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from harness.errors import TableError
 from harness.spaces.block import Block
-from harness.tables.table import Table
+
+if TYPE_CHECKING:
+    from harness.tables.table import Table
 
 Floats = npt.NDArray[np.float64]
 STAGES_FROM = 20  # anchors; with fewer, one scale serves all stages
@@ -168,7 +171,7 @@ def _robust(design: Floats, surprise: Floats, prior_sd: Floats) -> Floats:
     return np.asarray(found)
 
 
-def calibrate(table: Table, clock: str, campaign: str | None = None) -> Calibration:
+def calibrate(table: "Table", clock: str, campaign: str | None = None) -> Calibration:
     """The calibration of the table's blocks to the anchors of `campaign` (default: the newest).
 
     Imported tables have no anchors: their sums are taken as they are.
@@ -185,7 +188,7 @@ def calibrate(table: Table, clock: str, campaign: str | None = None) -> Calibrat
     return fit(sums, measured)
 
 
-def measured_networks(table: Table, role: str, clock: str, campaign: str) -> tuple[Sums, Floats]:
+def measured_networks(table: "Table", role: str, clock: str, campaign: str) -> tuple[Sums, Floats]:
     """Sums over the table's blocks, and what was measured, [networks]."""
     records = table.select(role, clock, campaign)
     if not records:

@@ -10,15 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import exp, hypot, log, sqrt
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from harness.spaces.block import Block
 from harness.tables.conformal import student
-from harness.tables.record import Statistics
-from harness.tables.table import Table
 from harness.tables.versions import same_versions
+
+if TYPE_CHECKING:
+    from harness.tables.record import Statistics
+    from harness.tables.table import Table
 
 Floats = npt.NDArray[np.float64]
 Interval = tuple[float, float]
@@ -58,7 +61,7 @@ class Repeat:
     missed: float = 0.0  # logarithm of what all takes longer by, where full speed is met seldom
 
     @classmethod
-    def of(cls, table: Table, at: str = "full") -> "Repeat":
+    def of(cls, table: "Table", at: str = "full") -> "Repeat":
         """What the table's networks tell that several of its campaigns measured."""
         seen: dict[str, dict[tuple[Block, ...], float]] = defaultdict(dict)
         for record in table.records:
@@ -87,7 +90,7 @@ class Repeat:
         freedom = len(changes) - 1
         return cls(at, (), _spread(changes - np.median(changes), freedom), freedom)
 
-    def interval(self, statistics: Statistics) -> Interval | None:
+    def interval(self, statistics: "Statistics") -> Interval | None:
         """Where another campaign finds the workload with a chance of 95 %, in the record's unit.
 
         None where the record does not tell the time that is asked for.
@@ -100,12 +103,12 @@ class Repeat:
         least = statistics.low if self.at != "full" else 0.0
         return max(value / far, least), value * far
 
-    def level(self, statistics: Sequence[Statistics]) -> float:
+    def level(self, statistics: "Sequence[Statistics]") -> float:
         """What all workloads of another campaign may differ by, in logarithms, at 95 %."""
         typical = float(np.median([self._typical(each).level for each in statistics] or [0.0]))
         return self._level(typical)
 
-    def far(self, statistics: Statistics, *, level: bool = True) -> float:
+    def far(self, statistics: "Statistics", *, level: bool = True) -> float:
         """Half of the interval, in logarithms; without `level`, beside what all did alike."""
         typical = self._typical(statistics)
         told, believed = self.workloads, _OWN_WORTH
@@ -125,7 +128,7 @@ class Repeat:
         sd = student(self._freedom) * sqrt(squares / self._freedom)
         return hypot(sd, self.missed) if self.at == "full" else sd
 
-    def _typical(self, statistics: Statistics) -> Typical:
+    def _typical(self, statistics: "Statistics") -> Typical:
         """What is typical, for a workload whose times spread so far."""
         found = TYPICAL[self.at]
         if not found.per_spread:
@@ -140,12 +143,12 @@ def _spread(beside: Floats, freedom: int) -> float:
     return sqrt(float(np.sum(beside**2)) / freedom) if freedom > 0 else 0.0
 
 
-def clock_of(table: Table, at: str) -> str:
+def clock_of(table: "Table", at: str) -> str:
     """The clock that is read: users look at the wall's."""
     return table.clock if at == "full" else "wall"
 
 
-def value_of(statistics: Statistics, at: str) -> int | None:
+def value_of(statistics: "Statistics", at: str) -> int | None:
     """The time that is asked for; None where it is not told."""
     found: int | None = statistics.value if at in ("full", "value") else getattr(statistics, at)
     return found

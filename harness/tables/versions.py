@@ -1,9 +1,10 @@
 """Whether what is used together was measured with the same versions of system and runtime."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from harness.tables.table import Table
+if TYPE_CHECKING:
+    from harness.tables.table import Table
 
 Environment = Mapping[str, Any]  # what a device told of itself and its software
 Uses = list[tuple[str, Environment]]  # what is used, and where that was measured
@@ -21,7 +22,7 @@ def same_versions(old: Environment, new: Environment) -> bool:
     return bool(old and new) and not differences(old, new).keys() - set(WHICH)
 
 
-def uses(table: Table) -> Uses:
+def uses(table: "Table") -> Uses:
     """What a table's predictions rest on.
 
     Raises:
@@ -37,7 +38,7 @@ def uses(table: Table) -> Uses:
     return [(what, environment_of(table, campaign)) for what, campaign in named]
 
 
-def environment_of(table: Table, campaign: str) -> Environment:
+def environment_of(table: "Table", campaign: str) -> Environment:
     """What the device told during a campaign; nothing where that is not kept."""
     return dict(table.campaigns[campaign].get("environment", {}))
 

@@ -16,8 +16,8 @@ from harness.cli.terminal import Terminal
 from harness.device.device import Device
 from harness.effort import QUICK
 from harness.measuring.plan import Plan
-from harness.pipeline import measure, refit, refresh
 from harness.pipeline.job import Run
+from harness.pipeline.steps import measure, refit, refresh
 from harness.tables.table import Table
 from harness.workspace import Workspace
 from tests.real.small_space import SMALL

@@ -20,9 +20,9 @@ from harness.effort import QUICK
 from harness.errors import DeviceError
 from harness.measuring import rounds
 from harness.measuring.plan import Plan
-from harness.pipeline import measure, table_state
 from harness.pipeline.job import Run
 from harness.pipeline.notices import MeasuredAlready, Notice, OddBlocks, Remark
+from harness.pipeline.steps import measure, table_state
 from harness.progress import Progress, silent
 from harness.runtimes.session import Samples, Session, Workload, seed_of
 from harness.spaces.demands import ASSUMED

@@ -25,7 +25,7 @@ from harness.measuring.plan import Plan
 from harness.pipeline import kernels as step
 from harness.pipeline.job import Run
 from harness.pipeline.predict_model import predict_models
-from harness.predictors import kernel_networks
+from harness.predictors import kernel_fit, kernel_networks
 from harness.predictors.kernel_regression import FEWEST
 from harness.runtimes.model_inputs.asked import NOTHING_ASKED
 from harness.spaces.digits import DIGITS
@@ -92,15 +92,34 @@ def test_each_kernel_is_in_the_table_and_networks_beside(root: Path) -> None:
 
 
 def test_a_model_is_predicted_by_kernel(root: Path, tmp_path: Path) -> None:
-    job = Run(Workspace(root), DIGITS, Terminal(quiet=True), FULL)
     model = str(residual(tmp_path / "mine.onnx", 18))
-    (told,) = predict_models(job, [model], [DEVICE], NOTHING_ASKED, budget_ms=1e-3)
+    (told,) = predict_models(Workspace(root), [model], [DEVICE], NOTHING_ASKED, budget_ms=1e-3)
     low, high = told.latency.latency_ms_interval
     assert 0 < low < told.latency.latency_ms < high
     assert sum(part.share for part in told.latency.parts) == pytest.approx(1, abs=0.02)
     assert not told.latency.unknown
     assert all(saving.saves_ms < saving.latency_ms for saving in told.savings)
     assert any("over the budget" in line for line in describe([told], 1e-3))
+
+
+def test_a_fit_that_was_kept_tells_the_same(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
+    path, graph = root / "tables" / f"{DEVICE}.kernels.jsonl", read_model(root / "7.onnx")
+    unseen = read_model(residual(tmp_path / "mine.onnx", 18))
+    first = kernel_fit.fitted(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(kernel_networks.KernelNetworks, "of", None)  # nobody fits it
+        again = kernel_fit.fitted(path)
+    for each in (graph, unseen):
+        assert again.predict(each) == first.predict(each)
+    assert again.describe() == first.describe()
+    shutil.copy(path, tmp_path / "other.jsonl")
+    with (tmp_path / "other.jsonl").open("a") as file:
+        file.write("{")
+    with pytest.raises(TableError):
+        kernel_fit.fitted(tmp_path / "other.jsonl")
 
 
 def test_an_operator_that_is_not_in_the_table_is_named_and_not_counted(

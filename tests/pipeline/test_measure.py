@@ -16,9 +16,9 @@ from harness.device.device import Device
 from harness.effort import QUICK, Effort
 from harness.errors import TableError, UsageError
 from harness.measuring.plan import Plan
-from harness.pipeline import measure, refit, refresh, table_state
 from harness.pipeline.job import Run
 from harness.pipeline.refresh import _alike
+from harness.pipeline.steps import measure, refit, refresh, table_state
 from harness.pipeline.table_session import load_or_start
 from harness.spaces.block import Block
 from harness.spaces.catalogue import part_of

@@ -13,9 +13,9 @@ from harness.device.device import Device
 from harness.effort import QUICK
 from harness.errors import DeviceError
 from harness.measuring.plan import Plan
-from harness.pipeline import measure, table_state
 from harness.pipeline.first_look import latency_of
 from harness.pipeline.job import Run
+from harness.pipeline.steps import measure, table_state
 from harness.spaces.arch import Arch
 from harness.spaces.digits import DIGITS
 from harness.spaces.genome import encode

@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from harness import pipeline
 from harness.cli import app
 from harness.cli.options import job_for, job_of_front
 from harness.deploy.front import Front
@@ -20,7 +19,7 @@ from harness.device.device import Device
 from harness.effort import QUICK
 from harness.errors import FileFormatError, UsageError
 from harness.networks.file import NetworkFile
-from harness.pipeline import supernet
+from harness.pipeline import steps, supernet
 from harness.pipeline.job import Run
 from harness.pipeline.own_images import recorded, space_for, trained_before
 from harness.pipeline.supernet_folder import Training
@@ -49,7 +48,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """With the front and the page of a folder in colour."""
     root = tmp_path_factory.mktemp("colour")
     with few_judges():
-        pipeline.run(job_in(root, grey=False), [Device.find(DEVICE, root)])
+        steps.run(job_in(root, grey=False), [Device.find(DEVICE, root)])
     return root
 
 
@@ -59,11 +58,11 @@ def grey_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("grey")
     job, device = job_in(root, grey=True), Device.find(DEVICE, root)
     with few_judges():
-        evaluator = pipeline.train(job)
-        pipeline.fit_accuracy(job, evaluator)
-    pipeline.measure(job, device)
-    pipeline.search(job, DEVICE)
-    pipeline.verify(job, device, evaluator)
+        evaluator = steps.train(job)
+        steps.fit_accuracy(job, evaluator)
+    steps.measure(job, device)
+    steps.search(job, DEVICE)
+    steps.verify(job, device, evaluator)
     return root
 
 
@@ -130,9 +129,9 @@ def test_commands_that_follow_find_the_supernet_and_its_images(root: Path, tmp_p
     found = on_front(root, "search", "--max-latency-ms", "1000", "--quick")
     assert json.loads(found)["accuracy"] > 0
     job = job_of_front(DEVICE, space_of(root), root)
-    device, evaluator = Device.find(DEVICE, root), pipeline.train(job)
-    assert pipeline.verify(job, device, evaluator) == before
-    again = pipeline.verify(job, device, evaluator, again=True)
+    device, evaluator = Device.find(DEVICE, root), steps.train(job)
+    assert steps.verify(job, device, evaluator) == before
+    again = steps.verify(job, device, evaluator, again=True)
     assert [p.accuracy_measured for p in again.points] == [
         p.accuracy_measured for p in before.points
     ]

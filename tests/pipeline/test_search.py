@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness import pipeline
 from harness.cli.options import job_for
 from harness.cli.terminal import Terminal
 from harness.deploy.front import Front
 from harness.effort import QUICK
 from harness.memory.needs import arena_of
+from harness.pipeline import steps
 from harness.pipeline.job import Run
 from harness.pipeline.supernet import find_judges, read_evaluated
 from harness.predictors.accuracy import AccuracyPredictor, fit, held_out
@@ -87,8 +87,8 @@ def searched(
     """The file of the front that `search --front` writes, without its page and figures."""
     with started_in(root):
         job = job_for("digits", Path(), quick=True, accuracy=accuracy)
-        question = pipeline.Question(tuple(map(parse_limit, limits)), objective)
-        pipeline.search(job, "fast", question, further)
+        question = steps.Question(tuple(map(parse_limit, limits)), objective)
+        steps.search(job, "fast", question, further)
     return root / "reports" / "fast.digits" / "front.json"
 
 
@@ -255,14 +255,14 @@ def evaluated(genomes: Genomes) -> np.ndarray:
 def test_a_front_is_searched_again_where_its_accuracy_predictor_was_fitted_anew(
     fitted: Run,
 ) -> None:
-    first = pipeline.search(fitted, "fast")
+    first = steps.search(fitted, "fast")
     path = fitted.workspace.front("fast", "digits")
     written = path.read_text()
-    pipeline.search(fitted, "fast")
+    steps.search(fitted, "fast")
     assert path.read_text() == written
     genomes, _ = read_evaluated(fitted)
     fit(DIGITS, genomes, evaluated(genomes) - 20, epochs=30).save(fitted.supernet.predictor)
-    again = pipeline.search(fitted, "fast")
+    again = steps.search(fitted, "fast")
     assert again.points[0].accuracy < first.points[0].accuracy - 10
 
 
@@ -284,7 +284,7 @@ def test_one_outlier_does_not_make_the_intervals_of_a_front_and_good_networks_ha
     accuracies[np.flatnonzero(held_out(genomes, 0))[0]] = 30.0
     predictor = fit(DIGITS, genomes, accuracies, epochs=30)
     predictor.save(fitted.supernet.predictor)
-    front = pipeline.search(fitted, "fast")
+    front = steps.search(fitted, "fast")
     widths = [high - low for low, high in (p.accuracy_interval or (0, 100) for p in front.points)]
     assert max(widths) < 1.96 * predictor.quality.rmse
     assert widths[-1] < widths[0]

@@ -11,8 +11,8 @@ from harness.device.device import Device
 from harness.effort import QUICK
 from harness.errors import DeviceError
 from harness.measuring.plan import Plan
-from harness.pipeline import measure, on_each
 from harness.pipeline.job import Run
+from harness.pipeline.steps import measure, on_each
 from harness.tables.table import Table
 from harness.transports.local import LocalTransport
 from harness.transports.transport import Transport

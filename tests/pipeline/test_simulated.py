@@ -10,7 +10,6 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from harness import pipeline
 from harness.cli import app
 from harness.cli.terminal import Terminal
 from harness.cli.words.fit import fit_lines
@@ -22,6 +21,7 @@ from harness.effort import QUICK
 from harness.errors import FileFormatError, InfeasibleConstraint, TableError, UsageError
 from harness.networks.build import build_random
 from harness.networks.file import NetworkFile, Preprocessing
+from harness.pipeline import steps
 from harness.pipeline.benchmark import benchmark
 from harness.pipeline.beside import compare_imported, own_times
 from harness.pipeline.first_look import latency_of
@@ -67,10 +67,10 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "devices/small.toml").write_text(SMALL_DPU)
     for name, space in (("zu3eg", MBV3), ("small", RESNET)):
         device = Device.find(name, root)
-        pipeline.measure(job(root, space), device)
-        pipeline.search(job(root, space), name)
-        pipeline.verify(job(root, space), device, None)
-        pipeline.report(job(root, space), name)
+        steps.measure(job(root, space), device)
+        steps.search(job(root, space), name)
+        steps.verify(job(root, space), device, None)
+        steps.report(job(root, space), name)
     return root
 
 
@@ -97,7 +97,7 @@ def test_table_catalogue_front_page_and_terminal_say_what_stands_behind_the_numb
     for name, space, word in (("zu3eg", MBV3, "fitted to"), ("small", RESNET, "uncalibrated")):
         table, front = table_of(root, name, space), front_of(root, name, space)
         page = (job(root, space).workspace.report(name, space.name) / "index.html").read_text()
-        told = describe_table(pipeline.table_state(job(root, space), table))
+        told = describe_table(steps.table_state(job(root, space), table))
         Terminal().show_front(front)
         shown = [str(table.simulated), evidence(name, root / "tables"), told, page]
         shown += [str(load_profile(name, root).evidence), capsys.readouterr().out]
@@ -123,11 +123,11 @@ def imported(root: Path) -> list[str]:
 
 
 def test_devices_of_others_stand_beside_a_front_with_source_and_spread(root: Path) -> None:
-    pipeline.measure_baselines(job(root, MBV3), Device.find("zu3eg", root))
+    steps.measure_baselines(job(root, MBV3), Device.find("zu3eg", root))
     names = imported(root)
     page = Workspace(root).report("zu3eg", MBV3.name) / "index.html"
     assert "On devices of others" not in page.read_text()
-    page, *_ = pipeline.report(job(root, MBV3), "zu3eg", names)
+    page, *_ = steps.report(job(root, MBV3), "zu3eg", names)
     told = page.read_text().partition("On devices of others")[2].partition("How far can I")[0]
     text = " ".join(re.sub(r"<[^>]+>", " ", told).split())
     assert "A Board, ncnn, cpu, 4 threads; imported from somebody" in text
@@ -145,7 +145,7 @@ def test_devices_of_others_stand_beside_a_front_with_source_and_spread(root: Pat
 
 
 def test_devices_of_others_are_compared_by_the_networks_that_both_ran(root: Path) -> None:
-    pipeline.measure_baselines(job(root, MBV3), Device.find("zu3eg", root))
+    steps.measure_baselines(job(root, MBV3), Device.find("zu3eg", root))
     board, phone = imported(root)
     table = str(Workspace(root).table("zu3eg", "baselines"))
     told = "\n".join(compare_devices_lines(compare_imported(job(root, MBV3), table, board)))
@@ -173,7 +173,7 @@ def test_verifying_a_front_of_an_older_version_gives_it_intervals_of_today(root:
     try:
         replace(front.unverified(), table=table).save(path)
         assert Front.load(path).older
-        pipeline.verify(job(root, RESNET), Device.find("small", root), None)
+        steps.verify(job(root, RESNET), Device.find("small", root), None)
         assert not Front.load(path).older
     finally:
         path.write_text(content)
@@ -209,7 +209,7 @@ def test_a_block_that_cannot_run_has_no_latency_and_the_search_never_picks_it(ro
 
 
 def test_what_cannot_run_at_all_is_said_with_the_reason(root: Path) -> None:
-    table = pipeline.measure_baselines(job(root, MBV3), Device.find("zu3eg", root))
+    table = steps.measure_baselines(job(root, MBV3), Device.find("zu3eg", root))
     told = describe_baselines(table)
     assert "no operator: swish" in next(x for x in told.splitlines() if "efficientnet" in x)
     assert "mobilenet-v2 " in told
@@ -221,7 +221,7 @@ def test_a_table_of_other_constants_is_replaced_not_mixed(tmp_path: Path) -> Non
     times = []
     for clock_mhz in (200, 100):
         mine.write_text(f'title = "M"\nextends = "zu3eg"\n[dpu]\nclock_mhz = {clock_mhz}\n')
-        table = pipeline.measure(job(tmp_path, MBV3), Device.find("mine", tmp_path))
+        table = steps.measure(job(tmp_path, MBV3), Device.find("mine", tmp_path))
         assert len(table.campaigns) == 1
         times.append(sum(table.block_values("device").values()))
     assert times[0] < times[1] < 2 * times[0]
@@ -232,22 +232,22 @@ def test_a_profile_that_was_changed_is_not_answered_for_by_its_old_table(tmp_pat
     mine = tmp_path / "devices/mine.toml"
     mine.write_text('title = "M"\nextends = "zu3eg"\n')
     assert "fitted to" in str(load_profile("mine", tmp_path).evidence)
-    pipeline.measure(job(tmp_path, MBV3), Device.find("mine", tmp_path))
-    pipeline.search(job(tmp_path, MBV3), "mine")
+    steps.measure(job(tmp_path, MBV3), Device.find("mine", tmp_path))
+    steps.search(job(tmp_path, MBV3), "mine")
     before = (tmp_path / "tables/mine.ofa-mbv3-w1.2.jsonl").read_bytes()
     mine.write_text('title = "M"\nextends = "zu3eg"\n[dpu]\nclock_mhz = 150\n')
     assert "uncalibrated" in str(load_profile("mine", tmp_path).evidence)
     with pytest.raises(TableError, match="makes it anew"):
-        pipeline.search_best(job(tmp_path, MBV3), "mine", pipeline.Question(), 1.0)
+        steps.search_best(job(tmp_path, MBV3), "mine", steps.Question(), 1.0)
     with pytest.raises(TableError, match="makes it anew"):
-        pipeline.verify(job(tmp_path, MBV3), Device.find("mine", tmp_path), None)
+        steps.verify(job(tmp_path, MBV3), Device.find("mine", tmp_path), None)
     assert (tmp_path / "tables/mine.ofa-mbv3-w1.2.jsonl").read_bytes() == before
 
 
 def test_resolutions_can_be_simulated_one_after_the_other(tmp_path: Path) -> None:
     device = Device.find("zu3eg", tmp_path)
     for pixels in (160, 224):
-        table = pipeline.measure(job(tmp_path, MBV3.at([pixels])), device)
+        table = steps.measure(job(tmp_path, MBV3.at([pixels])), device)
     assert set(table.block_values("device")) == set(MBV3.distinct_blocks())
     assert predictor_resolutions(tmp_path, table) == (160, 224)
 
@@ -259,22 +259,22 @@ def predictor_resolutions(root: Path, table: Table) -> tuple[int, ...]:
 
 
 def test_an_exported_table_has_no_row_below_zero(root: Path, tmp_path: Path) -> None:
-    for path in pipeline.export_published(job(root, MBV3), "zu3eg", tmp_path).paths:
+    for path in steps.export_published(job(root, MBV3), "zu3eg", tmp_path).paths:
         rows = yaml.safe_load(path.read_text())
         assert min(row["mean"] for row in rows.values()) >= 0
     with pytest.raises(UsageError, match="ofa-resnet50"):
-        pipeline.export_published(job(root, RESNET), "small", tmp_path)
+        steps.export_published(job(root, RESNET), "small", tmp_path)
 
 
 def test_a_space_of_which_next_to_nothing_runs_is_refused_with_the_reason(tmp_path: Path) -> None:
     stages = tuple(replace(stage, act="swish") for stage in OFA_MBV3_W1_2.stages)
     space = replace(OFA_MBV3_W1_2, name="swish", resolutions=(160,), stages=stages)
     with pytest.raises(InfeasibleConstraint, match="no operator: swish"):
-        pipeline.measure(job(tmp_path, space), Device.find("zu3eg", tmp_path))
+        steps.measure(job(tmp_path, space), Device.find("zu3eg", tmp_path))
 
 
 def test_time_changes_nothing_in_a_simulation(root: Path) -> None:
-    for step in (pipeline.refit, pipeline.refresh):
+    for step in (steps.refit, steps.refresh):
         with pytest.raises(UsageError, match="zu3eg is simulated"):
             step(job(root, MBV3), Device.find("zu3eg", root))
 
@@ -323,7 +323,7 @@ def test_a_users_board_is_fitted_and_then_simulated(tmp_path: Path) -> None:
     assert profile.options.of(DpuOptions).vector_ns == pytest.approx(200, rel=0.01)
     assert "mine.csv" in str(profile.evidence)
     assert profile.options.of(DpuOptions).architecture == "B2304"
-    table = pipeline.measure(job(tmp_path, MBV3), Device.find("my-board", tmp_path))
+    table = steps.measure(job(tmp_path, MBV3), Device.find("my-board", tmp_path))
     assert "mine.csv" in str(table.simulated)
     assert (
         json.loads(json.dumps(table.identity))["dpu"]["vector_ns"]

@@ -7,7 +7,7 @@ from pathlib import Path
 from harness.cli.terminal import Terminal
 from harness.device.device import Device
 from harness.effort import QUICK
-from harness.pipeline import Run, measure
+from harness.pipeline.steps import Run, measure
 from harness.workspace import Workspace
 from tests.real.small_space import SMALL
 

@@ -20,7 +20,7 @@ from harness.device import energy
 from harness.device.device import Device
 from harness.effort import QUICK
 from harness.measuring.plan import Plan
-from harness.pipeline import Run, measure, table_state
+from harness.pipeline.steps import Run, measure, table_state
 from harness.workspace import Workspace
 from tests.real.conftest import be_client, write_board
 from tests.real.real_sshd import RealSshd

@@ -31,7 +31,7 @@ from harness.errors import (
 )
 from harness.measuring.campaign import Campaign, Work, run_campaign
 from harness.measuring.plan import IN_COMMON, Entry, Plan, block_entries, calibration_entries
-from harness.pipeline import Run, measure
+from harness.pipeline.steps import Run, measure
 from harness.progress import Progress, silent
 from harness.runtimes import command_line_session
 from harness.runtimes.conversion.cache import convert_all
