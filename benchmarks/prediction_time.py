@@ -64,7 +64,7 @@ def main() -> None:
         cache = Path(folder) / "cache"
         os.environ["HARNESS_CACHE"] = str(cache)
         model = NETWORK.path(Path(folder))
-        export(NETWORK, Path(folder))
+        export(NETWORK, Path(folder), ".onnx")
 
         def forget() -> None:
             shutil.rmtree(cache / "graphs", ignore_errors=True)

@@ -36,13 +36,14 @@ def predict_models(
         ProfileError: there is no such device.
         UsageError, FileFormatError: as `graphs.reading.read_model`.
     """
-    predictors = dict(_predictor(workspace, name) for name in devices)
-    runtimes = {name: _runtime(name, predictor.runtime) for name, predictor in predictors.items()}
+    names = [_name(workspace, device) for device in devices]
+    runtimes = {name: _runtime(workspace, name) for name in names}
     graphs = {
         (model, runtime.name): read_model(Path(model), asked, runtime)
         for model in models
         for runtime in runtimes.values()
     }
+    predictors = {name: _predictor(workspace.table(name, NAME), name) for name in names}
     return [
         _predict(model, graphs[model, runtimes[name].name], name, predictor, budget_ms)
         for model in models
@@ -50,30 +51,34 @@ def predict_models(
     ]
 
 
-def _predictor(workspace: Workspace, device: str) -> tuple[str, KernelNetworks]:
-    """By the device's name, where it has kernels that are known."""
+def _name(workspace: Workspace, device: str) -> str:
+    if workspace.table(device, NAME).exists():
+        return device
+    from harness.device.profile import full_name  # much, where the table tells all
+
+    return full_name(device, workspace.root)
+
+
+def _runtime(workspace: Workspace, device: str) -> KernelRuntime:
+    """Raises TableError: there are no tables of its kernels."""
     path = workspace.table(device, NAME)
-    if not path.exists():
-        from harness.device.profile import (  # much, where the table tells all
-            full_name,
-            load_profile,
-        )
+    if path.exists():
+        runtime = fitted(path).runtime
+    else:
+        from harness.device.profile import load_profile
 
-        device = full_name(device, workspace.root)
-        _runtime(device, load_profile(device, workspace.root).runtime)
-        path = workspace.table(device, NAME)
-    if not path.exists():
-        make = command("measure", "--kernels", "--device", device)
-        raise TableError(f"there is no table {path}; {make} makes it")
-    return device, fitted(path)
-
-
-def _runtime(device: str, runtime: str) -> KernelRuntime:
-    """Raises TableError: its kernels are not known here."""
+        runtime = load_profile(device, workspace.root).runtime
     if runtime not in KERNEL_RUNTIMES:
         known = " and ".join(KERNEL_RUNTIMES)
         raise TableError(f"{device}: kernels are known of {known}, not of {runtime}")
     return KERNEL_RUNTIMES[runtime]
+
+
+def _predictor(path: Path, device: str) -> KernelNetworks:
+    if not path.exists():
+        make = command("measure", "--kernels", "--device", device)
+        raise TableError(f"there is no table {path}; {make} makes it")
+    return fitted(path)
 
 
 def _predict(

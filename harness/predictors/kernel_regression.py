@@ -142,7 +142,8 @@ _Fit = tuple[float, Floats, Floats, float, Floats, Floats]
 def _process(distances: Floats, surprise: Floats, length: float, noise: float) -> _Fit:
     """The negative log density of those left out (Rasmussen and Williams 2006, eq. 5.10 to 5.12),
     and what was found."""
-    inverse = np.linalg.inv(_matern(distances / length) + noise**2 * np.eye(len(surprise)))
+    covariance = _matern(distances / length) + noise**2 * np.eye(len(surprise))
+    inverse: Floats = np.linalg.inv(covariance)
     weights = inverse @ surprise
     variance = max(1e-6, float(surprise @ weights) / len(surprise))
     left_out = weights / np.diag(inverse)
