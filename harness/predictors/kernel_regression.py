@@ -143,7 +143,7 @@ def _process(distances: Floats, surprise: Floats, length: float, noise: float) -
     """The negative log density of those left out (Rasmussen and Williams 2006, eq. 5.10 to 5.12),
     and what was found."""
     covariance = _matern(distances / length) + noise**2 * np.eye(len(surprise))
-    inverse: Floats = np.linalg.inv(covariance)
+    inverse = np.asarray(np.linalg.inv(covariance), np.float64)
     weights = inverse @ surprise
     variance = max(1e-6, float(surprise @ weights) / len(surprise))
     left_out = weights / np.diag(inverse)
