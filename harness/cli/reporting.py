@@ -31,7 +31,7 @@ from harness.cli.options import (
 from harness.errors import Regression, UsageError
 
 if TYPE_CHECKING:
-    from harness.runtimes.model_inputs.asked import Asked
+    from harness.predictors.model_prediction import ModelPrediction
 
 
 @app.command()
@@ -211,6 +211,14 @@ def predict(
     compare: Annotated[
         Path | None, typer.Option(help="Another model file, to tell the difference to.")
     ] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option(help="Of model files: a page with their kernels drawn, such as mine.html."),
+    ] = None,
+    node_data: Annotated[
+        Path | None,
+        typer.Option(help="Of an .onnx file: times of its nodes, for Google's Model Explorer."),
+    ] = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
     root: Root = HERE,
@@ -221,8 +229,10 @@ def predict(
     of a front is one of the first device's. Of a device that is not here (imported:NAME) the
     latency at full speed, by the devices of its runtime or rescaled from one of yours.
     """
-    from harness.pipeline.predict_model import are_models
+    from harness.pipeline.predict_model import are_models, predict_models
+    from harness.quantities import parse_milliseconds
     from harness.runtimes.model_inputs.asked import parse_asked
+    from harness.workspace import Workspace
 
     if as_json and as_csv:
         raise UsageError("--json and --csv both say how the answer is written: give one")
@@ -231,11 +241,25 @@ def predict(
             raise UsageError("--space, --accuracy and --from-device are not for model files")
         asked = parse_asked(shape, dim, input_, None)
         models = [*networks, *([str(compare)] if compare is not None else [])]
-        _models(models, device, asked, budget, root, as_json, as_csv)
+        if node_data is not None:
+            _check_node_data(node_data, models, device)
+        limit_ms = None if budget is None else parse_milliseconds(budget)
+        told = predict_models(Workspace(root), models, device, asked, limit_ms)
+        if page is not None:
+            from harness.reports.prediction_page import save_prediction_page
+
+            save_prediction_page(told, page, limit_ms)
+        _show_models(told, limit_ms, as_json, as_csv)
+        if node_data is not None:
+            from harness.reports.node_data import save_predicted
+
+            said = save_predicted(node_data, told[0])
+            typer.echo(said, err=as_json or as_csv)
         return
-    if shape or dim or input_ or budget or compare:
+    if shape or dim or input_ or budget or compare or page or node_data:
         raise UsageError(
-            "--shape, --dim, --input, --budget and --compare are for model files alone"
+            "--shape, --dim, --input, --budget, --compare, --page and --node-data are for model "
+            "files alone"
         )
     from harness.pipeline import starting
     from harness.pipeline.networks import network_named
@@ -263,27 +287,23 @@ def predict(
         terminal().show_predictions(found)
 
 
-def _models(
-    models: list[str],
-    devices: list[str],
-    asked: "Asked",
-    budget: str | None,
-    root: Path,
-    as_json: bool,
-    as_csv: bool,
+def _check_node_data(path: Path, models: list[str], devices: list[str]) -> None:
+    if len(models) > 1 or len(devices) > 1 or not models[0].lower().endswith(".onnx"):
+        raise UsageError("--node-data is of one .onnx file on one device")
+    if path == Path(models[0]):
+        raise UsageError(f"--node-data {path} would replace the model: name another file")
+
+
+def _show_models(
+    found: "list[ModelPrediction]", budget_ms: float | None, as_json: bool, as_csv: bool
 ) -> None:
     from harness.cli.words.model_prediction import describe
-    from harness.pipeline.predict_model import predict_models
-    from harness.quantities import parse_milliseconds
-    from harness.workspace import Workspace
 
-    limit_ms = None if budget is None else parse_milliseconds(budget)
-    found = predict_models(Workspace(root), models, devices, asked, limit_ms)
     if as_json or as_csv:
         rows = [row for each in found for row in each.to_rows()]
         show_values(rows, [each.to_json() for each in found], as_json)
         return
-    for line in describe(found, limit_ms):
+    for line in describe(found, budget_ms):
         typer.echo(line)
 
 

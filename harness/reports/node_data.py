@@ -11,16 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from harness import files
+from harness.predictors.model_prediction import ModelPrediction
 from harness.reports.style import COLOURS
+from harness.runtimes.model_inputs.onnx_file import read_nodes
 from harness.runtimes.session import OpTime
 
 Nodes = Mapping[str, Mapping[str, Sequence[str]]]  # by graph and node, its outputs
 _GRADIENT = [{"stop": 0, "bgColor": "#ffffff"}, {"stop": 1, "bgColor": COLOURS[1]}]
 
 
-def save_node_data(path: Path, device: str, nodes: Nodes, ops: Sequence[OpTime]) -> str:
+def save_node_data(path: Path, what: str, nodes: Nodes, ops: Sequence[OpTime]) -> str:
     """Write the file; how much of the time is in it, in words."""
-    content, placed_ms = node_data(device, nodes, ops)
+    content, placed_ms = node_data(what, nodes, ops)
     files.write_text(path, json.dumps(content, indent=1) + "\n")
     total_ms = sum(ms for op in ops for _, ms in op.nodes)
     count = sum(len(graph["results"]) for graph in content.values())
@@ -29,7 +31,16 @@ def save_node_data(path: Path, device: str, nodes: Nodes, ops: Sequence[OpTime])
     return f"{path}: {count} nodes of the file, {share:.0%} of the time of operators{rest}"
 
 
-def node_data(device: str, nodes: Nodes, ops: Sequence[OpTime]) -> tuple[dict[str, Any], float]:
+def save_predicted(path: Path, prediction: ModelPrediction) -> str:
+    """The same of what nobody ran: an .onnx file's nodes, as far as they are kernels."""
+    times = [(p.name, p.latency_ms) for p in prediction.latency.parts if p.latency_ms is not None]
+    total_ms = sum(ms for _, ms in times)
+    ops = [OpTime("kernels", len(times), total_ms, times)]
+    nodes = read_nodes(Path(prediction.model))
+    return save_node_data(path, f"{prediction.device}, predicted", nodes, ops)
+
+
+def node_data(what: str, nodes: Nodes, ops: Sequence[OpTime]) -> tuple[dict[str, Any], float]:
     """What Model Explorer reads, and how much of the time is in it, ms."""
     places: dict[str, tuple[str, str]] = {}
     for graph, inside in nodes.items():
@@ -48,7 +59,7 @@ def node_data(device: str, nodes: Nodes, ops: Sequence[OpTime]) -> tuple[dict[st
                 placed_ms += ms
     content = {
         graph: {
-            "name": f"{device}, ms a run",
+            "name": f"{what}, ms a run",
             "results": {node: {"value": round(ms, 6)} for node, ms in found.items()},
             "gradient": _GRADIENT,
         }

@@ -102,6 +102,36 @@ def test_a_model_is_predicted_by_kernel(root: Path, tmp_path: Path) -> None:
     assert any("over the budget" in line for line in describe([told], 1e-3))
 
 
+def test_a_page_and_times_of_the_files_own_nodes_are_written(root: Path, tmp_path: Path) -> None:
+    import onnx
+
+    model = residual(tmp_path / "mine.onnx", 18)
+    loaded = onnx.load(model)
+    for node in loaded.graph.node:
+        node.name = f"/block/{node.op_type}_{node.output[0]}"
+    onnx.save(loaded, model)
+    page, data = tmp_path / "page.html", tmp_path / "nodes.json"
+    ran = harness(
+        root,
+        "predict",
+        str(model),
+        "--device",
+        DEVICE,
+        "--page",
+        str(page),
+        "--node-data",
+        str(data),
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "mine.onnx" in page.read_text()
+    ((graph, told),) = json.loads(data.read_text()).items()
+    assert graph == "network"
+    assert told["results"].keys() <= {node.name for node in loaded.graph.node}
+    assert "/block/Conv_before" in told["results"]
+    assert len(told["results"]) == 2  # four nodes are one kernel, at one of them
+    assert all(each["value"] > 0 for each in told["results"].values())
+
+
 def test_a_fit_that_was_kept_tells_the_same(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,6 +182,8 @@ def test_an_operator_that_is_not_in_the_table_is_named_and_not_counted(
         (["7.onnx", "--device", "cpu-ncnn"], 3, "not of ncnn"),
         (["7.onnx", "--device", "cpu-litert"], 2, ".tflite files"),
         (["7.onnx", "--from-device", "cpu"], 2, "--from-device"),
+        (["7.onnx", "8.onnx", "--node-data", "x.json"], 2, "one .onnx file"),
+        (["7.onnx", "--node-data", "7.onnx"], 2, "would replace the model"),
     ],
 )
 def test_what_cannot_be_told_is_one_line(
