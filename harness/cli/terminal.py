@@ -212,7 +212,7 @@ class Terminal:
             "full speed, ms\n(95 %)",
             "p90, ms\n(95 %)",
             *(["mJ\n(95 %)"] if with_energy else []),
-            *(["accuracy, %\n(95 %)"] if with_accuracy else []),
+            *([f"{predictions[0].scored}\n(95 %)"] if with_accuracy else []),
         ):
             table.add_column(heading, justify="right", min_width=16)
         for heading in ("maps,\nMB", "MACs,\nM", "params,\nM"):

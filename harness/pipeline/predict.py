@@ -40,7 +40,8 @@ class Prediction:
     activations_mb: float  # their peak, in the device's precision, without padding
     macs: int
     params: int
-    accuracy: float | None  # percent; None: nobody tells
+    scored: str  # what accuracies of the space are, "BLEU"
+    accuracy: float | None  # from 0 to 100; None: nobody tells
     accuracy_interval: Interval | None
     latency_from: str
     accuracy_from: str
@@ -119,6 +120,7 @@ def _predict(
         activations_mb=number_bytes * max(b.peak_activations for b in network.blocks) / 1e6,
         macs=sum(block.macs for block in network.blocks),
         params=sum(block.params for block in network.blocks),
+        scored=job.space.scored,
         accuracy=accuracy,
         accuracy_interval=interval,
         latency_from=table.simulated or latency.rests_on,

@@ -40,7 +40,7 @@ def save_choices(fronts: Sequence[Front], space: Space, folder: Path) -> list[Pa
                 )
             axes.set_title(LABELS.get(part, f"{part}, mean"), loc="left", color=INK)
             plain(axes)
-        figure.supxlabel("accuracy, %", fontsize=9)
+        figure.supxlabel(space.scored, fontsize=9)
         handles, names = panels[0][0].get_legend_handles_labels()
         figure.legend(handles, names, loc="outside upper left", ncols=len(fronts), frameon=False)
         rows = [
