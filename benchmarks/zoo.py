@@ -19,6 +19,8 @@ from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
+from eight_bits import of_8_bits
+
 from harness import files
 from harness.errors import HarnessError
 from harness.graphs.by_onnxruntime import read_onnx
@@ -288,8 +290,9 @@ def collect(networks: Sequence[Network], folder: Path, runtime: KernelRuntime) -
         found.append(KnownNetwork(network.family, name, graph.kernels, graph.sources, calibrates))
         told = "" if calibrates else ", does not calibrate"
         print(f"{network.family} {name}: {len(graph.kernels)} kernels{told}", flush=True)
-    pieces = dict.fromkeys(draw()) if runtime is ONNXRUNTIME else ()  # hours by litert-torch
-    drawn = [kernel for kernel in pieces if kernel not in alone]
+    # To draw by litert-torch would take hours.
+    pieces = draw() if runtime is ONNXRUNTIME else of_8_bits(alone)
+    drawn = [kernel for kernel in dict.fromkeys(pieces) if kernel not in alone]
     alone |= {kernel: runs(partial(runtime.kernel_file, kernel), runtime) for kernel in drawn}
     versions = f"pytorchcv {pytorchcv.__version__} and transformers {transformers.__version__}"
     source = f"{versions}, exported by benchmarks/zoo.py"

@@ -1,14 +1,13 @@
 """What LiteRT makes of a .tflite file: each operator is a kernel, with what is fused into it in the
-file already, and a PAD before a convolution, which XNNPACK takes as one with it.
+file already, and by XNNPACK.
 
 What its CPU runs in no time was found by timing: see docs/any-network.md.
 """
 
 import hashlib
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from harness.errors import FileFormatError
+from harness.graphs.by_xnnpack import fused
 from harness.graphs.graph import Graph, Source, Step
-from harness.runtimes.conversion.kernel_tflite import PADS, PER_CHANNEL, attributes_of
+from harness.runtimes.conversion.kernel_tflite import PER_CHANNEL, attributes_of
 from harness.runtimes.model_inputs.asked import NOTHING_ASKED, Asked
 from harness.runtimes.model_inputs.feeding import Feeding, feeding
 from harness.runtimes.model_inputs.tflite_file import graph_number, kind_of, load, type_of
@@ -30,7 +30,6 @@ ONCE = ("DEQUANTIZE", "DENSIFY")
 """What is computed once, when the file is loaded, where it is of constants."""
 CONTROL = ("IF", "WHILE", "CALL", "CALL_ONCE", "STABLEHLO_WHILE", "STABLEHLO_CASE")
 QUANTISED = ("int8", "uint8", "int16", "int4")
-PADDED = ("CONV_2D", "DEPTHWISE_CONV_2D")
 _STEERING = 16  # constants of at most so many whole numbers are kept with their values
 _FEW = 64  # whole numbers that are sizes or positions
 _LONGEST = 300  # of an attribute's text; longer ones are told by their digest
@@ -49,7 +48,7 @@ def read_tflite(model: Path, asked: Asked = NOTHING_ASKED, batch: int = 1) -> Gr
     loaded = load(model)
     try:
         fed = feeding(model, asked, batch)
-        return Graph(_with_pads(tuple(_Reader.of(model, loaded, fed).steps())))
+        return Graph(fused(tuple(_Reader.of(model, loaded, fed).steps())))
     except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise FileFormatError(f"{model} is no whole .tflite file: {error!r:.200}") from error
 
@@ -224,48 +223,3 @@ def _short(text: str) -> str:
 
 def _digest(text: str) -> str:
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()[:16]}"
-
-
-def _with_pads(steps: Sequence[Step]) -> tuple[Step, ...]:
-    """Each PAD that only a convolution without padding reads as a part of that."""
-    readers = Counter(source for step in steps for source in step.sources if source is not None)
-    pads = {
-        place: told
-        for place, step in enumerate(steps)
-        if (told := _pads(step.kernel)) and readers[place, 0] == 1
-    }
-    taken = {
-        step.sources[0][0]
-        for step in steps
-        if step.sources and step.sources[0] is not None and step.sources[0][0] in pads
-        if step.kernel.name in PADDED and step.kernel.settings.get("padding") == "1"
-    }
-    kept = [place for place in range(len(steps)) if place not in taken]
-    places = {place: number for number, place in enumerate(kept)}
-    return tuple(_joined(steps, steps[place], taken, pads, places) for place in kept)
-
-
-def _joined(
-    steps: Sequence[Step],
-    step: Step,
-    taken: set[int],
-    pads: Mapping[int, str],
-    places: Mapping[int, int],
-) -> Step:
-    kernel, sources = step.kernel, step.sources
-    if sources and sources[0] is not None and sources[0][0] in taken:
-        pad = sources[0][0]
-        attributes = sorted((*kernel.attributes, (PADS, pads[pad])))
-        inputs = (steps[pad].kernel.inputs[0], *kernel.inputs[1:])
-        kernel = replace(kernel, inputs=inputs, attributes=tuple(attributes))
-        sources = (steps[pad].sources[0], *sources[1:])
-    renumbered = (None if each is None else (places[each[0]], each[1]) for each in sources)
-    return Step(step.name, kernel, tuple(renumbered))
-
-
-def _pads(kernel: Kernel) -> str:
-    """Pixels above, below, left and right; nothing where it pads anything else."""
-    if kernel.name != "PAD" or len(kernel.input_shape) != 4 or len(kernel.constants) != 1:
-        return ""
-    values = kernel.constants[0].values
-    return ",".join(values[2:6]) if len(values) == 8 and {*values[:2], *values[6:]} == {"0"} else ""

@@ -76,6 +76,21 @@ def test_a_pad_that_others_read_too_is_a_kernel(tmp_path: Path) -> None:
     assert [each.name for each in read_model(path).kernels] == ["PAD", "CONV_2D", "CONV_2D"]
 
 
+@pytest.mark.parametrize(("operator", "number"), [("RELU", "1"), ("RELU6", "3"), ("TANH", None)])
+def test_an_activation_that_costs_nothing_is_part_of_the_operator_before(
+    tmp_path: Path, operator: str, number: str | None
+) -> None:
+    add = "kernel-tflite.ADD;float32[1,8];float32[1,8];>float32[1,8]"
+    activation = f"kernel-tflite.{operator};float32[1,8];>float32[1,8]"
+    sources: tuple[tuple[Source, ...], ...] = ((None, None), ((0, 0),), ((1, 0), (1, 0)))
+    path = tmp_path / "m.tflite"
+    path.write_bytes(network_file([Kernel.parse(key) for key in (add, activation, add)], sources))
+    graph = read_model(path)
+    assert graph.kernels[0].settings.get("fusedActivationFunction") == number
+    assert len(graph.kernels) == (3 if number is None else 2)
+    assert graph.sources[-1] == ((len(graph.kernels) - 2, 0),) * 2
+
+
 def test_the_name_of_a_kernel_tells_all_of_it(path: Path) -> None:
     for kernel in read_model(path).kernels:
         assert Block.parse(kernel.key) == kernel
