@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import nnls
-from zoo import KNOWN, OF_TEXT, TEXT, UNSEEN, Network, chosen
+from zoo import KNOWN, UNSEEN, Network, asked_of, chosen
 
 from harness.device.device import Device
 from harness.errors import HarnessError
@@ -34,14 +34,12 @@ from harness.graphs.networks import anchors
 from harness.graphs.reading import KERNEL_RUNTIMES, KernelRuntime, read_model
 from harness.pipeline.kernels import PLAN
 from harness.predictors.kernel_networks import NAME, KernelNetworks, NetworkLatency
-from harness.runtimes.model_inputs.asked import Asked
 from harness.runtimes.session import Session
 from harness.tables.end_to_end import spearman
 from harness.tables.table import Table
 from harness.workspace import Workspace
 
 Floats = npt.NDArray[np.float64]
-ASKED = Asked(values={TEXT: "1"})
 VISITS, RUNS, LONGEST_S = 6, 3, 1.2  # of one network; visits end sooner where they take long
 
 
@@ -65,10 +63,6 @@ class Judged:
         return low <= self.measured_ms <= high
 
 
-def asked_of(network: Network) -> Asked:
-    return ASKED if network.family in OF_TEXT else Asked()
-
-
 def measure(
     device: Device,
     runtime: KernelRuntime,
@@ -85,7 +79,7 @@ def measure(
         file = network.path(folder, runtime.suffix)
         if file.name in found or not file.exists() or time.monotonic() > end:
             continue
-        one = replace(device, asked=asked_of(network))
+        one = replace(device, asked=asked_of(network, runtime))
         with one.open() as session:
             try:
                 halves = _halves(session, file, one.clock)
@@ -110,7 +104,7 @@ def _halves(session: Session, file: Path, clock: str) -> tuple[float, float]:
 
 
 def graph_of(network: Network, file: Path, runtime: KernelRuntime) -> Graph:
-    return read_model(file, asked_of(network), runtime)
+    return read_model(file, asked_of(network, runtime), runtime)
 
 
 def features(graph: Graph) -> list[float]:
@@ -264,7 +258,9 @@ def main() -> None:
     for name, mape in beside.items():
         print(f"{name:<20} mean absolute error on unseen families {mape:.1%}")
     print(predictor.describe())
-    told: dict[str, Any] = figures(unseen, "unseen") | figures(fresh, "known")
+    told: dict[str, Any] = figures(unseen, "unseen")
+    if fresh:  # all may be anchors
+        told |= figures(fresh, "known")
     told |= {"coverage": told["coverage_unseen"], "best_yardstick_mape": min(beside.values())}
     told |= {"yardsticks": beside, "table": predictor.facts(), "fit_s": round(fit_s, 2)}
     measuring_s = sum(float(each.get("took_s", 0)) for each in table.campaigns.values())

@@ -37,7 +37,7 @@ from harness.spaces.kernel import Kernel
 
 PIXELS, OPSET = 224, 17
 FEW = 33  # networks for LiteRT, known and unseen ones each
-TEXT = "input_ids"
+TEXT = {ONNXRUNTIME: "input_ids", LITERT: "serving_default_args_0"}  # the input of token ids
 OF_TEXT = ("distilbert", "albert")
 
 
@@ -246,7 +246,7 @@ def export(network: Network, folder: Path, suffix: str) -> None:
 def _to_onnx(model: Any, example: tuple[Any, ...], path: Path) -> None:
     import torch
 
-    name = TEXT if example[0].ndim == 2 else "images"
+    name = TEXT[ONNXRUNTIME] if example[0].ndim == 2 else "images"
     torch.onnx.export(model, example, path, dynamo=False, opset_version=OPSET, input_names=[name])
 
 
@@ -265,6 +265,10 @@ def _to_tflite(model: Any, example: tuple[Any, ...], path: Path) -> None:
 _EXPORTS = {".onnx": _to_onnx, ".tflite": _to_tflite}
 
 
+def asked_of(network: Network, runtime: KernelRuntime) -> Asked:
+    return Asked(values={TEXT[runtime]: "1"}) if network.family in OF_TEXT else Asked()
+
+
 def collect(networks: Sequence[Network], folder: Path, runtime: KernelRuntime) -> None:
     """Write the known networks' kernels to where the package keeps them."""
     import pytorchcv
@@ -275,9 +279,8 @@ def collect(networks: Sequence[Network], folder: Path, runtime: KernelRuntime) -
         path = network.path(folder, runtime.suffix)
         if not path.exists():
             continue
-        asked = Asked(values={TEXT: "1"}) if network.family in OF_TEXT else Asked()
         try:
-            graph = read_model(path, asked, runtime)
+            graph = read_model(path, asked_of(network, runtime), runtime)
         except HarnessError as error:
             print(f"{path.name}: {error}")
             continue

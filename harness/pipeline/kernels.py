@@ -141,6 +141,7 @@ def _far_apart(kernels: Sequence[Kernel], wanted: int) -> list[Kernel]:
     chosen = [int(points.sum(axis=1).argmax())]
     nearest = _distance(points, points[chosen[0]])
     while len(chosen) < min(wanted, len(kernels)):
+        nearest[chosen[-1]] = -1.0  # others of equal sizes are at 0
         chosen.append(int(nearest.argmax()))
         nearest = np.minimum(nearest, _distance(points, points[chosen[-1]]))
     return [kernels[place] for place in chosen]

@@ -29,6 +29,7 @@ from harness.predictors import kernel_fit, kernel_networks
 from harness.predictors.kernel_regression import FEWEST
 from harness.runtimes.model_inputs.asked import NOTHING_ASKED
 from harness.spaces.digits import DIGITS
+from harness.spaces.kernel import Kernel
 from harness.tables.table import Table
 from harness.workspace import Workspace
 from tests.command_line import harness
@@ -208,7 +209,7 @@ def test_kernels_of_other_runtimes_are_not_known(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("runtime", KERNEL_RUNTIMES.values())
 def test_networks_that_ship_are_of_many_families(runtime: KernelRuntime) -> None:
-    assert len({network.family for network in known_networks(runtime)}) >= 14
+    assert len({network.family for network in known_networks(runtime)}) >= 15
 
 
 @pytest.mark.parametrize(
@@ -216,3 +217,11 @@ def test_networks_that_ship_are_of_many_families(runtime: KernelRuntime) -> None
 )
 def test_operators_that_known_networks_have_seldom_are_timed_in_many_sizes(op: str) -> None:
     assert sum(kernel.name == op for kernel in prior(ONNXRUNTIME)) >= FEWEST
+
+
+def test_kernels_of_equal_sizes_are_each_timed_once() -> None:
+    slices = [
+        Kernel.parse(f"kernel-Slice;float32[1,8,4];int64{{1}}({start});>float32[1,1,4]")
+        for start in range(5)
+    ]
+    assert sorted(step._far_apart(slices, 4)) == sorted(set(step._far_apart(slices, 4)))
