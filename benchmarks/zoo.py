@@ -19,6 +19,7 @@ from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
+from drawn_tflite import on_maps
 from eight_bits import of_8_bits
 
 from harness import files
@@ -294,7 +295,7 @@ def collect(networks: Sequence[Network], folder: Path, runtime: KernelRuntime) -
         told = "" if calibrates else ", does not calibrate"
         print(f"{network.family} {name}: {len(graph.kernels)} kernels{told}", flush=True)
     # To draw by litert-torch would take hours.
-    pieces = draw() if runtime is ONNXRUNTIME else of_8_bits(alone)
+    pieces = draw() if runtime is ONNXRUNTIME else [*of_8_bits(alone), *on_maps(alone)]
     drawn = [kernel for kernel in dict.fromkeys(pieces) if kernel not in alone]
     alone |= {kernel: runs(partial(runtime.kernel_file, kernel), runtime) for kernel in drawn}
     versions = f"pytorchcv {pytorchcv.__version__} and transformers {transformers.__version__}"

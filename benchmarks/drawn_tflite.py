@@ -1,0 +1,124 @@
+"""Kernels for LiteRT that known networks have seldom, or never by themselves, on maps of theirs."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from math import prod
+
+import numpy as np
+
+from harness.spaces.kernel import Kernel, Tensor
+from harness.spaces.kernel_of_tflite import TFLITE
+
+UNARY = (
+    *("RELU", "RELU6", "LEAKY_RELU", "HARD_SWISH", "LOGISTIC", "TANH", "GELU", "ELU"),
+    *("ABS", "NEG", "SQUARE", "SQRT", "RSQRT", "EXP", "LOG"),
+)
+EACH, SEED = 16, 909  # kernels of an operator
+LARGEST = 1 << 21  # numbers of a map
+WINDOWS = (5, 7, 9, 11)
+ALPHA = (("alpha", "0.1"),)
+
+
+def on_maps(kernels: Iterable[Kernel]) -> Iterator[Kernel]:
+    """Each operator on some maps, and depthwise convolutions with large windows."""
+    random = np.random.default_rng(SEED)
+    known = sorted(kernels)
+    shapes = {shape for each in known if len(shape := each.output_shape) == 4 and shape[1] > 1}
+    maps = [
+        shape for shape in sorted(shapes) if prod(shape) <= LARGEST and shape[1] == shape[2] & ~1
+    ]
+
+    def some() -> Iterator[Tensor]:
+        for place in random.permutation(len(maps))[:EACH]:
+            yield Tensor("float32", maps[int(place)])
+
+    for op in UNARY:
+        settings = ALPHA if op == "LEAKY_RELU" else ()
+        yield from (Kernel(f"{TFLITE}{op}", (each,), (each,), settings) for each in some())
+    for make in _MAKERS:
+        yield from map(make, some())
+    depthwise = [each for each in known if each.op == f"{TFLITE}DEPTHWISE_CONV_2D"]
+    same = [each for each in depthwise if "padding" not in each.settings]
+    for place in random.permutation(len(same))[: 4 * EACH]:
+        yield _wider(same[int(place)], int(random.choice(WINDOWS)))
+
+
+def _wider(kernel: Kernel, window: int) -> Kernel:
+    first, weights, *held = kernel.inputs
+    assert weights is not None
+    wide = replace(weights, shape=(1, window, window, weights.shape[-1]))
+    return replace(kernel, inputs=(first, wide, *held))
+
+
+def _whole(*values: int, shape: tuple[int, ...] = ()) -> Tensor:
+    return Tensor("int32", shape or (len(values),), True, tuple(map(str, values)))
+
+
+def _of(each: Tensor, *shape: int) -> tuple[Tensor, ...]:
+    return (replace(each, shape=shape),)
+
+
+def _prelu(each: Tensor) -> Kernel:
+    alpha = Tensor("float32", (1, 1, each.shape[-1]), True)
+    return Kernel(f"{TFLITE}PRELU", (each, alpha), (each,))
+
+
+def _padded(each: Tensor) -> Kernel:
+    _, height, width, channels = each.shape
+    pads = _whole(0, 0, 1, 1, 1, 1, 0, 0, shape=(4, 2))
+    return Kernel(f"{TFLITE}PAD", (each, pads), _of(each, 1, height + 2, width + 2, channels))
+
+
+def _with_channels(each: Tensor) -> Kernel:
+    _, height, width, channels = each.shape
+    pads = _whole(0, 0, 0, 0, 0, 0, 0, channels, shape=(4, 2))
+    return Kernel(f"{TFLITE}PAD", (each, pads), _of(each, 1, height, width, 2 * channels))
+
+
+def _resized(op: str) -> Callable[[Tensor], Kernel]:
+    def make(each: Tensor) -> Kernel:
+        _, height, width, channels = each.shape
+        sizes, out = _whole(2 * height, 2 * width), (1, 2 * height, 2 * width, channels)
+        settings = (("halfPixelCenters", "1"),)
+        return Kernel(f"{TFLITE}{op}", (each, sizes), _of(each, *out), settings)
+
+    return make
+
+
+def _strided(each: Tensor) -> Kernel:
+    _, height, width, channels = each.shape
+    ends = (_whole(0, 0, 0, 0), _whole(*each.shape), _whole(1, 2, 2, 1))
+    out = _of(each, 1, height // 2, width // 2, channels)
+    return Kernel(f"{TFLITE}STRIDED_SLICE", (each, *ends), out)
+
+
+def _reduced(op: str) -> Callable[[Tensor], Kernel]:
+    def make(each: Tensor) -> Kernel:
+        settings = (("keepDims", "1"), ("options", "ReducerOptions"))
+        out = _of(each, 1, 1, 1, each.shape[-1])
+        return Kernel(f"{TFLITE}{op}", (each, _whole(1, 2)), out, settings)
+
+    return make
+
+
+def _pooled(op: str) -> Callable[[Tensor], Kernel]:
+    def make(each: Tensor) -> Kernel:
+        _, height, width, channels = each.shape
+        sizes = {"filterHeight": 3, "filterWidth": 3, "strideH": 2, "strideW": 2}
+        told = sorted([*((name, str(n)) for name, n in sizes.items()), ("options", _POOLING)])
+        out = _of(each, 1, height // 2, width // 2, channels)
+        return Kernel(f"{TFLITE}{op}", (each,), out, tuple(told))
+
+    return make
+
+
+_POOLING = "Pool2DOptions"
+_MAKERS = (
+    _prelu,
+    _padded,
+    _with_channels,
+    _strided,
+    *map(_resized, ("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR")),
+    *map(_reduced, ("SUM", "REDUCE_MAX", "MEAN")),
+    *map(_pooled, ("MAX_POOL_2D", "AVERAGE_POOL_2D")),
+)
