@@ -62,6 +62,7 @@ def _dumped(networks: KernelNetworks) -> bytes:
         "names": sorted(times.names),
         "regressions": {name: _described(each) for name, each in times.made.items()},
         "calibration": asdict(networks.calibration),
+        "least_ns": networks.least_ns,
         "errors": networks.errors.tolist(),
         "level": networks.level,
         "runtime": networks.runtime,
@@ -89,6 +90,7 @@ def _loaded(content: bytes) -> KernelNetworks:
     return KernelNetworks(
         KernelTimes(head["measured_ns"], frozenset(head["names"]), made),
         Calibration(**head["calibration"]),
+        head["least_ns"],
         np.array(head["errors"]),
         head["level"],
         head["runtime"],

@@ -60,6 +60,7 @@ class KernelNetworks:
 
     times: KernelTimes
     calibration: Calibration
+    least_ns: float  # of the anchors, the fastest
     errors: Floats  # logarithms, of anchors whose families were left out of the calibration
     level: float  # by how much another day is off, logarithm, at 95 %
     runtime: str  # by its name
@@ -85,7 +86,8 @@ class KernelNetworks:
         level = Repeat.of(table).level([record.statistics for record in known])
         calibration = fit(sums, measured)
         errors = _families_left_out(sums, measured, families)
-        return cls(times, calibration, errors, level, str(table.identity["runtime"]))
+        runtime = str(table.identity["runtime"])
+        return cls(times, calibration, float(measured.min()), errors, level, runtime)
 
     def predict(self, graph: Graph) -> NetworkLatency:
         """Raises TableError: no operator of the network is in the table."""
@@ -101,7 +103,9 @@ class KernelNetworks:
                 for kernel, value in zip(kernels, self.times.in_networks(alone), strict=True)
             ]
         )
-        latency_ns = float(told_ns.sum() + max(0.0, self.calibration.offset))
+        latency_ns = float(told_ns.sum())
+        # Of a network smaller than all anchors it is no larger a part than of the least one.
+        latency_ns += max(0.0, self.calibration.offset) * min(1.0, latency_ns / self.least_ns)
         own = _spread(kernels, told_ns, log_sds) / latency_ns
         far = hypot(bound(self.errors), NORMAL95 * own, self.level)
         latency_ms = latency_ns / 1e6

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,21 @@ def test_a_fit_that_was_kept_tells_the_same(
         file.write("{")
     with pytest.raises(TableError):
         kernel_fit.fitted(tmp_path / "other.jsonl")
+
+
+def test_what_anchors_take_besides_kernels_does_not_swamp_a_far_smaller_network(
+    root: Path, tmp_path: Path
+) -> None:
+    networks = kernel_networks.KernelNetworks.of(
+        Table.load(root / "tables" / f"{DEVICE}.kernels.jsonl")
+    )
+    graph = read_model(residual(tmp_path / "7.onnx", 7))
+    nothing, much = (replace(networks.calibration, offset=offset) for offset in (0.0, 5e8))
+    alone_ms = replace(networks, calibration=nothing).predict(graph).latency_ms
+    among_large = replace(networks, calibration=much, least_ns=1e9).predict(graph).latency_ms
+    among_small = replace(networks, calibration=much, least_ns=1.0).predict(graph).latency_ms
+    assert among_large == pytest.approx(1.5 * alone_ms, rel=1e-6)
+    assert among_small == pytest.approx(500 + alone_ms, rel=1e-6)
 
 
 def test_an_operator_that_is_not_in_the_table_is_named_and_not_counted(
