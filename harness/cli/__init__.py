@@ -10,7 +10,7 @@ import typer
 
 from harness.cli import benchmark, reporting  # add their commands to `app`, as `training` does
 from harness.cli.carbon import carbon_app
-from harness.cli.catalogues import devices_app, tables_app
+from harness.cli.catalogues import devices_app, spaces_app, tables_app
 from harness.cli.commands import app
 from harness.cli.training import accuracy_app
 from harness.errors import HarnessError, Interrupted, UsageError, WorkspaceError
@@ -24,6 +24,7 @@ _Misspelt: type[Exception] = typer.BadParameter.__mro__[1]  # click's UsageError
 app.add_typer(accuracy_app, name="accuracy")
 app.add_typer(carbon_app, name="carbon")
 app.add_typer(devices_app, name="devices")
+app.add_typer(spaces_app, name="spaces")
 app.add_typer(tables_app, name="tables")
 
 

@@ -28,6 +28,7 @@ from harness.errors import FileFormatError, Regression, UsageError
 
 devices_app = typer.Typer(cls=Commands, help="The catalogue of devices.", no_args_is_help=True)
 tables_app = typer.Typer(cls=Commands, help="Measured latency tables.", no_args_is_help=True)
+spaces_app = typer.Typer(cls=Commands, help="Spaces of your own.", no_args_is_help=True)
 OfEnergies = Annotated[bool, typer.Option("--energy", help="The table of energies.")]
 OfMemory = Annotated[bool, typer.Option("--memory", help="The table of memories.")]
 
@@ -302,3 +303,25 @@ def tables_unpack(
 def _pair(name: str, pair: tuple[object, object]) -> str:
     """A fact that differs."""
     return f"{name} {json.dumps(pair[0])} here, {json.dumps(pair[1])} there"
+
+
+@spaces_app.command("from")
+def spaces_from(
+    model: Annotated[Path, typer.Argument(help="An .onnx file of a convolutional network.")],
+    output: Annotated[Path, typer.Option(help="The Python module to write.")] = Path("my_space.py"),
+    shape: Annotated[
+        list[str], typer.Option(help="Sizes of its input: NAME=1,3,224,224.")
+    ] = NOTHING,
+    dim: Annotated[list[str], typer.Option(help="An open size of it: height=224.")] = NOTHING,
+) -> None:
+    """Write the space around a network: of inverted bottlenecks, or of ResNet bottlenecks.
+
+    The network is one of its archs, and its choices are those of the network and next to them;
+    weights are not taken over.
+    """
+    from harness.cli.words.network import describe_space_of_model
+    from harness.pipeline.space_of_model import space_of_model
+    from harness.runtimes.model_inputs.asked import parse_asked
+
+    asked = parse_asked(shape, dim, NOTHING, None)
+    terminal().say(*describe_space_of_model(space_of_model(model, output, asked), output))

@@ -128,6 +128,15 @@ class Convolution(Block):
         return weights + {"conv": 2, "mix": 0, "linear": 1}[self.kind] * self.out_channels
 
     @property
+    def normalised(self) -> int:
+        """Channels that a batch norm follows: whose scale and shift become one bias in files."""
+        if self.kind == "mbconv":
+            return self._expanded + self.mid_channels + self.out_channels
+        if self.kind == "bottleneck":
+            return 2 * self.mid_channels + (1 if self.residual else 2) * self.out_channels
+        return self.out_channels if self.kind == "conv" else 0
+
+    @property
     def peak_activations(self) -> int:
         """Numbers in the maps that are alive at once, at most, running layer by layer, one image.
 

@@ -38,7 +38,7 @@ class MobileSpace(Space[Convolution]):
     stages: tuple[Stage, ...]
     depths: tuple[int, ...]  # layers per stage
     kernels: tuple[int, ...]
-    expands: tuple[int, ...]
+    expands: tuple[Number, ...]
     head_width: int  # 1x1 convolution before pooling
     mix_width: int  # 1x1 convolution after pooling; 0 for none
     head_act: str
@@ -95,10 +95,14 @@ class MobileSpace(Space[Convolution]):
         return 1 if self.first_block is None else 2
 
     def block(self, place: int, values: tuple[Number, ...]) -> Convolution:
-        resolution, *choices = (int(value) for value in values)
+        resolution, *choices = values
+        return self._block(place, int(resolution), choices)
+
+    def _block(self, place: int, resolution: int, choices: list[Number]) -> Convolution:
         slot = place - self._before
         if 0 <= slot < len(self.slots):
-            return self._layer(resolution, slot, *choices)
+            kernel, expand = choices
+            return self._layer(resolution, slot, int(kernel), expand)
         if place == 0:
             stem = self.stem
             return conv(resolution, self.image_channels, stem.width, 3, stem.stride, stem.act)
@@ -108,7 +112,7 @@ class MobileSpace(Space[Convolution]):
             return self._mbconv(size, self.stem.width, 1, 3, self.first_block, first=True)
         return self._after(resolution)[slot - len(self.slots)]
 
-    def _layer(self, resolution: int, slot: int, kernel: int, expand: int) -> Convolution:
+    def _layer(self, resolution: int, slot: int, kernel: int, expand: Number) -> Convolution:
         index, position = self.slots[slot]
         first = position == 0
         size = self._input_size(resolution, index if first else index + 1)
@@ -127,7 +131,7 @@ class MobileSpace(Space[Convolution]):
         return (head, pool, mix, linear) if self.mix_width else (head, pool, linear)
 
     def _mbconv(
-        self, size: int, channels: int, expand: int, kernel: int, stage: Stage, *, first: bool
+        self, size: int, channels: int, expand: Number, kernel: int, stage: Stage, *, first: bool
     ) -> Convolution:
         stride = stage.stride if first else 1
         mid = make_divisible(round(channels * expand), self.divisor) if expand > 1 else channels

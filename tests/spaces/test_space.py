@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harness.errors import UsageError
-from harness.spaces.arch import Arch
+from harness.spaces.arch import Arch, Number
 from harness.spaces.block import Block
 from harness.spaces.catalogue import SPACES, find_space
 from harness.spaces.digits import DIGITS
@@ -15,7 +15,9 @@ from harness.spaces.space import Space, make_divisible
 from harness.spaces.transformer import DecoderLayer, EncoderLayer
 
 
-def uniform_arch(space: MobileSpace, resolution: int, depth: int, kernel: int, expand: int) -> Arch:
+def uniform_arch(
+    space: MobileSpace, resolution: int, depth: int, kernel: int, expand: Number
+) -> Arch:
     return Arch(
         resolution,
         (depth,) * len(space.stages),

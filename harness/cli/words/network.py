@@ -1,5 +1,6 @@
 """Networks in words: what was made, what it is worth, what it takes elsewhere."""
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from harness.pipeline.elsewhere import Elsewhere
 from harness.pipeline.evaluate import Accuracy
 from harness.pipeline.extract import Extracted
 from harness.pipeline.finetune import FineTuned
+from harness.pipeline.space_of_model import SpaceOfModel
 
 NOT_COMPARED = (
     "not judged: rounding to 8 bits changes what it answers as much as another image does"
@@ -82,4 +84,24 @@ def describe_elsewhere(found: Elsewhere) -> str:
     interval = "" if ends is None else f" ({ends[0]:.4g} to {ends[1]:.4g}, 95 %)"
     return (
         f"{found.network} on {found.device}: {found.latency_ms:.4g} ms{interval}; {found.rests_on}"
+    )
+
+
+def describe_space_of_model(made: SpaceOfModel, path: Path) -> Iterator[str]:
+    """What was written, the network in it, and what to do next."""
+    space, network = made.space, made.network
+    blocks = len(space.distinct_blocks())
+    yield f"{path}: {space.name}, {blocks} blocks at {space.resolutions} pixels"
+    yield f"the network itself: {json.dumps(made.arch.to_json())}"
+    for what, of_file, of_arch in (
+        ("MACs", network.macs, made.macs),
+        ("parameters, batch norms folded", network.params, made.params),
+    ):
+        yield f"{what}: {of_file} in the file, {of_arch} in the space"
+    for apart in network.apart:
+        yield f"unlike the space: {apart}"
+    there = "" if path.parent == Path() else f"in {path.parent}: "
+    yield (
+        f"next, {there}harness measure --space {path.stem}:SPACE --device cpu; "
+        f"harness train --space {path.stem}:SPACE --data FOLDER --recipe images"
     )

@@ -64,18 +64,23 @@ def read_inputs(model: Path, content: bytes | None = None) -> tuple[ModelInput, 
     """What the file takes, besides weights; `content`: the file's, where it has been read.
 
     Raises:
-        FileFormatError: it is no ONNX file.
+        FileFormatError: it is no ONNX file, or is broken.
         TargetFailed: it takes what is not fed here.
         MissingExtra: the package onnx is not installed.
     """
     loaded = _load(model, inlined=True, content=content)
-    graph = _graph_of(loaded.graph)
     weights = {tensor.name for tensor in loaded.graph.initializer}
     given = [each for each in loaded.graph.input if each.name not in weights]
-    return tuple(
-        ModelInput(each.name, _dtype(model, each), _shape(each), graph.use_of(each.name))
-        for each in given
-    )
+    try:
+        graph = _graph_of(loaded.graph)
+        return tuple(
+            ModelInput(each.name, _dtype(model, each), _shape(each), graph.use_of(each.name))
+            for each in given
+        )
+    except (LookupError, TypeError, ValueError) as error:
+        raise FileFormatError(
+            f"{model} has a node or input that is broken: {error!r:.200}"
+        ) from error
 
 
 def read_nodes(model: Path) -> dict[str, dict[str, tuple[str, ...]]]:
