@@ -75,7 +75,7 @@ def _front(shown: Shown, number: int) -> dict[str, Any]:
         "caveat": front.accuracy_predictor.get("caveat"),
         "cloud_is": "both predicted"
         if front.settings.get("accuracy")
-        else "latency predicted, accuracy on validation images",
+        else f"latency predicted, accuracy on validation {shown.space.examples}",
         "doubts": [each.what for each in shown.doubts],
         "commands": commands(shown),
         "points": [_point(shown, n, point) for n, point in enumerate(front.points)],
