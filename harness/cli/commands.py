@@ -169,7 +169,8 @@ def measure(
     """Measure a device's latency table; goes on where it was stopped."""
     from harness.cli.words.table import describe_baselines
     from harness.pipeline import steps
-    from harness.predictors.kernel_networks import KernelNetworks
+    from harness.predictors.kernel_fit import fitted
+    from harness.predictors.kernel_networks import NAME
     from harness.quantities import deadline_in
 
     if refit + refresh + fresh > 1 or (baselines and refit + refresh):
@@ -204,7 +205,7 @@ def measure(
 
     for table in steps.on_each(chosen, step):
         if kernels:
-            terminal().say(KernelNetworks.of(table).describe())
+            terminal().say(fitted(job.workspace.table(table.device, NAME)).describe())
         elif baselines:
             terminal().say(describe_baselines(table))
         else:

@@ -20,7 +20,7 @@ from harness.graphs.graph import Graph, Source, Step
 from harness.runtimes.conversion.kernel_tflite import PER_CHANNEL, attributes_of
 from harness.runtimes.model_inputs.asked import NOTHING_ASKED, Asked
 from harness.runtimes.model_inputs.feeding import Feeding, feeding
-from harness.runtimes.model_inputs.tflite_file import graph_number, kind_of, load, type_of
+from harness.runtimes.model_inputs.tflite_file import graph_number, kind_of, load, some, type_of
 from harness.spaces.kernel import Kernel, Tensor
 from harness.spaces.kernel_of_tflite import TFLITE
 
@@ -67,7 +67,7 @@ class _Reader:
     def of(cls, path: Path, model: Any, fed: Feeding) -> "_Reader":
         number = graph_number(model, fed.signature)
         graph = model.subgraphs[number]
-        if not _some(graph.operators):
+        if not some(graph.operators):
             raise FileFormatError(f"{path} has no operators")
         return cls(path, model, graph, _shapes(path, graph, number, fed), set())
 
@@ -82,9 +82,9 @@ class _Reader:
                     f"{self.path} has control flow ({kind}): what it takes depends on the values, "
                     "which nobody can predict from the file"
                 )
-            numbers = [int(each) for each in _some(operator.inputs)]
+            numbers = [int(each) for each in some(operator.inputs)]
             inputs = [self._tensor(each) if each >= 0 else None for each in numbers]
-            made = [int(each) for each in _some(operator.outputs)]
+            made = [int(each) for each in some(operator.outputs)]
             outputs = [self._tensor(each) for each in made]
             if kind in ONCE and all(each is None or each.constant for each in inputs):
                 self.once.update(made)
@@ -121,7 +121,7 @@ class _Reader:
         return Tensor(dtype, shape, True, values)
 
     def _data(self, told: Any) -> Any:
-        return () if told.isVariable else _some(self.model.buffers[told.buffer].data)
+        return () if told.isVariable else some(self.model.buffers[told.buffer].data)
 
     def _name(self, number: int) -> str:
         name = (self.graph.tensors[number].name or b"").decode(errors="replace")
@@ -137,20 +137,15 @@ class _Reader:
             if options is not None:
                 text = repr(vars(options)) if hasattr(options, "__dict__") else repr(bytes(options))
                 yield name, _digest(text)
-        weights = [int(each) for each in _some(operator.inputs)][1:2]
+        weights = [int(each) for each in some(operator.inputs)][1:2]
         if weights and weights[0] >= 0:
             steps = self.graph.tensors[weights[0]].quantization
-            if steps is not None and len(_some(steps.scale)) > 1:
+            if steps is not None and len(some(steps.scale)) > 1:
                 yield PER_CHANNEL, "1"
 
 
 def _is_quantised(told: Any) -> bool:
-    return told.quantization is not None and len(_some(told.quantization.scale)) > 0
-
-
-def _some(values: Any) -> Any:
-    """What a file does not have is None in its schema."""
-    return () if values is None else values
+    return told.quantization is not None and len(some(told.quantization.scale)) > 0
 
 
 def _shapes(path: Path, graph: Any, number: int, fed: Feeding) -> list[tuple[int, ...]]:
@@ -159,14 +154,14 @@ def _shapes(path: Path, graph: Any, number: int, fed: Feeding) -> list[tuple[int
     Raises:
         FileFormatError: some depend on values, or are none.
     """
-    shapes = [tuple(map(int, _some(each.shape))) for each in graph.tensors]
-    given = [int(each) for each in _some(graph.inputs)]
+    shapes = [tuple(map(int, some(each.shape))) for each in graph.tensors]
+    given = [int(each) for each in some(graph.inputs)]
     sizes = [feed.shape for feed in fed.feeds]
     if [shapes[each] for each in given] != sizes:
         shapes = _resized(path, number, sizes)
     elif all(feed.fixed for feed in fed.feeds):
         for told in graph.tensors:
-            if any(size < 0 for size in _some(told.shapeSignature)):
+            if any(size < 0 for size in some(told.shapeSignature)):
                 name = (told.name or b"").decode(errors="replace")
                 raise FileFormatError(
                     f"{path}: the sizes of {name} depend on the values: nobody can predict from "

@@ -48,7 +48,7 @@ DATA_LOCATION = b"location"  # the key of what is kept in a file beside it
 def read_onnx(model: Path, asked: Asked = NOTHING_ASKED, batch: int = 1) -> Graph:
     """The kernels of an .onnx file, open sizes as `model_inputs.feeding` resolves them.
 
-    They are kept in the cache, by all that decides them.
+    They are kept in the cache, by all that decides them, but where values in other files do.
 
     Raises:
         FileFormatError: it is no such file, is broken, or has control flow.
@@ -60,10 +60,11 @@ def read_onnx(model: Path, asked: Asked = NOTHING_ASKED, batch: int = 1) -> Grap
     except (OSError, ValueError) as error:
         raise FileFormatError(f"{model} is no ONNX file: {error}") from error
     kept = cache_folder() / "graphs" / f"{_digest(bare, asked, batch)}.json"
-    if not asked.values and is_whole(kept):  # values may be of a file, which may change
+    in_one_file = not asked.values and DATA_LOCATION not in bare
+    if in_one_file and is_whole(kept):
         return Graph.from_json(json.loads(kept.read_bytes()))
     graph = _read(model, bare, asked, batch)
-    if not asked.values:
+    if in_one_file:
         keep(kept, json.dumps(graph.to_json()).encode())
     return graph
 

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from harness.errors import FileFormatError, MissingExtra
 from harness.hints import install
-
-OPSET = 17
+from harness.runtimes.conversion.onnx import OPSET
 
 
 def as_onnx(program: Path, folder: Path) -> Path:

@@ -7,7 +7,7 @@ import numpy as np
 
 from harness.errors import FileFormatError, TargetFailed
 from harness.memory.graph import INT_BYTES, Graph, Operator
-from harness.runtimes.model_inputs.tflite_file import kind_of, load, type_of
+from harness.runtimes.model_inputs.tflite_file import kind_of, load, some, type_of
 
 PLANNED = b"OfflineMemoryAllocation"  # metadata with which a file brings its own plan
 BITS = {"INT4": 4, "INT8": 8, "UINT8": 8, "BOOL": 8, "INT16": 16, "UINT16": 16, "FLOAT16": 16}
@@ -42,35 +42,30 @@ def read_graph(path: Path) -> Graph:
 
 
 def _graph(path: Path, model: Any) -> Graph:
-    if any(each.name == PLANNED for each in _some(model.metadata)):
+    if any(each.name == PLANNED for each in some(model.metadata)):
         raise TargetFailed(f"{path} brings a memory plan of its own")
     graph, *others = model.subgraphs
     if others:
         raise TargetFailed(f"{path} has {len(model.subgraphs)} graphs: one is planned here")
     sizes = tuple(_size_bytes(path, model, tensor) for tensor in graph.tensors)
     operators = []
-    for each in _some(graph.operators):
-        inputs = tuple(int(number) for number in _some(each.inputs) if number >= 0)
-        outputs = tuple(int(number) for number in _some(each.outputs))
+    for each in some(graph.operators):
+        inputs = tuple(int(number) for number in some(each.inputs) if number >= 0)
+        outputs = tuple(int(number) for number in some(each.outputs))
         kind = kind_of(model.operatorCodes[each.opcodeIndex])
         asked = _scratch_bytes(
             path, kind, [graph.tensors[number] for number in (*inputs, *outputs)]
         )
         operators.append(Operator(kind, inputs, outputs, asked))
-    inputs, outputs = (tuple(map(int, _some(ends))) for ends in (graph.inputs, graph.outputs))
+    inputs, outputs = (tuple(map(int, some(ends))) for ends in (graph.inputs, graph.outputs))
     if not all(0 <= number < len(sizes) for number in (*inputs, *outputs)):
         raise IndexError("an input or output that it does not have")
     return Graph(sizes, tuple(operators), inputs, outputs)
 
 
-def _some(values: Any) -> Any:
-    """What a file does not have is None in its schema."""
-    return () if values is None else values
-
-
 def _size_bytes(path: Path, model: Any, tensor: Any) -> int:
     """Of a map; 0 of what lies in the file, or beside the plan."""
-    if tensor.isVariable or len(_some(model.buffers[tensor.buffer].data)):
+    if tensor.isVariable or len(some(model.buffers[tensor.buffer].data)):
         return 0
     name = type_of(tensor).upper()
     if name not in BITS:
@@ -79,7 +74,7 @@ def _size_bytes(path: Path, model: Any, tensor: Any) -> int:
 
 
 def _elements(tensor: Any) -> int:
-    return int(np.prod(_some(tensor.shape), dtype=np.int64))
+    return int(np.prod(some(tensor.shape), dtype=np.int64))
 
 
 def _scratch_bytes(path: Path, kind: str, tensors: list[Any]) -> tuple[int, ...]:
@@ -87,7 +82,7 @@ def _scratch_bytes(path: Path, kind: str, tensors: list[Any]) -> tuple[int, ...]
     if kind in PLAIN and (len(tensors) < 2 or type_of(tensors[1]).upper() != "INT4"):
         return ()
     if kind in ("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN"):
-        indices = (INT_BYTES * len(_some(tensors[0].shape)), INT_BYTES * _elements(tensors[1]))
+        indices = (INT_BYTES * len(some(tensors[0].shape)), INT_BYTES * _elements(tensors[1]))
         exact = kind.startswith("REDUCE") or type_of(tensors[0]).upper() == "FLOAT32"
         return indices if exact else (INT_BYTES * _elements(tensors[-1]), *indices)
     raise TargetFailed(f"{path} has {kind}: what tflite-micro keeps for it is not known here")

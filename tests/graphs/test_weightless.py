@@ -93,6 +93,31 @@ def test_kernels_are_read_once_and_again_where_the_file_differs(
     assert read_onnx(residual(tmp_path / "m.onnx")) == graph
 
 
+def test_what_steers_in_a_file_beside_the_model_is_read_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+
+    def cut(end: int) -> tuple[int, ...]:
+        """The shape that is left of ten columns."""
+        value = onnx.helper.make_tensor_value_info
+        numbers = [("starts", 0), ("ends", end), ("axes", 1)]
+        held = [numpy_helper.from_array(np.array([number]), name) for name, number in numbers]
+        node = onnx.helper.make_node("Slice", ["x", *(name for name, _ in numbers)], ["y"])
+        given, made = value("x", 1, [64, 10]), value("y", 1, [64, "columns"])
+        graph = onnx.helper.make_graph([node], "g", [given], [made], held)
+        model = onnx.helper.make_model(
+            graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8
+        )
+        path = tmp_path / "m.onnx"
+        (tmp_path / "w.bin").unlink(missing_ok=True)
+        onnx.save(model, path, save_as_external_data=True, location="w.bin", size_threshold=0)
+        (kernel,) = read_onnx(path).kernels
+        return kernel.output_shape
+
+    assert [cut(4), cut(7)] == [(64, 4), (64, 7)]
+
+
 def test_a_file_that_ends_early_is_one_line(tmp_path: Path) -> None:
     path = residual(tmp_path / "m.onnx")
     path.write_bytes(path.read_bytes()[:-2000])

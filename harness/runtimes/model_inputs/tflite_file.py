@@ -142,6 +142,11 @@ def _dtype(model: Path, name: str, tensor: Any) -> str:
     return dtype
 
 
+def some(values: Any) -> Any:
+    """What a file does not have is None in its schema."""
+    return () if values is None else values
+
+
 def type_of(tensor: Any) -> str:
     """As numpy calls it."""
     from ai_edge_litert.schema_py_generated import TensorType
