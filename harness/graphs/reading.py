@@ -71,9 +71,9 @@ def read_model(
         found = (each for each in KERNEL_RUNTIMES.values() if suffix in each.suffixes)
         runtime = next(found, ONNXRUNTIME)
     if suffix not in runtime.suffixes:
-        whose = f"of {runtime.name} " if suffix in SUFFIXES else ""
+        whose = f" of {runtime.name}" if suffix in SUFFIXES else ""
         told = " and ".join(runtime.suffixes if whose else SUFFIXES)
-        raise UsageError(f"{model}: {told} files are read as kernels {whose}, no others")
+        raise UsageError(f"{model}: {told} files are read as kernels{whose}, no others")
     if not model.is_file():
         raise UsageError(f"there is no file {model}")
     files.check_regular(model)

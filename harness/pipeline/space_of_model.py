@@ -46,8 +46,10 @@ def space_of_model(model: Path, output: Path, asked: Asked = NOTHING_ASKED) -> S
         raise UsageError(f"--output {output} is no Python module: name it as in my_space.py")
     if output.exists():
         raise UsageError(f"{output} is there, and may have been edited: name another --output")
-    if model.suffix.lower() != ".onnx" or not model.is_file():
+    if model.suffix.lower() != ".onnx":
         raise UsageError(f"{model} is no .onnx file: export the network to one")
+    if not model.is_file():
+        raise UsageError(f"there is no file {model}")
     files.check_regular(model)
     network = read_blocks(model, asked)
     # The prefix keeps it apart from the names of our own.
