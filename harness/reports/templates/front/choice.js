@@ -25,7 +25,7 @@ function command(template, number) {
 
 function howToGet(front, template, number) {
   if (!template) return [];
-  const told = ["It writes .pt2, .onnx and, of convolutions and vision transformers where the extra litert is installed, .tflite files (float and int8), each loaded again and compared, with a card."];
+  const told = ["It writes .pt2 and .onnx files, and .tflite (float and int8) where they can be made, each loaded again and compared, with a card."];
   if (template.includes("SUPERNET")) {
     told.push(`SUPERNET: a file with trained weights, yours or the authors' (harness fetch ${data.space}); the search needed none.`);
   }
