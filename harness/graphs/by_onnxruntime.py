@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence, Set
 from importlib.metadata import PackageNotFoundError, version
 from math import prod
 from pathlib import Path
@@ -26,7 +26,7 @@ from harness.runtimes.agent.system import processor
 from harness.runtimes.conversion.cache import cache_folder, is_whole, keep
 from harness.runtimes.conversion.of_onnx import set_sizes
 from harness.runtimes.model_inputs.asked import NOTHING_ASKED, Asked
-from harness.runtimes.model_inputs.feeding import feeding
+from harness.runtimes.model_inputs.feeding import Feed, feeding
 from harness.runtimes.model_inputs.onnx_file import read_inputs
 from harness.spaces import kernel as kernels
 from harness.spaces.kernel import Kernel, Tensor
@@ -84,11 +84,13 @@ def _digest(bare: bytes, asked: Asked, batch: int) -> str:
 
 def _read(model: Path, bare: bytes, asked: Asked, batch: int) -> Graph:
     _check_installed()
-    fed = feeding(model, asked, batch, read_inputs(model, bare))
+    inputs = read_inputs(model, bare)
+    fed = feeding(model, asked, batch, inputs)
+    steering = {each.name for each in inputs if each.use.steers} & asked.values.keys()
     if DATA_LOCATION in bare:
         model_files.beside(model)
     try:
-        optimised = _optimised(model, bare, {feed.name: feed.shape for feed in fed.feeds})
+        optimised = _optimised(model, bare, fed.feeds, steering)
         sizes = _sizes(optimised)
     except Exception as error:  # whatever onnx, protocol buffers and onnxruntime raise
         told = _PLACE.sub("", " ".join(str(error).split())) or repr(error)
@@ -96,8 +98,8 @@ def _read(model: Path, bare: bytes, asked: Asked, batch: int) -> Graph:
     for node in optimised.graph.node:
         if node.op_type in CONTROL:
             raise FileFormatError(
-                f"{model} has control flow ({node.op_type} {node.name}): what it takes depends on "
-                "the values, which nobody can predict from the file"
+                f"{model} has control flow ({node.op_type} {node.name}) that depends on more than "
+                "the sizes and values that were said: nobody can predict what it takes"
             )
     return Graph(tuple(_steps(model, optimised.graph, sizes)))
 
@@ -113,28 +115,56 @@ def _check_installed() -> None:
     del onnx
 
 
-def _optimised(model: Path, bare: bytes, shapes: Mapping[str, tuple[int, ...]]) -> Any:
-    """The model as onnxruntime would run it, with these shapes of its inputs; without weights."""
+def _optimised(model: Path, bare: bytes, feeds: Sequence[Feed], steering: Set[str]) -> Any:
+    """The model as onnxruntime would run it, with these shapes of its inputs and the values of
+    those that steer; without weights."""
     import onnx
     import onnxruntime
 
+    levels = onnxruntime.GraphOptimizationLevel
     loaded = onnx.load_model_from_string(bare)
-    set_sizes(loaded, shapes)
+    with files.scratch() as folder:
+        with_zeros(loaded, model, folder)
+        if steering:  # Sizes later: onnxruntime 1.31 may crash where it finds branches by both.
+            _hold(loaded.graph, {feed.name: feed.values for feed in feeds if feed.name in steering})
+            loaded = onnx.load(_saved(loaded, folder, levels.ORT_ENABLE_BASIC, {}))
+        set_sizes(loaded, {feed.name: feed.shape for feed in feeds})
+        nowhere = folder / "nowhere"
+        nowhere.symlink_to(os.devnull)  # for the weights, which nobody reads again
+        entry = "session.optimized_model_external_initializers"
+        entries = {
+            f"{entry}_file_name": nowhere.name,
+            f"{entry}_min_size_in_bytes": str(_WRITTEN_BYTES),
+        }
+        saved = _saved(loaded, folder, levels.ORT_ENABLE_ALL, entries)
+        return onnx.load(saved, load_external_data=False)
+
+
+def _hold(graph: Any, values: Mapping[str, Any]) -> None:
+    """Make constants of these inputs."""
+    from onnx import numpy_helper
+
+    for given in list(graph.input):
+        if given.name in values:
+            graph.input.remove(given)
+            graph.initializer.append(numpy_helper.from_array(values[given.name], given.name))
+
+
+def _saved(loaded: Any, folder: Path, level: Any, entries: Mapping[str, str]) -> Path:
+    """The file of what onnxruntime makes of a model."""
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _QUIET
     options.intra_op_num_threads = 1
-    options.add_session_config_entry("session.disable_prepacking", "1")
-    with files.scratch() as folder:
-        with_zeros(loaded, model, folder)
-        given, made, nowhere = (folder / name for name in ("given.onnx", "made.onnx", "nowhere"))
-        given.write_bytes(loaded.SerializeToString())
-        nowhere.symlink_to(os.devnull)  # for the weights, which nobody reads again
-        entry = "session.optimized_model_external_initializers"
-        options.add_session_config_entry(f"{entry}_file_name", nowhere.name)
-        options.add_session_config_entry(f"{entry}_min_size_in_bytes", str(_WRITTEN_BYTES))
-        options.optimized_model_filepath = str(made)
-        onnxruntime.InferenceSession(str(given), options, providers=["CPUExecutionProvider"])
-        return onnx.load(made, load_external_data=False)
+    options.graph_optimization_level = level
+    for entry, value in ({"session.disable_prepacking": "1"} | dict(entries)).items():
+        options.add_session_config_entry(entry, value)
+    given, made = folder / "given.onnx", folder / "made.onnx"
+    given.write_bytes(loaded.SerializeToString())
+    options.optimized_model_filepath = str(made)
+    onnxruntime.InferenceSession(str(given), options, providers=["CPUExecutionProvider"])
+    return made
 
 
 def _sizes(model: Any) -> dict[str, tuple[str, tuple[Any, ...]]]:
@@ -169,9 +199,9 @@ def _sizes(model: Any) -> dict[str, tuple[str, tuple[Any, ...]]]:
 
 
 def _dtype(told: str) -> str:
-    """`tensor(float)` as numpy calls it; sequences and maps as they are called."""
-    name = told.removeprefix("tensor(").removesuffix(")")
-    return {"float": "float32", "double": "float64"}.get(name, name)
+    """`tensor(float)` as numpy calls it; of `seq(tensor(float))` and such, the container."""
+    kind, _, name = told.removesuffix(")").partition("(")
+    return {"float": "float32", "double": "float64"}.get(name, name) if kind == "tensor" else kind
 
 
 def _steps(

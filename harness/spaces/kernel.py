@@ -18,7 +18,7 @@ from harness.spaces.kernel_of_tflite import TFLITE, tflite_form
 
 _SIZES = r"[0-9]{0,10}(?:,[0-9]{1,10}){0,9}"
 _TENSOR = re.compile(
-    rf"(?P<dtype>[a-z]{{2,10}}[0-9]{{0,2}})(?:\[(?P<given>{_SIZES})\]|\{{(?P<held>{_SIZES})\}})"
+    rf"(?P<dtype>[a-z][a-z0-9]{{1,19}})(?:\[(?P<given>{_SIZES})\]|\{{(?P<held>{_SIZES})\}})"
     r"(?:\((?P<values>[-+.,a-z0-9]{1,200})\))?"
 )
 _OP = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,80}")

@@ -60,7 +60,11 @@ def _multiplied(kernel: "Kernel") -> int:
 
 
 def _attended(kernel: "Kernel") -> int:
-    """Projections to queries, keys and values, their scores, and what is weighted by those."""
+    """Scores of queries and keys, and what is weighted by those; of onnxruntime's own operator also
+    what they and values are made by."""
+    if kernel.op == "Attention":
+        keys = kernel.outputs[1].shape if len(kernel.outputs) > 1 else kernel.weights
+        return (kernel.given[0].size + kernel.outputs[0].size) * keys[-2]
     batch, tokens, _ = kernel.outputs[0].shape
     wide = kernel.weights[1] // 3
     return batch * tokens * (prod(kernel.weights) + 2 * tokens * wide)
