@@ -306,6 +306,44 @@ def _gated(draw: Draw) -> tuple[nn.Module, Any]:
     return Called(by), (shape, draw.one(other, shape, (1,) * (len(shape) - 1) + shape[-1:]))
 
 
+def _ids(x: Tensor, below: int) -> Tensor:
+    return (x * below).to(torch.int64)
+
+
+def _looked_up(draw: Draw) -> tuple[nn.Module, Any]:
+    """Vectors of words, pieces of words or bytes; positions, too."""
+    rows, wide = draw.one(257, 512, 1000, 8000, 30000), draw.one(32, 64, 128, 256, 384, 512)
+    table = nn.Embedding(rows, wide)
+    return Called(lambda table, x: table(_ids(x, rows)), table), ((1, draw.one(16, 64, 128, 512)),)
+
+
+def _one_of(draw: Draw) -> tuple[nn.Module, Any]:
+    rows = draw.one(10, 64, 257)
+    one = Called(lambda x: F.one_hot(_ids(x, rows), rows).float())
+    return one, ((1, draw.one(16, 64, 256, 2048)),)
+
+
+def _whole(draw: Draw) -> tuple[nn.Module, Any]:
+    """What is counted or compared in whole numbers, and masks of that."""
+    dtype = draw.one(torch.int64, torch.int64, torch.int32)
+    kinds: Any = (
+        lambda x: ((x * 9).to(dtype) == 3).float(),
+        lambda x: (x > 0) & (x < 1),
+        lambda x: ~(x > 0) | (x < 1),
+        lambda x: ((x * 9).to(dtype) + 2).float(),
+        lambda x: (x > 0).to(dtype).cumsum(1) * 2,
+        lambda x: torch.where((x * 9).to(dtype) > 4, x, 2 * x),
+        lambda x: (x > 0).to(dtype).sum(-1).float(),
+    )
+    shape = (1, draw.one(64, 256, 1024, 2048)) if draw.random.random() < 0.5 else draw.either()
+    return Called(draw.one(*kinds)), (shape,)
+
+
+def _gathered(draw: Draw) -> tuple[nn.Module, Any]:
+    shape = draw.tokens()
+    return Called(lambda x: torch.gather(x, 1, _ids(x, shape[1]))), (shape,)
+
+
 def _largest(draw: Draw) -> tuple[nn.Module, Any]:
     axis = draw.one(1, -1)
     kinds = (partial(torch.argmax, dim=axis), lambda x: x.topk(5, dim=-1)[0])
@@ -325,6 +363,8 @@ UNARY: dict[str, Callable[[Tensor], Tensor]] = {
     "softmax": lambda x: x.softmax(1), "last softmax": lambda x: x.softmax(-1),
     "norm": lambda x: F.normalize(x, dim=-1), "repeated": lambda x: x.repeat_interleave(2, 1),
     "sums": lambda x: x.cumsum(1), "picked": lambda x: x.index_select(1, torch.arange(0, 8)),
+    "log softmax": lambda x: x.log_softmax(-1), "rounded": torch.round,
+    "smaller": lambda x: torch.minimum(x, -x), "least": lambda x: x.amin(-1),
 }  # fmt: skip
 KINDS: dict[str, tuple[int, Callable[[Draw], tuple[nn.Module, Any]]]] = {
     "resized": (100, partial(_between, _resized)),
@@ -355,6 +395,10 @@ KINDS: dict[str, tuple[int, Callable[[Draw], tuple[nn.Module, Any]]]] = {
     "gated": (60, _gated),
     "largest": (16, _largest),
     **{name: (12, partial(_alone, function)) for name, function in UNARY.items()},
+    "looked up": (24, _looked_up),
+    "one of": (16, _one_of),
+    "whole numbers": (100, _whole),
+    "gathered": (14, _gathered),
 }
 
 

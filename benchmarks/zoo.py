@@ -12,8 +12,8 @@ import importlib
 import json
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, zip_longest
 from pathlib import Path
@@ -295,7 +295,11 @@ def collect(networks: Sequence[Network], folder: Path, runtime: KernelRuntime) -
         told = "" if calibrates else ", does not calibrate"
         print(f"{network.family} {name}: {len(graph.kernels)} kernels{told}", flush=True)
     # To draw by litert-torch would take hours.
-    pieces = draw() if runtime is ONNXRUNTIME else [*of_8_bits(alone), *on_maps(alone)]
+    pieces = (
+        [*draw(), *largest(alone)]
+        if runtime is ONNXRUNTIME
+        else [*of_8_bits(alone), *on_maps(alone)]
+    )
     drawn = [kernel for kernel in dict.fromkeys(pieces) if kernel not in alone]
     alone |= {kernel: runs(partial(runtime.kernel_file, kernel), runtime) for kernel in drawn}
     versions = f"pytorchcv {pytorchcv.__version__} and transformers {transformers.__version__}"
@@ -307,6 +311,13 @@ def collect(networks: Sequence[Network], folder: Path, runtime: KernelRuntime) -
     print(f"{len(found)} networks of {len(alone)} kernels, {len(not_alone)} not alone")
     for kernel in not_alone:
         print("not alone:", kernel.key)
+
+
+def largest(kernels: Iterable[Kernel]) -> Iterator[Kernel]:
+    """The largest of a map where networks take the mean."""
+    for kernel in kernels:
+        if kernel.name == "GlobalAveragePool":
+            yield replace(kernel, op=kernel.op.replace("Average", "Max"))
 
 
 def draw() -> Iterator[Kernel]:
@@ -342,8 +353,15 @@ def _by_onnxruntime(content: bytes) -> None:
     options = onnxruntime.SessionOptions()
     options.log_severity_level, options.intra_op_num_threads = 4, 1
     session = onnxruntime.InferenceSession(content, options, ["CPUExecutionProvider"])
-    given = {each.name: np.ones(each.shape, np.float32) for each in session.get_inputs()}
-    session.run(None, given)
+    given = {
+        each.name: np.ones(each.shape, np.float32)
+        if each.type == "tensor(float)"
+        else np.zeros(each.shape, each.type.removeprefix("tensor(").removesuffix(")"))
+        for each in session.get_inputs()
+    }
+    made = session.run(None, given)
+    if [list(each.shape) for each in made] != [each.shape for each in session.get_outputs()]:
+        raise ValueError("its sizes depend on values")
 
 
 def _by_litert(content: bytes) -> None:

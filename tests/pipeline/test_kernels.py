@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,9 +30,12 @@ from harness.pipeline.predict_model import predict_models
 from harness.predictors import kernel_fit, kernel_networks
 from harness.predictors.kernel_regression import FEWEST
 from harness.runtimes.model_inputs.asked import NOTHING_ASKED
+from harness.runtimes.onnxruntime import open_session
+from harness.runtimes.options import RuntimeOptions
 from harness.spaces.digits import DIGITS
 from harness.spaces.kernel import Kernel
 from harness.tables.table import Table
+from harness.transports.local import LocalTransport
 from harness.workspace import Workspace
 from tests.command_line import harness
 from tests.graphs.test_by_onnxruntime import residual, save, weights
@@ -229,10 +233,29 @@ def test_networks_that_ship_are_of_many_families(runtime: KernelRuntime) -> None
 
 
 @pytest.mark.parametrize(
-    "op", ["AveragePool", "ReduceMean", "ReduceSum", "Slice", "Resize", "LSTM"]
+    "op",
+    [
+        *("AveragePool", "GlobalMaxPool", "ReduceMean", "ReduceSum", "Slice", "Resize", "LSTM"),
+        *("Cast", "Equal", "LogSoftmax", "GatherElements"),
+    ],
 )
 def test_operators_that_known_networks_have_seldom_are_timed_in_many_sizes(op: str) -> None:
     assert sum(kernel.name == op for kernel in prior(ONNXRUNTIME)) >= FEWEST
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "kernel-Cast;int64[1,17];to=1;>float32[1,17]",
+        "kernel-Equal;int32[1,64];int32{}(3);>bool[1,64]",
+        "kernel-And;bool[1,8,8];bool[1,8,8];>bool[1,8,8]",
+        "kernel-Gather;float32{100,32};int64[1,16];axis=0;>float32[1,16,32]",
+    ],
+)
+def test_what_takes_whole_numbers_or_truth_values_alone_is_timed(key: str) -> None:
+    with closing(open_session(LocalTransport(), RuntimeOptions(cpus="one"))) as session:
+        samples = session.visit((Kernel.parse(key),), runs=3)
+    assert min(samples.values["thread"]) > 0
 
 
 def test_kernels_of_equal_sizes_are_each_timed_once() -> None:

@@ -23,8 +23,10 @@ def array_of(feed, seed):
 
 
 def random_input(shape, dtype, seed):
-    """Normal numbers, any 8-bit ones."""
+    """Normal numbers, any 8-bit ones, zeros of what may be indices or truth values."""
     random = numpy.random.RandomState(seed)
     if dtype in ("int8", "uint8"):
         return random.randint(0, 256, shape).astype("uint8").view(dtype)
+    if numpy.dtype(dtype).kind in "biu":
+        return numpy.zeros(shape, dtype)
     return numpy.asarray(random.standard_normal(shape), dtype=dtype)

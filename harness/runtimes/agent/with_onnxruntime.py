@@ -28,7 +28,7 @@ class OnnxRuntime(CpuRuntime):
         session = onnxruntime.InferenceSession(
             request["model"], self.options, providers=["CPUExecutionProvider"]
         )
-        inputs = [[given.name, "float32", given.shape] for given in session.get_inputs()]
+        inputs = [[given.name, dtype_of(given), given.shape] for given in session.get_inputs()]
         feed = fed(request, inputs)
         return session, lambda: session.run(None, feed)
 
@@ -51,6 +51,12 @@ class OnnxRuntime(CpuRuntime):
         given = session.get_inputs()[0]
         pixels = numpy.frombuffer(images, dtype=numpy.float32).reshape(shape)
         return session.run(None, {given.name: pixels})[0].tobytes()
+
+
+def dtype_of(given):
+    """As numpy calls it: float32 of `tensor(float)`."""
+    name = given.type[len("tensor(") : -1]
+    return {"float": "float32", "double": "float64"}.get(name, name)
 
 
 start = OnnxRuntime

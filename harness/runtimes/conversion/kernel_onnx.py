@@ -1,7 +1,7 @@
 """Kernels as .onnx files, to be timed: one alone, or whole networks of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import Infeasible
@@ -19,19 +19,15 @@ _WRITTEN = 64  # numbers; more are filled in where the file is loaded
 
 
 def kernel_file(kernel: Kernel) -> bytes:
-    """A model of this one operator, with the inputs that other kernels give it; of one that only
-    picks from its constant, with that as an input.
+    """A model of this one operator, with the inputs that other kernels give it: of those beside
+    real ones, real ones alone, since whole numbers may be sizes there.
 
     Raises:
         Infeasible: as `network_file`.
     """
-    if not any(each.dtype in _REALS for each in kernel.given):
-        fed = [
-            replace(each, constant=False) if each is not None and each.dtype in _REALS else each
-            for each in kernel.inputs
-        ]
-        kernel = replace(kernel, inputs=tuple(fed))
-    return network_file([kernel], [(None,) * len(kernel.inputs)])
+    reals = any(each.dtype in _REALS for each in kernel.given)
+    fed = _REALS if reals else tuple(each.dtype for each in kernel.given)
+    return _file([kernel], [(None,) * len(kernel.inputs)], fed)
 
 
 def network_file(kernels: Sequence[Kernel], sources: Sequence[Sequence[Output | None]]) -> bytes:
@@ -45,6 +41,13 @@ def network_file(kernels: Sequence[Kernel], sources: Sequence[Sequence[Output | 
     Raises:
         Infeasible: nothing is left to feed it with, or an attribute is not in a kernel's name.
     """
+    return _file(kernels, sources, _REALS)
+
+
+def _file(
+    kernels: Sequence[Kernel], sources: Sequence[Sequence[Output | None]], fed: Sequence[str]
+) -> bytes:
+    """`fed`: the types of what is given from outside."""
     from onnx import helper
 
     parts = _Parts([], [], [])
@@ -53,7 +56,9 @@ def network_file(kernels: Sequence[Kernel], sources: Sequence[Sequence[Output | 
     domains = {"": _opset(kernels)} | dict.fromkeys(DOMAINS.values(), 1)
     for place, (kernel, own) in enumerate(zip(kernels, sources, strict=True)):
         names = [
-            "" if each is None else _input(parts, f"{place}_{number}", each, source, kernels)
+            ""
+            if each is None
+            else _input(parts, f"{place}_{number}", each, each.dtype in fed, source, kernels)
             for number, (each, source) in enumerate(zip(kernel.inputs, own, strict=True))
         ]
         given = [_output(place, number) for number in range(len(kernel.outputs))]
@@ -100,6 +105,7 @@ def _input(
     parts: _Parts,
     name: str,
     tensor: Tensor,
+    is_fed: bool,
     source: Output | None,
     kernels: Sequence[Kernel],
 ) -> str:
@@ -113,7 +119,7 @@ def _input(
         sizes = Tensor("int64", (len(tensor.shape),), True, tuple(map(str, tensor.shape)))
         _hold(f"{name}_sizes", sizes, parts)
         parts.nodes.append(helper.make_node("Reshape", [_output(*source), f"{name}_sizes"], [name]))
-    elif tensor.constant or tensor.dtype not in _REALS:
+    elif tensor.constant or not is_fed:
         _hold(name, tensor, parts)
     else:
         parts.given.append(helper.make_tensor_value_info(name, _type(tensor), tensor.shape))
