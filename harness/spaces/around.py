@@ -71,9 +71,9 @@ def _mobile(blocks: Sequence[Convolution], name: str, title: str) -> tuple[Mobil
         resolutions=_resolutions(stem.height),
         image_channels=stem.in_channels,
         classes=linear.out_channels,
-        stem=_stage([stem]),
-        first_block=_stage([first]) if first else None,
-        stages=tuple(_stage(run, (len(run) - 1, len(run), len(run) + 1)) for run in runs),
+        stem=_stage([stem], divisor),
+        first_block=_stage([first], divisor) if first else None,
+        stages=tuple(_stage(run, divisor, (len(run) - 1, len(run), len(run) + 1)) for run in runs),
         depths=(1, 2, 3),
         kernels=tuple(sorted({*_KERNELS, *kernels} - {0})),
         expands=_with(_EXPANDS, ratios),
@@ -86,10 +86,19 @@ def _mobile(blocks: Sequence[Convolution], name: str, title: str) -> tuple[Mobil
     return space, Arch(stem.height, depths, tuple(kernels), tuple(ratios))
 
 
-def _stage(run: Sequence[Convolution], depths: tuple[int, ...] | None = None) -> Stage:
+def _stage(
+    run: Sequence[Convolution], divisor: int, depths: tuple[int, ...] | None = None
+) -> Stage:
     first = run[0]
     depths = depths and tuple(depth for depth in depths if depth)
-    return Stage(first.out_channels, first.stride, first.act, bool(first.se_channels), depths)
+    of_input = not all(_squeezes_inner(layer, divisor) for layer in run)
+    squeezes = bool(first.se_channels)
+    return Stage(first.out_channels, first.stride, first.act, squeezes, depths, of_input)
+
+
+def _squeezes_inner(layer: Convolution, divisor: int) -> bool:
+    """Whether the squeeze, if any, is to a quarter of the inner channels."""
+    return layer.se_channels in (0, make_divisible(layer.mid_channels // 4, divisor))
 
 
 def _runs(layers: Sequence[Convolution]) -> list[list[Convolution]]:
@@ -116,7 +125,7 @@ def _expands(layers: Sequence[Convolution], start: int) -> tuple[int, list[Numbe
         found = [_expand(layer, divisor) for layer in layers]
         ratios = [each for each in found if each is not None]
         squeezes = all(
-            layer.se_channels in (0, make_divisible(layer.mid_channels // 4, divisor))
+            _squeezes_inner(layer, divisor) or layer.se_channels == layer.in_channels // 4
             for layer in layers
         )
         if len(ratios) == len(layers) and (squeezes or divisor == _DIVISORS[-1]):

@@ -18,6 +18,9 @@ class Stage:
     act: str
     se: bool
     depths: tuple[int, ...] | None = None  # numbers of layers; None: those of the space
+    squeezes_input: bool = False
+    """Whether a squeeze is to a quarter of what enters a layer, as in MnasNet and EfficientNet,
+    instead of a quarter of its inner channels, as in MobileNetV3."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,7 @@ class MobileSpace(Space[Convolution]):
     ) -> Convolution:
         stride = stage.stride if first else 1
         mid = make_divisible(round(channels * expand), self.divisor) if expand > 1 else channels
+        quarter = channels // 4 if stage.squeezes_input else make_divisible(mid // 4, self.divisor)
         return Convolution(
             kind="mbconv",
             height=size,
@@ -145,7 +149,7 @@ class MobileSpace(Space[Convolution]):
             kernel=kernel,
             stride=stride,
             act=stage.act,
-            se_channels=make_divisible(mid // 4, self.divisor) if stage.se else 0,
+            se_channels=quarter if stage.se else 0,
             residual=stride == 1 and channels == stage.width,
         )
 

@@ -62,6 +62,13 @@ RELU6 = replace(
     head_act="relu6",
     divisor=4,
 )
+OF_INPUT = replace(
+    SMALL,
+    stages=(
+        Stage(16, 2, "swish", se=True, depths=(2,), squeezes_input=True),
+        Stage(24, 2, "swish", se=True, depths=(2,), squeezes_input=True),
+    ),
+)
 
 
 def exported(module: nn.Module, path: Path, shape: Sequence[int] = (1, 3, 32, 32)) -> Path:
@@ -75,13 +82,14 @@ def exported(module: nn.Module, path: Path, shape: Sequence[int] = (1, 3, 32, 32
     [
         (SMALL.blocks(ARCH), "MobileSpace"),
         (RELU6.blocks(Arch(32, (2,), (3, 5), (4, 2.5))), "MobileSpace"),
+        (OF_INPUT.blocks(Arch(32, (2, 2), (3, 5, 3, 5), (4, 2.5, 4, 2.5))), "MobileSpace"),
         (RESNET.blocks(OF_RESNET), "ResNetSpace"),
         (
             RESNET.blocks(replace(OF_RESNET, depths=(0, 0, 1), expands=(0.2, 0, 0, 0.35, 0.25, 0))),
             "ResNetSpace",
         ),
     ],
-    ids=["squeezes", "relu6", "bottlenecks", "short stem"],
+    ids=["squeezes", "relu6", "squeezed input", "bottlenecks", "short stem"],
 )
 def test_an_exported_network_is_an_arch_of_its_space_block_by_block(
     blocks: tuple[Convolution, ...],
