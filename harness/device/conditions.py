@@ -66,8 +66,8 @@ class Limits:
         """With whether the limit could be checked, where there is one: "checked" or "unknown"."""
         if self.max_temperature_c is None or not conditions:
             return conditions
-        told = _number(conditions, sensor_of(conditions)) is not None
-        return conditions | {"max_temperature_c": "checked" if told else UNKNOWN}
+        is_known = _number(conditions, sensor_of(conditions)) is not None
+        return conditions | {"max_temperature_c": "checked" if is_known else UNKNOWN}
 
     def unheld(self, conditions: Conditions) -> str | None:
         """What to say of a limit that cannot be checked."""
@@ -85,11 +85,11 @@ def sensor_of(conditions: Conditions) -> str:
 
 
 def unknown_in(readings: Sequence[Conditions]) -> tuple[str, ...]:
-    """What was asked for and nothing told in any reading: no visit could be doubted for it."""
+    """What was asked for and nothing reported in any reading: no visit could be doubted for it."""
     asked = {name for reading in readings for name in reading}
-    told = {name for name in asked if _told(readings, name)}
+    reported = {name for name in asked if _reported(readings, name)}
     return tuple(
-        what for what, by in GUARDS.items() if not asked.isdisjoint(by) and told.isdisjoint(by)
+        what for what, by in GUARDS.items() if not asked.isdisjoint(by) and reported.isdisjoint(by)
     )
 
 
@@ -104,7 +104,7 @@ class Fastest:
 
     @classmethod
     def of(cls, readings: Sequence[Conditions]) -> "Fastest":
-        throttled = _told(readings, "gpu_throttled")
+        throttled = _reported(readings, "gpu_throttled")
         return cls(
             _fastest(_numbers(readings, "frequency_mhz")),
             max(_numbers(readings, "frequency_share"), default=None),
@@ -168,31 +168,31 @@ def _others_used_it(reading: Conditions) -> bool:
 
 def settings_of(readings: Sequence[Conditions]) -> dict[str, str]:
     """The commonest of each setting; of equally common ones the first."""
-    seen = {name: Counter(_told(readings, name)) for name in SETTINGS}
+    seen = {name: Counter(_reported(readings, name)) for name in SETTINGS}
     return {name: found.most_common(1)[0][0] for name, found in seen.items() if found}
 
 
 def changed_between(readings: Sequence[Conditions], usual: Mapping[str, str]) -> tuple[str, ...]:
     """Settings that differ from the usual ones: what was measured then was another device."""
     return tuple(
-        f"{SETTINGS[name]} was {told}, usually {setting}"
+        f"{SETTINGS[name]} was {value}, usually {setting}"
         for name, setting in usual.items()
-        for told in dict.fromkeys(_told(readings, name))
-        if told != setting
+        for value in dict.fromkeys(_reported(readings, name))
+        if value != setting
     )
 
 
 def changes_in(readings: Sequence[Conditions]) -> dict[str, list[str]]:
     """Settings and limits of a campaign that changed, each with what it was, in that order."""
-    seen = {name: list(dict.fromkeys(_told(readings, name))) for name in SETTINGS}
+    seen = {name: list(dict.fromkeys(_reported(readings, name))) for name in SETTINGS}
     if shares := _numbers(readings, "frequency_share"):
         ends = (shares[0], min(shares), shares[-1])
         seen["frequency_share"] = list(dict.fromkeys(f"{share:.0%}" for share in ends))
-    return {name: told for name, told in seen.items() if len(told) > 1}
+    return {name: values for name, values in seen.items() if len(values) > 1}
 
 
 def describe_unknown(campaign: Mapping[str, Any]) -> str:
-    """For people: what a campaign's visits could not be doubted for; nothing where all was told."""
+    """For people: what a campaign's visits could not be doubted for, if anything."""
     limit = (campaign.get("conditions_after") or {}).get("max_temperature_c")
     unheld = ["max_temperature_c could not be checked"] if limit == UNKNOWN else []
     return ", ".join([*campaign.get(NOT_TOLD, ()), *unheld])
@@ -202,11 +202,11 @@ def describe_changes(changes: Mapping[str, Sequence[str]]) -> str:
     """For people: "governor performance, then powersave"; nothing where nothing changed."""
     names = SETTINGS | {"frequency_share": "clock limit"}
     return "; ".join(
-        f"{names.get(name, name)} {', then '.join(told)}" for name, told in changes.items()
+        f"{names.get(name, name)} {', then '.join(values)}" for name, values in changes.items()
     )
 
 
-def _told(readings: Sequence[Conditions], name: str) -> list[str]:
+def _reported(readings: Sequence[Conditions], name: str) -> list[str]:
     return [str(reading[name]) for reading in readings if reading.get(name) is not None]
 
 

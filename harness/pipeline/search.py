@@ -107,7 +107,7 @@ def _search(job: Run, device: str, question: Question, further: bool) -> Front:
         space=job.space.name,
         settings=settings | took | {"latencies": latencies(job, table, question, points)},
         table=predictors.latency.facts()
-        | {"campaign": _told_of(table, campaign), "clock": table.clock, "source": table.source}
+        | {"campaign": _facts_of(table, campaign), "clock": table.clock, "source": table.source}
         | {"environments": uses(table)},
         accuracy_predictor=predictors.accuracy.facts()
         | {"describe": predictors.accuracy.describe(), "int8": float_accuracies(table.identity)},
@@ -149,13 +149,13 @@ class Candidate:
 
 def candidates(job: Run, predictors: Predictors, question: Question) -> list[Candidate]:
     """What `search_by` finds, network by network."""
-    found, told = search_by(job, predictors, question), predictors.latency.statements
+    found, statements = search_by(job, predictors, question), predictors.latency.statements
     return [
         Candidate(
             arch=decode(job.space, genome),
             latency_ms=float(latency_ms),
-            latency_ms_interval=told["full"].interval(float(latency_ms)),
-            seen_ms=seen_ms(float(latency_ms), told),
+            latency_ms_interval=statements["full"].interval(float(latency_ms)),
+            seen_ms=seen_ms(float(latency_ms), statements),
             accuracy=float(top1),
             accuracy_interval=predictors.accuracy_interval(float(top1)),
         )
@@ -182,12 +182,12 @@ def search_best(job: Run, device: str, question: Question, weight: float | None)
         loss = 1 - found.accuracy / 100 + weight * found.cost / found.cost.max()
         row = int(loss.argmin())
     latency_ms, top1 = float(found.cost[row]), _percent(found.accuracy[row])
-    told = predictors.latency.statements
+    statements = predictors.latency.statements
     best = {
         "arch": decode(job.space, found.genomes[row]).to_json(),
         "latency_ms": round(latency_ms, 5),
-        "latency_ms_interval": told["full"].interval(latency_ms),
-        "seen_ms": seen_ms(latency_ms, told),
+        "latency_ms_interval": statements["full"].interval(latency_ms),
+        "seen_ms": seen_ms(latency_ms, statements),
         "latency_from": table.simulated or predictors.latency.describe(),
         "accuracy": round(top1, 2),
         "accuracy_interval": predictors.accuracy_interval(top1),
@@ -245,14 +245,14 @@ def _limited(job: Run, predictors: Predictors, name: str, at: str | None) -> Cos
         if at is not None:
             raise UsageError(f"{name} has no times: write {name} without @{at}")
         return cost
-    told = held_by(cost.name, cost.statements, at)
-    words = [WORDS[told.at]] if cost.unit == "ms" else []
-    words += [] if told.log_error is None else ["upper end"]
+    statement = held_by(cost.name, cost.statements, at)
+    words = [WORDS[statement.at]] if cost.unit == "ms" else []
+    words += [] if statement.log_error is None else ["upper end"]
     return replace(
         cost,
         name=f"{cost.name} ({', '.join(words)})" if words else cost.name,
-        of=lambda genomes: cost.of(genomes) * told.upper_ratio,
-        least=cost.least * told.upper_ratio,
+        of=lambda genomes: cost.of(genomes) * statement.upper_ratio,
+        least=cost.least * statement.upper_ratio,
     )
 
 
@@ -290,10 +290,10 @@ def _cost(job: Run, predictors: Predictors, name: str) -> Cost:
     return Cost(f"{quantity} on {device}", unit, predictor.predict, *least, predictor.statements)
 
 
-def _told_of(table: Table, campaign: str) -> dict[str, Any]:
+def _facts_of(table: Table, campaign: str) -> dict[str, Any]:
     """A campaign's facts; which blocks it left to be filled in is the table's own matter."""
     facts = table.campaigns[campaign]
-    return {name: told for name, told in facts.items() if name != "left_out"}
+    return {name: fact for name, fact in facts.items() if name != "left_out"}
 
 
 def _spread(found: Found, objectives: Objectives, count: int) -> Found:
@@ -316,7 +316,7 @@ def _points(
     macs = CostTable.of(space, lambda block: block.macs).total(found.genomes)
     params = CostTable.of(space, lambda block: block.params).total(found.genomes)
     others = {name: cost.of(found.genomes) for name, cost in costs.items()}
-    told = predictors.latency.statements
+    statements = predictors.latency.statements
     points = []
     for row, genome in enumerate(found.genomes):
         latency_ms, top1 = float(found.cost[row]), _percent(found.accuracy[row])
@@ -328,8 +328,8 @@ def _points(
                 costs={name: float(values[row]) for name, values in others.items()},
                 latency_ms_searched=latency_ms,
                 latency_ms=latency_ms,
-                latency_ms_interval=told["full"].interval(latency_ms),
-                seen_ms=seen_ms(latency_ms, told),
+                latency_ms_interval=statements["full"].interval(latency_ms),
+                seen_ms=seen_ms(latency_ms, statements),
                 accuracy=top1,
                 accuracy_interval=predictors.accuracy_interval(top1),
             )

@@ -16,39 +16,40 @@ MOST_CHARTS = 12
 _MOST_LINES = 20  # of steps that text and Markdown list
 
 
-def summary(told: History) -> str:
+def summary(history: History) -> str:
     """In a line."""
-    points, slower = told.points, len(told.regressions)
-    faster = len(told.steps) - slower
+    points, slower = history.points, len(history.regressions)
+    faster = len(history.steps) - slower
     found = f"{slower} regression{'s' * (slower != 1)}, {faster} improvement{'s' * (faster != 1)}"
     doubts = "; suspect: " + ", ".join(points[-1].suspect) if points[-1].suspect else ""
     return (
-        f"{told.series.what} on {told.series.device}: {found} in {len(points)} campaigns from "
-        f"{points[0].where} to {points[-1].where}{doubts}"
+        f"{history.series.what} on {history.series.device}: {found} in {len(points)} campaigns "
+        f"from {points[0].where} to {points[-1].where}{doubts}"
     )
 
 
-def amount(told: History, value: float) -> str:
+def amount(history: History, value: float) -> str:
     """A value of a record in the unit that is shown."""
-    return f"{value / 1e6:.4g} {told.series.unit}"
+    return f"{value / 1e6:.4g} {history.series.unit}"
 
 
-def _step(told: History, step: Step) -> str:
+def _step(history: History, step: Step) -> str:
     return (
-        f"{step.workload}: {step.ratio:.3f} times beside the machine, {amount(told, step.before)} "
-        f"to {amount(told, step.after)}, since {told.points[step.at].where}; {why(step)}"
+        f"{step.workload}: {step.ratio:.3f} times beside the machine, "
+        f"{amount(history, step.before)} to {amount(history, step.after)}, "
+        f"since {history.points[step.at].where}; {why(step)}"
     )
 
 
-def _update(told: History, update: Update) -> str:
-    return f"{told.points[update.at].where}: {changes(update.changed)}; {effect(update)}"
+def _update(history: History, update: Update) -> str:
+    return f"{history.points[update.at].where}: {changes(update.changed)}; {effect(update)}"
 
 
 def why(step: Step) -> str:
     """What came with it."""
     once = ", seen once: measure again to be sure" if step.newest else ""
-    told = changes(step.changed) if step.changed else "no version that the device tells changed"
-    return f"{told}{once}"
+    with_it = changes(step.changed) if step.changed else "no version that the device tells changed"
+    return f"{with_it}{once}"
 
 
 def changes(changed: Mapping[str, tuple[Any, Any]]) -> str:
@@ -58,17 +59,17 @@ def changes(changed: Mapping[str, tuple[Any, Any]]) -> str:
 def effect(update: Update) -> str:
     """What an update did to everything."""
     low, high = update.interval
-    told = f"everything takes {update.ratio:.3f} times ({low:.3f} to {high:.3f}, 95 %)"
-    return told if update.counts else f"{told}, which is no more than the machine differs by"
+    text = f"everything takes {update.ratio:.3f} times ({low:.3f} to {high:.3f}, 95 %)"
+    return text if update.counts else f"{text}, which is no more than the machine differs by"
 
 
-def regressions_first(told: Sequence[History]) -> list[History]:
-    return sorted(told, key=lambda each: -len(each.regressions))
+def regressions_first(histories: Sequence[History]) -> list[History]:
+    return sorted(histories, key=lambda each: -len(each.regressions))
 
 
-def lines(told: Sequence[History], notes: Sequence[str]) -> Iterator[str]:
+def lines(histories: Sequence[History], notes: Sequence[str]) -> Iterator[str]:
     """For terminals: regressions first."""
-    for each in regressions_first(told):
+    for each in regressions_first(histories):
         yield summary(each)
         yield from (f"  {_step(each, step)}" for step in each.steps[:_MOST_LINES])
         if len(each.steps) > _MOST_LINES:
@@ -77,10 +78,10 @@ def lines(told: Sequence[History], notes: Sequence[str]) -> Iterator[str]:
     yield from notes
 
 
-def markdown(told: Sequence[History], notes: Sequence[str]) -> str:
+def markdown(histories: Sequence[History], notes: Sequence[str]) -> str:
     """For the comment of a pull request."""
     text = []
-    for each in regressions_first(told):
+    for each in regressions_first(histories):
         text.append(f"**{cell(summary(each))}**\n")
         steps = each.steps[:_MOST_LINES]
         if steps:
@@ -120,9 +121,9 @@ class Chart:
     ends: tuple[str, str]  # what the lower and the upper edge are
 
 
-def chart(told: History, workload: str | None) -> Chart:
+def chart(history: History, workload: str | None) -> Chart:
     """Of a workload's times at the machine's first level, or (None) of its level at each point."""
-    points, levels = told.points, told.levels
+    points, levels = history.points, history.levels
     if workload is None:
         rows = [(n, level, level, level, f"{level:.3f} times") for n, level in enumerate(levels)]
     else:
@@ -132,9 +133,9 @@ def chart(told: History, workload: str | None) -> Chart:
                 each.value / levels[n],
                 each.low / levels[n],
                 each.high / levels[n],
-                amount(told, each.value),
+                amount(history, each.value),
             )
-            for n, each in _seen(told, workload)
+            for n, each in _seen(history, workload)
         ]
     low, high = min(row[2] for row in rows), max(row[3] for row in rows)
     room = max(high - low, 0.02 * high)
@@ -147,19 +148,19 @@ def chart(told: History, workload: str | None) -> Chart:
         Dot(_x(n, points), y(value), y(least), y(most), f"{points[n].where}: {text}")
         for n, value, least, most, text in rows
     )
-    steps = [step.at for step in told.steps if step.workload == workload]
-    ends = [f"{end:.3g} x" if workload is None else amount(told, end) for end in (low, high)]
+    steps = [step.at for step in history.steps if step.workload == workload]
+    ends = [f"{end:.3g} x" if workload is None else amount(history, end) for end in (low, high)]
     return Chart(
         workload or "the machine's level, to the first campaign",
         dots,
         tuple(_x(at - 0.5, points) for at in steps),
-        tuple(_x(update.at - 0.5, points) for update in told.updates),
+        tuple(_x(update.at - 0.5, points) for update in history.updates),
         (ends[0], ends[1]),
     )
 
 
-def _seen(told: History, workload: str) -> list[tuple[int, Statistics]]:
-    points = told.points
+def _seen(history: History, workload: str) -> list[tuple[int, Statistics]]:
+    points = history.points
     return [(n, p.seen[workload]) for n, p in enumerate(points) if workload in p.seen]
 
 
@@ -179,37 +180,37 @@ class Row:
     chart: Chart
 
 
-def rows(told: History) -> list[Row]:
+def rows(history: History) -> list[Row]:
     """Of all workloads: the model first, then what takes longest."""
-    names = {name for point in told.points for name in point.seen}
+    names = {name for point in history.points for name in point.seen}
     found = []
     for name in names:
-        seen = _seen(told, name)
+        seen = _seen(history, name)
         (first, old), (last, new) = seen[0], seen[-1]
-        level = told.levels[last] / told.levels[first]
+        level = history.levels[last] / history.levels[first]
         ends = f"{new.low / 1e6:.4g} to {new.high / 1e6:.4g}"
         ratio = new.value / old.value / level
-        row = Row(name, f"{new.value / 1e6:.4g}", ends, ratio, len(seen), chart(told, name))
-        modelled = told.series.of_model and name == told.series.what
+        row = Row(name, f"{new.value / 1e6:.4g}", ends, ratio, len(seen), chart(history, name))
+        modelled = history.series.of_model and name == history.series.what
         found.append((not modelled, -new.value, row))
     return [row for *_, row in sorted(found, key=lambda each: each[:2])]
 
 
-def charts(told: History) -> list[Chart]:
+def charts(history: History) -> list[Chart]:
     """Of the model, of what has steps, and of the machine's level."""
-    names = [step.workload for step in told.steps]
-    names += [told.series.what] if told.series.of_model else []
+    names = [step.workload for step in history.steps]
+    names += [history.series.what] if history.series.of_model else []
     chosen = list(dict.fromkeys(names))[:MOST_CHARTS]
-    return [*(chart(told, name) for name in chosen), chart(told, None)]
+    return [*(chart(history, name) for name in chosen), chart(history, None)]
 
 
-def save_history(told: Sequence[History], notes: Sequence[str], folder: Path) -> Path:
+def save_history(histories: Sequence[History], notes: Sequence[str], folder: Path) -> Path:
     """`index.html`, regressions first; the file written."""
     page = (
         templates()
         .get_template("history.html")
         .render(
-            told=[(each, charts(each), rows(each)) for each in regressions_first(told)],
+            histories=[(each, charts(each), rows(each)) for each in regressions_first(histories)],
             notes=notes,
             summary=summary,
             why=why,
