@@ -107,6 +107,30 @@ def test_a_page_loads_alone_and_says_nothing_on_the_console(
     assert opened.page.locator("#plot .scatterlayer .trace").count() >= 3
 
 
+@pytest.mark.parametrize("scripts", [True, False])
+def test_figures_are_shown_after_the_plot_and_where_scripts_do_not_run(
+    browser: Browser, device_page: Path, scripts: bool
+) -> None:
+    context = browser.new_context(java_script_enabled=scripts)
+    page = context.new_page()
+    page.goto(device_page.as_uri())
+    page.locator("figure img").first.wait_for()
+    assert page.locator("#repeat").count() == 1
+    context.close()
+
+
+def test_a_page_that_is_printed_at_once_has_its_figures(browser: Browser, device_page: Path) -> None:
+    context = browser.new_context()
+    context.add_init_script("window.requestIdleCallback = () => {}")
+    page = context.new_page()
+    page.goto(device_page.as_uri())
+    page.wait_for_selector(READY, state="attached")
+    assert page.locator("figure").count() == 0
+    page.pdf()
+    assert page.locator("figure").count() == 1
+    context.close()
+
+
 def test_hovering_shows_the_network_with_predicted_and_measured_values(
     opened: Opened, device_page: Path
 ) -> None:

@@ -102,6 +102,16 @@ document.documentElement.addEventListener("themechange", () => {
   if (chosen) choose(chosen.front, chosen.number);
 });
 
+// The page is in use before its figures are read; paper waits for them.
+addEventListener("beforeprint", showMore);
+function showMore() {
+  const more = document.getElementById("more");
+  if (!more) return;
+  more.insertAdjacentHTML("afterend", more.textContent);
+  more.remove();
+  if (location.hash) document.getElementById(location.hash.slice(1))?.scrollIntoView();
+}
+
 // At first a budget for which every front has more than its fastest network: what its middle one takes.
 const middles = fronts.map((front) => front.points.map(upper).sort((a, b) => a - b)[Math.floor(front.points.length / 2)]);
 set(readable(Math.max(...middles.filter(Number.isFinite))), null);
@@ -118,5 +128,8 @@ Plotly.newPlot(plot, traces(), layout(), { responsive: true, displaylogo: false,
     const { tickvals, ticktext } = ticks(...plot._fullLayout.xaxis.range.map((end) => 10 ** end));
     Plotly.relayout(plot, { "xaxis.tickvals": tickvals, "xaxis.ticktext": ticktext });
   });
-  requestAnimationFrame(() => requestAnimationFrame(() => { document.documentElement.dataset.ready = "yes"; }));
+  requestAnimationFrame(() => requestAnimationFrame(() => {
+    document.documentElement.dataset.ready = "yes";
+    (window.requestIdleCallback ?? setTimeout)(showMore);
+  }));
 });

@@ -45,7 +45,7 @@ function tracesOf(front, index) {
 }
 
 function axis(title) {
-  return { title: { text: title }, color: colour("--ink"), gridcolor: colour("--line"), zeroline: false, automargin: true };
+  return { title: { text: title }, color: colour("--ink"), gridcolor: colour("--line"), zeroline: false, automargin: true, ticklabeloverflow: "allow" };
 }
 
 // The budget's line, and a ring around the chosen network: the plot's last trace.
