@@ -25,7 +25,7 @@ from harness.runtimes.replies import (
     Seconds,
 )
 from harness.runtimes.session import Energy, Meter, Samples, Start
-from harness.transports.told import ENERGY_MJ, RUN_NS, UNIX_NS, one_line
+from harness.transports.plausible import ENERGY_MJ, RUN_NS, UNIX_NS, one_line
 
 MOST_FACTS = 500
 MOST_SIZES, MOST_SIZE = 64, 10**9  # of an input

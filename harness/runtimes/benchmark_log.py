@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from harness.errors import TargetFailed
 from harness.runtimes.session import OpTime
-from harness.transports.told import COUNT, DAY_S, MEMORY_MB, RUN_NS, Range, one_line, whole
+from harness.transports.plausible import COUNT, DAY_S, MEMORY_MB, RUN_NS, Range, one_line, whole
 
 LONGEST_LINE, MOST_LINES = 1_000, 20_000  # what is longer is none of its results
 # In front of a line: nothing, "INFO: ", or what logcat adds.

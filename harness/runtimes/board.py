@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from harness.runtimes.phone import ask
 from harness.runtimes.sensors import Conditions
-from harness.transports.told import one_line
+from harness.transports.plausible import one_line
 from harness.transports.transport import Transport
 
 # What ssh leaves out of the path: nvpmodel is in /usr/sbin, an older vcgencmd in /opt/vc/bin.

@@ -22,7 +22,7 @@ from harness.runtimes.runtime import Runtime
 from harness.runtimes.session import Session, Workload
 from harness.schema import Section
 from harness.transports.local import LocalTransport
-from harness.transports.told import COUNT, DAY_S, RUN_NS, Range, one_line, whole
+from harness.transports.plausible import COUNT, DAY_S, RUN_NS, Range, one_line, whole
 from harness.transports.transport import KeepingTransport
 
 DEFAULT_BINARY = Path(platformdirs.user_data_dir("harness"), "android_aarch64_executor_runner")

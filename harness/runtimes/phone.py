@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harness.errors import DeviceError, TargetFailed, TargetStalled
 from harness.runtimes.sensors import Conditions, plausible
-from harness.transports.told import (
+from harness.transports.plausible import (
     CLOCK_MHZ,
     CPUS,
     MEMORY_MB,

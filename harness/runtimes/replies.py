@@ -10,7 +10,7 @@ from typing import Annotated, TypeVar
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
 from harness.errors import TargetFailed
-from harness.transports.told import COUNT, DAY_S, RUN_NS, one_line
+from harness.transports.plausible import COUNT, DAY_S, RUN_NS, one_line
 
 Reply = TypeVar("Reply")
 

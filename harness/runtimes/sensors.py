@@ -7,7 +7,7 @@ is doubted for it.
 import re
 from collections.abc import Mapping
 
-from harness.transports.told import (
+from harness.transports.plausible import (
     CLOCK_MHZ,
     COUNT,
     CPUS,

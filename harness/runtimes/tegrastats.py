@@ -6,7 +6,7 @@ Jetson Linux Developer Guide, "tegrastats Utility".
 
 import re
 
-from harness.transports.told import TEMPERATURE_C
+from harness.transports.plausible import TEMPERATURE_C
 
 LONGEST_LINE = 5_000
 NO_SENSOR = "PMIC"  # says 100 or 50 for ever

@@ -67,7 +67,7 @@ from harness.runtimes.trtexec_scripts import (
 )
 from harness.transports.listings import free_mb_of
 from harness.transports.local import LocalTransport
-from harness.transports.told import one_line
+from harness.transports.plausible import one_line
 from harness.transports.transport import Finished, ResidentTransport
 
 # To start takes a second or more, a run of a block next to nothing, one of a large network seconds.

@@ -11,7 +11,7 @@ from statistics import median, mode
 from harness.runtimes.agent.nvml import throttling
 from harness.runtimes.sensors import Conditions
 from harness.runtimes.tegrastats import temperatures_c
-from harness.transports.told import CLOCK_MHZ, TEMPERATURE_C
+from harness.transports.plausible import CLOCK_MHZ, TEMPERATURE_C
 
 # The one that CUDA takes first: it counts as nvidia-smi does where CUDA_DEVICE_ORDER says so.
 NVIDIA_SMI = 'nvidia-smi -i "$(echo "${CUDA_VISIBLE_DEVICES:-0}" | cut -d , -f 1)"'

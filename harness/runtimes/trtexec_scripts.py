@@ -8,7 +8,7 @@ from harness.runtimes.agent.system import processor_name, processor_numbers
 from harness.runtimes.board import read_facts as board_facts
 from harness.runtimes.phone import ask
 from harness.runtimes.trtexec_gpu import NVIDIA_SMI, WATCH
-from harness.transports.told import one_line
+from harness.transports.plausible import one_line
 from harness.transports.transport import Transport
 
 EXPORTED = "=== exported by trtexec ==="

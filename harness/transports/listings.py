@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from harness.transports.told import FILE_BYTES, whole
+from harness.transports.plausible import FILE_BYTES, whole
 
 
 def sizes_of(rows: Iterable[str]) -> dict[str, int]:

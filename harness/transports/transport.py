@@ -9,7 +9,7 @@ from signal import Signals
 from typing import Protocol, runtime_checkable
 
 from harness.errors import TargetFailed, TargetStalled
-from harness.transports.told import one_line
+from harness.transports.plausible import one_line
 
 MOST_OUTPUT = 1 << 29  # bytes: what trtexec exports of two million runs
 LONGEST_COMPLAINT = 2000  # characters, of which those of the last lines are told

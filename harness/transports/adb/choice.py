@@ -9,7 +9,7 @@ from harness.errors import DeviceError, DeviceNotFound, DeviceOffline, TargetSta
 from harness.transports.adb.backends import candidates
 from harness.transports.adb.link import Backend, Link
 from harness.transports.adb.shell import run_shell
-from harness.transports.told import one_line
+from harness.transports.plausible import one_line
 from harness.transports.transport import Patience
 
 PROPERTIES = {

@@ -26,7 +26,7 @@ from harness.hints import install
 from harness.transports.adb.direct import NO_DIALOG
 from harness.transports.adb.link import Attached
 from harness.transports.adb.sockets import receive_exactly, receive_some, send_all
-from harness.transports.told import Range, whole
+from harness.transports.plausible import Range, whole
 
 CONNECT_TIMEOUT_S, START_TIMEOUT_S = 10.0, 20.0
 SETTLING, SETTLE_S = ("connecting", "authorizing", "offline"), 3.0  # while they shake hands

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from harness.errors import DeviceFull, TargetFailed, TargetLost
 from harness.transports.content import digest, name_by_content
 from harness.transports.listings import free_mb_of, sizes_of
-from harness.transports.told import one_line
+from harness.transports.plausible import one_line
 from harness.transports.transport import Finished
 
 SPARE_MB = 50  # that a board should keep

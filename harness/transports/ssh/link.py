@@ -6,13 +6,13 @@ from pathlib import Path, PurePosixPath
 
 from harness.errors import TargetFailed
 from harness.transports.holding import ANSWER_S, SILENCE_S, check_held, hold_command
+from harness.transports.plausible import one_line
 from harness.transports.ssh.address import Address
 from harness.transports.ssh.connection import connect
 from harness.transports.ssh.folder import Folder
 from harness.transports.ssh.loop import EventLoop
 from harness.transports.ssh.process import SshProcess
 from harness.transports.ssh.program import TAG, begin, finish
-from harness.transports.told import one_line
 from harness.transports.transport import Finished, Patience
 
 FILE_IDLE_S, FILE_DEADLINE_S = 30.0, 1800.0  # and what a large file takes besides:

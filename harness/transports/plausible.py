@@ -18,18 +18,18 @@ class Range:
     lowest: float
     highest: float
 
-    def of(self, told: object) -> float | None:
+    def of(self, value: object) -> float | None:
         """A number or its text; None for what is no number, or one that cannot be."""
-        if isinstance(told, str):
-            if len(told) > LONGEST_NUMBER:
+        if isinstance(value, str):
+            if len(value) > LONGEST_NUMBER:
                 return None
             try:
-                told = float(told)
+                value = float(value)
             except ValueError:
                 return None
-        if isinstance(told, bool) or not isinstance(told, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float):
             return None
-        return told if self.lowest <= told <= self.highest else None  # false for NaN, too
+        return value if self.lowest <= value <= self.highest else None  # false for NaN, too
 
 
 DAY_S = 86_400.0
