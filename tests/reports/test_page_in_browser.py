@@ -119,7 +119,9 @@ def test_figures_are_shown_after_the_plot_and_where_scripts_do_not_run(
     context.close()
 
 
-def test_a_page_that_is_printed_at_once_has_its_figures(browser: Browser, device_page: Path) -> None:
+def test_a_page_that_is_printed_at_once_has_its_figures(
+    browser: Browser, device_page: Path
+) -> None:
     context = browser.new_context()
     context.add_init_script("window.requestIdleCallback = () => {}")
     page = context.new_page()
