@@ -14,6 +14,7 @@ from typing import ClassVar, Self
 from harness.spaces.block import Block
 from harness.spaces.kernel_form import Form
 from harness.spaces.kernel_of_onnx import onnx_form
+from harness.spaces.kernel_of_openvino import OPENVINO, openvino_form
 from harness.spaces.kernel_of_tflite import TFLITE, tflite_form
 
 _SIZES = r"[0-9]{0,10}(?:,[0-9]{1,10}){0,9}"
@@ -161,6 +162,8 @@ class Kernel(Block):
     @cached_property
     def form(self) -> Form:
         """What its time depends on."""
+        if self.op.startswith(OPENVINO):
+            return openvino_form(self)
         return tflite_form(self) if self.op.startswith(TFLITE) else onnx_form(self)
 
     @property
