@@ -202,9 +202,8 @@ class _Reader:
         else:
             op = node.kind if node.kind == REORDER else f"inserted.{node.kind}"
             kernel = Kernel(f"{OPENVINO}{op}", tuple(each for each, _ in given), node.outputs)
-        matched = len(given) == len(kernel.given) and len(node.layouts) == len(kernel.outputs)
-        told = [*(layout for _, layout in given), *node.layouts]
-        if matched and not all(map(_is_plain, told)):
+        told = [*(layout for _, layout in given), *_each(node.layouts, len(kernel.outputs))]
+        if len(given) == len(kernel.given) and not all(map(_is_plain, told)):
             attributes = (*kernel.attributes, (LAYOUTS, ",".join(told)))
             kernel = replace(kernel, attributes=attributes)
         return kernel
