@@ -76,7 +76,7 @@ def measure(
     found = {name: (first, second) for _, (name, first, second) in read_lines(path)}
     end = time.monotonic() + 60 * minutes
     for network in networks:
-        file = network.path(folder, runtime.suffix)
+        file = network.path(folder, runtime.suffixes[0])
         if file.name in found or not file.exists() or time.monotonic() > end:
             continue
         one = replace(device, asked=asked_of(network, runtime))
@@ -197,7 +197,7 @@ def judge(
 ) -> list[Judged]:
     found = []
     for network in networks:
-        file = network.path(folder, runtime.suffix)
+        file = network.path(folder, runtime.suffixes[0])
         if file.name not in times:
             continue
         graph = graph_of(network, file, runtime)

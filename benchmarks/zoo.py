@@ -24,21 +24,22 @@ from eight_bits import of_8_bits
 
 from harness import files
 from harness.errors import HarnessError
-from harness.graphs.by_onnxruntime import read_onnx
 from harness.graphs.networks import KnownNetwork, collected, to_lines
 from harness.graphs.reading import (
     KERNEL_RUNTIMES,
     LITERT,
     ONNXRUNTIME,
+    OPENVINO,
     KernelRuntime,
     read_model,
 )
+from harness.runtimes.conversion.kernel_openvino import PARTS
 from harness.runtimes.model_inputs.asked import Asked
 from harness.spaces.kernel import Kernel
 
 PIXELS, OPSET = 224, 17
 FEW = 33  # networks for LiteRT, known and unseen ones each
-TEXT = {ONNXRUNTIME: "input_ids", LITERT: "serving_default_args_0"}  # the input of token ids
+TEXT = {".onnx": "input_ids", ".tflite": "serving_default_args_0"}  # the input of token ids
 OF_TEXT = ("distilbert", "albert")
 
 
@@ -247,7 +248,7 @@ def export(network: Network, folder: Path, suffix: str) -> None:
 def _to_onnx(model: Any, example: tuple[Any, ...], path: Path) -> None:
     import torch
 
-    name = TEXT[ONNXRUNTIME] if example[0].ndim == 2 else "images"
+    name = TEXT[".onnx"] if example[0].ndim == 2 else "images"
     torch.onnx.export(model, example, path, dynamo=False, opset_version=OPSET, input_names=[name])
 
 
@@ -267,7 +268,7 @@ _EXPORTS = {".onnx": _to_onnx, ".tflite": _to_tflite}
 
 
 def asked_of(network: Network, runtime: KernelRuntime) -> Asked:
-    return Asked(values={TEXT[runtime]: "1"}) if network.family in OF_TEXT else Asked()
+    return Asked(values={TEXT[runtime.suffixes[0]]: "1"}) if network.family in OF_TEXT else Asked()
 
 
 def collect(networks: Sequence[Network], folder: Path, runtime: KernelRuntime) -> None:
@@ -277,7 +278,7 @@ def collect(networks: Sequence[Network], folder: Path, runtime: KernelRuntime) -
 
     found, alone = [], {}
     for network in networks:
-        path = network.path(folder, runtime.suffix)
+        path = network.path(folder, runtime.suffixes[0])
         if not path.exists():
             continue
         try:
@@ -295,11 +296,10 @@ def collect(networks: Sequence[Network], folder: Path, runtime: KernelRuntime) -
         told = "" if calibrates else ", does not calibrate"
         print(f"{network.family} {name}: {len(graph.kernels)} kernels{told}", flush=True)
     # To draw by litert-torch would take hours.
-    pieces = (
-        [*draw(), *largest(alone)]
-        if runtime is ONNXRUNTIME
-        else [*of_8_bits(alone), *on_maps(alone)]
-    )
+    if runtime is LITERT:
+        pieces: list[Kernel] = [*of_8_bits(alone), *on_maps(alone)]
+    else:
+        pieces = [*draw(runtime), *largest(alone)]
     drawn = [kernel for kernel in dict.fromkeys(pieces) if kernel not in alone]
     alone |= {kernel: runs(partial(runtime.kernel_file, kernel), runtime) for kernel in drawn}
     versions = f"pytorchcv {pytorchcv.__version__} and transformers {transformers.__version__}"
@@ -320,7 +320,7 @@ def largest(kernels: Iterable[Kernel]) -> Iterator[Kernel]:
             yield replace(kernel, op=kernel.op.replace("Average", "Max"))
 
 
-def draw() -> Iterator[Kernel]:
+def draw(runtime: KernelRuntime) -> Iterator[Kernel]:
     """Kernels of the pieces that `drawn` has."""
     import torch
     from drawn import pieces
@@ -333,7 +333,7 @@ def draw() -> Iterator[Kernel]:
                 piece.network(*given)  # some layers find out their sizes by that
                 path = folder / "piece.onnx"
                 torch.onnx.export(piece.network, given, path, dynamo=False, opset_version=OPSET)
-            yield from read_onnx(path).kernels
+            yield from read_model(path, runtime=runtime).kernels
 
 
 def runs(make: Callable[[], bytes], runtime: KernelRuntime) -> bool:
@@ -375,7 +375,23 @@ def _by_litert(content: bytes) -> None:
     interpreter.invoke()
 
 
-_RUN = {ONNXRUNTIME: _by_onnxruntime, LITERT: _by_litert}
+def _by_openvino(content: bytes) -> None:
+    import io
+    from zipfile import ZipFile
+
+    import numpy as np
+    import openvino
+
+    with ZipFile(io.BytesIO(content)) as archive:
+        xml, held = (archive.read(part) for part in PARTS)
+    core = openvino.Core()
+    model = core.read_model(xml, openvino.Tensor(np.frombuffer(held, np.uint8).copy()))
+    compiled = core.compile_model(model, "CPU", {"INFERENCE_NUM_THREADS": 1})
+    given = {each: np.ones(each.shape, each.element_type.to_dtype()) for each in compiled.inputs}
+    compiled(given)
+
+
+_RUN = {ONNXRUNTIME: _by_onnxruntime, LITERT: _by_litert, OPENVINO: _by_openvino}
 
 
 def export_all(networks: Sequence[Network], folder: Path, suffix: str) -> None:
@@ -398,7 +414,7 @@ def of_families(networks: Sequence[Network], count: int) -> list[Network]:
 
 def chosen(networks: Sequence[Network], runtime: KernelRuntime) -> Sequence[Network]:
     """All of them, or the first of each family where an export takes half a minute."""
-    return networks if runtime is ONNXRUNTIME else of_families(networks, FEW)
+    return of_families(networks, FEW) if runtime is LITERT else networks
 
 
 def main() -> None:
@@ -409,9 +425,9 @@ def main() -> None:
     folder, runtime = arguments.folder, KERNEL_RUNTIMES[arguments.runtime]
     folder.mkdir(parents=True, exist_ok=True)
     known, unseen = (chosen(networks, runtime) for networks in (KNOWN, UNSEEN))
-    export_all(known, folder, runtime.suffix)
+    export_all(known, folder, runtime.suffixes[0])
     collect(known, folder, runtime)
-    export_all(unseen, folder, runtime.suffix)
+    export_all(unseen, folder, runtime.suffixes[0])
 
 
 if __name__ == "__main__":

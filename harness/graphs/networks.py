@@ -15,6 +15,7 @@ from harness.graphs.graph import Source
 from harness.graphs.reading import KernelRuntime
 from harness.runtimes.conversion.cache import cache_folder
 from harness.spaces.kernel import Kernel, Tensor
+from harness.spaces.kernel_of_openvino import OPENVINO
 
 FEW, SEED = 40, 303  # kernels of a variant that have others beside them, and of which
 LINKED = {
@@ -95,7 +96,7 @@ def prior(runtime: KernelRuntime) -> Counter[Kernel]:
         del counts[Kernel.parse(key)]
     alike: dict[str, list[Kernel]] = defaultdict(list)
     for kernel in sorted(counts):
-        if kernel.name in LINKED:
+        if kernel.name in LINKED and not kernel.op.startswith(OPENVINO):  # whose names tell more
             alike[kernel.variant].append(kernel)
     random = np.random.default_rng(SEED)
     for found in alike.values():

@@ -8,9 +8,10 @@ from harness import files
 from harness.errors import UsageError
 from harness.graphs.by_litert import read_tflite
 from harness.graphs.by_onnxruntime import read_onnx
+from harness.graphs.by_openvino import read_openvino
 from harness.graphs.graph import Graph, Source
 from harness.graphs.program import as_onnx
-from harness.runtimes.conversion import kernel_onnx, kernel_tflite
+from harness.runtimes.conversion import kernel_onnx, kernel_openvino, kernel_tflite
 from harness.runtimes.model_inputs.asked import NOTHING_ASKED, Asked
 from harness.spaces.kernel import Kernel
 
@@ -26,20 +27,25 @@ class KernelRuntime:
     read: Callable[[Path, Asked], Graph]
     kernel_file: Callable[[Kernel], bytes]
     network_file: Callable[[Sequence[Kernel], Sequence[Sequence[Source]]], bytes]
-    suffix: str  # of both
+    suffix: str  # of both of these
 
 
-def _read_onnx(model: Path, asked: Asked) -> Graph:
-    if model.suffix.lower() == ".onnx":
-        return read_onnx(model, asked)
-    with files.scratch() as folder:
-        return read_onnx(as_onnx(model, folder), asked)
+def _by(read: Callable[[Path, Asked], Graph]) -> Callable[[Path, Asked], Graph]:
+    """What reads programs of torch.export, too."""
+
+    def either(model: Path, asked: Asked) -> Graph:
+        if model.suffix.lower() == ".onnx":
+            return read(model, asked)
+        with files.scratch() as folder:
+            return read(as_onnx(model, folder), asked)
+
+    return either
 
 
 ONNXRUNTIME = KernelRuntime(
     "onnxruntime",
     (".onnx", ".pt2"),
-    _read_onnx,
+    _by(read_onnx),
     kernel_onnx.kernel_file,
     kernel_onnx.network_file,
     ".onnx",
@@ -52,7 +58,15 @@ LITERT = KernelRuntime(
     kernel_tflite.network_file,
     ".tflite",
 )
-KERNEL_RUNTIMES = {each.name: each for each in (ONNXRUNTIME, LITERT)}
+OPENVINO = KernelRuntime(
+    "openvino",
+    (".onnx", ".pt2"),
+    _by(read_openvino),
+    kernel_openvino.kernel_file,
+    kernel_openvino.network_file,
+    ".openvino",
+)
+KERNEL_RUNTIMES = {each.name: each for each in (ONNXRUNTIME, LITERT, OPENVINO)}
 
 
 def read_model(

@@ -43,10 +43,12 @@ def measure_kernels(job: Run, device: Device, deadline_s: float | None = None) -
         UsageError: the time until the deadline does not suffice for the first wave.
     """
     runtime = KERNEL_RUNTIMES.get(device.profile.runtime)
-    if runtime is None or device.options.batch != 1:
+    options = device.options
+    if runtime is None or options.batch != 1 or options.precision != "float32":
         raise DeviceError(
-            f"{device.name}: kernels are known of {' and '.join(KERNEL_RUNTIMES)} with batch 1, "
-            f"not of {device.profile.runtime} with batch {device.options.batch}"
+            f"{device.name}: kernels are known of {' and '.join(KERNEL_RUNTIMES)} with batch 1 in "
+            f"float32, not of {device.profile.runtime} with batch {options.batch} in "
+            f"{options.precision}"
         )
     counts = {kernel: count for kernel, count in prior(runtime).items() if _is_timed(kernel)}
     with table_session(job, device, deadline_s=deadline_s, name=NAME) as into:

@@ -56,7 +56,11 @@ def _of(predictor: KernelNetworks, part: Part) -> Iterator[Saving]:
 def narrower(kernel: Kernel, channels: int) -> Kernel:
     """The convolution with so many output channels."""
     first, *held = kernel.inputs
-    inputs = [None if each is None else _resized(each, 0, channels) for each in held]
+    before = kernel.weights[0]
+    inputs = [
+        each and (_resized(each, each.shape.index(before), channels) if before in each.shape else each)
+        for each in held
+    ]
     axis = kernel.form.channel_axis % len(kernel.output_shape)
     outputs = tuple(_resized(each, axis, channels) for each in kernel.outputs)
     return replace(kernel, inputs=(first, *inputs), outputs=outputs)

@@ -1,8 +1,7 @@
 """OpenVINO on the CPU, through the resident agent; it reads .onnx files as they are."""
 
 from harness.runtimes.conversion.cache import Converter
-from harness.runtimes.conversion.onnx import OnnxConverter
-from harness.runtimes.conversion.openvino import OpenvinoConverter
+from harness.runtimes.conversion.openvino import FloatConverter, OpenvinoConverter
 from harness.runtimes.model_file_session import ModelFileSession
 from harness.runtimes.options import RuntimeOptions
 from harness.runtimes.resident import AGENT, check_installed
@@ -18,7 +17,7 @@ def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Sessi
         MissingExtra: OpenVINO is not installed.
     """
     check_installed(transport, "openvino", "openvino", "openvino")
-    converter: Converter = OnnxConverter(options.batch)
+    converter: Converter = FloatConverter(options.batch)
     if options.precision == "int8":
         converter = OpenvinoConverter(options.batch, options.range_images)
     return ModelFileSession(
@@ -35,7 +34,7 @@ RUNTIME = Runtime(
     open=open_session,
     link="resident",
     precisions=("float32", "bfloat16", "int8"),
-    file_suffixes=(".onnx", ".xml"),
+    file_suffixes=(".onnx", ".xml", ".openvino"),
     clock=thread_clock,  # one thread is the caller's own: OpenVINO starts no other (measured)
     profiles_operators=True,
     profiles_nodes=True,

@@ -44,7 +44,7 @@ POINTWISE = {
     *("Add", "Subtract", "Multiply", "Divide", "Maximum", "Minimum", "Power", "SquaredDifference"),
     *("ReLU", "Clamp", "Sigmoid", "SwishCPU", "HSwish", "HSigmoid", "Tanh", "Gelu", "Elu", "Exp"),
     *("Sqrt", "Abs", "Negative", "Erf", "SoftPlus", "Mish", "Floor", "Log", "Sin", "Cos"),
-    *("Convert", "ConvertTruncation", "ConvertSaturation", "Select", "Greater", "Less", "Equal"),
+    *("LeakyRelu", "Convert", "ConvertTruncation", "ConvertSaturation", "Select", "Greater", "Less", "Equal"),
 }
 """Operators to which axes are all the same."""
 BY_AXIS = {"Concat", "ShuffleChannels", "SoftMax"}
@@ -298,6 +298,9 @@ class _Parts:
             product = self.layer(op, taken[:2], outputs, {"transpose_b": "true"})
             added = [product[0], *taken[2:]]
             return self.layer("opset1.Add", added, outputs, {}) if len(taken) > 2 else product
+        if node.name == "LeakyRelu":
+            slope = Tensor(dtype, (1,), True, (node.settings["negative_slope"],))
+            return self.layer("opset1.PReLU", [taken[0], self._constant(slope)], outputs, {})
         if not _OPSETS.fullmatch(op.partition(".")[0]):
             raise Infeasible(f"{node.op}: no operator that a file may have")
         return self.layer(op, taken, outputs, settings)
@@ -345,7 +348,7 @@ class _Parts:
             values += _pattern(most, width, decade).tobytes()
             values += bytes(-len(values) % 64)
         xml = ElementTree.tostring(net, encoding="utf-8", xml_declaration=True)
-        return packed({PARTS[0]: xml, PARTS[1]: bytes(values)})
+        return packed({PARTS[0]: xml, PARTS[1]: bytes(values)}, smaller=True)
 
 
 def _pattern(size: int, width: int, decade: int) -> npt.NDArray[Any]:

@@ -1,4 +1,5 @@
-"""Workloads as OpenVINO's two files in one, in 8 bits: by its own quantiser, nncf."""
+"""Workloads as files that OpenVINO reads: as .onnx files, or its own two in one, in 8 bits by its own
+quantiser, nncf."""
 
 import os
 from dataclasses import dataclass
@@ -10,12 +11,36 @@ from harness import files
 from harness.errors import MissingExtra
 from harness.hints import install
 from harness.runtimes.conversion.cache import content_path
-from harness.runtimes.conversion.onnx import OPSET, export, exporter_versions
+from harness.runtimes.conversion.kernel_openvino import PARTS, kernel_file
+from harness.runtimes.conversion.onnx import OPSET, OnnxConverter, export, exporter_versions
 from harness.runtimes.conversion.packed import packed
 from harness.runtimes.conversion.ranges import range_inputs, ranges_from
 from harness.runtimes.session import Workload
+from harness.spaces.kernel import Kernel
 
-PARTS = ("model.xml", "model.bin")
+SUFFIX = ".openvino"  # of a zip file of PARTS
+
+
+@dataclass(frozen=True)
+class FloatConverter:
+    """Networks as .onnx files, kernels of OpenVINO's as its own."""
+
+    batch: int
+    suffix: ClassVar[str] = OnnxConverter.suffix
+    slow: ClassVar[bool] = OnnxConverter.slow
+    takes_s: ClassVar[tuple[float, float]] = OnnxConverter.takes_s
+
+    def path(self, workload: Workload) -> Path:
+        """Raises MissingExtra where torch or onnx is not installed."""
+        if isinstance(workload, tuple) and isinstance(workload[0], Kernel):
+            return content_path(SUFFIX, {}, workload)
+        return OnnxConverter(self.batch).path(workload)
+
+    def make(self, workload: Workload) -> bytes:
+        """Raises Infeasible: a kernel that cannot be timed alone."""
+        if isinstance(workload, tuple) and isinstance(workload[0], Kernel):
+            return kernel_file(workload[0])
+        return OnnxConverter(self.batch).make(workload)
 
 
 @dataclass(frozen=True)
@@ -24,7 +49,7 @@ class OpenvinoConverter:
 
     batch: int
     images: Path | None = None  # on which the int8 ranges of network files are collected
-    suffix: ClassVar[str] = ".openvino"  # a zip file of PARTS
+    suffix: ClassVar[str] = SUFFIX
     slow: ClassVar[bool] = True
     takes_s: ClassVar[tuple[float, float]] = (1.3, 4.0)
 
