@@ -5,8 +5,11 @@ its counters, for those that move nothing.
 The compiler is that of the CPU here. Another one may lay out its maps otherwise.
 """
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import ParseError
@@ -14,11 +17,17 @@ from xml.etree.ElementTree import ParseError
 import numpy as np
 
 from harness.errors import FileFormatError, MissingExtra
+from harness.graphs import openvino_layers
 from harness.graphs.graph import Graph, Source, Step
 from harness.graphs.openvino_layers import CONST, PARAMETER, RESULT, Layer, Output, layers
 from harness.hints import install
+from harness.runtimes import model_files
+from harness.runtimes.agent.system import processor
+from harness.runtimes.conversion.cache import cache_folder, is_whole, keep
 from harness.runtimes.model_inputs.asked import NOTHING_ASKED, Asked
 from harness.runtimes.model_inputs.feeding import Feed, feeding
+from harness.spaces import kernel as kernels
+from harness.spaces import kernel_of_openvino as names
 from harness.spaces.kernel import Kernel, Tensor
 from harness.spaces.kernel_of_openvino import GIVES, LAYOUTS, OPENVINO, REORDER, Node, Ref, ref_text
 
@@ -31,12 +40,14 @@ OPTIONS = {
     "PERF_COUNT": True,
     "CACHE_MODE": "OPTIMIZE_SIZE",  # weights are not told
 }
+_SPLIT = "/WithoutBiases"  # what a convolution's name ends with, once its bias is another's
 _STEERING = 16  # constants of at most so many numbers are kept with their values
 _LONGEST = 300  # of an attribute's text
 
 
 def read_openvino(model: Path, asked: Asked = NOTHING_ASKED, batch: int = 1) -> Graph:
-    """The kernels of a model file, open sizes as `model_inputs.feeding` resolves them.
+    """The kernels of a model file, open sizes as `model_inputs.feeding` resolves them; kept in the
+    cache, by all that decides them.
 
     Raises:
         FileFormatError: it is no such file, is broken, or has control flow.
@@ -51,12 +62,27 @@ def read_openvino(model: Path, asked: Asked = NOTHING_ASKED, batch: int = 1) -> 
             f"installed: {install('openvino')}"
         ) from error
     fed = feeding(model, asked, batch)
+    kept = cache_folder() / "graphs" / f"{_digest(model, asked, batch)}.json"
+    if not asked.values and is_whole(kept):
+        return Graph.from_json(json.loads(kept.read_bytes()))
     try:
         compiled = _Compiled.of(openvino, model, {feed.name: feed for feed in fed.feeds})
-        return Graph(tuple(_Reader(model, compiled).steps()))
+        graph = Graph(tuple(_Reader(model, compiled).steps()))
     except (RuntimeError, ValueError, LookupError, ParseError) as error:
         told = " ".join(str(error).split()) or repr(error)
         raise FileFormatError(f"OpenVINO cannot take {model}: {told:.300}") from error
+    if not asked.values:
+        keep(kept, json.dumps(graph.to_json()).encode())
+    return graph
+
+
+def _digest(model: Path, asked: Asked, batch: int) -> str:
+    """Of all that decides the kernels: the file, its sizes, the compiler and what reads it."""
+    told = (model_files.digest(model), asked, batch, version("openvino"), processor())
+    found = hashlib.sha256(repr(told).encode())
+    for source in (__file__, openvino_layers.__file__, kernels.__file__, names.__file__):
+        found.update(Path(source).read_bytes())
+    return found.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -190,7 +216,7 @@ class _Reader:
             own_sources: list[Source] = [None] * len(kernel.inputs)
             for place, source in zip(places, sources, strict=False):
                 own_sources[place] = source
-            yield Step(node.name, kernel, tuple(own_sources))
+            yield Step(node.name.removesuffix(_SPLIT), kernel, tuple(own_sources))
             makers |= {each: (count, number) for number, each in enumerate(made)}
             count += 1
 

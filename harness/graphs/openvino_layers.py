@@ -11,7 +11,7 @@ Output = tuple[int, int]
 """A layer, by its number in the file, and which of its outputs."""
 CONST, PARAMETER, RESULT, SUBGRAPH = "Const", "Parameter", "Result", "Subgraph"
 _DTYPES = {
-    **{"FP32": "float32", "FP16": "float16", "FP64": "float64", "BF16": "bfloat16"},
+    "FP32": "float32", "FP16": "float16", "FP64": "float64", "BF16": "bfloat16",
     **{f"{sign}{bits}": f"{sign.replace('I', 'int').replace('U', 'uint')}{bits}"
        for sign in ("I", "U") for bits in (8, 16, 32, 64)},
     "BOOL": "bool",
@@ -47,7 +47,7 @@ def layers(xml: bytes) -> tuple[Layer, ...]:
     Raises:
         ValueError, LookupError, ElementTree.ParseError: it is no such file.
     """
-    return tuple(_layers(ElementTree.fromstring(xml)))
+    return tuple(_layers(ElementTree.fromstring(xml)))  # noqa: S314 - OpenVINO wrote it
 
 
 def _layers(net: Any) -> Iterator[Layer]:

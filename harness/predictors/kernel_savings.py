@@ -58,7 +58,9 @@ def narrower(kernel: Kernel, channels: int) -> Kernel:
     first, *held = kernel.inputs
     before = kernel.weights[0]
     inputs = [
-        each and (_resized(each, each.shape.index(before), channels) if before in each.shape else each)
+        _resized(each, each.shape.index(before), channels)
+        if each is not None and before in each.shape
+        else each
         for each in held
     ]
     axis = kernel.form.channel_axis % len(kernel.output_shape)

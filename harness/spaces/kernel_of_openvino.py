@@ -1,5 +1,5 @@
-"""Kernels of OpenVINO's CPU: one of its nodes, with all operators that it fused into that; and their
-forms.
+"""Kernels of OpenVINO's CPU: one of its nodes each, with all operators that it fused into that; and
+their forms.
 
 The operators are attributes `n0`, `n1`, ...: each its type in OpenVINO's sets, what it takes (`i1`:
 the kernel's second input, `n0.1`: the second output of `n0`), and the shapes of its outputs:

@@ -23,7 +23,7 @@ from harness.runtimes.session import ProfilingSession  # noqa: E402
 from harness.spaces.block import Block  # noqa: E402
 from harness.spaces.kernel import Kernel  # noqa: E402
 from harness.transports.local import LocalTransport  # noqa: E402
-from tests.graphs.test_by_onnxruntime import residual, save, weights  # noqa: E402
+from tests.graphs.test_by_onnxruntime import residual, save  # noqa: E402
 
 
 def executed(content: bytes, path: Path) -> Counter[str]:
@@ -51,16 +51,24 @@ def test_the_name_of_a_kernel_tells_all_of_it(tmp_path: Path) -> None:
 
 
 ALONE = (
-    "kernel-openvino.opset1.Convolution;float32[1,32,14,14];float32{64,32,1,1};"
-    "n0=opset1.Convolution(i0,i1)[1,64,14,14];dilations=1,1;pads_begin=0,0;pads_end=0,0;"
-    "strides=1,1;n1=opset1.ReLU(n0)[1,64,14,14];layouts=acdb,acdb;>float32[1,64,14,14]",
-    "kernel-openvino.opset1.Concat;float32[1,24,28,28];float32[1,24,28,28];"
-    "n0=opset1.Concat(i0,i1)[1,48,28,28];axis=1;layouts=acdb,acdb,acdb;>float32[1,48,28,28]",
-    "kernel-openvino.Subgraph;float32[1,16,56,56];float32[1,16,1,1];"
-    "n0=opset1.Multiply(i0,i1)[1,16,56,56];layouts=acdb,acdb,acdb;>float32[1,16,56,56]",
-    "kernel-openvino.ie_internal_opset.FullyConnected;float32[1,50,64];float32{128,64};float32{128};"
-    "n0=ie_internal_opset.FullyConnected(i0,i1,i2)[1,50,128];output_type=f32;"
-    "n1=opset7.Gelu(n0)[1,50,128];n1_approximation_mode=ERF;>float32[1,50,128]",
+    (
+        "kernel-openvino.opset1.Convolution;float32[1,32,14,14];float32{64,32,1,1};"
+        "n0=opset1.Convolution(i0,i1)[1,64,14,14];dilations=1,1;pads_begin=0,0;pads_end=0,0;"
+        "strides=1,1;n1=opset1.ReLU(n0)[1,64,14,14];layouts=acdb,acdb;>float32[1,64,14,14]"
+    ),
+    (
+        "kernel-openvino.opset1.Concat;float32[1,24,28,28];float32[1,24,28,28];"
+        "n0=opset1.Concat(i0,i1)[1,48,28,28];axis=1;layouts=acdb,acdb,acdb;>float32[1,48,28,28]"
+    ),
+    (
+        "kernel-openvino.Subgraph;float32[1,16,56,56];float32[1,16,1,1];"
+        "n0=opset1.Multiply(i0,i1)[1,16,56,56];layouts=acdb,acdb,acdb;>float32[1,16,56,56]"
+    ),
+    (
+        "kernel-openvino.ie_internal_opset.FullyConnected;float32[1,50,64];float32{128,64};float32{128};"
+        "n0=ie_internal_opset.FullyConnected(i0,i1,i2)[1,50,128];output_type=f32;"
+        "n1=opset7.Gelu(n0)[1,50,128];n1_approximation_mode=ERF;>float32[1,50,128]"
+    ),
 )
 
 

@@ -44,7 +44,8 @@ POINTWISE = {
     *("Add", "Subtract", "Multiply", "Divide", "Maximum", "Minimum", "Power", "SquaredDifference"),
     *("ReLU", "Clamp", "Sigmoid", "SwishCPU", "HSwish", "HSigmoid", "Tanh", "Gelu", "Elu", "Exp"),
     *("Sqrt", "Abs", "Negative", "Erf", "SoftPlus", "Mish", "Floor", "Log", "Sin", "Cos"),
-    *("LeakyRelu", "Convert", "ConvertTruncation", "ConvertSaturation", "Select", "Greater", "Less", "Equal"),
+    *("Convert", "ConvertTruncation", "ConvertSaturation", "Select", "Greater", "Less", "Equal"),
+    "LeakyRelu",
 }
 """Operators to which axes are all the same."""
 BY_AXIS = {"Concat", "ShuffleChannels", "SoftMax"}
@@ -101,9 +102,9 @@ def network_file(kernels: Sequence[Kernel], sources: Sequence[Sequence[Output | 
         ]
         ports = parts.kernel(kernel, inputs)
         made |= {(place, number): port for number, port in enumerate(ports)}
-    taken = {source for each in sources for source in each if source is not None}
-    for port in dict.fromkeys(port for output, port in made.items() if output not in taken):
-        parts.result(port)
+    for port in dict.fromkeys(made.values()):
+        if port not in parts.taken:
+            parts.result(port)
     return parts.file()
 
 
@@ -190,6 +191,7 @@ class _Parts:
     layers: list[ElementTree.Element] = field(default_factory=list)
     edges: list[ElementTree.Element] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)  # of each layer's inputs
+    taken: set[Port] = field(default_factory=set)
     small: bytearray = field(default_factory=bytearray)  # values of constants that steer
     held: list[tuple[Any, int, int, int]] = field(default_factory=list)
     """Of other constants: the element that tells where they are, numbers, bytes of one, decade."""
@@ -210,6 +212,7 @@ class _Parts:
             ElementTree.SubElement(made, "data", dict(settings))
         if inputs:
             ports = ElementTree.SubElement(made, "input")
+        self.taken |= {*inputs}
         for place, (source, output) in enumerate(inputs):
             ElementTree.SubElement(ports, "port", {"id": str(place)})
             told = {"from-layer": source, "from-port": self.counts[source] + output}

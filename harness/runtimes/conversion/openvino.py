@@ -1,5 +1,5 @@
-"""Workloads as files that OpenVINO reads: as .onnx files, or its own two in one, in 8 bits by its own
-quantiser, nncf."""
+"""Workloads as files that OpenVINO reads: as .onnx files, or in 8 bits, by its own quantiser nncf, as
+its two files in one."""
 
 import os
 from dataclasses import dataclass
