@@ -1,4 +1,4 @@
-"""Workloads as files that OpenVINO reads: as .onnx files, or in 8 bits, by its own quantiser nncf, as
+"""Workloads as files that OpenVINO reads: .onnx files, or in 8 bits, by its own quantiser nncf, as
 its two files in one."""
 
 import os
