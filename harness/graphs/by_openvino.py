@@ -19,7 +19,7 @@ import numpy as np
 from harness.errors import FileFormatError, MissingExtra
 from harness.graphs import openvino_layers
 from harness.graphs.graph import Graph, Source, Step
-from harness.graphs.openvino_layers import CONST, PARAMETER, RESULT, Layer, Output, layers
+from harness.graphs.openvino_layers import CONST, PARAMETER, RESULT, SUBGRAPH, Layer, Output, layers
 from harness.hints import install
 from harness.runtimes import model_files
 from harness.runtimes.agent.system import processor
@@ -293,7 +293,7 @@ class _Group:
             if len(text) > _LONGEST:
                 raise ValueError(f"the {name} of {last.name} is too long")
         whole = any(layer.inside for layer in self._own)
-        op = "Subgraph" if whole else self._nodes[0].op
+        op = SUBGRAPH if whole else self._nodes[0].name
         return Kernel(f"{OPENVINO}{op}", tuple(self._inputs), last.outputs, tuple(attributes))
 
     def _add(self, layer: Layer, refs: dict[Output, Ref], given: Sequence[Ref | None]) -> None:

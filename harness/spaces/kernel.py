@@ -173,8 +173,8 @@ class Kernel(Block):
 
     @property
     def params(self) -> int:
-        """Numbers of its constants; those of steering ones are too few to matter."""
-        return sum(each.size for each in self.constants)
+        """Numbers of its constants, without those that steer."""
+        return sum(each.size for each in self.constants if not each.values)
 
     @property
     def peak_activations(self) -> int:

@@ -52,12 +52,12 @@ def test_the_name_of_a_kernel_tells_all_of_it(tmp_path: Path) -> None:
 
 ALONE = (
     (
-        "kernel-openvino.opset1.Convolution;float32[1,32,14,14];float32{64,32,1,1};"
+        "kernel-openvino.Convolution;float32[1,32,14,14];float32{64,32,1,1};"
         "n0=opset1.Convolution(i0,i1)[1,64,14,14];dilations=1,1;pads_begin=0,0;pads_end=0,0;"
         "strides=1,1;n1=opset1.ReLU(n0)[1,64,14,14];layouts=acdb,acdb;>float32[1,64,14,14]"
     ),
     (
-        "kernel-openvino.opset1.Concat;float32[1,24,28,28];float32[1,24,28,28];"
+        "kernel-openvino.Concat;float32[1,24,28,28];float32[1,24,28,28];"
         "n0=opset1.Concat(i0,i1)[1,48,28,28];axis=1;layouts=acdb,acdb,acdb;>float32[1,48,28,28]"
     ),
     (
@@ -65,7 +65,7 @@ ALONE = (
         "n0=opset1.Multiply(i0,i1)[1,16,56,56];layouts=acdb,acdb,acdb;>float32[1,16,56,56]"
     ),
     (
-        "kernel-openvino.ie_internal_opset.FullyConnected;float32[1,50,64];float32{128,64};float32{128};"
+        "kernel-openvino.FullyConnected;float32[1,50,64];float32{128,64};float32{128};"
         "n0=ie_internal_opset.FullyConnected(i0,i1,i2)[1,50,128];output_type=f32;"
         "n1=opset7.Gelu(n0)[1,50,128];n1_approximation_mode=ERF;>float32[1,50,128]"
     ),
@@ -81,7 +81,7 @@ def test_a_kernel_alone_is_all_that_is_executed(key: str, tmp_path: Path) -> Non
 
 
 SUM = (
-    "kernel-openvino.opset1.Convolution;float32[1,64,28,28];float32{32,64,1,1};"
+    "kernel-openvino.Convolution;float32[1,64,28,28];float32{32,64,1,1};"
     "float32[1,32,28,28];n0=opset1.Convolution(i0,i1)[1,32,28,28];dilations=1,1;pads_begin=0,0;"
     "pads_end=0,0;strides=1,1;n1=opset1.Add(n0,i2)[1,32,28,28];layouts=acdb,acdb,acdb;"
     ">float32[1,32,28,28]"

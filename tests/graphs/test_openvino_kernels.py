@@ -15,7 +15,7 @@ from harness.spaces.kernel import Kernel
 EVERY, LARGEST = 50, 10**6  # of the kernels that ship; numbers of a kernel
 LAST = "layouts=acdb,acdb,acdb"
 CONCAT = (
-    "kernel-openvino.opset1.Concat;float32[1,24,28,28];float32[1,8,28,28];"
+    "kernel-openvino.Concat;float32[1,24,28,28];float32[1,8,28,28];"
     f"n0=opset1.Concat(i0,i1)[1,32,28,28];axis=1;{LAST};>float32[1,32,28,28]"
 )
 ATTENTION = (
@@ -24,7 +24,7 @@ ATTENTION = (
     "n2=opset1.SoftMax(n1)[1,2,50,50];n2_axis=3;>float32[1,2,50,50]"
 )
 GROUPED = (
-    "kernel-openvino.opset1.GroupConvolution;float32[1,64,14,14];float32{8,16,8,3,3};"
+    "kernel-openvino.GroupConvolution;float32[1,64,14,14];float32{8,16,8,3,3};"
     "n0=opset1.GroupConvolution(i0,i1)[1,128,14,14];pads_begin=1,1;pads_end=1,1;strides=1,1;"
     "n1=opset4.HSwish(n0)[1,128,14,14];layouts=acdb,acdb;>float32[1,128,14,14]"
 )
@@ -33,9 +33,9 @@ GROUPED = (
 @pytest.mark.parametrize(
     ("key", "macs", "stage", "variant"),
     [
-        (CONCAT, 0, "moving", "openvino.opset1.Concat-last"),
+        (CONCAT, 0, "moving", "openvino.Concat-last"),
         (ATTENTION, 2 * 50 * 50 * 32, "product", "openvino.Subgraph-product"),
-        (GROUPED, 14 * 14 * 128 * 8 * 9, "convolution", "openvino.opset1.GroupConvolution-grouped"),
+        (GROUPED, 14 * 14 * 128 * 8 * 9, "convolution", "openvino.GroupConvolution-grouped"),
     ],
 )
 def test_a_kernel_tells_what_it_costs(key: str, macs: int, stage: str, variant: str) -> None:
@@ -77,6 +77,6 @@ def test_kernels_that_ship_become_whole_files() -> None:
 
 
 def test_an_operator_that_no_file_may_have_is_not_timed() -> None:
-    key = "kernel-openvino.a.Own;float32[1,8];n0=cpu_plugin_opset.Own(i0)[1,8];>float32[1,8]"
+    key = "kernel-openvino.Own;float32[1,8];n0=cpu_plugin_opset.Own(i0)[1,8];>float32[1,8]"
     with pytest.raises(Infeasible, match="Own"):
         kernel_file(Kernel.parse(key))

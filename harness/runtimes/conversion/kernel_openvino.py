@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import log10
+from math import log10, prod
 from typing import Any
 from xml.etree import ElementTree
 
@@ -193,8 +193,8 @@ class _Parts:
     counts: list[int] = field(default_factory=list)  # of each layer's inputs
     taken: set[Port] = field(default_factory=set)
     small: bytearray = field(default_factory=bytearray)  # values of constants that steer
-    held: list[tuple[Any, int, int, int]] = field(default_factory=list)
-    """Of other constants: the element that tells where they are, numbers, bytes of one, decade."""
+    held: list[tuple[Any, tuple[int, ...], int, int]] = field(default_factory=list)
+    """Of others: the element that tells where they are, sizes, bytes of a number, decade."""
 
     def layer(
         self,
@@ -316,7 +316,7 @@ class _Parts:
         data = self.layers[port[0]].find("data")
         assert data is not None
         if tensor.dtype.startswith("float") and not tensor.values:
-            self.held.append((data, tensor.size, dtype.itemsize, 0))
+            self.held.append((data, tensor.shape, dtype.itemsize, 0))
             return port
         values = [float(each) for each in tensor.values] or [0.0] * tensor.size
         data.set("offset", str(len(self.small)))
@@ -329,11 +329,10 @@ class _Parts:
         summed = {"Convolution": 1, "GroupConvolution": 2, "FullyConnected": 1}.get(node.name)
         if summed is None or len(taken) < 2:
             return
-        for place, (data, size, width, _) in enumerate(self.held):
+        for place, (data, shape, width, _) in enumerate(self.held):
             if data is self.layers[taken[1][0]].find("data"):
-                shape = [int(each) for each in data.get("shape").split(",")]
-                decade = min(_SMALLEST, round(log10(max(1, np.prod(shape[summed:])))))
-                self.held[place] = data, size, width, decade
+                decade = min(_SMALLEST, round(log10(max(1, prod(shape[summed:])))))
+                self.held[place] = data, shape, width, decade
 
     def file(self) -> bytes:
         """Each decade has its pattern, in which the constants begin at places of their own."""
@@ -345,9 +344,9 @@ class _Parts:
         for width, decade in sorted({(width, decade) for _, _, width, decade in self.held}):
             start, most = len(values), 0
             own = [each for each in self.held if each[2:] == (width, decade)]
-            for number, (data, size, _, _) in enumerate(own):
+            for number, (data, shape, _, _) in enumerate(own):
                 data.set("offset", str(start + width * _APART * number))
-                most = max(most, size + _APART * number)
+                most = max(most, prod(shape) + _APART * number)
             values += _pattern(most, width, decade).tobytes()
             values += bytes(-len(values) % 64)
         xml = ElementTree.tostring(net, encoding="utf-8", xml_declaration=True)
