@@ -95,7 +95,7 @@ class _Executed:
     given: tuple[tuple[str, int], ...]  # nodes and their outputs, without constants
     outputs: tuple[Tensor, ...]
     layouts: tuple[str, ...]  # of its outputs
-    runs: bool  # or it moves nothing
+    runs: bool  # or it moves nothing, or so little that the counter, of whole us, stays at 0
 
 
 @dataclass(frozen=True)
