@@ -132,14 +132,14 @@ def history(
     from harness.reports.history import lines, markdown, save_history
 
     limit = parse_share(fail_above)
-    told = histories(root, paths or [])
-    page = save_history(told.found, told.notes, root / "reports" / "history")
+    result = histories(root, paths or [])
+    page = save_history(result.found, result.notes, root / "reports" / "history")
     if as_markdown:
-        terminal().say(markdown(told.found, told.notes).rstrip())
+        terminal().say(markdown(result.found, result.notes).rstrip())
     else:
-        terminal().say(*lines(told.found, told.notes))
+        terminal().say(*lines(result.found, result.notes))
         terminal().say(str(page))
-    slower = [one for each in told.found for one in each.newest_regressions(limit)]
+    slower = [one for each in result.found for one in each.newest_regressions(limit)]
     if slower:
         raise Regression(f"slower by more than {fail_above} since the newest: {', '.join(slower)}")
 
@@ -244,16 +244,16 @@ def predict(
         if node_data is not None:
             _check_node_data(node_data, models, device)
         limit_ms = None if budget is None else parse_milliseconds(budget)
-        told = predict_models(Workspace(root), models, device, asked, limit_ms)
+        predictions = predict_models(Workspace(root), models, device, asked, limit_ms)
         if page is not None:
             from harness.reports.prediction_page import save_prediction_page
 
-            save_prediction_page(told, page, limit_ms)
-        _show_models(told, limit_ms, as_json, as_csv)
+            save_prediction_page(predictions, page, limit_ms)
+        _show_models(predictions, limit_ms, as_json, as_csv)
         if node_data is not None:
             from harness.reports.node_data import save_predicted
 
-            said = save_predicted(node_data, told[0])
+            said = save_predicted(node_data, predictions[0])
             typer.echo(said, err=as_json or as_csv)
         return
     if shape or dim or input_ or budget or compare or page or node_data:

@@ -167,25 +167,25 @@ class Front:
         Raises:
             UsageError: this front does not tell it.
         """
-        told = self.times
+        times = self.times
         if asked is None:
-            return next((at for at in (SHIPPED, "full") if at in told), "full")
-        if asked not in told:
+            return next((at for at in (SHIPPED, "full") if at in times), "full")
+        if asked not in times:
             raise UsageError(
-                f"the front of {self.device} does not tell {asked}: it has {', '.join(told)}; "
+                f"the front of {self.device} does not tell {asked}: it has {', '.join(times)}; "
                 "`harness verify --fresh` measures what the device's runtime tells"
             )
         return asked
 
     def command(self, space: str | None = None) -> str:
         """What finds it again; `space`: as it is asked for, where that is not its name."""
-        told = self.settings["command"]
+        words = self.settings["command"]
         return command_of(
             self.device,
             space or self.space,
             self.settings,
-            alone=told.startswith("harness search"),
-            part=" --resolutions " in told,
+            alone=words.startswith("harness search"),
+            part=" --resolutions " in words,
         )
 
     @property

@@ -129,17 +129,17 @@ class NetworkFile:
         """
         content = load_tensors(path, "network")
         try:
-            told = checked(_Content, content)
-            files.within_bounds([told["origin"], told["arch"], told["classes"]])
+            fields = checked(_Content, content)
+            files.within_bounds([fields["origin"], fields["arch"], fields["classes"]])
             loaded = cls(
-                space=told["space"],
-                arch=Arch.from_json(told["arch"]) if told["arch"] else None,
-                blocks=tuple(Block.parse(key) for key in told["blocks"]),
-                weights=told["weights"],
-                preprocessing=told["preprocessing"],
-                classes=tuple(told["classes"]),
-                origin=told["origin"],
-                source=told.get("source"),
+                space=fields["space"],
+                arch=Arch.from_json(fields["arch"]) if fields["arch"] else None,
+                blocks=tuple(Block.parse(key) for key in fields["blocks"]),
+                weights=fields["weights"],
+                preprocessing=fields["preprocessing"],
+                classes=tuple(fields["classes"]),
+                origin=fields["origin"],
+                source=fields.get("source"),
             )
             loaded._check_weights()
         except (

@@ -28,9 +28,11 @@ def describe(result: dict[str, Any]) -> str:
     doubts = "".join(f"; suspect: {why}" for why in result["suspect"])
     statistics = Statistics.from_json(times, "ns")
     low, high = Repeat("full").interval(statistics) or (statistics.low, statistics.high)
-    told = {at: wall.get(f"{at}_ns") for at in SEEN}
-    told = {at: ns for at, ns in told.items() if ns is not None} or {"median": wall["median_ns"]}
-    seen = [f"{at} {ns / 1e6:.4f} ms{an_image(ns / 1e6, images)}" for at, ns in told.items()]
+    quantiles = {at: wall.get(f"{at}_ns") for at in SEEN}
+    quantiles = {at: ns for at, ns in quantiles.items() if ns is not None} or {
+        "median": wall["median_ns"]
+    }
+    seen = [f"{at} {ns / 1e6:.4f} ms{an_image(ns / 1e6, images)}" for at, ns in quantiles.items()]
     right = "" if "accuracy" not in result else f"; top-1 {_top1(result['accuracy'])['top1']:.1f} %"
     return (
         f"{what}: {times['value_ns'] / 1e6:.4f} ms{an_image(times['value_ns'] / 1e6, images)} at "
@@ -50,22 +52,26 @@ FIGURES = {
 
 def _played(result: Mapping[str, Any]) -> str:
     """MLPerf's scenarios, by its own LoadGen."""
-    told = ""
+    text = ""
     for each in result.get("scenarios", ()):
         words, value = FIGURES[each["scenario"]], each["value"]
         figure = f"{value:.4g} {words}" if each["scenario"] == "offline" else ""
         figure = figure or f"{words} {value / 1e6:.4g} ms"
         doubt = "" if each["valid"] else ", too few runs for LoadGen"
-        told += f"; MLPerf's {each['scenario']}: {figure}{doubt}"
-    return told
+        text += f"; MLPerf's {each['scenario']}: {figure}{doubt}"
+    return text
 
 
 def _throughput(result: Mapping[str, Any]) -> str:
-    told = result.get("throughput")
-    if told is None:
+    throughput = result.get("throughput")
+    if throughput is None:
         return ""
-    side = "in one stream" if told["streams"] == 1 else f"in {told['streams']} streams side by side"
-    return f"; {told['runs_per_s']:.4g} runs/s {side}"
+    side = (
+        "in one stream"
+        if throughput["streams"] == 1
+        else f"in {throughput['streams']} streams side by side"
+    )
+    return f"; {throughput['runs_per_s']:.4g} runs/s {side}"
 
 
 def _started(result: Mapping[str, Any]) -> str:

@@ -83,14 +83,16 @@ def _of_latency(front: Front, table: Table | None) -> Iterator[Doubt]:
 
 def _measured_with(front: Front, table: Table | None) -> Uses:
     """What the front rests on; an older one tells only of the blocks, its table of the rest."""
-    told: Uses = [(what, environment) for what, environment in front.table.get("environments", ())]
-    if not told and table is not None:
-        told = uses(table)
-    elif not told:
-        told = [("blocks", _environment(front.table))]
+    environments: Uses = [
+        (what, environment) for what, environment in front.table.get("environments", ())
+    ]
+    if not environments and table is not None:
+        environments = uses(table)
+    elif not environments:
+        environments = [("blocks", _environment(front.table))]
     if front.verification is not None:
-        told.append(("verification", _environment(front.verification)))
-    return told
+        environments.append(("verification", _environment(front.verification)))
+    return environments
 
 
 def _environment(part: Mapping[str, Any]) -> Environment:

@@ -95,7 +95,7 @@ class BenchmarkModelSession(CommandLineSession):
 
     def start(self, workload: Workload) -> Start:
         _, output = self._invoke(workload, 1)
-        log, first_us = self._told(workload, output), first_run_us(output)
+        log, first_us = self._parsed(workload, output), first_run_us(output)
         if first_us is None:
             raise TargetFailed("this benchmark_model does not tell how long the first run takes")
         return Start(log.init_us / 1e3, first_us / 1e3, log.memory_mb)
@@ -116,7 +116,7 @@ class BenchmarkModelSession(CommandLineSession):
         inputs = input_flags(self._feeding(workload), self._transport.push)
         return [*command(options, binary, model, runs, self._mask), *inputs]
 
-    def _told(self, _workload: Workload, output: str) -> BenchmarkLog:
+    def _parsed(self, _workload: Workload, output: str) -> BenchmarkLog:
         return parse_log(output, STRICT.get(self._options.of(BenchmarkModelOptions).delegate))
 
     def _reason(self, output: str) -> str:

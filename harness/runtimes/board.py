@@ -97,8 +97,8 @@ def _clocks_locked(answer: str) -> str | None:
     )
     if any(lowest != highest for _, lowest, highest in limits):
         return "off"
-    told = {unit.lower() for unit, _, _ in limits}
-    return "on" if told == {"cpu", "gpu"} else "unknown" if told else None
+    units = {unit.lower() for unit, _, _ in limits}
+    return "on" if units == {"cpu", "gpu"} else "unknown" if units else None
 
 
 def is_board(facts: Mapping[str, str]) -> bool:
@@ -116,12 +116,12 @@ def read_conditions(transport: Transport) -> Conditions:
 
 
 def describe_conditions(answers: Mapping[str, str]) -> Conditions:
-    told: Conditions = {name: fact for name, fact in _settings(answers).items() if fact}
+    settings: Conditions = {name: fact for name, fact in _settings(answers).items() if fact}
     found = re.fullmatch(r"throttled=0x([0-9a-fA-F]{1,16})", answers["throttled"])
     if not found:
-        return told
+        return settings
     bits = int(found[1], 16)
-    return told | {
+    return settings | {
         "throttled": _reasons(bits),
         "throttled_since_start": _reasons(bits >> SINCE_START),
     }

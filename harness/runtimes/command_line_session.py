@@ -29,7 +29,7 @@ FIRST_RUN_S = 300.0  # of which nobody knows how long it takes
 PATIENCE = 5  # times as long as before may runs take
 
 
-class Told(Protocol):
+class RunnerLog(Protocol):
     """What one invocation says of its timed runs."""
 
     @property
@@ -88,7 +88,7 @@ class CommandLineSession(ABC):
         """The command line of one invocation; `sustained_s`: at once, and for about so long."""
 
     @abstractmethod
-    def _told(self, workload: Workload, output: str) -> Told:
+    def _parsed(self, workload: Workload, output: str) -> RunnerLog:
         """Raises TargetFailed where it says nothing of its runs, or why they failed."""
 
     @abstractmethod
@@ -127,16 +127,16 @@ class CommandLineSession(ABC):
 
     def visit(self, workload: Workload, runs: int) -> Samples:
         at_ns = time.time_ns()
-        told, _ = self._invoke(workload, runs)
+        log, _ = self._invoke(workload, runs)
         took_ns = time.time_ns() - at_ns
-        typical_ns = max(1, round(told.typical_us * 1e3))
+        typical_ns = max(1, round(log.typical_us * 1e3))
         self.visit_cost_ns = max(0, took_ns - runs * typical_ns)
-        return Samples(at_ns, {"wall": (typical_ns,)}, told.runs, told.memory_mb)
+        return Samples(at_ns, {"wall": (typical_ns,)}, log.runs, log.memory_mb)
 
     def sustain(self, workload: Workload, seconds: float) -> Samples:
         at_ns = time.time_ns()
-        told, _ = self._invoke(workload, 1, seconds)
-        return Samples(at_ns, {"wall": (max(1, round(told.typical_us * 1e3)),)}, told.runs)
+        log, _ = self._invoke(workload, 1, seconds)
+        return Samples(at_ns, {"wall": (max(1, round(log.typical_us * 1e3)),)}, log.runs)
 
     def infer(self, workload: Workload, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """By the same file on this computer."""
@@ -180,7 +180,7 @@ class CommandLineSession(ABC):
         runs: int,
         sustained_s: float | None = None,
         more: Sequence[str] = (),
-    ) -> tuple[Told, str]:
+    ) -> tuple[RunnerLog, str]:
         """What one invocation says, and all of its output."""
         try:
             return self._invoke_once(workload, runs, sustained_s, more)
@@ -192,19 +192,19 @@ class CommandLineSession(ABC):
 
     def _invoke_once(
         self, workload: Workload, runs: int, sustained_s: float | None, more: Sequence[str]
-    ) -> tuple[Told, str]:
+    ) -> tuple[RunnerLog, str]:
         try:
             finished = self._run(workload, runs, sustained_s, more)
             output = _output(finished)
-            told = self._told(workload, output)
+            log = self._parsed(workload, output)
             if finished.status:
                 reason = self._reason(output) or f"it ended with status {finished.status}"
                 raise TargetFailed(f"{self.runner} failed: {reason}")
             self._check(workload, output)
         except (TargetFailed, TargetStalled) as error:
             raise type(error)(f"{named(workload)}: {error}") from error
-        self._run_ns[workload] = max(1, round(told.typical_us * 1e3))
-        return told, output
+        self._run_ns[workload] = max(1, round(log.typical_us * 1e3))
+        return log, output
 
     def _run(
         self, workload: Workload, runs: int, sustained_s: float | None, more: Sequence[str]

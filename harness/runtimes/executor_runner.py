@@ -85,7 +85,7 @@ class ExecutorRunnerSession(CommandLineSession):
             f"--cpu_threads={self._options.num_threads}",
         ]
 
-    def _told(self, _workload: Workload, output: str) -> ExecutorRunnerLog:
+    def _parsed(self, _workload: Workload, output: str) -> ExecutorRunnerLog:
         return parse_log(output)
 
     def _open_here(self) -> Session:

@@ -91,7 +91,7 @@ class MnnBenchmarkSession(CommandLineSession):
             *(str(count), str(warm), CPU, threads, HIGH),
         ]
 
-    def _told(self, _workload: Workload, output: str) -> MnnBenchmarkLog:
+    def _parsed(self, _workload: Workload, output: str) -> MnnBenchmarkLog:
         return parse_log(output)
 
     def _open_here(self) -> Session:

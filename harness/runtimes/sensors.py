@@ -46,13 +46,13 @@ NUMBERS: Mapping[str, Range] = {
 }
 
 
-def plausible(told: Mapping[str, object]) -> Conditions:
+def plausible(reported: Mapping[str, object]) -> Conditions:
     """Finite numbers within what they can be, and texts of one line; all else is None."""
-    names = [name for name in told if re.fullmatch(r"[a-z]\w{0,63}", name, re.ASCII)]
-    return {name: _plausible(name, told[name]) for name in names[:MOST_CONDITIONS]}
+    names = [name for name in reported if re.fullmatch(r"[a-z]\w{0,63}", name, re.ASCII)]
+    return {name: _plausible(name, reported[name]) for name in names[:MOST_CONDITIONS]}
 
 
-def _plausible(name: str, told: object) -> float | str | None:
-    if name not in NUMBERS and isinstance(told, str):
-        return one_line(told) or None
-    return NUMBERS.get(name, OTHERWISE).of(told)
+def _plausible(name: str, reported: object) -> float | str | None:
+    if name not in NUMBERS and isinstance(reported, str):
+        return one_line(reported) or None
+    return NUMBERS.get(name, OTHERWISE).of(reported)

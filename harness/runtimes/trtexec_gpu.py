@@ -73,10 +73,10 @@ def usual(visits: Sequence[Watched]) -> Conditions:
 
 def gpu_conditions(jetson: str, other: str) -> Conditions:
     """Temperatures now, by a line of tegrastats or what nvidia-smi said; None by neither."""
-    told = temperatures_c(jetson)
-    if told is None:
+    temperatures = temperatures_c(jetson)
+    if temperatures is None:
         return {"gpu_temperature_c": TEMPERATURE_C.of(other)}
-    sensors = {name.lower(): celsius for name, celsius in told.items()}
+    sensors = {name.lower(): celsius for name, celsius in temperatures.items()}
     return {
         "gpu_temperature_c": sensors.get("gpu", sensors.get("tj")),  # the hottest of the chip
         "temperature_c": max((sensors[cpu] for cpu in CPUS if cpu in sensors), default=None),

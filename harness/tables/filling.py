@@ -72,9 +72,9 @@ def choose(space: Space, most: float, odd: float = 1.0, known: Sequence[Block] =
     if not most or len(blocks) < FEWEST:
         return Choice(blocks, (), 0.0)
     shares, kernel = _shares(space, blocks), odd**2 * _kernel(blocks, blocks)
-    # What is not yet known: `kernel` less the products of `told`; of it what networks see.
+    # What is not yet known: `kernel` less the products of `explained`; of it what networks see.
     unknown, seen = np.diag(kernel), shares @ kernel
-    told = np.zeros((len(blocks), 0))
+    explained = np.zeros((len(blocks), 0))
     squares = float(np.einsum("ij,ij->", seen, shares)) / len(shares)
     chosen: list[int] = []
     first = [number for number, block in enumerate(blocks) if block in set(known)]
@@ -88,15 +88,15 @@ def choose(space: Space, most: float, odd: float = 1.0, known: Sequence[Block] =
         else:
             break
         chosen.append(best)
-        column = kernel[:, best] - told @ told[best]
+        column = kernel[:, best] - explained @ explained[best]
         column /= sqrt(unknown[best] + _NOISE**2)
         squares -= float(gain[best]) / len(shares)
         seen = seen - np.outer(shares @ column, column)
         unknown = unknown - column**2
-        told = np.column_stack([told, column])
+        explained = np.column_stack([explained, column])
     left = [number for number in range(len(blocks)) if number not in set(chosen)]
     # What visited blocks are off by is no matter of leaving out.
-    rest = kernel[np.ix_(left, left)] - told[left] @ told[left].T
+    rest = kernel[np.ix_(left, left)] - explained[left] @ explained[left].T
     error = np.einsum("ij,jk,ik->i", shares[:, left], rest, shares[:, left])
     return Choice(
         tuple(blocks[number] for number in sorted(chosen)),
@@ -188,8 +188,8 @@ class _Neighbours:
         """Logarithms and their expected standard deviations, [n] each."""
         across = _kernel(blocks, self.blocks)
         found = self.model.predict(blocks) + across @ self.inverse @ self.surprise
-        told = np.einsum("ij,jk,ik->i", across, self.inverse, across)
-        variance = _NEAR[0] ** 2 + _FAR[0] ** 2 - told
+        explained = np.einsum("ij,jk,ik->i", across, self.inverse, across)
+        variance = _NEAR[0] ** 2 + _FAR[0] ** 2 - explained
         return found, np.sqrt(np.maximum(variance, 0.0) + _NOISE**2)
 
 

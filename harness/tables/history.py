@@ -176,10 +176,10 @@ def _matrices(points: Sequence[Point], names: Sequence[str]) -> tuple[Floats, Fl
 def _polished(values: Floats, tells: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
     """The level of each point, and what is left of each value."""
     levels = np.zeros(len(values))
-    told = np.where(tells, values, np.nan)
+    known = np.where(tells, values, np.nan)
     for _ in range(_POLISHES):
         own = _middle(values - levels[:, None], axis=0)
-        levels = _middle(told - own, axis=1)
+        levels = _middle(known - own, axis=1)
         levels -= levels[0]
     return levels, values - levels[:, None] - own
 
@@ -210,16 +210,16 @@ def _steps(
 
     parts = [(column, np.flatnonzero(~np.isnan(rest[:, column]))) for column in range(len(names))]
     for _ in range(_DEEPEST):
-        told = [
+        candidates = [
             (column, rows, best)
             for column, rows in parts
             if (best := _best_split(rest[rows, column], variances[rows, column]))
         ]
-        if not told:
+        if not candidates:
             return
-        corrected = false_discovery_control([best[2] for _, _, best in told])
+        corrected = false_discovery_control([best[2] for _, _, best in candidates])
         parts = []
-        for (column, rows, (split, change, _)), p in zip(told, corrected, strict=True):
+        for (column, rows, (split, change, _)), p in zip(candidates, corrected, strict=True):
             if p > LEVEL or abs(change) < math.log(SMALLEST_MOVE):
                 continue
             parts += [(column, rows[:split]), (column, rows[split:])]
@@ -259,10 +259,10 @@ def _step(
     p: float,
 ) -> Step:
     last, at = int(rows[split - 1]), int(rows[split])
-    told = [points[n].environment for n in (last, at)]
+    environments = [points[n].environment for n in (last, at)]
     values = [points[n].seen[name].value for n in (last, at)]
     newest = split == len(rows) - 1 and at == len(points) - 1
-    return Step(name, at, ratio, p, values[0], values[1], versions_changed(*told), newest)
+    return Step(name, at, ratio, p, values[0], values[1], versions_changed(*environments), newest)
 
 
 def versions_changed(old: Environment, new: Environment) -> dict[str, tuple[Any, Any]]:

@@ -93,8 +93,8 @@ class Statistics:
 
     def to_json(self, unit: str) -> dict[str, Any]:
         """With the unit in the names."""
-        told = asdict(self).items()
-        known = {name: value for name, value in told if value is not None or name not in SEEN}
+        statistics = asdict(self).items()
+        known = {name: value for name, value in statistics if value is not None or name not in SEEN}
         return {_with_unit(name, unit): value for name, value in known.items()}
 
     @classmethod
@@ -106,15 +106,17 @@ class Statistics:
         return found
 
 
-def _in_order(told: Statistics) -> Statistics:
+def _in_order(statistics: Statistics) -> Statistics:
     """Raises ValueError where ends or shares of runs are the wrong way round."""
-    if not told.low <= told.value <= told.high:
-        raise ValueError(f"{told.value} is not between its ends, {told.low} and {told.high}")
-    if not _grow(told.lower_quartile, told.median, told.maximum):
+    if not statistics.low <= statistics.value <= statistics.high:
+        raise ValueError(
+            f"{statistics.value} is not between its ends, {statistics.low} and {statistics.high}"
+        )
+    if not _grow(statistics.lower_quartile, statistics.median, statistics.maximum):
         raise ValueError("lower quartile, median and maximum do not grow")
-    if not _grow(told.p50, told.p90, told.p99):
+    if not _grow(statistics.p50, statistics.p90, statistics.p99):
         raise ValueError("p50, p90 and p99 do not grow")
-    return told
+    return statistics
 
 
 def _grow(first: int | None, second: int | None, third: int | None) -> bool:

@@ -111,12 +111,12 @@ class Repeat:
     def far(self, statistics: "Statistics", *, level: bool = True) -> float:
         """Half of the interval, in logarithms; without `level`, beside what all did alike."""
         typical = self._typical(statistics)
-        told, believed = self.workloads, _OWN_WORTH
-        squares = told * self.own_sd**2 + believed * typical.own**2
-        own_sd = sqrt(squares / (told + believed))
+        workloads, believed = self.workloads, _OWN_WORTH
+        squares = workloads * self.own_sd**2 + believed * typical.own**2
+        own_sd = sqrt(squares / (workloads + believed))
         if self.at == "full":  # a workload that met full speed but seldom repeats worse than others
             own_sd = hypot(own_sd, log(statistics.high / statistics.value) / NORMAL95)
-        own = student(told + believed) * own_sd
+        own = student(workloads + believed) * own_sd
         return hypot(own, self._level(typical.level)) if level else own
 
     @property
