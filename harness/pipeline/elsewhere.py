@@ -30,7 +30,7 @@ _FEWEST_ERRORS = 19  # from which their 95 % is one of them
 _FEWEST = 2  # networks in common that tell how two devices differ from network to network
 _MOST_KNOWN = 2  # networks that tell the others: with more, no device is alike in all
 _CANDIDATES = 6  # of which these are chosen
-_Told = tuple[tuple[str, ...], Estimate]  # by known networks
+_Estimated = tuple[tuple[str, ...], Estimate]  # by known networks
 
 
 @dataclass(frozen=True)
@@ -85,19 +85,19 @@ def _published(target: ImportedDevice, network: str, source: str) -> Elsewhere:
 
 
 def _alike(among: Neighbours, target: ImportedDevice, network: str) -> Elsewhere:
-    known, told = _best(among, target, network)
-    words = f"by its {' and '.join(known)}, as {told.devices} other devices compare"
-    return Elsewhere(network, target.name, told.latency_ms, told.interval, words)
+    known, estimate = _best(among, target, network)
+    words = f"by its {' and '.join(known)}, as {estimate.devices} other devices compare"
+    return Elsewhere(network, target.name, estimate.latency_ms, estimate.interval, words)
 
 
-def _best(among: Neighbours, target: ImportedDevice, network: str) -> _Told:
+def _best(among: Neighbours, target: ImportedDevice, network: str) -> _Estimated:
     """From the one or two known networks that leave least open.
 
     Raises:
         TableError: too few devices have the network and a known one.
     """
     names = [name for name in target.networks if name != network]
-    alone = sorted(_told(among, target, [(name,) for name in names], network), key=_width)
+    alone = sorted(_estimated(among, target, [(name,) for name in names], network), key=_width)
     if not alone:
         raise TableError(
             f"too few imported devices have times of both {network} and what {target.name} has: "
@@ -105,12 +105,12 @@ def _best(among: Neighbours, target: ImportedDevice, network: str) -> _Told:
         )
     candidates = [name for (name,), _ in alone[:_CANDIDATES]]
     pairs = combinations(candidates, _MOST_KNOWN)
-    return min([*alone, *_told(among, target, pairs, network)], key=_width)
+    return min([*alone, *_estimated(among, target, pairs, network)], key=_width)
 
 
-def _told(
+def _estimated(
     among: Neighbours, target: ImportedDevice, knowns: Iterable[tuple[str, ...]], network: str
-) -> Iterator[_Told]:
+) -> Iterator[_Estimated]:
     """What each choice of known networks tells; some are known of too few devices."""
     for known in knowns:
         with suppress(TableError):
@@ -118,8 +118,8 @@ def _told(
             yield known, estimate
 
 
-def _width(told: _Told) -> float:
-    low, high = told[1].interval
+def _width(estimated: _Estimated) -> float:
+    low, high = estimated[1].interval
     return log(high / low)
 
 
@@ -143,8 +143,8 @@ def from_own_device(job: Run, networks: Sequence[str], name: str, here: str) -> 
         )
     others = [device for source in sources for device in source.devices if device != target]
     log_ratios = np.log([target.networks[network].full_speed_ms / ms for network, ms in common])
-    ratio, told = ratio_between(log_ratios, None)
-    log_error = rescaled_off(others, len(common)) or told
+    ratio, known_off = ratio_between(log_ratios, None)
+    log_error = rescaled_off(others, len(common)) or known_off
     words = f"rescaled from the table of {here} by {len(common)} networks timed on both"
     found = []
     for each in predict(job, [network_named(job, here, one) for one in networks], here, None):

@@ -29,13 +29,13 @@ class Finished:
 
     def complaint(self) -> str:
         """The last lines it wrote to standard error, else to standard output."""
-        said = self.stderr.decode(errors="replace").strip() or self.text.strip()
-        return _last_lines(said)
+        text = self.stderr.decode(errors="replace").strip() or self.text.strip()
+        return _last_lines(text)
 
 
-def check_output(said: Iterable[bytes | bytearray]) -> None:
+def check_output(outputs: Iterable[bytes | bytearray]) -> None:
     """Raises TargetFailed where it is more than a program of ours says."""
-    if sum(map(len, said)) > MOST_OUTPUT:
+    if sum(map(len, outputs)) > MOST_OUTPUT:
         raise TargetFailed(
             f"a program there does not stop talking: more than {MOST_OUTPUT >> 20} MB; it is none "
             "of ours, or has lost its way"
@@ -48,15 +48,15 @@ def _last_lines(text: str) -> str:
 
 def ending(status: int | None, stderr: bytes) -> str:
     """How a program ended, in words; a status below zero is that of a signal."""
-    said = _last_lines(stderr.decode(errors="replace").strip())
+    last_lines = _last_lines(stderr.decode(errors="replace").strip())
     if status is None or status >= 0:
-        return f"ended: {said}"
+        return f"ended: {last_lines}"
     try:
         name = Signals(-status).name
     except ValueError:
         name = "unknown"
     why = ", perhaps for lack of memory" if name == "SIGKILL" else ""
-    return f"was ended by signal {-status} ({name}{why}): {said}"
+    return f"was ended by signal {-status} ({name}{why}): {last_lines}"
 
 
 class Patience:

@@ -28,7 +28,7 @@ from harness.transports.lines import LONGEST_LINE, Lines
 from harness.transports.listings import free_mb_of, sizes_of
 from harness.transports.local import LocalTransport
 from harness.transports.ssh.folder import Folder
-from harness.transports.ssh.program import MARK, STDOUT, Program, Said
+from harness.transports.ssh.program import MARK, STDOUT, Part, Program
 from harness.transports.transport import Finished
 from tests.runtimes.recorded_replies import REPLIES
 
@@ -359,7 +359,7 @@ def test_a_line_that_does_not_end_is_given_up() -> None:
 def test_a_group_that_no_program_can_be_in_is_not_that_of_ours(before: str) -> None:
     """It is killed by that number: 1 would mean all processes of the board."""
 
-    async def said() -> Said | None:
+    async def said() -> Part | None:
         connection: Any = None
         program = Program(connection, "ours")
         for byte in f"{before}{MARK.decode()}4711\nits words".encode():

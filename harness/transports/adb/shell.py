@@ -45,8 +45,8 @@ def start_shell(link: Link, argv: Sequence[str], patience: Patience) -> tuple[St
     """
     with patience.waiting() as timeout_s:
         stream = link.open(f"shell,v2,raw:exec {shlex.join(argv)}", timeout_s)
-    said, buffer = b"", b""
-    while b"\n" not in said:
+    output, buffer = b"", b""
+    while b"\n" not in output:
         with patience.waiting() as timeout_s:
             chunk = stream.read(timeout_s)
         if not chunk:
@@ -58,13 +58,13 @@ def start_shell(link: Link, argv: Sequence[str], patience: Patience) -> tuple[St
                 raise TargetFailed("the phone's shell answers in no known form")
             if len(buffer) < HEADER.size + length:
                 break
-            said += buffer[HEADER.size : HEADER.size + length] if kind == STDOUT else b""
-            if len(said) > LONGEST_FRAME:
+            output += buffer[HEADER.size : HEADER.size + length] if kind == STDOUT else b""
+            if len(output) > LONGEST_FRAME:
                 raise TargetFailed("the phone's shell does not end its first line")
             buffer = buffer[HEADER.size + length :]
             if kind == EXIT:
-                return stream, said.decode(errors="replace").partition("\n")[0]
-    return stream, said.decode(errors="replace").partition("\n")[0]
+                return stream, output.decode(errors="replace").partition("\n")[0]
+    return stream, output.decode(errors="replace").partition("\n")[0]
 
 
 def _send(stream: Stream, kind: int, data: bytes, patience: Patience) -> None:

@@ -47,8 +47,8 @@ class Link:
         self.tag = secrets.token_hex(8)
         loop.run(begin(self._connection, "", ["sh", "-c", LIFELINE, "sh", self.tag]))
         self.folder = Folder(self._ask, str(address), address.folder)
-        said = self._ask("cat /etc/machine-id 2>/dev/null || uname -n")
-        self.machine = one_line(said.text, LONGEST_NAME) or address.host
+        answer = self._ask("cat /etc/machine-id 2>/dev/null || uname -n")
+        self.machine = one_line(answer.text, LONGEST_NAME) or address.host
         self._holder: SshProcess | None = None
 
     def hold(self, owner: str) -> None:

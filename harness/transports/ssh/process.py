@@ -36,14 +36,14 @@ class SshProcess:
     def receive(self, idle_timeout_s: float) -> str | None:
         while (line := self._lines.take()) is None:
             try:
-                said = self._loop.run(self._program.listen(idle_timeout_s))
+                part = self._loop.run(self._program.listen(idle_timeout_s))
             except TimeoutError as error:
                 raise TargetStalled(
                     f"{self._program.name} said nothing for {idle_timeout_s:g} s"
                 ) from error
-            if said is None:
+            if part is None:
                 return None  # an unfinished line is no answer
-            stream, data = said
+            stream, data = part
             if stream == STDERR:
                 self._errors = (self._errors + data)[-KEPT_BYTES:]
             else:

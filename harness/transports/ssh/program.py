@@ -26,7 +26,7 @@ CHUNK = 1 << 16
 STDOUT, STDERR = 1, 2
 SIGNALLED = 128  # more is the status of a program that a signal ended, as in shells
 
-Said = tuple[int, bytes]
+Part = tuple[int, bytes]
 """Where to, and what."""
 
 
@@ -38,7 +38,7 @@ class Program(asyncssh.SSHClientSession[bytes]):
         self.status: int | None = None
         self._connection = connection
         self._channel: asyncssh.SSHClientChannel[bytes]
-        self._said: asyncio.Queue[Said | None] = asyncio.Queue()
+        self._parts: asyncio.Queue[Part | None] = asyncio.Queue()
         self._greeting = b""
         self._group: int | None = None
         self._begun, self._writable = asyncio.Event(), asyncio.Event()
@@ -55,7 +55,7 @@ class Program(asyncssh.SSHClientSession[bytes]):
         if datatype is None and self._group is None:
             data = self._without_greeting(data)
         if data:
-            self._said.put_nowait((STDOUT if datatype is None else STDERR, data))
+            self._parts.put_nowait((STDOUT if datatype is None else STDERR, data))
 
     def eof_received(self) -> bool:
         return True  # it may still take input
@@ -68,7 +68,7 @@ class Program(asyncssh.SSHClientSession[bytes]):
 
     def exit_status_received(self, status: int) -> None:
         self.status = status
-        self._said.put_nowait((STDOUT, b""))  # wakes who listens
+        self._parts.put_nowait((STDOUT, b""))  # wakes who listens
         self._writable.set()  # and who writes
 
     def exit_signal_received(self, signal: str, *_: object) -> None:
@@ -76,11 +76,11 @@ class Program(asyncssh.SSHClientSession[bytes]):
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._group is None and self._greeting:  # of a shell that runs nothing
-            self._said.put_nowait((STDOUT, self._greeting))
+            self._parts.put_nowait((STDOUT, self._greeting))
         self._ended, self._lost = True, exc
         self._begun.set()
         self._writable.set()
-        self._said.put_nowait(None)
+        self._parts.put_nowait(None)
 
     def _without_greeting(self, data: bytes) -> bytes:
         """What comes after the line that tells the group; the user's shell may talk before."""
@@ -95,7 +95,7 @@ class Program(asyncssh.SSHClientSession[bytes]):
 
     # And these by us.
 
-    async def listen(self, timeout_s: float) -> Said | None:
+    async def listen(self, timeout_s: float) -> Part | None:
         """What it says next; None when it has ended.
 
         Raises:
@@ -104,16 +104,16 @@ class Program(asyncssh.SSHClientSession[bytes]):
         """
         try:
             async with asyncio.timeout(timeout_s if self.status is None else LINGER_S):
-                said = await self._said.get()
+                part = await self._parts.get()
         except TimeoutError:
             if self.status is None:
                 raise
             return None  # who it left behind may hold its output open for ever
-        if said is None:
-            self._said.put_nowait(None)
+        if part is None:
+            self._parts.put_nowait(None)
             if self.status is None:
                 raise TargetLost(f"the link broke while {self.name} ran: {self._lost or 'closed'}")
-        return said
+        return part
 
     async def write(self, data: bytes, idle_timeout_s: float | None = None) -> None:
         """Give it some input, as fast as it takes it.
@@ -137,7 +137,7 @@ class Program(asyncssh.SSHClientSession[bytes]):
         with suppress(TargetLost, OSError):
             for start in range(0, len(stdin), CHUNK):
                 await self.write(stdin[start : start + CHUNK])
-                self._said.put_nowait((STDOUT, b""))  # for who listens: it is alive
+                self._parts.put_nowait((STDOUT, b""))  # for who listens: it is alive
             self._channel.write_eof()
 
     async def kill(self) -> None:
@@ -189,10 +189,10 @@ async def finish(
     try:
         while True:
             with patience.waiting() as timeout_s:
-                said = await program.listen(timeout_s)
-            if said is None:
+                part = await program.listen(timeout_s)
+            if part is None:
                 break
-            outputs[said[0]] += said[1]
+            outputs[part[0]] += part[1]
             check_output(outputs.values())
     except BaseException:
         await program.kill()
