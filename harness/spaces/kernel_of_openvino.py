@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 OPENVINO = "openvino."
 """Before the names of its operators."""
+SUBGRAPH = "Subgraph"
+"""Several operators that became one, of which none is the main one."""
 REORDER = "Reorder"
 """A change of layout that OpenVINO inserted: no operator of a file."""
 LAYOUTS = "layouts"
@@ -136,7 +138,7 @@ def _variant(
         told.append(kind)
     elif kind == "convolution":
         told.append("grouped" if groups > 1 else "1x1" if window == 1 else "dense")
-    elif len(nodes) > 1 and kernel.name == "Subgraph":
+    elif len(nodes) > 1 and kernel.name == SUBGRAPH:
         told.append("product" if macs else "of several")
     elif macs and not kernel.constants:
         told.append("dynamic")
@@ -159,7 +161,9 @@ def _macs(kernel: "Kernel", nodes: tuple[Node, ...], node: Node) -> int:
     if len(node.refs) < 2 or not node.shapes:
         return 0
     first, second = (_shape(kernel, nodes, ref) for ref in node.refs[:2])
-    out = prod(node.shapes[0])
+    alone = node is nodes[0] and kernel.name != SUBGRAPH
+    # What follows a convolution or product keeps its shape, which may have been narrowed.
+    out = kernel.outputs[0].size if alone else prod(node.shapes[0])
     if node.name in ("Convolution", "GroupConvolution"):
         return out * prod(second[1 if node.name == "Convolution" else 2 :])
     if node.name in ("ConvolutionBackpropData", "GroupConvolutionBackpropData"):

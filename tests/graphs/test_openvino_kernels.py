@@ -9,6 +9,7 @@ import pytest
 from harness.errors import Infeasible
 from harness.graphs.networks import prior
 from harness.graphs.reading import OPENVINO
+from harness.predictors.kernel_savings import narrower
 from harness.runtimes.conversion.kernel_openvino import as_it_lies, kernel_file
 from harness.spaces.kernel import Kernel
 
@@ -47,6 +48,18 @@ def test_a_kernel_tells_what_it_costs(key: str, macs: int, stage: str, variant: 
 def test_what_is_fused_behind_a_convolution_is_told() -> None:
     form = Kernel.parse(GROUPED).form
     assert (form.groups, form.window, form.is_activated) == (8, 9, True)
+
+
+def test_a_convolution_with_half_of_its_channels_is_half_the_work() -> None:
+    key = (
+        "kernel-openvino.Convolution;float32[1,64,14,14];float32{128,64,3,3};float32{1,128,1,1};"
+        "n0=opset1.Convolution(i0,i1)[1,128,14,14];pads_begin=1,1;pads_end=1,1;strides=1,1;"
+        "n1=opset1.Add(n0,i2)[1,128,14,14];layouts=acdb,acdb;>float32[1,128,14,14]"
+    )
+    whole = Kernel.parse(key)
+    half = narrower(whole, 64)
+    assert 2 * half.macs == whole.macs
+    assert half.params == 64 * 64 * 9 + 64
 
 
 def test_maps_with_channels_last_are_joined_along_the_last_axis() -> None:
