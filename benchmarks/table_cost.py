@@ -94,8 +94,7 @@ def visited_and_filled(
         new = [block for block in choice.visited if block not in known]
         entries = [sentinel(space), *block_entries(new)]
         known |= times(measured(device, session, entries, plan).records, device.clock)
-        odd = oddness(list(known.items()))
-        if not choice.left_out or odd < ODD:
+        if not choice.left_out or (odd := oddness(list(known.items()))) < ODD:
             break
         choice = choose(space, plan.fill_error, odd, choice.visited)
     filled = fill(tuple(known.items()), choice.left_out)
