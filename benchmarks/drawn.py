@@ -101,10 +101,18 @@ def _resized(draw: Draw) -> Callable[..., Any]:
     return partial(F.interpolate, scale_factor=scale, mode=mode, align_corners=corners)
 
 
-def _pooled(draw: Draw) -> Callable[..., Any]:
+def _pooled(draw: Draw, rounds_up: bool = False) -> Callable[..., Any]:
     window, stride = draw.one((2, 2), (3, 1), (3, 2), (5, 1))
     pool = draw.one(F.avg_pool2d, F.avg_pool2d, F.max_pool2d)
-    return partial(pool, kernel_size=window, stride=stride, padding=window // 2)
+    return partial(
+        pool, kernel_size=window, stride=stride, padding=window // 2, ceil_mode=rounds_up
+    )
+
+
+def _sloped(draw: Draw) -> tuple[nn.Module, Any]:
+    """A slope a channel, as segmentation networks have behind convolutions."""
+    shape = draw.maps()
+    return nn.PReLU(shape[1]), (shape,)
 
 
 def _reduced(draw: Draw) -> Callable[..., Any]:
@@ -399,6 +407,8 @@ KINDS: dict[str, tuple[int, Callable[[Draw], tuple[nn.Module, Any]]]] = {
     "one of": (16, _one_of),
     "whole numbers": (100, _whole),
     "gathered": (14, _gathered),
+    "pooled, sizes rounded up": (40, partial(_between, partial(_pooled, rounds_up=True))),
+    "sloped": (24, _sloped),
 }
 
 

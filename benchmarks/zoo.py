@@ -120,6 +120,36 @@ UNSEEN = _networks("""
     pose_mobile: simplepose_mobile_mobilenet_w1_coco@128
     pose_mobile: simplepose_mobile_mobilenetv3_small_w1_coco@192
 """)
+FRESH = _networks("""
+    airnet: airnet50_1x64d_r16@160
+    bamresnet: bam_resnet18@192
+    cbamresnet: cbam_resnet18@192
+    condensenet: condensenet74_c4_g4
+    darts: darts
+    diaresnet: diaresnet10
+    dicenet: dicenet_w1
+    diracnetv2: diracnet18v2@160
+    fdmobilenet: fdmobilenet_w1 fdmobilenet_wd2@192
+    fishnet: fishnet99@160
+    ibnresnet: ibn_resnet50@160
+    nasnet: nasnet_4a1056
+    octresnet: octresnet10_ad2
+    proxylessnas: proxylessnas_mobile proxylessnas_cpu@160
+    scnet: scnet50@160
+    senet: senet16@192
+    sepreresnet: sepreresnet18@160
+    spnasnet: spnasnet
+    xdensenet: xdensenet121_2@160
+    alexnet: alexnet
+    espnetv2: espnetv2_wd2 espnetv2_w1
+    efficientnetedge: efficientnet_edge_small_b@192
+    cgnet: cgnet_cityscapes@256
+    edanet: edanet_cityscapes@256
+    contextnet: ctxnet_cityscapes@256
+    levit: narrow
+    segformer: small@192
+""")
+"""Other families yet, which nobody looked at before the method was settled."""
 _MODULES = {
     "mnasnet_small": "mnasnet", "regnety002": "regnet", "regnety006": "regnet",
     "regnety016": "regnet", "mobilenetv2b_wd2": "mobilenetv2", "inceptionv4": "inceptionv4",
@@ -142,7 +172,7 @@ def _of_pytorchcv(network: Network) -> tuple[Any, tuple[Any, ...]]:
     module = importlib.import_module(f"pytorchcv.models.{name}")
     size = (network.pixels, network.pixels)
     sized = network.family in ("segmentation", "segmentation_others", "deeplab", "detection")
-    sized |= network.family.startswith("pose")
+    sized |= network.family.startswith("pose") or network.name.endswith("_cityscapes")
     settings: dict[str, Any] = {"in_size": size} if sized else {}
     if network.name == "erfnet_cityscapes" or "fastscnn" in network.name:
         settings["fixed_size"] = True
@@ -222,6 +252,10 @@ _TRANSFORMERS: dict[tuple[str, str], Callable[[int], Any]] = {
     ("swin", "narrow"): _swin(32, [2, 2, 4, 2]),
     ("mobilevit", "small"): _transformer("MobileViTConfig", "MobileViTForImageClassification"),
     ("poolformer", "s12"): _transformer("PoolFormerConfig", "PoolFormerForImageClassification"),
+    ("levit", "narrow"): _transformer(
+        "LevitConfig", "LevitForImageClassification", hidden_sizes=[128, 256, 384]
+    ),
+    ("segformer", "small"): _transformer("SegformerConfig", "SegformerForImageClassification"),
     ("distilbert", "small"): _distilbert(256, 6),
     ("distilbert", "medium"): _distilbert(512, 6),
     ("albert", "small"): _albert(384, 6),
@@ -424,10 +458,10 @@ def main() -> None:
     arguments = parser.parse_args()
     folder, runtime = arguments.folder, KERNEL_RUNTIMES[arguments.runtime]
     folder.mkdir(parents=True, exist_ok=True)
-    known, unseen = (chosen(networks, runtime) for networks in (KNOWN, UNSEEN))
+    known, unseen, fresh = (chosen(some, runtime) for some in (KNOWN, UNSEEN, FRESH))
     export_all(known, folder, runtime.suffixes[0])
     collect(known, folder, runtime)
-    export_all(unseen, folder, runtime.suffixes[0])
+    export_all([*unseen, *fresh], folder, runtime.suffixes[0])
 
 
 if __name__ == "__main__":

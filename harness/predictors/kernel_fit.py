@@ -64,6 +64,7 @@ def _dumped(networks: KernelNetworks) -> bytes:
         "calibration": asdict(networks.calibration),
         "least_ns": networks.least_ns,
         "errors": networks.errors.tolist(),
+        "apart": networks.apart,
         "level": networks.level,
         "runtime": networks.runtime,
     }
@@ -92,6 +93,7 @@ def _loaded(content: bytes) -> KernelNetworks:
         Calibration(**head["calibration"]),
         head["least_ns"],
         np.array(head["errors"]),
+        head["apart"],
         head["level"],
         head["runtime"],
     )

@@ -17,7 +17,7 @@ from harness.predictors.kernel_regression import Floats, KernelTimes
 from harness.spaces.block import Block
 from harness.spaces.kernel import Kernel
 from harness.tables.calibration import Calibration, Sums, fit
-from harness.tables.conformal import bound
+from harness.tables.conformal import student
 from harness.tables.repeat import NORMAL95, Interval, Repeat
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 NAME = "kernels"  # where a table has the name of its space
 FEWEST_ANCHORS = 5
+_NOISE = 0.02  # logarithm, of measuring a network
 _LEAST_PART = 0.2  # of what a kernel takes without a call, whatever a calibration takes off it
 
 
@@ -61,7 +62,8 @@ class KernelNetworks:
     times: KernelTimes
     calibration: Calibration
     least_ns: float  # of the anchors, the fastest
-    errors: Floats  # logarithms, of anchors whose families were left out of the calibration
+    errors: Floats  # logarithms, of anchors whose families had no part in any fit
+    apart: float  # what a new family is off by, besides its kernels, logarithm, at 95 %
     level: float  # by how much another day is off, logarithm, at 95 %
     runtime: str  # by its name
 
@@ -81,13 +83,15 @@ class KernelNetworks:
                 f"{command('measure', '--kernels', '--device', table.device)} goes on"
             )
         measured = np.array([record.statistics.value for record in known], float)
-        sums = _sums(times, [_kernels(record.blocks) for record in known])
-        families = _families([_kernels(record.blocks) for record in known])
+        kernels = [_kernels(record.blocks) for record in known]
+        sums = _sums(times, kernels)
+        families = _families(kernels)
         level = Repeat.of(table).level([record.statistics for record in known])
         calibration = fit(sums, measured)
-        errors = _families_left_out(sums, measured, families)
+        errors, own = _families_left_out(times, kernels, sums, measured, families)
+        apart = _apart(errors, own, families)
         runtime = str(table.identity["runtime"])
-        return cls(times, calibration, float(measured.min()), errors, level, runtime)
+        return cls(times, calibration, float(measured.min()), errors, apart, level, runtime)
 
     def predict(self, graph: Graph) -> NetworkLatency:
         """Raises TableError: no operator of the network is in the table."""
@@ -107,7 +111,7 @@ class KernelNetworks:
         # Of a network smaller than all anchors it is no larger a part than of the least one.
         latency_ns += max(0.0, self.calibration.offset) * min(1.0, latency_ns / self.least_ns)
         own = _spread(kernels, told_ns, log_sds) / latency_ns
-        far = hypot(bound(self.errors), NORMAL95 * own, self.level)
+        far = hypot(self.apart, NORMAL95 * own, self.level)
         latency_ms = latency_ns / 1e6
         found = iter(zip(told_ns, log_sds, strict=True))
         parts = []
@@ -158,17 +162,56 @@ def _families(networks: Sequence[Sequence[Kernel]]) -> list[str]:
         for runtime in KERNEL_RUNTIMES.values()
         for network in known_networks(runtime)
     }
-    return [known.get(tuple(each), str(place)) for place, each in enumerate(networks)]
+    found = [known.get(tuple(each), str(place)) for place, each in enumerate(networks)]
+    return found if len(set(found)) > 1 else list(map(str, range(len(networks))))
 
 
-def _families_left_out(sums: Sums, measured: Floats, families: Sequence[str]) -> Floats:
-    """By how much each network is off where its family had no part in the calibration."""
-    errors = np.empty(len(measured))
-    for family in set(families):
-        own = np.array([each == family for each in families])
-        calibration = fit(sums.only(~own), measured[~own])
-        errors[own] = np.log(measured[own] / calibration.network(sums.only(own)))
-    return errors
+def _families_left_out(
+    times: KernelTimes,
+    networks: Sequence[Sequence[Kernel]],
+    sums: Sums,
+    measured: Floats,
+    families: Sequence[str],
+) -> tuple[Floats, Floats]:
+    """By how much each network is off, logarithm, where its family had no part in the calibration
+    and kernels that no other family has were not timed; and by how much those alone are."""
+    owners: dict[str, set[str]] = defaultdict(set)
+    shipped = [n for each in KERNEL_RUNTIMES.values() for n in known_networks(each)]
+    pairs = [*zip(families, networks, strict=True), *((n.family, n.kernels) for n in shipped)]
+    for family, kernels in pairs:
+        for kernel in kernels:
+            owners[kernel.key].add(family)
+    errors, spreads = np.empty(len(measured)), np.empty(len(measured))
+    for family in sorted(set(families)):
+        out = np.array([each == family for each in families])
+        calibration = fit(sums.only(~out), measured[~out])
+        theirs = [each for each, is_out in zip(networks, out, strict=True) if is_out]
+        rest = _without(times, [key for key, own in owners.items() if own == {family}], theirs)
+        told = calibration.network(_sums(rest, theirs))
+        errors[out] = np.log(measured[out] / np.maximum(told, _LEAST_PART * sums.total[out]))
+        for place, kernels in zip(np.flatnonzero(out), theirs, strict=True):
+            values, log_sds = rest.predict(kernels)
+            spreads[place] = _spread(kernels, values, log_sds) / float(values.sum())
+    return errors, spreads
+
+
+def _without(
+    times: KernelTimes, keys: Sequence[str], networks: Sequence[Sequence[Kernel]]
+) -> KernelTimes:
+    """As if kernels had not been timed; but those that nothing else tells of."""
+    gone = {key for key in keys if key in times.measured_ns}
+    unknown = times.without(gone).unknown(kernel for each in networks for kernel in each)
+    return times.without(gone - {kernel.key for kernel in unknown})
+
+
+def _apart(errors: Floats, own: Floats, families: Sequence[str]) -> float:
+    """What another family is off by with a chance of 5 %, besides what its kernels are uncertain
+    by. Networks of a family err alike: each family counts once, and there are few."""
+    alike: dict[str, list[float]] = defaultdict(list)
+    for family, square in zip(families, errors**2 - own**2, strict=True):
+        alike[family].append(square)
+    squares = [max(_NOISE**2, float(np.mean(each))) for each in alike.values()]
+    return student(len(alike) - 1) * float(np.sqrt(np.mean(squares) * (1 + 1 / len(alike))))
 
 
 def _spread(kernels: Sequence[Kernel], values: Floats, log_sds: Floats) -> float:

@@ -8,9 +8,9 @@ from all that was timed.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -102,6 +102,20 @@ class Regression:
         widening = float(np.sqrt(np.mean((left_out / sd) ** 2)))
         return cls(rates, points, inverse, weights, variance, length, left_out, max(1.0, widening))
 
+    def without(self, left_out: npt.NDArray[np.bool_]) -> "Regression":
+        """Had some kernels not been timed: the inverse of what is left of their covariance is the
+        Schur complement. Rates stay, which a few of many hardly move."""
+        kept = ~left_out
+        both = self.inverse[np.ix_(kept, left_out)]
+        own = np.linalg.inv(self.inverse[np.ix_(left_out, left_out)])
+        return replace(
+            self,
+            points=self.points[kept],
+            inverse=self.inverse[np.ix_(kept, kept)] - both @ own @ both.T,
+            weights=self.weights[kept] - both @ own @ self.weights[left_out],
+            left_out=self.left_out[kept],
+        )
+
     def predict(self, kernels: Sequence[Kernel]) -> tuple[Floats, Floats]:
         """Times, ns, and the standard deviations of their logarithms, [kernels] each."""
         points = np.array([shape_of(kernel) for kernel in kernels])
@@ -152,6 +166,13 @@ def _process(distances: Floats, surprise: Floats, length: float, noise: float) -
     return density, inverse, weights, variance, left_out, sd
 
 
+@cache
+def _parsed(key: str) -> Kernel:
+    kernel = Kernel.parse(key)
+    assert isinstance(kernel, Kernel)
+    return kernel
+
+
 @dataclass(frozen=True)
 class KernelTimes:
     """Of every kernel whose operator was timed: itself, or by those that are alike."""
@@ -168,6 +189,22 @@ class KernelTimes:
         names = frozenset(name for name, count in counts.items() if count >= FEWEST)
         return cls({kernel.key: ns for kernel, ns in measured_ns.items()}, names, {})
 
+    def without(self, keys: Set[str]) -> "KernelTimes":
+        """As if the kernels with these keys had not been timed."""
+        left = {key: ns for key, ns in self.measured_ns.items() if key not in keys}
+        gone = {
+            name: np.array([kernel.key in keys for kernel in self._by_name[name]])
+            for name in self.names
+        }
+        names = frozenset(name for name, those in gone.items() if (~those).sum() >= FEWEST)
+        # Of stages those alone that now tell of variants.
+        stages = {each.stage for name in self.variants - names for each in self._by_name[name]}
+        made = {}
+        for name in names & (self.variants | stages):
+            regression = self.regression(name)
+            made[name] = regression.without(gone[name]) if gone[name].any() else regression
+        return KernelTimes(left, names, made)
+
     @cached_property
     def operators(self) -> frozenset[str]:
         return frozenset(map(op_of, self.measured_ns))
@@ -182,19 +219,23 @@ class KernelTimes:
         return np.asarray(np.maximum(times_ns - self.call_ns, _LEAST * times_ns))
 
     @cached_property
-    def _kernels(self) -> Sequence[Kernel]:
-        found = map(Kernel.parse, self.measured_ns)
-        return [kernel for kernel in found if isinstance(kernel, Kernel)]
+    def _by_name(self) -> Mapping[str, Sequence[Kernel]]:
+        """Those of each variant and of each stage."""
+        found: dict[str, list[Kernel]] = defaultdict(list)
+        for kernel in map(_parsed, self.measured_ns):
+            for name in {kernel.variant, kernel.stage}:
+                found[name].append(kernel)
+        return found
 
     @cached_property
     def variants(self) -> frozenset[str]:
         """Names of variants, of which enough were timed."""
-        return self.names & {kernel.variant for kernel in self._kernels}
+        return self.names & {_parsed(key).variant for key in self.measured_ns}
 
     def regression(self, name: str) -> Regression:
         """Of a variant or stage; made when it is first asked for."""
         if name not in self.made:
-            kernels = [each for each in self._kernels if name in (each.variant, each.stage)]
+            kernels = self._by_name[name]
             times = np.array([self.measured_ns[each.key] for each in kernels])
             self.made[name] = Regression.of(kernels, times)
         return self.made[name]

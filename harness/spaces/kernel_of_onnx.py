@@ -8,7 +8,12 @@ from harness.spaces.kernel_form import Form
 if TYPE_CHECKING:
     from harness.spaces.kernel import Kernel
 
-_TOLD_BY = {"Transpose": "perm", "Resize": "mode", "Upsample": "mode"}
+_TOLD_BY = {
+    "Transpose": "perm",
+    "Resize": "mode",
+    "Upsample": "mode",
+    "AveragePool": "ceil_mode",  # sizes that are rounded up take onnxruntime 20 times as long
+}
 
 
 def onnx_form(kernel: "Kernel") -> Form:

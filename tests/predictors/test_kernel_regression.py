@@ -1,8 +1,10 @@
 """Kernels that nobody timed are predicted from those that are alike, with an error that holds."""
 
 import numpy as np
+import pytest
 from scipy.stats import binom
 
+from harness.predictors import kernel_networks
 from harness.predictors.kernel_regression import KernelTimes
 from harness.predictors.kernel_savings import narrower
 from harness.spaces.kernel import Kernel, Tensor
@@ -93,3 +95,43 @@ def test_a_narrower_convolution_keeps_its_input() -> None:
     assert narrow.outputs[0].shape == (1, 96, 28, 28)
     assert narrow.macs * 128 == kernel.macs * 96
     assert Kernel.parse(narrow.key) == narrow
+
+
+def test_without_a_kernel_it_is_predicted_as_where_it_was_left_out() -> None:
+    times, kernels = known(60), drawn(60, 1)
+    place, name = 7, kernels[7].variant
+    times.regression(name)
+    (told,), (log_sd,) = times.without({kernels[place].key}).predict([kernels[place]])
+    off = np.log(times.measured_ns[kernels[place].key] / told)
+    left_out = times.regression(name).left_out[list(times.measured_ns).index(kernels[place].key)]
+    assert off == pytest.approx(left_out, rel=1e-6)
+    assert log_sd > 0
+
+
+def test_a_family_counts_once_however_many_networks_it_has() -> None:
+    many = kernel_networks._apart(
+        np.array([0.1] * 9 + [0.01, 0.02]), np.zeros(11), ["a"] * 9 + ["b", "c"]
+    )
+    few = kernel_networks._apart(np.array([0.1, 0.01, 0.02]), np.zeros(3), ["a", "b", "c"])
+    assert many == pytest.approx(few)
+
+
+def test_more_families_tell_more() -> None:
+    errors = np.array([0.1, -0.1] * 10)
+    names = list(map(str, range(20)))
+    all_told = kernel_networks._apart(errors, np.zeros(20), names)
+    assert all_told < kernel_networks._apart(errors[:6], np.zeros(6), names[:6])
+
+
+def test_what_kernels_are_uncertain_by_is_not_counted_twice() -> None:
+    errors, names = np.array([0.1, -0.1, 0.1, -0.1]), ["a", "b", "c", "d"]
+    explained = kernel_networks._apart(errors, np.full(4, 0.09), names)
+    assert explained < 0.6 * kernel_networks._apart(errors, np.zeros(4), names)
+
+
+def test_pooling_whose_sizes_are_rounded_up_is_another_variant() -> None:
+    tensor = Tensor("float32", (1, 64, 28, 28))
+    up, down = (
+        Kernel("AveragePool", (tensor,), (tensor,), (("ceil_mode", mode),)) for mode in "10"
+    )
+    assert up.variant != down.variant
