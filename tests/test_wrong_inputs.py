@@ -89,7 +89,11 @@ CASES = (
     # what is not run
     ("predict nofile.json --device zu3eg", 2, "neither a point (front:7) nor a file"),
     ("predict front:99 --device zu3eg", 2, "it has 0 to"),
-    ("predict junk.onnx --device zu3eg", 3, "kernels are known of onnxruntime and litert, not of"),
+    (
+        "predict junk.onnx --device zu3eg",
+        3,
+        "kernels are known of onnxruntime, litert, openvino, not of",
+    ),
     ("predict junk.onnx --device cpu-onnxruntime", 3, "junk.onnx is no ONNX file"),
     ("predict front:0 --device zu3eg --page x.html", 2, "for model files alone"),
     ("predict front:0 --device zu3eg --json --csv", 2, "give one"),

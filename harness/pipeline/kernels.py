@@ -46,7 +46,7 @@ def measure_kernels(job: Run, device: Device, deadline_s: float | None = None) -
     options = device.options
     if runtime is None or options.batch != 1 or options.precision != "float32":
         raise DeviceError(
-            f"{device.name}: kernels are known of {' and '.join(KERNEL_RUNTIMES)} with batch 1 in "
+            f"{device.name}: kernels are known of {', '.join(KERNEL_RUNTIMES)} with batch 1 in "
             f"float32, not of {device.profile.runtime} with batch {options.batch} in "
             f"{options.precision}"
         )

@@ -69,7 +69,7 @@ def _runtime(workspace: Workspace, device: str) -> KernelRuntime:
 
         runtime = load_profile(device, workspace.root).runtime
     if runtime not in KERNEL_RUNTIMES:
-        known = " and ".join(KERNEL_RUNTIMES)
+        known = ", ".join(KERNEL_RUNTIMES)
         raise TableError(f"{device}: kernels are known of {known}, not of {runtime}")
     return KERNEL_RUNTIMES[runtime]
 
