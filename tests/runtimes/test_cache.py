@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from harness.networks.file import NetworkFile, Preprocessing
+from harness.runtimes.conversion import cache
 from harness.runtimes.conversion.cache import cache_folder, convert_all, converted, is_whole
 from harness.runtimes.conversion.onnx import OnnxConverter
 from harness.runtimes.conversion.tflite import TfliteConverter
@@ -21,6 +22,7 @@ from harness.runtimes.onnxruntime import open_session
 from harness.runtimes.options import RuntimeOptions
 from harness.runtimes.resident import AGENT, agent_file
 from harness.spaces.digits import DIGITS
+from harness.spaces.kernel import Kernel, Tensor
 from harness.transports.local import LocalTransport
 from tests.conftest import lively_supernet
 from tests.runtimes.endless import BLOCK, Endless
@@ -68,6 +70,16 @@ def test_a_model_that_is_whole_is_not_made_again() -> None:
     before = path.stat().st_mtime_ns
     convert_all(OnnxConverter(1), [BLOCK])
     assert converted(OnnxConverter(1), BLOCK).stat().st_mtime_ns == before
+
+
+def test_a_kernel_is_made_again_once_other_code_writes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    tensor = Tensor("float32", (1, 8))
+    converter, kernel = OnnxConverter(1), (Kernel("Relu", (tensor,), (tensor,)),)
+    before, block_before = converter.path(kernel), converter.path(BLOCK)
+    assert converter.path(kernel) == before
+    monkeypatch.setattr(cache, "_kernel_writers", lambda: ["of another version"])
+    assert converter.path(kernel) != before
+    assert converter.path(BLOCK) == block_before
 
 
 def test_a_spoilt_model_of_a_slow_converter_is_made_again_in_the_pool() -> None:

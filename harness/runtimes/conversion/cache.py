@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from functools import cache
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -22,6 +23,7 @@ from harness.orphans import deaf_to_interrupts, end_with_the_parent
 from harness.progress import Progress, silent
 from harness.runtimes import model_files
 from harness.runtimes.session import Workload
+from harness.spaces.kernel import Kernel
 from harness.transports.content import digest
 
 CHOOSE_CACHE = "name another folder for converted files in HARNESS_CACHE"
@@ -62,9 +64,22 @@ def content_path(suffix: str, content: dict[str, Any], workload: Workload) -> Pa
         if isinstance(workload, Path)
         else [block.key for block in workload]
     )
-    layers = {} if isinstance(workload, Path) else {"layers": _sha256(LAYERS)}
-    key = json.dumps(content | layers | {"workload": source}, sort_keys=True)
+    key = json.dumps(content | _writer(workload) | {"workload": source}, sort_keys=True)
     return cache_folder() / f"{hashlib.sha256(key.encode()).hexdigest()}{suffix}"
+
+
+def _writer(workload: Workload) -> dict[str, Any]:
+    """What of our own code decides the file."""
+    if isinstance(workload, Path):
+        return {}
+    if isinstance(workload[0], Kernel):
+        return {"kernels": _kernel_writers()}
+    return {"layers": _sha256(LAYERS)}
+
+
+@cache
+def _kernel_writers() -> list[str]:
+    return [_sha256(each) for each in sorted(Path(__file__).parent.glob("kernel_*.py"))]
 
 
 def _sha256(path: Path) -> str:
