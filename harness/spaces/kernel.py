@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from typing import ClassVar, Self
+from typing import ClassVar, Self, TypeGuard
 
 from harness.spaces.block import Block
 from harness.spaces.kernel_form import Form
@@ -190,6 +190,11 @@ class Kernel(Block):
         """The operator, and what of it makes it run another way: kernels of one variant are alike
         but for sizes."""
         return self.form.variant
+
+
+def is_kernel(workload: object) -> TypeGuard[tuple[Kernel, ...]]:
+    """Whether what is timed is a kernel alone, and neither blocks of a space nor a file."""
+    return isinstance(workload, tuple) and isinstance(workload[0], Kernel)
 
 
 def op_of(key: str) -> str:

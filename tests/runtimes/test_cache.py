@@ -16,6 +16,7 @@ from harness.networks.file import NetworkFile, Preprocessing
 from harness.runtimes.conversion import cache
 from harness.runtimes.conversion.cache import cache_folder, convert_all, converted, is_whole
 from harness.runtimes.conversion.onnx import OnnxConverter
+from harness.runtimes.conversion.openvino import FloatConverter
 from harness.runtimes.conversion.tflite import TfliteConverter
 from harness.runtimes.conversion.weights import to_weights
 from harness.runtimes.onnxruntime import open_session
@@ -139,6 +140,15 @@ def test_whoever_is_told_how_far_it_is_ends_conversions_that_take_minutes(tmp_pa
 
     with pytest.raises(Enough):
         convert_all(Endless(begun), [BLOCK, BLOCK * 2], progress)
+
+
+def test_a_kernel_that_has_to_be_converted_is_said_to_become_a_file_of_its_own_kind(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "SOON_S", 0.0)
+    key = "kernel-openvino.Relu;float32[1,8];n0=opset1.ReLU(i0)[1,8];>float32[1,8]"
+    convert_all(FloatConverter(1), [(Kernel.parse(key),)])
+    assert "1 files have to be converted to .openvino first" in caplog.text
 
 
 def test_spoilt_weights_are_made_again(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from harness.orphans import deaf_to_interrupts, end_with_the_parent
 from harness.progress import Progress, silent
 from harness.runtimes import model_files
 from harness.runtimes.session import Workload
-from harness.spaces.kernel import Kernel
+from harness.spaces.kernel import is_kernel
 from harness.transports.content import digest
 
 CHOOSE_CACHE = "name another folder for converted files in HARNESS_CACHE"
@@ -40,12 +40,11 @@ class Remark(UserWarning):
 class Converter(Protocol):
     """Makes one kind of file; a frozen dataclass of all settings that change its content."""
 
-    suffix: ClassVar[str]
     slow: ClassVar[bool]  # or it talks: always in processes of its own, which nobody hears
     takes_s: ClassVar[tuple[float, float]]  # a block, on a quiet and on a busy machine of 2 cores
 
     def path(self, workload: Workload) -> Path:
-        """Where the file for `workload` is kept."""
+        """Where the file for `workload` is kept; its suffix says which kind of file it is."""
 
     def make(self, workload: Workload) -> bytes:
         """The file's content."""
@@ -72,9 +71,7 @@ def _writer(workload: Workload) -> dict[str, Any]:
     """What of our own code decides the file."""
     if isinstance(workload, Path):
         return {}
-    if isinstance(workload[0], Kernel):
-        return {"kernels": _kernel_writers()}
-    return {"layers": _sha256(LAYERS)}
+    return {"kernels": _kernel_writers()} if is_kernel(workload) else {"layers": _sha256(LAYERS)}
 
 
 @cache
@@ -134,10 +131,11 @@ def convert_all(
     worth_starting = max(1, round(takes_s / START_S))
     at_once = min(len(missing), os.cpu_count() or 1, worth_starting)
     if takes_s / at_once > SOON_S:
+        suffixes = " and ".join(sorted({_suffix(converter, each) for each in missing}))
         logging.getLogger(__name__).warning(
             "harness: %d files have to be converted to %s first, about %.0f to %.0f s; they are "
             "kept for later runs",
-            *(len(missing), converter.suffix, quick_s / at_once, takes_s / at_once),
+            *(len(missing), suffixes, quick_s / at_once, takes_s / at_once),
         )
     context = get_context("spawn")
     line, our_end = context.Pipe(duplex=False)
@@ -149,7 +147,8 @@ def convert_all(
             while waiting:
                 ready, _ = wait(waiting, TELL_EVERY_S, FIRST_COMPLETED)
                 for future in ready:
-                    what = f"{named(waiting.pop(future))} to {converter.suffix}"
+                    workload = waiting.pop(future)
+                    what = f"{named(workload)} to {_suffix(converter, workload)}"
                     for remark in _result(future, what) - said:
                         logging.getLogger(__name__).warning("harness: %s", remark)
                         said.add(remark)
@@ -163,6 +162,10 @@ def convert_all(
             raise
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _suffix(converter: Converter, workload: Workload) -> str:
+    return "".join(converter.path(workload).suffixes)
 
 
 def _result(future: Future[set[str]], what: str) -> set[str]:

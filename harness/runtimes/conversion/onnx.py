@@ -11,7 +11,7 @@ from harness.hints import install
 from harness.runtimes.conversion.cache import content_path
 from harness.runtimes.conversion.kernel_onnx import kernel_file
 from harness.runtimes.session import Workload
-from harness.spaces.kernel import Kernel
+from harness.spaces.kernel import is_kernel
 
 OPSET = 17
 
@@ -33,7 +33,7 @@ class OnnxConverter:
 
     def make(self, workload: Workload) -> bytes:
         """Raises Infeasible: a kernel that cannot be timed alone."""
-        if isinstance(workload, tuple) and isinstance(workload[0], Kernel):
+        if is_kernel(workload):
             return kernel_file(workload[0])
         return export(workload, self.batch, self.opset)
 

@@ -16,7 +16,7 @@ from harness.runtimes.conversion.onnx import OPSET, OnnxConverter, export, expor
 from harness.runtimes.conversion.packed import packed
 from harness.runtimes.conversion.ranges import range_inputs, ranges_from
 from harness.runtimes.session import Workload
-from harness.spaces.kernel import Kernel
+from harness.spaces.kernel import is_kernel
 
 SUFFIX = ".openvino"  # of a zip file of PARTS
 
@@ -26,19 +26,18 @@ class FloatConverter:
     """Networks as .onnx files, kernels of OpenVINO's as its own."""
 
     batch: int
-    suffix: ClassVar[str] = OnnxConverter.suffix
     slow: ClassVar[bool] = OnnxConverter.slow
     takes_s: ClassVar[tuple[float, float]] = OnnxConverter.takes_s
 
     def path(self, workload: Workload) -> Path:
         """Raises MissingExtra where torch or onnx is not installed."""
-        if isinstance(workload, tuple) and isinstance(workload[0], Kernel):
+        if is_kernel(workload):
             return content_path(SUFFIX, {}, workload)
         return OnnxConverter(self.batch).path(workload)
 
     def make(self, workload: Workload) -> bytes:
         """Raises Infeasible: a kernel that cannot be timed alone."""
-        if isinstance(workload, tuple) and isinstance(workload[0], Kernel):
+        if is_kernel(workload):
             return kernel_file(workload[0])
         return OnnxConverter(self.batch).make(workload)
 

@@ -18,7 +18,7 @@ from harness.runtimes.conversion.graph import complaints, read_graph
 from harness.runtimes.conversion.kernel_tflite import kernel_file
 from harness.runtimes.conversion.ranges import range_inputs, ranges_from
 from harness.runtimes.session import Workload
-from harness.spaces.kernel import Kernel
+from harness.spaces.kernel import is_kernel
 
 if TYPE_CHECKING:
     from harness.runtimes.conversion.source import Source
@@ -74,7 +74,7 @@ class TfliteConverter:
             FileFormatError: the images cannot be used.
             Infeasible: a kernel that cannot be timed alone.
         """
-        if isinstance(workload, tuple) and isinstance(workload[0], Kernel):
+        if is_kernel(workload):
             return kernel_file(workload[0])
         from harness.runtimes.conversion.self_contained import self_contained
         from harness.runtimes.conversion.silent_filters import with_their_biases
