@@ -1,10 +1,10 @@
-"""Networks of others, by family, as .onnx or .tflite files with random weights.
+"""Networks of others, by family, as .onnx, .tflite or .pt2 files with random weights.
 
 Definitions are those of the packages pytorchcv (networks of images; its modules are imported one by
 one) and transformers. `KNOWN` families may be used in fits and in the prior of kernels, networks of
 `UNSEEN` families judge and are never used for anything else.
 
-    python benchmarks/zoo.py FOLDER [--runtime litert]
+    python benchmarks/zoo.py FOLDER [--runtime litert|openvino|torch]
 """
 
 import argparse
@@ -30,6 +30,7 @@ from harness.graphs.reading import (
     LITERT,
     ONNXRUNTIME,
     OPENVINO,
+    TORCH,
     KernelRuntime,
     read_model,
 )
@@ -39,7 +40,11 @@ from harness.spaces.kernel import Kernel
 
 PIXELS, OPSET = 224, 17
 FEW = 33  # networks for LiteRT, known and unseen ones each
-TEXT = {".onnx": "input_ids", ".tflite": "serving_default_args_0"}  # the input of token ids
+TEXT = {
+    ".onnx": "input_ids",
+    ".tflite": "serving_default_args_0",
+    ".pt2": "input_ids",
+}  # the input of token ids
 OF_TEXT = ("distilbert", "albert")
 
 
@@ -298,7 +303,24 @@ def _to_tflite(model: Any, example: tuple[Any, ...], path: Path) -> None:
     made.rename(path)
 
 
-_EXPORTS = {".onnx": _to_onnx, ".tflite": _to_tflite}
+def _to_program(model: Any, example: tuple[Any, ...], path: Path) -> None:
+    import torch
+
+    class Plain(torch.nn.Module):
+        """Without types of transformers in what it gives, which no other process could read."""
+
+        def forward(self, *given: Any) -> Any:
+            outputs = model(*given)
+            return outputs.to_tuple() if hasattr(outputs, "to_tuple") else outputs
+
+    made = path.with_suffix(".pt2")  # it takes no other name
+    plain = Plain()
+    plain.model = model
+    torch.export.save(torch.export.export(plain.eval(), example), made)
+    made.rename(path)
+
+
+_EXPORTS = {".onnx": _to_onnx, ".tflite": _to_tflite, ".pt2": _to_program}
 
 
 def asked_of(network: Network, runtime: KernelRuntime) -> Asked:
@@ -323,7 +345,7 @@ def collect(networks: Sequence[Network], folder: Path, runtime: KernelRuntime) -
         for kernel in graph.kernels:
             if kernel not in alone:
                 alone[kernel] = runs(partial(runtime.kernel_file, kernel), runtime)
-        calibrates = network.family not in OF_TEXT
+        calibrates = runtime is TORCH or network.family not in OF_TEXT
         calibrates &= runs(partial(runtime.network_file, graph.kernels, graph.sources), runtime)
         name = f"{network.name}-{network.pixels}"
         found.append(KnownNetwork(network.family, name, graph.kernels, graph.sources, calibrates))
@@ -359,14 +381,15 @@ def draw(runtime: KernelRuntime) -> Iterator[Kernel]:
     import torch
     from drawn import pieces
 
+    suffix = runtime.suffixes[0]
     with files.scratch() as folder:
         for piece in pieces():
             given = tuple(torch.rand(shape) for shape in piece.shapes)
             with warnings.catch_warnings(), torch.no_grad():
                 warnings.simplefilter("ignore")
                 piece.network(*given)  # some layers find out their sizes by that
-                path = folder / "piece.onnx"
-                torch.onnx.export(piece.network, given, path, dynamo=False, opset_version=OPSET)
+                path = folder / f"piece{suffix}"
+                _EXPORTS[suffix](piece.network.eval(), given, path)
             yield from read_model(path, runtime=runtime).kernels
 
 
@@ -425,7 +448,24 @@ def _by_openvino(content: bytes) -> None:
     compiled(given)
 
 
-_RUN = {ONNXRUNTIME: _by_onnxruntime, LITERT: _by_litert, OPENVINO: _by_openvino}
+def _by_torch(content: bytes) -> None:
+    import torch
+
+    from harness.runtimes.agent import calls
+
+    with files.scratch() as folder, torch.no_grad():
+        path = folder / "kernels"
+        path.write_bytes(content)
+        module, given = calls.read(path)
+        module(*given)
+
+
+_RUN = {
+    ONNXRUNTIME: _by_onnxruntime,
+    LITERT: _by_litert,
+    OPENVINO: _by_openvino,
+    TORCH: _by_torch,
+}
 
 
 def export_all(networks: Sequence[Network], folder: Path, suffix: str) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from harness.spaces.kernel import Kernel, Tensor
+from harness.spaces.kernel_of_torch import ALIAS
 
 _NUMBER_BYTES = {"float64": 8, "int64": 8, "float32": 4, "int32": 4, "float16": 2}
 
@@ -52,11 +53,20 @@ class Graph:
     @property
     def peak_activations_bytes(self) -> int:
         """What is alive at once, at most, kernel by kernel, each output until its last use."""
-        last = {source: place for place, own in enumerate(self.sources) for source in own if source}
+        memory: dict[Source, Source] = {}  # of outputs that are another's
+        last: dict[Source, int] = {}
+        for place, step in enumerate(self.steps):
+            sources = [memory.get(source, source) for source in step.sources]
+            last |= dict.fromkeys(sources, place)
+            if (alias := step.kernel.settings.get(ALIAS)) is not None:
+                outputs = range(len(step.kernel.outputs))
+                memory |= {(place, number): sources[int(alias)] for number in outputs}
         alive, peak = 0, 0
         ends: dict[int, int] = {}  # bytes that are free after a step
         for place, step in enumerate(self.steps):
             for number, output in enumerate(step.kernel.outputs):
+                if (place, number) in memory:
+                    continue
                 alive += _bytes(output)
                 end = last.get((place, number), len(self.steps))
                 ends[end] = ends.get(end, 0) + _bytes(output)

@@ -9,9 +9,10 @@ from harness.errors import UsageError
 from harness.graphs.by_litert import read_tflite
 from harness.graphs.by_onnxruntime import read_onnx
 from harness.graphs.by_openvino import read_openvino
+from harness.graphs.by_torch import read_program
 from harness.graphs.graph import Graph, Source
 from harness.graphs.program import as_onnx
-from harness.runtimes.conversion import kernel_onnx, kernel_openvino, kernel_tflite
+from harness.runtimes.conversion import kernel_onnx, kernel_openvino, kernel_tflite, kernel_torch
 from harness.runtimes.model_inputs.asked import NOTHING_ASKED, Asked
 from harness.spaces.kernel import Kernel
 
@@ -66,7 +67,15 @@ OPENVINO = KernelRuntime(
     kernel_openvino.network_file,
     ".openvino",
 )
-KERNEL_RUNTIMES = {each.name: each for each in (ONNXRUNTIME, LITERT, OPENVINO)}
+TORCH = KernelRuntime(
+    "torch",
+    (".pt2",),
+    read_program,
+    kernel_torch.kernel_file,
+    kernel_torch.network_file,
+    kernel_torch.SUFFIX,
+)
+KERNEL_RUNTIMES = {each.name: each for each in (ONNXRUNTIME, LITERT, OPENVINO, TORCH)}
 
 
 def read_model(

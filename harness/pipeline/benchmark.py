@@ -19,9 +19,9 @@ from harness.pipeline.job import Run
 from harness.pipeline.notices import AnswersNotCompared, Remark, StartUnknown
 from harness.pipeline.regression import check_alike
 from harness.runtimes import model_files
-from harness.runtimes.model_file_session import ModelFileSession
 from harness.runtimes.model_inputs.asked import NOTHING_ASKED
 from harness.runtimes.model_inputs.feeding import READ_HERE, Feeding, feeding
+from harness.runtimes.own_file_session import OwnFileSession
 from harness.runtimes.session import (
     OpTime,
     Played,
@@ -139,7 +139,7 @@ def benchmark(
         right = None if data is None else accuracy_of(session, model, data)
         session.unload(entries[1].workload)
         starts = _starts(job, session, entries[1].workload)
-        size = session.file_bytes(model) if isinstance(session, ModelFileSession) else None
+        size = session.file_bytes(model) if isinstance(session, OwnFileSession) else None
         played = []
         if scenarios and isinstance(session, ScenarioSession):
             played = [session.play(entries[1].workload, each, PLAYED_S) for each in scenarios]
@@ -217,7 +217,7 @@ def _feeding(device: Device, session: Session, model: Path) -> Feeding | None:
         return None
     if given in READ_HERE:
         return feeding(model, device.asked, device.options.batch)
-    if isinstance(session, ModelFileSession):
+    if isinstance(session, OwnFileSession):
         return session.feeding(model)
     if device.asked != NOTHING_ASKED:
         raise UsageError(f"{device.profile.runtime} feeds {model.name} with numbers of its own")

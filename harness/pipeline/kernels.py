@@ -6,6 +6,7 @@ worst, weighed by what they cost in their networks, until the error on kernels l
 falling.
 """
 
+import json
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -44,11 +45,12 @@ def measure_kernels(job: Run, device: Device, deadline_s: float | None = None) -
     """
     runtime = KERNEL_RUNTIMES.get(device.profile.runtime)
     options = device.options
-    if runtime is None or options.batch != 1 or options.precision != "float32":
+    own = device.profile.runs_on.identity(options, {})
+    if runtime is None or options.batch != 1 or options.precision != "float32" or own:
         raise DeviceError(
             f"{device.name}: kernels are known of {', '.join(KERNEL_RUNTIMES)} with batch 1 in "
             f"float32, not of {device.profile.runtime} with batch {options.batch} in "
-            f"{options.precision}"
+            f"{options.precision}{f' and {json.dumps(own)}' if own else ''}"
         )
     counts = {kernel: count for kernel, count in prior(runtime).items() if _is_timed(kernel)}
     with table_session(job, device, deadline_s=deadline_s, name=NAME) as into:

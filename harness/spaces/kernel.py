@@ -16,6 +16,7 @@ from harness.spaces.kernel_form import Form
 from harness.spaces.kernel_of_onnx import onnx_form
 from harness.spaces.kernel_of_openvino import OPENVINO, openvino_form
 from harness.spaces.kernel_of_tflite import TFLITE, tflite_form
+from harness.spaces.kernel_of_torch import TORCH, torch_form
 
 _SIZES = r"[0-9]{0,10}(?:,[0-9]{1,10}){0,9}"
 _TENSOR = re.compile(
@@ -164,6 +165,8 @@ class Kernel(Block):
         """What its time depends on."""
         if self.op.startswith(OPENVINO):
             return openvino_form(self)
+        if self.op.startswith(TORCH):
+            return torch_form(self)
         return tflite_form(self) if self.op.startswith(TFLITE) else onnx_form(self)
 
     @property

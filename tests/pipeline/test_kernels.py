@@ -223,8 +223,18 @@ def test_a_table_of_a_space_is_none_of_kernels() -> None:
 
 def test_kernels_of_other_runtimes_are_not_known(tmp_path: Path) -> None:
     job = Run(Workspace(tmp_path), DIGITS, Terminal(quiet=True), FULL)
-    with pytest.raises(DeviceError, match="onnxruntime"):
-        step.measure_kernels(job, Device.find("cpu", tmp_path))
+    with pytest.raises(DeviceError, match="not of ncnn"):
+        step.measure_kernels(job, Device.find("cpu-ncnn", tmp_path))
+
+
+def test_kernels_of_torch_are_known_as_programs_were_exported_and_on_cpus(tmp_path: Path) -> None:
+    (tmp_path / "devices").mkdir()
+    (tmp_path / "devices" / "mine.toml").write_text(
+        'title = "x"\nruntime = "torch"\ntransport = "local"\n[torch]\nmemory_format = "channels_last"\n'
+    )
+    job = Run(Workspace(tmp_path), DIGITS, Terminal(quiet=True), FULL)
+    with pytest.raises(DeviceError, match="channels_last"):
+        step.measure_kernels(job, Device.find("mine", tmp_path))
 
 
 @pytest.mark.parametrize("runtime", KERNEL_RUNTIMES.values())

@@ -20,9 +20,9 @@ from harness.pipeline.converted import compare_converted
 from harness.runtimes.conversion.cache import keep
 from harness.runtimes.conversion.mnn import MnnConverter
 from harness.runtimes.conversion.onnx import OnnxConverter
-from harness.runtimes.model_file_session import ModelFileSession
 from harness.runtimes.model_inputs.asked import Asked
 from harness.runtimes.options import RuntimeOptions
+from harness.runtimes.own_file_session import OwnFileSession
 from harness.runtimes.runtime import RUNTIMES
 from harness.transports.local import LocalTransport
 from tests.conftest import predict
@@ -31,6 +31,7 @@ from tests.small_models import given, save
 
 FORMAT = {each.file: each for each in FORMATS}
 OWN = [  # a file of each format, and the runtime that it is for
+    ("torch", "network.pt2"),
     ("onnxruntime", "network.onnx"),
     ("litert", "network.tflite"),
     ("openvino", "network-openvino.xml"),
@@ -47,16 +48,16 @@ def is_there(runtime: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def opened() -> Iterator[Callable[[str], ModelFileSession]]:
+def opened() -> Iterator[Callable[[str], OwnFileSession]]:
     """One session of each runtime, which outlives whatever files it is given."""
-    sessions: dict[str, ModelFileSession] = {}
+    sessions: dict[str, OwnFileSession] = {}
 
-    def opened(runtime: str) -> ModelFileSession:
+    def opened(runtime: str) -> OwnFileSession:
         if not is_there(runtime):
             pytest.skip(f"the runtime {runtime} is not installed")
         if runtime not in sessions:
             session = RUNTIMES.find(runtime).open(LocalTransport(), RuntimeOptions())
-            assert isinstance(session, ModelFileSession)
+            assert isinstance(session, OwnFileSession)
             sessions[runtime] = session
         return sessions[runtime]
 
@@ -78,7 +79,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(("runtime", "file"), [*OWN, *CONVERTED])
 def test_a_users_own_file_is_run_and_gives_what_torch_gives(
-    runtime: str, file: str, folder: Path, opened: Callable[[str], ModelFileSession]
+    runtime: str, file: str, folder: Path, opened: Callable[[str], OwnFileSession]
 ) -> None:
     session, model = opened(runtime), folder / file
     (fed,) = session.feeding(model).feeds
@@ -134,7 +135,7 @@ def test_a_broken_file_is_one_line_that_names_it(
     told: str,
     folder: Path,
     tmp_path: Path,
-    opened: Callable[[str], ModelFileSession],
+    opened: Callable[[str], OwnFileSession],
 ) -> None:
     session = opened(runtime)
     for name in FORMAT[file].files:
@@ -151,7 +152,7 @@ def test_a_broken_file_is_one_line_that_names_it(
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino", "ncnn", "mnn"])
 def test_an_operator_that_the_runtime_lacks_is_named_in_one_line(
-    runtime: str, tmp_path: Path, opened: Callable[[str], ModelFileSession]
+    runtime: str, tmp_path: Path, opened: Callable[[str], OwnFileSession]
 ) -> None:
     session = opened(runtime)
     node = helper.make_node("Unheard", ["x"], ["y"], domain="own")
@@ -179,7 +180,7 @@ def test_open_sizes_are_those_that_were_asked_for(runtime: str, tmp_path: Path) 
 
 
 def test_a_model_file_with_a_suffix_in_capitals_needs_no_conversion(
-    tmp_path: Path, opened: Callable[[str], ModelFileSession], folder: Path
+    tmp_path: Path, opened: Callable[[str], OwnFileSession], folder: Path
 ) -> None:
     model = tmp_path / "MADE.ONNX"
     model.write_bytes(OnnxConverter(1).make(folder / "network.pt"))
@@ -189,7 +190,7 @@ def test_a_model_file_with_a_suffix_in_capitals_needs_no_conversion(
 
 
 def test_a_converted_file_that_answers_otherwise_is_not_timed(
-    folder: Path, tmp_path: Path, opened: Callable[[str], ModelFileSession]
+    folder: Path, tmp_path: Path, opened: Callable[[str], OwnFileSession]
 ) -> None:
     session, model = opened("mnn"), tmp_path / "mine.onnx"
     content = (folder / "network.onnx").read_bytes()

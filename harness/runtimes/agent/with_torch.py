@@ -1,13 +1,17 @@
 """torch on a CPU or an NVIDIA GPU: blocks and networks are built here from their specifications."""
 
+import calls
 import layers
 import torch
 
+from inputs import ANY_SIZE, fed
 from timing import CpuRuntime, wall_clock_ns
 
 IMAGE_CHANNELS = (1, 3)
 ALIGNED = 16  # numbers: a line of a cache
 DRAWN = 2**20  # random numbers, again and again
+PROGRAM = ".pt2"
+AS_EXPORTED = ("cpu", "contiguous", None)
 
 
 class TorchRuntime(CpuRuntime):
@@ -31,6 +35,8 @@ class TorchRuntime(CpuRuntime):
 
     def load(self, request):
         torch.manual_seed(request["seed"])
+        if "model" in request:
+            return self.program(request)
         first = request["blocks"][0]
         if not request.get("weights") and layers.decodes(request["blocks"]):
             network = self.lent(layers.Translator(request["blocks"], "meta")).eval()
@@ -51,6 +57,25 @@ class TorchRuntime(CpuRuntime):
         if self.precision is not None and (len(shape) < 4 or shape[1] not in IMAGE_CHANNELS):
             images = images.to(self.precision)  # as the block before would give it
         return network, self.runner(network, images)
+
+    def program(self, request):
+        """A .pt2 file of torch.export, or a file of `calls`: both run as they were exported."""
+        if (self.device, self.options["memory_format"], self.precision) != AS_EXPORTED:
+            raise ValueError("programs run on CPUs alone, in the memory format and precision that "
+                             "they were exported with: take another device")  # fmt: skip
+        if not request["model"].endswith(PROGRAM):
+            module, given = calls.read(request["model"])
+        else:
+            program = torch.export.load(request["model"])
+            arrays = fed(request, described(program))
+            module = program.module()
+            flat = [torch.from_numpy(array) for array in arrays.values()]
+            given, named = torch.utils._pytree.tree_unflatten(flat, program.call_spec.in_spec)
+            return module, lambda: module(*given, **named)
+        return module, lambda: module(*given)
+
+    def inputs(self, model):
+        return described(torch.export.load(model))
 
     def lent(self, network):
         """Weights that are all parts of one row of numbers: translators have 200 MB each, and
@@ -196,6 +221,24 @@ class TorchCudaRuntime(TorchRuntime):
 
     def wait(self):
         torch.cuda.synchronize()
+
+
+def described(program):
+    """[name, dtype, shape] of each input of a program, in its order."""
+    names = set(program.graph_signature.user_inputs)
+    values = [
+        (node.name, node.meta["val"])
+        for node in program.graph.nodes
+        if node.op == "placeholder" and node.name in names
+    ]
+    return [
+        [
+            name,
+            str(value.dtype)[len("torch.") :],
+            [size if isinstance(size, int) else ANY_SIZE for size in value.shape],
+        ]
+        for name, value in values
+    ]
 
 
 def start(request):

@@ -1,0 +1,104 @@
+"""Files that list calls of torch's operators, as modules that run like those of torch.export."""
+
+import json
+
+import torch
+from torch import fx
+
+NAMESPACES = ("aten",)
+
+
+def read(path):
+    """The module, and what it is given."""
+    with open(path) as file:
+        program = json.load(file)
+    owner = torch.nn.Module()
+    graph = fx.Graph()
+    given = [graph.placeholder("given_%d" % place) for place in range(len(program["given"]))]
+    constants = []
+    for place, told in enumerate(program["constants"]):
+        name = "constant_%d" % place
+        owner.register_buffer(name, _constant(told))
+        constants.append(graph.get_attr(name))
+    made = []
+
+    def of(value):
+        """An argument: nodes where there are references."""
+        if isinstance(value, list):
+            return [of(each) for each in value]
+        if isinstance(value, str) and value.startswith("torch."):
+            return getattr(torch, value[len("torch.") :])
+        if not isinstance(value, dict):
+            return value
+        ((kind, place),) = value.items()
+        if kind == "call":
+            return made[place[0]](place[1])
+        return (given if kind == "given" else constants)[place]
+
+    for name, arguments, named in program["calls"]:
+        operator = _operator(name)
+        node = graph.call_function(
+            operator, tuple(map(of, arguments)), {key: of(value) for key, value in named.items()}
+        )
+        made.append(_giving(graph, node, operator))
+    graph.output(tuple(of(each) for each in program["outputs"]))
+    return fx.GraphModule(owner, graph).eval(), [_given(told) for told in program["given"]]
+
+
+def _giving(graph, node, operator):
+    """What tells of each tensor of a call; several are in a tuple or list."""
+    returns = operator._schema.returns
+    if len(returns) == 1 and "List" not in str(returns[0].type):
+        return lambda _: node
+    picked = {}
+
+    def pick(place):
+        if place not in picked:
+            with graph.inserting_after(node):
+                picked[place] = graph.call_function(_item, (node, place))
+        return picked[place]
+
+    return pick
+
+
+def _item(values, place):
+    return values[place]
+
+
+def _operator(name):
+    library, _, rest = name.partition(".")
+    if library not in NAMESPACES:
+        raise ValueError("no operators of %s are called" % library)
+    packet, _, overload = rest.partition(".")
+    return getattr(getattr(getattr(torch.ops, library), packet), overload or "default")
+
+
+def _strided(dtype, shape, strides, make):
+    """A tensor that lies in memory as told, of what `make` gives of a size."""
+    dtype = getattr(torch, dtype)
+    if strides is None:
+        return make(tuple(shape)).to(dtype)
+    size = 1 + sum((length - 1) * step for length, step in zip(shape, strides))
+    return make((max(1, size),)).to(dtype).as_strided(shape, strides)
+
+
+def _is_real(dtype):
+    return getattr(torch, dtype).is_floating_point or getattr(torch, dtype).is_complex
+
+
+def _given(told):
+    """Numbers above zero, of which roots and logarithms are numbers, too; zeros of indices."""
+    dtype, shape, strides, value = told
+    if value is not None and _is_real(dtype):
+        return _strided(dtype, shape, strides, lambda size: torch.full(size, value))
+    make = (lambda size: torch.randn(size).abs() + 0.01) if _is_real(dtype) else torch.zeros
+    return _strided(dtype, shape, strides, make)
+
+
+def _constant(told):
+    """Small numbers above zero: sums stay small, and variances have roots."""
+    dtype, shape, strides, value = told
+    if value is not None and _is_real(dtype):
+        return _strided(dtype, shape, strides, lambda size: torch.full(size, value))
+    make = (lambda size: 0.01 + 0.05 * torch.rand(size)) if _is_real(dtype) else torch.zeros
+    return _strided(dtype, shape, strides, make)
