@@ -230,7 +230,7 @@ def test_kernels_of_other_runtimes_are_not_known(tmp_path: Path) -> None:
 def test_kernels_of_torch_are_known_as_programs_were_exported_and_on_cpus(tmp_path: Path) -> None:
     (tmp_path / "devices").mkdir()
     (tmp_path / "devices" / "mine.toml").write_text(
-        'title = "x"\nruntime = "torch"\ntransport = "local"\n[torch]\nmemory_format = "channels_last"\n'
+        'title = "x"\nextends = "cpu"\n[torch]\nmemory_format = "channels_last"\n'
     )
     job = Run(Workspace(tmp_path), DIGITS, Terminal(quiet=True), FULL)
     with pytest.raises(DeviceError, match="channels_last"):
