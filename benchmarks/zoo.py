@@ -43,7 +43,7 @@ FEW = 33  # networks for LiteRT, known and unseen ones each
 TEXT = {
     ".onnx": "input_ids",
     ".tflite": "serving_default_args_0",
-    ".pt2": "input_ids",
+    ".pt2": "given_0",
 }  # the input of token ids
 OF_TEXT = ("distilbert", "albert")
 
