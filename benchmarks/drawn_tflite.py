@@ -1,6 +1,6 @@
 """Kernels for LiteRT that known networks have seldom, or never by themselves, on maps of theirs."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from math import prod
 
@@ -14,13 +14,16 @@ UNARY = (
     *("ABS", "NEG", "SQUARE", "SQRT", "RSQRT", "EXP", "LOG"),
 )
 EACH, SEED = 16, 909  # kernels of an operator
+ROUNDS = 4  # of so many kernels of what networks have with any numbers of channels
+GROUPS = (2, 3, 4, 8, 16, 32)
 LARGEST = 1 << 21  # numbers of a map
 WINDOWS = (5, 7, 9, 11)
 ALPHA = (("alpha", "0.1"),)
 
 
 def on_maps(kernels: Iterable[Kernel]) -> Iterator[Kernel]:
-    """Each operator on some maps, and depthwise convolutions with large windows."""
+    """Each operator on some maps, depthwise convolutions with large windows, and what is seldom
+    with any numbers of channels."""
     random = np.random.default_rng(SEED)
     known = sorted(kernels)
     shapes = {shape for each in known if len(shape := each.output_shape) == 4 and shape[1] > 1}
@@ -41,6 +44,13 @@ def on_maps(kernels: Iterable[Kernel]) -> Iterator[Kernel]:
     same = [each for each in depthwise if "padding" not in each.settings]
     for place in random.permutation(len(same))[: 4 * EACH]:
         yield _wider(same[int(place)], int(random.choice(WINDOWS)))
+    grouped = [each for each in known if each.variant == f"{TFLITE}CONV_2D-grouped"]
+    drawn: list[Kernel] = []
+    for _ in range(ROUNDS):
+        drawn += [_narrowed(_one(depthwise, random), random) for _ in range(EACH)]
+        drawn += [_regrouped(_one(grouped, random), random) for _ in range(EACH)]
+        drawn += [make(each, random) for each in some() for make in (_joined, _cut)]
+    yield from (each for each in drawn if each.outputs[0].size <= LARGEST)
 
 
 def _wider(kernel: Kernel, window: int) -> Kernel:
@@ -48,6 +58,50 @@ def _wider(kernel: Kernel, window: int) -> Kernel:
     assert weights is not None
     wide = replace(weights, shape=(1, window, window, weights.shape[-1]))
     return replace(kernel, inputs=(first, wide, *held))
+
+
+def _one(kernels: Sequence[Kernel], random: np.random.Generator) -> Kernel:
+    return kernels[int(random.integers(len(kernels)))]
+
+
+def _channels(random: np.random.Generator, most: int = 512) -> int:
+    """From 4 on, even, of all orders alike."""
+    return 2 * int(2 ** random.uniform(1, np.log2(most / 2)))
+
+
+def _with(tensor: Tensor | None, channels: int) -> Tensor:
+    assert tensor is not None
+    return replace(tensor, shape=(*tensor.shape[:-1], channels))
+
+
+def _narrowed(kernel: Kernel, random: np.random.Generator) -> Kernel:
+    channels = _channels(random)
+    inputs = tuple(_with(each, channels) for each in kernel.inputs)
+    return replace(kernel, inputs=inputs, outputs=(_with(kernel.outputs[0], channels),))
+
+
+def _regrouped(kernel: Kernel, random: np.random.Generator) -> Kernel:
+    first, weights, *held = kernel.inputs
+    assert weights is not None
+    groups, into, out = int(random.choice(GROUPS)), _channels(random, 64), _channels(random, 64)
+    window = (1, 1) if "pads" not in kernel.settings and random.random() < 0.5 else (3, 3)
+    weights = replace(weights, shape=(groups * out, *window, into))
+    inputs = (_with(first, groups * into), weights, *(_with(each, groups * out) for each in held))
+    return replace(kernel, inputs=inputs, outputs=(_with(kernel.outputs[0], groups * out),))
+
+
+def _joined(each: Tensor, random: np.random.Generator) -> Kernel:
+    parts = [_channels(random) for _ in range(random.choice((2, 2, 3, 4)))]
+    given = tuple(_with(each, part) for part in parts)
+    return Kernel(f"{TFLITE}CONCATENATION", given, (_with(each, sum(parts)),), (("axis", "3"),))
+
+
+def _cut(each: Tensor, random: np.random.Generator) -> Kernel:
+    """Some channels of it, the first or the last."""
+    kept, others = _channels(random), _channels(random)
+    first = int(random.choice((0, others)))
+    sizes = (_whole(0, 0, 0, first), _whole(*each.shape[:3], kept))
+    return Kernel(f"{TFLITE}SLICE", (_with(each, kept + others), *sizes), (_with(each, kept),))
 
 
 def _whole(*values: int, shape: tuple[int, ...] = ()) -> Tensor:

@@ -48,7 +48,7 @@ def shape_of(kernel: Kernel) -> list[float]:
     ]
     return [
         *(float(np.log2(1 + each)) for each in logs),
-        *(float(np.log2(each)) for each in _paddings(kernel)),
+        *(float(np.log2(each)) for each in (*_paddings(kernel), _row_padding(kernel))),
         len(given),
         _ACTIVATED * form.is_activated,
     ]
@@ -57,19 +57,32 @@ def shape_of(kernel: Kernel) -> list[float]:
 def _paddings(kernel: Kernel) -> list[float]:
     """How many times more channels, or columns, are computed than asked for, by tile."""
     shape = kernel.outputs[0].shape
-    if not kernel.macs or len(shape) < 2 or kernel.stage == "depthwise":
+    if not kernel.macs or len(shape) < 2:
         return [1.0] * len(_TILES)
-    channels = max(1, shape[kernel.form.channel_axis] // kernel.form.groups)
+    apart = 1 if kernel.stage == "depthwise" else kernel.form.groups
+    channels = max(1, shape[kernel.form.channel_axis] // apart)
     return [-(-channels // tile) * tile / channels for tile in _TILES]
 
 
+def _row_padding(kernel: Kernel) -> float:
+    """How many times more pixels, or rows, are computed than asked for."""
+    shape, tile = kernel.outputs[0].shape, kernel.form.row_tile
+    if not shape or kernel.stage not in ("convolution", "product"):
+        return 1.0
+    rows = max(1, kernel.outputs[0].size // max(1, shape[kernel.form.channel_axis]))
+    return -(-rows // tile) * tile / rows
+
+
 def work_of(kernel: Kernel) -> list[float]:
-    """What it asks of a device: calls, multiply-accumulates, numbers moved, constants fetched,
-    activations, and multiply-accumulates with what pads them to tiles."""
-    moved = sum(each.size for each in (*kernel.given, *kernel.outputs))
+    """What it asks of a device: calls, multiply-accumulates, numbers moved, rows of them, constants
+    fetched, activations, and multiply-accumulates with what pads them to tiles."""
+    maps = (*kernel.given, *kernel.outputs)
+    moved = sum(each.size for each in maps)
+    rows = sum(each.size // max(1, (each.shape or (1,))[-1]) for each in maps)
     activated = kernel.outputs[0].size * kernel.form.is_activated
-    padded = [kernel.macs * each for each in _paddings(kernel)]
-    return [float(n) for n in (1, kernel.macs, moved, kernel.params, activated, *padded)]
+    paddings = _paddings(kernel)
+    padded = [kernel.macs * each for each in (*paddings, paddings[0] * _row_padding(kernel))]
+    return [float(n) for n in (1, kernel.macs, moved, rows, kernel.params, activated, *padded)]
 
 
 @dataclass(frozen=True)

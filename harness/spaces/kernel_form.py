@@ -19,3 +19,4 @@ class Form:
     channel_axis: int = -1  # of the output
     is_activated: bool = False
     """By more than a maximum with zero, in a pass of its own over what was made."""
+    row_tile: int = 1  # pixels, or rows of a product, that are made at once

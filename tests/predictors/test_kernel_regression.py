@@ -59,6 +59,37 @@ def test_kernels_between_those_that_were_timed_are_predicted() -> None:
     assert np.abs(told / true - 1).mean() < 0.05
 
 
+def by_xnnpack(name: str, size: int, channels: int) -> Kernel:
+    maps = Tensor("float32", (1, size, size, channels))
+    if name == "CONCATENATION":
+        out = Tensor("float32", (1, size, size, 2 * channels))
+        return Kernel("tflite.CONCATENATION", (maps, maps), (out,), (("axis", "3"),))
+    shape = (1, 3, 3, channels) if name == "DEPTHWISE_CONV_2D" else (channels, 1, 1, channels)
+    return Kernel(f"tflite.{name}", (maps, Tensor("float32", shape, True)), (maps,))
+
+
+def xnnpack_ns(kernel: Kernel) -> float:
+    """Seven pixels and 16 channels at once; depthwise 16 channels; joined pixel by pixel."""
+    size, channels = kernel.output_shape[1], kernel.input_shape[-1]
+    if kernel.name == "CONCATENATION":
+        return 1000 + 5 * size**2 + 0.2 * size**2 * channels
+    padded = -(-channels // 16) * 16
+    if kernel.stage == "depthwise":
+        return 1000 + 0.06 * 9 * size**2 * padded
+    return 1000 + 0.02 * -(-(size**2) // 7) * 7 * padded * channels
+
+
+@pytest.mark.parametrize("name", ["CONV_2D", "DEPTHWISE_CONV_2D", "CONCATENATION"])
+def test_what_tiles_and_rows_cost_is_predicted_between_sizes_that_were_timed(name: str) -> None:
+    random = np.random.default_rng(4)
+    sizes = zip(random.integers(4, 40, 120), random.integers(4, 128, 120), strict=True)
+    kernels = [by_xnnpack(name, int(size), int(channels)) for size, channels in sizes]
+    times = KernelTimes.of({each: xnnpack_ns(each) for each in kernels[:30]})
+    told, _ = times.predict(kernels[60:])
+    off = told / [xnnpack_ns(each) for each in kernels[60:]] - 1
+    assert np.abs(off).mean() < 0.005
+
+
 def test_nineteen_of_twenty_lie_within_two_standard_deviations() -> None:
     times, unseen = known(100), drawn(200, 2)
     unseen = [each for each in unseen if each.key not in times.measured_ns]
