@@ -133,6 +133,23 @@ def test_activations_that_are_spelt_out_are_known(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_branches_may_be_mixed_in_the_file(tmp_path: Path) -> None:
+    blocks = RESNET.blocks(OF_RESNET)
+    model = exported(build(blocks), tmp_path / "mine.onnx")
+    mixed = onnx.load(model)
+    depths: dict[str, int] = {}
+    for node in mixed.graph.node:
+        depths[node.output[0]] = 1 + max((depths.get(name, 0) for name in node.input), default=0)
+    nodes = sorted(mixed.graph.node, key=lambda node: depths[node.output[0]])
+    assert nodes != list(mixed.graph.node)
+    del mixed.graph.node[:]
+    mixed.graph.node.extend(nodes)
+    onnx.save(mixed, model)
+    made = space_of_model(model, tmp_path / "mixed.py")
+    assert made.space.blocks(made.arch) == blocks
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize(
     ("module", "told"),
     [
