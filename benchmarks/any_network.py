@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import nnls
-from zoo import FRESH, KNOWN, UNSEEN, Network, asked_of
+from zoo import asked_of
+from zoo_networks import EARLIER, FRESH, KNOWN, UNSEEN, Network
 
 from harness.device.device import Device
 from harness.errors import HarnessError
@@ -236,6 +237,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu-onnxruntime")
     parser.add_argument("--networks", type=int, default=120, help="half of them of unseen families")
     parser.add_argument("--fresh", action="store_true", help="judge by families nobody looked at")
+    parser.add_argument("--earlier", action="store_true", help="judge by those looked at since")
     parser.add_argument("--folder", type=Path, required=True, help="of zoo.py's files")
     parser.add_argument("--root", type=Path, default=Path(), help="with the table of kernels")
     parser.add_argument("--minutes", type=float, default=60.0, help="of measuring, in this run")
@@ -246,8 +248,8 @@ def main() -> None:
     folder: Path = arguments.folder
     runtime = KERNEL_RUNTIMES[device.profile.runtime]
     known_networks, unseen_networks = KNOWN[:half], UNSEEN[:half]
-    if arguments.fresh:
-        unseen_networks = FRESH
+    if arguments.fresh or arguments.earlier:
+        unseen_networks = FRESH if arguments.fresh else EARLIER
     both = [*unseen_networks, *known_networks]
     times = measure(device, runtime, both, folder, arguments.minutes)
     if arguments.only_measure:

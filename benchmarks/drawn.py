@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 PIXELS = (5, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 112)
 LARGEST = 2**20  # numbers of a map
+REMEMBERED = 2**17  # of which a processor does not know all signs by heart
 SEED = 23
 
 
@@ -109,10 +110,53 @@ def _pooled(draw: Draw, rounds_up: bool = False) -> Callable[..., Any]:
     )
 
 
+def _resized_far(draw: Draw) -> tuple[nn.Module, Any]:
+    """To the size of the picture, as segmentation networks end; from one place; to a quarter."""
+    channels, size = draw.one(3, 16, 19, 21, 32, 64, 128), draw.one(1, 2, 3, 5, 8, 16, 24, 32, 64)
+    tried = [size * by for by in (5, 6, 8, 12, 16, 32)] + [max(1, size // by) for by in (2, 4)]
+    to = draw.one(*(each for each in tried if each * each * channels <= LARGEST))
+    mode = draw.one("nearest", "bilinear", "bilinear")
+    corners = None if mode == "nearest" else draw.one(True, True, False)
+    function = partial(F.interpolate, size=(to, to), mode=mode, align_corners=corners)
+    shape = (1, channels, size, size)
+    if draw.random.random() < 0.5:
+        return Called(function), (shape,)
+    return nn.Sequential(nn.Conv2d(channels, channels, 1), Called(function)), (shape,)
+
+
 def _sloped(draw: Draw) -> tuple[nn.Module, Any]:
-    """A slope a channel, as segmentation networks have behind convolutions."""
-    shape = draw.maps()
-    return nn.PReLU(shape[1]), (shape,)
+    """A slope a channel, or one, alone or behind a convolution. Of large maps alone: onnxruntime
+    asks for each number's sign, and a processor remembers those of a small map that it is given
+    again and again (1 ns a number, 4.7 where it does not)."""
+    channels = max(16, draw.channels())
+    fitting = [each for each in PIXELS if REMEMBERED <= each * each * channels <= LARGEST]
+    size = draw.one(*fitting)
+    slopes = nn.PReLU(draw.one(channels, channels, channels, 1))
+    if draw.random.random() < 0.6:
+        return slopes, ((1, channels, size, size),)
+    before = draw.one(16, 32, 64)
+    return nn.Sequential(nn.Conv2d(before, channels, 1), slopes), ((1, before, size, size),)
+
+
+def _root_mean_square(draw: Draw) -> tuple[nn.Module, Any]:
+    """The norm of language models, with weights or without; over channels that lie last, too."""
+    wide = draw.one(1, 2, 3, 4, 6, 8, 12) * 32
+    side = draw.one(5, 7, 10, 14, 20, 28, 40, 56)
+    shape = draw.one((1, side * side, wide), (1, side, side, wide))
+    weights = torch.rand(wide) if draw.random.random() < 0.5 else None
+
+    def function(x: Tensor) -> Tensor:
+        made = x / torch.sqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6)
+        return made if weights is None else made * weights
+
+    return Called(function), (shape,)
+
+
+def _remainder(draw: Draw) -> tuple[nn.Module, Any]:
+    """Of places of a map in a row: as the row and column of each."""
+    by, among = draw.one(7, 16, 32, 100, 1024), draw.one(torch.fmod, torch.remainder)
+    shape = (1, draw.one(10, 40, 100, 200, 300, 500, 1000, 2000, 4096, 10000))
+    return Called(lambda x: among(_ids(x, 9999), by)), (shape,)
 
 
 def _reduced(draw: Draw) -> Callable[..., Any]:
@@ -352,6 +396,16 @@ def _gathered(draw: Draw) -> tuple[nn.Module, Any]:
     return Called(lambda x: torch.gather(x, 1, _ids(x, shape[1]))), (shape,)
 
 
+def _best(draw: Draw) -> tuple[nn.Module, Any]:
+    """The best places of a map."""
+    count, best = draw.one(256, 1024, 4096, 16384), draw.one(10, 40, 100, 200)
+
+    def function(scores: Tensor, x: Tensor) -> Tensor:
+        return torch.gather(x, 1, scores.topk(best, dim=1)[1])
+
+    return Called(function), ((1, count), (1, count))
+
+
 def _largest(draw: Draw) -> tuple[nn.Module, Any]:
     axis = draw.one(1, -1)
     kinds = (partial(torch.argmax, dim=axis), lambda x: x.topk(5, dim=-1)[0])
@@ -408,7 +462,11 @@ KINDS: dict[str, tuple[int, Callable[[Draw], tuple[nn.Module, Any]]]] = {
     "whole numbers": (100, _whole),
     "gathered": (14, _gathered),
     "pooled, sizes rounded up": (40, partial(_between, partial(_pooled, rounds_up=True))),
-    "sloped": (24, _sloped),
+    "sloped": (60, _sloped),
+    "resized far": (60, _resized_far),
+    "root mean square": (24, _root_mean_square),
+    "remainder": (40, _remainder),
+    "best": (20, _best),
 }
 
 

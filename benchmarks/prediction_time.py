@@ -23,7 +23,8 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-from zoo import Network, export
+from zoo import export
+from zoo_networks import Network
 
 from harness.graphs.reading import read_model
 from harness.pipeline.predict_model import predict_models

@@ -77,13 +77,16 @@ def known_networks(runtime: KernelRuntime) -> tuple[KnownNetwork, ...]:
 
 
 def anchors(runtime: KernelRuntime, count: int) -> list[KnownNetwork]:
-    """As many networks as given, of as many families as there are."""
+    """As many networks as given: three quarters of as many families as there are, then those with
+    the least work, which tell what is not in proportion to it."""
     by_family: dict[str, list[KnownNetwork]] = defaultdict(list)
     for network in known_networks(runtime):
         if network.calibrates:
             by_family[network.family].append(network)
-    in_turn = chain.from_iterable(zip_longest(*by_family.values()))
-    return [network for network in in_turn if network is not None][:count]
+    in_turn = [n for n in chain.from_iterable(zip_longest(*by_family.values())) if n is not None]
+    first = count - count // 4
+    smallest = sorted(in_turn[first:], key=lambda network: sum(k.macs for k in network.kernels))
+    return [*in_turn[:first], *smallest[: count // 4]]
 
 
 def prior(runtime: KernelRuntime) -> Counter[Kernel]:

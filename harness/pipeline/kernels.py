@@ -27,7 +27,7 @@ from harness.predictors.kernel_regression import FEWEST, Floats, KernelTimes, sh
 from harness.spaces.kernel import Kernel
 from harness.tables.table import Table
 
-PLAN = Plan(min_visits=6, max_visits=12, runs=3, interval=0.05, duration_s=0.0, anchors=24)
+PLAN = Plan(min_visits=6, max_visits=12, runs=3, interval=0.05, duration_s=0.0, anchors=32)
 FIRST, FURTHER = 800, 400  # kernels of a wave
 MOST_WAVES = 8
 LINKS = 10  # kernels of all waves, by which they are brought to one level

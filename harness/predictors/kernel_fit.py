@@ -62,7 +62,7 @@ def _dumped(networks: KernelNetworks) -> bytes:
         "names": sorted(times.names),
         "regressions": {name: _described(each) for name, each in times.made.items()},
         "calibration": asdict(networks.calibration),
-        "least_ns": networks.least_ns,
+        "kept": networks.kept,
         "errors": networks.errors.tolist(),
         "apart": networks.apart,
         "level": networks.level,
@@ -91,7 +91,7 @@ def _loaded(content: bytes) -> KernelNetworks:
     return KernelNetworks(
         KernelTimes(head["measured_ns"], frozenset(head["names"]), made),
         Calibration(**head["calibration"]),
-        head["least_ns"],
+        head["kept"],
         np.array(head["errors"]),
         head["apart"],
         head["level"],

@@ -14,6 +14,7 @@ from harness.graphs.networks import known_networks
 from harness.graphs.reading import KERNEL_RUNTIMES
 from harness.hints import command
 from harness.predictors.kernel_regression import Floats, KernelTimes
+from harness.predictors.kernel_weights import fetched, fitted, weights_of, with_fetched
 from harness.spaces.block import Block
 from harness.spaces.kernel import Kernel
 from harness.tables.calibration import Calibration, Sums, fit
@@ -61,7 +62,7 @@ class KernelNetworks:
 
     times: KernelTimes
     calibration: Calibration
-    least_ns: float  # of the anchors, the fastest
+    kept: float  # weights that a cache keeps from run to run, numbers
     errors: Floats  # logarithms, of anchors whose families had no part in any fit
     apart: float  # what a new family is off by, besides its kernels, logarithm, at 95 %
     level: float  # by how much another day is off, logarithm, at 95 %
@@ -87,11 +88,13 @@ class KernelNetworks:
         sums = _sums(times, kernels)
         families = _families(kernels)
         level = Repeat.of(table).level([record.statistics for record in known])
-        calibration = fit(sums, measured)
-        errors, own = _families_left_out(times, kernels, sums, measured, families)
+        weights = [weights_of(each) for each in kernels]
+        calibration, kept = fitted(sums, weights, measured, times.call_ns)
+        sums = with_fetched(sums, weights, kept)
+        errors, own = _families_left_out(times, kernels, sums, measured, families, kept)
         apart = _apart(errors, own, families)
         runtime = str(table.identity["runtime"])
-        return cls(times, calibration, float(measured.min()), errors, apart, level, runtime)
+        return cls(times, calibration, kept, errors, apart, level, runtime)
 
     def predict(self, graph: Graph) -> NetworkLatency:
         """Raises TableError: no operator of the network is in the table."""
@@ -101,15 +104,15 @@ class KernelNetworks:
             raise TableError("the table has none of the network's operators")
         kernels = [step.kernel for step in steps]
         alone, log_sds = self.times.predict(kernels)
+        alone = self.times.in_networks(alone)
+        weights = fetched(weights_of(kernels), self.kept)
         told_ns = np.array(
             [
-                max(self.calibration.block_part(kernel, value), _LEAST_PART * value)
-                for kernel, value in zip(kernels, self.times.in_networks(alone), strict=True)
+                max(self.calibration.part(*each), _LEAST_PART * each[1])
+                for each in zip(kernels, alone, weights, strict=True)
             ]
         )
-        latency_ns = float(told_ns.sum())
-        # Of a network smaller than all anchors it is no larger a part than of the least one.
-        latency_ns += max(0.0, self.calibration.offset) * min(1.0, latency_ns / self.least_ns)
+        latency_ns = float(told_ns.sum()) + self.calibration.offset
         own = _spread(kernels, told_ns, log_sds) / latency_ns
         far = hypot(self.apart, NORMAL95 * own, self.level)
         latency_ms = latency_ns / 1e6
@@ -172,6 +175,7 @@ def _families_left_out(
     sums: Sums,
     measured: Floats,
     families: Sequence[str],
+    kept: float,
 ) -> tuple[Floats, Floats]:
     """By how much each network is off, logarithm, where its family had no part in the calibration
     and kernels that no other family has were not timed; and by how much those alone are."""
@@ -184,10 +188,11 @@ def _families_left_out(
     errors, spreads = np.empty(len(measured)), np.empty(len(measured))
     for family in sorted(set(families)):
         out = np.array([each == family for each in families])
-        calibration = fit(sums.only(~out), measured[~out])
+        calibration = fit(sums.only(~out), measured[~out], offset=times.call_ns)
         theirs = [each for each, is_out in zip(networks, out, strict=True) if is_out]
         rest = _without(times, [key for key, own in owners.items() if own == {family}], theirs)
-        told = calibration.network(_sums(rest, theirs))
+        weights = [weights_of(each) for each in theirs]
+        told = calibration.network(with_fetched(_sums(rest, theirs), weights, kept))
         errors[out] = np.log(measured[out] / np.maximum(told, _LEAST_PART * sums.total[out]))
         for place, kernels in zip(np.flatnonzero(out), theirs, strict=True):
             values, log_sds = rest.predict(kernels)

@@ -48,8 +48,12 @@ class Calibration:
 
     def block_part(self, block: Block, alone: float) -> float:
         """A block's part of a network."""
+        return self.part(block, alone, block.params)
+
+    def part(self, block: Block, alone: float, params: float) -> float:
+        """The same, where so many of its parameters are fetched."""
         own = self.scales.get(stage_of(block), self.scale) * alone
-        return own + self.per_block + self.per_parameter * block.params
+        return own + self.per_block + self.per_parameter * params
 
     def network(self, sums: "Sums") -> Floats:
         scales = np.array([self.scales.get(stage, self.scale) for stage in sums.stages])
@@ -111,8 +115,10 @@ def left_out(sums: Sums, measured: Floats) -> Floats:
     return predicted
 
 
-def fit(sums: Sums, measured: Floats, own_stages: bool | None = None) -> Calibration:
-    """The calibration with the least squared relative error.
+def fit(
+    sums: Sums, measured: Floats, own_stages: bool | None = None, offset: float | None = None
+) -> Calibration:
+    """The calibration with the least squared relative error; `offset` is its own where it is known.
 
     A ridge regression toward scale 1 and nothing else: sums and numbers of blocks rise together,
     and few noisy anchors alone would not tell them apart. From 20 anchors on each stage has its
@@ -123,11 +129,11 @@ def fit(sums: Sums, measured: Floats, own_stages: bool | None = None) -> Calibra
         TableError: the anchors do not rise with their sums; the measurement is useless.
     """
     mean_block = float((sums.total / sums.blocks).mean())
-    mean_parameter = float(sums.total.mean() / sums.params.mean())
+    mean_parameter = float(sums.total.mean() / max(1.0, sums.params.mean()))
     columns = [
         sums.total,
         sums.blocks * mean_block,
-        np.full_like(sums.blocks, mean_block),
+        np.full_like(sums.blocks, mean_block if offset is None else 0.0),
         sums.params * mean_parameter,
     ]
     prior_sd = [_SCALE_SD, _PER_BLOCK_SD, _OFFSET_SD, _WEIGHTS_SD]
@@ -135,10 +141,10 @@ def fit(sums: Sums, measured: Floats, own_stages: bool | None = None) -> Calibra
         columns += list(sums.stage_values.T)
         prior_sd += [_STAGE_SD] * len(sums.stages)
     design = np.stack(columns, axis=1) / measured[:, None]
-    surprise = 1 - design[:, 0]
-    common, per_block, offset, weights, *own = _robust(design, surprise, np.array(prior_sd))
+    surprise = 1 - design[:, 0] - (offset or 0.0) / measured
+    common, per_block, more, weights, *own = _robust(design, surprise, np.array(prior_sd))
     scales = {
-        stage: float(1 + common + more) for stage, more in zip(sums.stages, own, strict=False)
+        stage: float(1 + common + each) for stage, each in zip(sums.stages, own, strict=False)
     }
     if 1 + common <= 0 or any(scale <= 0 for scale in scales.values()):
         raise TableError(
@@ -150,7 +156,7 @@ def fit(sums: Sums, measured: Floats, own_stages: bool | None = None) -> Calibra
         float(1 + common),
         float(per_block * mean_block),
         float(weights * mean_parameter),
-        float(offset * mean_block),
+        float(more * mean_block) if offset is None else offset,
         len(measured),
     )
 

@@ -88,6 +88,17 @@ SUM = (
 )
 
 
+@pytest.mark.parametrize("weights", ["", "float32{1,1,96};"])
+def test_a_norm_that_files_cannot_name_is_one_kernel_again(weights: str, tmp_path: Path) -> None:
+    inputs = "i0,i1" if weights else "i0"
+    key = (
+        f"kernel-openvino.RMS;float32[1,40,96];{weights}n0=ie_internal_opset.RMS({inputs})"
+        "[1,40,96];elementwise_affine=true;epsilon=1e-06;output_type=f32;>float32[1,40,96]"
+    )
+    found = executed(kernel_file(Kernel.parse(key)), tmp_path / "alone.openvino")
+    assert found == Counter({"RMS": 1})
+
+
 def test_a_sum_is_not_turned_either(tmp_path: Path) -> None:
     found = executed(kernel_file(Kernel.parse(SUM)), tmp_path / "alone.openvino")
     # A second convolution takes one place of the sum, in less than what counters tell.

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binom
 
 from harness.predictors import kernel_networks
-from harness.predictors.kernel_regression import KernelTimes
+from harness.predictors.kernel_regression import FEWEST, KernelTimes
 from harness.predictors.kernel_savings import narrower
 from harness.spaces.kernel import Kernel, Tensor
 
@@ -117,6 +117,13 @@ def test_an_operator_that_was_never_timed_is_unknown() -> None:
     times = known(40)
     relu = unary("Relu", 56)
     assert times.unknown([relu, *drawn(40, 1)]) == [relu]
+
+
+def test_a_kernel_whose_time_depends_on_signs_is_never_certain() -> None:
+    sizes = range(7, 7 + 2 * FEWEST)
+    times = KernelTimes.of({unary("PRelu", size): 1e4 * size**2 for size in sizes})
+    _, log_sds = times.predict([unary("PRelu", size) for size in (8, 40)])
+    assert log_sds.min() >= 0.5
 
 
 def test_a_narrower_convolution_keeps_its_input() -> None:

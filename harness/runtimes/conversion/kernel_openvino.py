@@ -301,12 +301,29 @@ class _Parts:
             product = self.layer(op, taken[:2], outputs, {"transpose_b": "true"})
             added = [product[0], *taken[2:]]
             return self.layer("opset1.Add", added, outputs, {}) if len(taken) > 2 else product
+        if node.name == "RMS":
+            return self._rms(node, taken, outputs[0])
         if node.name == "LeakyRelu":
             slope = Tensor(dtype, (1,), True, (node.settings["negative_slope"],))
             return self.layer("opset1.PReLU", [taken[0], self._constant(slope)], outputs, {})
         if not _OPSETS.fullmatch(op.partition(".")[0]):
             raise Infeasible(f"{node.op}: no operator that a file may have")
         return self.layer(op, taken, outputs, settings)
+
+    def _rms(self, node: Node, taken: list[Port], like: Tensor) -> list[Port]:
+        """Divided by the root of the mean square, spelt out: OpenVINO makes one of it again."""
+        mean = replace(like, shape=(*like.shape[:-1], 1))
+        two, least = (
+            self._constant(Tensor(like.dtype, (), True, (text,)))
+            for text in ("2", node.settings["epsilon"])
+        )
+        last = self._constant(Tensor("int64", (1,), True, ("-1",)))
+        (square,) = self.layer("opset1.Power", [taken[0], two], [like], {})
+        (means,) = self.layer("opset1.ReduceMean", [square, last], [mean], {"keep_dims": "true"})
+        (more,) = self.layer("opset1.Add", [means, least], [mean], {})
+        (root,) = self.layer("opset1.Sqrt", [more], [mean], {})
+        made = self.layer("opset1.Divide", [taken[0], root], [like], {})
+        return self.layer("opset1.Multiply", [made[0], taken[1]], [like], {}) if taken[1:] else made
 
     def _constant(self, tensor: Tensor) -> Port:
         element, dtype = _element(tensor.dtype), np.dtype(tensor.dtype)
