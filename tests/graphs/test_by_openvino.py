@@ -92,8 +92,8 @@ SUM = (
 def test_a_norm_that_files_cannot_name_is_one_kernel_again(weights: str, tmp_path: Path) -> None:
     inputs = "i0,i1" if weights else "i0"
     key = (
-        f"kernel-openvino.RMS;float32[1,40,96];{weights}n0=ie_internal_opset.RMS({inputs})"
-        "[1,40,96];elementwise_affine=true;epsilon=1e-06;output_type=f32;>float32[1,40,96]"
+        f"kernel-openvino.RMS;float32[1,4000,96];{weights}n0=ie_internal_opset.RMS({inputs})"
+        "[1,4000,96];elementwise_affine=true;epsilon=1e-06;output_type=f32;>float32[1,4000,96]"
     )
     found = executed(kernel_file(Kernel.parse(key)), tmp_path / "alone.openvino")
     assert found == Counter({"RMS": 1})
