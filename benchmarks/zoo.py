@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -155,13 +156,15 @@ def largest(kernels: Iterable[Kernel]) -> Iterator[Kernel]:
 
 
 def draw(runtime: KernelRuntime) -> Iterator[Kernel]:
-    """Kernels of the pieces that `drawn` has."""
+    """Kernels of the pieces that are drawn."""
+    import drawn
+    import drawn_torch
     import torch
-    from drawn import pieces
 
+    more = drawn_torch.pieces() if runtime is TORCH else ()
     suffix = runtime.suffixes[0]
     with files.scratch() as folder:
-        for piece in pieces():
+        for piece in chain(drawn.pieces(), more):
             given = tuple(torch.rand(shape) for shape in piece.shapes)
             with warnings.catch_warnings(), torch.no_grad():
                 warnings.simplefilter("ignore")
