@@ -38,6 +38,8 @@ class Agent(object):
         self.others = system.OtherPrograms()  # on the processors that we stay on from now on
         self.meter, no_meter = meters.open_meter(on_gpu, self.gpu)
         gc.collect()
+        if hasattr(gc, "freeze"):  # what is there stays: collecting does not look at it again
+            gc.freeze()
         gc.disable()
         environment = {"python": platform.python_version(), "os": platform.platform()}
         if hasattr(os, "sched_getaffinity"):
