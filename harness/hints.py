@@ -4,6 +4,8 @@ import shlex
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from harness.errors import MissingExtra
+
 MOST = 12  # names that a line lists
 
 
@@ -29,3 +31,20 @@ def install(extra: str) -> str:
     Without them pip brings another torch, and several GB with it.
     """
     return f"pip install -c constraints.txt '.[{extra}]'"
+
+
+def missing(needing: str, package: str | None, extra: str) -> MissingExtra:
+    """That a package is not installed; `needing`: "making .onnx files needs", or the like."""
+    return MissingExtra(
+        f"{needing} the package {package}, which is not installed: {install(extra)}"
+    )
+
+
+def versions(needing: str, extra: str, *packages: str) -> dict[str, str]:
+    """Of packages, by their names. Raises MissingExtra, as `missing` says it."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return {name: version(name) for name in packages}
+    except PackageNotFoundError as error:
+        raise missing(needing, error.name, extra) from error

@@ -8,8 +8,7 @@ from pathlib import Path
 from zipfile import ZipFile
 
 from harness import files
-from harness.errors import MissingExtra
-from harness.hints import install
+from harness.hints import missing
 from harness.networks.build import input_shape
 from harness.networks.file import NetworkFile
 from harness.runtimes.conversion.cache import Converter, convert_all
@@ -67,7 +66,7 @@ def _tflite_int8(_network: NetworkFile, source: Path, ranges: Path | None) -> tu
 
 def _openvino(_network: NetworkFile, source: Path, _ranges: Path | None) -> tuple[bytes, ...]:
     if find_spec("openvino") is None:
-        raise MissingExtra(f"making .xml files needs the package openvino: {install('openvino')}")
+        raise missing("making .xml files needs", "openvino", "openvino")
     import openvino
 
     with files.scratch() as folder:

@@ -6,9 +6,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
-from harness.errors import MissingExtra, UsageError
+from harness.errors import UsageError
 from harness.files import changing
-from harness.hints import install, nearest
+from harness.hints import missing, nearest
 from harness.pipeline.evaluate import check_of_images
 from harness.pipeline.notices import Listener, NewHead, Remark
 from harness.progress import silent
@@ -63,7 +63,7 @@ def finetune(listener: Listener, asked: FineTuning) -> FineTuned | None:
         TrainingDiverged: the loss is no number.
     """
     if find_spec("torch") is None:
-        raise MissingExtra(f"training needs torch, which is not installed: {install('train')}")
+        raise missing("training needs", "torch", "train")
     import torch
 
     from harness.networks.file import NetworkFile

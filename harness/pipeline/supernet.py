@@ -17,9 +17,9 @@ from typing_extensions import TypedDict
 
 from harness import __version__, files
 from harness.carbon.recording import Recording
-from harness.errors import FileFormatError, MissingExtra
+from harness.errors import FileFormatError
 from harness.files import LineLog, read_lines
-from harness.hints import install
+from harness.hints import missing
 from harness.pipeline.job import Run
 from harness.pipeline.notices import Remark
 from harness.predictors import accuracy
@@ -56,7 +56,7 @@ def train(job: Run, ranks: "Ranks | None" = None) -> "SubnetEvaluator":
     """
     recipe = job.supernet.recipe
     if find_spec("torch") is None:
-        raise MissingExtra(f"training needs torch, which is not installed: {install('train')}")
+        raise missing("training needs", "torch", "train")
     import torch
 
     from harness.training.distributed import ALONE

@@ -3,9 +3,9 @@
 It prints no single runs, so that a visit is one time: the mean of its runs without the slowest.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import platformdirs
 from pydantic import AfterValidator, Field
@@ -20,7 +20,7 @@ from harness.runtimes.benchmark_log import (
     parse_ops,
     reason_in,
 )
-from harness.runtimes.command_line_session import CommandLineSession, pinned
+from harness.runtimes.command_line_session import CommandLineSession, identity_of, pinned
 from harness.runtimes.conversion.choice import tflite_converter, tflite_steps
 from harness.runtimes.model_inputs.feeding import NOTHING_SAID, Feeding, feeding
 from harness.runtimes.options import RuntimeOptions
@@ -157,11 +157,6 @@ def command(
     ]
 
 
-def _identity(options: RuntimeOptions, environment: Mapping[str, str]) -> dict[str, Any]:
-    own = options.of(BenchmarkModelOptions).model_dump(mode="json", exclude={"path"})
-    return {"benchmark_model": own, "battery_saver": environment["battery_saver"]}
-
-
 RUNTIME = Runtime(
     name="benchmark_model",
     open=open_session,
@@ -171,6 +166,6 @@ RUNTIME = Runtime(
     options=BenchmarkModelOptions,
     knows_core_sizes=True,
     profiles_operators=True,
-    identity=_identity,
+    identity=identity_of("benchmark_model", BenchmarkModelOptions),
     steps=tflite_steps,
 )

@@ -6,9 +6,9 @@ A runner of its own is a subclass that says its command and reads what it prints
 import hashlib
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from harness.runtimes.options import RuntimeOptions
 from harness.runtimes.phone import CHANGING, core_mask, read_conditions, read_facts
 from harness.runtimes.sensors import Conditions
 from harness.runtimes.session import Samples, Session, Workload
+from harness.schema import Section
 from harness.transports.transport import Finished, KeepingTransport
 
 LONGEST_S = 30.0  # of warming up, and of the timed runs; what has begun is run to its end
@@ -42,6 +43,19 @@ class RunnerLog(Protocol):
     @property
     def memory_mb(self) -> float | None:
         """Growth of resident memory; None where it does not tell."""
+
+
+def identity_of(
+    runner: str, kind: type[Section]
+) -> Callable[[RuntimeOptions, Mapping[str, str]], dict[str, Any]]:
+    """For the identity of tables: the runner's settings, wherever its binary is, and the phone's
+    battery saver."""
+
+    def identity(options: RuntimeOptions, environment: Mapping[str, str]) -> dict[str, Any]:
+        own = options.of(kind).model_dump(mode="json", exclude={"path"})
+        return {runner: own, "battery_saver": environment["battery_saver"]}
+
+    return identity
 
 
 class CommandLineSession(ABC):

@@ -5,17 +5,16 @@ it feeds ones, and tells the time of all its runs together, the first, colder on
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import platformdirs
 from pydantic import AfterValidator, Field
 
 from harness.errors import MissingExtra, TargetFailed
 from harness.runtimes import executorch
-from harness.runtimes.command_line_session import CommandLineSession, pinned
+from harness.runtimes.command_line_session import CommandLineSession, identity_of, pinned
 from harness.runtimes.conversion.executorch import ExecutorchConverter
 from harness.runtimes.options import RuntimeOptions
 from harness.runtimes.runtime import Runtime
@@ -109,11 +108,6 @@ def open_session(transport: KeepingTransport, options: RuntimeOptions) -> Sessio
     return ExecutorRunnerSession(transport, options, binary, converter, START_S)
 
 
-def _identity(options: RuntimeOptions, environment: Mapping[str, str]) -> dict[str, Any]:
-    own = options.of(ExecutorRunnerOptions).model_dump(mode="json", exclude={"path"})
-    return {"executor_runner": own, "battery_saver": environment["battery_saver"]}
-
-
 RUNTIME = Runtime(
     name="executor_runner",
     open=open_session,
@@ -122,5 +116,5 @@ RUNTIME = Runtime(
     file_suffixes=(".pte",),
     options=ExecutorRunnerOptions,
     knows_core_sizes=True,
-    identity=_identity,
+    identity=identity_of("executor_runner", ExecutorRunnerOptions),
 )

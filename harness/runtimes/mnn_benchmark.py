@@ -5,17 +5,16 @@ fills them with random weights, and tells the mean, the fastest and the slowest 
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import platformdirs
 from pydantic import AfterValidator, Field
 
 from harness.errors import MissingExtra, TargetFailed
 from harness.runtimes import mnn
-from harness.runtimes.command_line_session import CommandLineSession, pinned
+from harness.runtimes.command_line_session import CommandLineSession, identity_of, pinned
 from harness.runtimes.conversion.mnn import MnnConverter
 from harness.runtimes.options import RuntimeOptions
 from harness.runtimes.runtime import Runtime
@@ -114,11 +113,6 @@ def open_session(transport: KeepingTransport, options: RuntimeOptions) -> Sessio
     return MnnBenchmarkSession(transport, options, binary, MnnConverter(options.batch), START_S)
 
 
-def _identity(options: RuntimeOptions, environment: Mapping[str, str]) -> dict[str, Any]:
-    own = options.of(MnnBenchmarkOptions).model_dump(mode="json", exclude={"path"})
-    return {"mnn_benchmark": own, "battery_saver": environment["battery_saver"]}
-
-
 RUNTIME = Runtime(
     name="mnn_benchmark",
     open=open_session,
@@ -127,5 +121,5 @@ RUNTIME = Runtime(
     file_suffixes=(".mnn",),
     options=MnnBenchmarkOptions,
     knows_core_sizes=True,
-    identity=_identity,
+    identity=identity_of("mnn_benchmark", MnnBenchmarkOptions),
 )

@@ -6,8 +6,8 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from harness.errors import FileFormatError, MissingExtra
-from harness.hints import install
+from harness.errors import FileFormatError
+from harness.hints import missing
 from harness.transports import content
 from harness.transports.transport import ResidentTransport
 
@@ -61,9 +61,7 @@ def _names(model: Path, _mtime_ns: int, _size: int) -> tuple[str, ...]:
         import onnx
         from google.protobuf.message import DecodeError
     except ImportError as error:
-        raise MissingExtra(
-            f"reading .onnx files needs the package onnx, which is not installed: {install('onnx')}"
-        ) from error
+        raise missing("reading .onnx files needs", "onnx", "onnx") from error
     try:
         read = onnx.load(model, load_external_data=False)
     except DecodeError:  # the runtime will say that it is none

@@ -14,8 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness.errors import MissingExtra
-from harness.hints import install
+from harness.hints import missing
 from harness.training.draws import Draw
 from harness.training.judging import TestImages
 
@@ -62,9 +61,7 @@ class Digits:
         try:
             from sklearn.datasets import load_digits
         except ImportError as error:
-            raise MissingExtra(
-                f"digits come with scikit-learn, which is not installed: {install('train')}"
-            ) from error
+            raise missing("digits come with", "scikit-learn", "train") from error
         raw, targets = load_digits(return_X_y=True)
         order = torch.from_numpy(np.random.default_rng(seed).permutation(len(raw)))
         pixels = torch.tensor(raw, dtype=torch.float32).view(-1, 1, 8, 8)[order] / 16

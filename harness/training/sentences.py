@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.errors import FileFormatError, MissingExtra
-from harness.hints import install
+from harness.errors import FileFormatError
+from harness.hints import missing
 from harness.networks.file import NetworkFile
 from harness.supernet.translating import NOTHING, embedded
 from harness.training.catalogues import Pair
@@ -169,7 +169,7 @@ def _vocabulary(texts: list[str], words: int) -> Any:
     try:
         import sentencepiece
     except ImportError as error:
-        raise _missing("sentencepiece") from error
+        raise missing("translating is learned with", "sentencepiece", "translation") from error
     model = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
@@ -196,11 +196,5 @@ def _bleu() -> Any:
     try:
         from sacrebleu.metrics.bleu import BLEU
     except ImportError as error:
-        raise _missing("sacrebleu") from error
+        raise missing("translating is learned with", "sacrebleu", "translation") from error
     return BLEU()
-
-
-def _missing(package: str) -> MissingExtra:
-    return MissingExtra(
-        f"translating is learned with {package}, which is not installed: {install('translation')}"
-    )

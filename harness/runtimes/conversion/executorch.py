@@ -3,15 +3,13 @@
 import logging
 import warnings
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from harness.errors import MissingExtra
-from harness.hints import install
+from harness.hints import versions
 from harness.runtimes.conversion.cache import content_path
 from harness.runtimes.conversion.ranges import range_inputs, ranges_from
 from harness.runtimes.session import Workload
@@ -36,14 +34,8 @@ class ExecutorchConverter:
 
     def path(self, workload: Workload) -> Path:
         """Raises MissingExtra where executorch is not installed."""
-        try:
-            settings: dict[str, Any] = {name: version(name) for name in ("executorch", "torch")}
-        except PackageNotFoundError as error:
-            raise MissingExtra(
-                f"making .pte files needs the package {error.name}, which is not installed: "
-                f"{install('executorch')}"
-            ) from error
-        settings |= {"batch": self.batch, "route": ROUTE}
+        made_by = versions("making .pte files needs", "executorch", "executorch", "torch")
+        settings: dict[str, Any] = made_by | {"batch": self.batch, "route": ROUTE}
         if self.precision == "int8":
             settings |= {"precision": "int8"} | ranges_from(workload, self.images)
         return content_path(self.suffix, settings, workload)

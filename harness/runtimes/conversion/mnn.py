@@ -4,13 +4,12 @@ import re
 import subprocess
 import sys
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, ClassVar
 
 from harness import files
-from harness.errors import ConversionFailed, MissingExtra
-from harness.hints import install
+from harness.errors import ConversionFailed
+from harness.hints import versions
 from harness.runtimes.conversion.cache import content_path, named
 from harness.runtimes.conversion.of_onnx import Shapes, is_onnx, with_sizes
 from harness.runtimes.conversion.onnx import OPSET, export, exporter_versions
@@ -34,12 +33,8 @@ class MnnConverter:
 
     def path(self, workload: Workload) -> Path:
         """Raises MissingExtra where MNN, torch or onnx is not installed."""
-        try:
-            settings: dict[str, Any] = exporter_versions() | {"MNN": version("MNN")}
-        except PackageNotFoundError as error:
-            raise MissingExtra(
-                f"making .mnn files needs the package MNN, which is not installed: {install('mnn')}"
-            ) from error
+        settings: dict[str, Any] = exporter_versions()
+        settings |= versions("making .mnn files needs", "mnn", "MNN")
         settings |= {"shapes": self.shapes} if is_onnx(workload) else {"batch": self.batch}
         return content_path(self.suffix, settings, workload)
 

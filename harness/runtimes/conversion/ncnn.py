@@ -5,13 +5,12 @@ import subprocess
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from harness import files
-from harness.errors import ConversionFailed, MissingExtra
-from harness.hints import install
+from harness.errors import ConversionFailed
+from harness.hints import versions
 from harness.runtimes.conversion.cache import content_path, named
 from harness.runtimes.conversion.of_onnx import Shapes, is_onnx, with_sizes
 from harness.runtimes.conversion.packed import packed
@@ -32,15 +31,9 @@ class NcnnConverter:
 
     def path(self, workload: Workload) -> Path:
         """Raises MissingExtra where pnnx is not installed."""
-        try:
-            settings: dict[str, Any] = {name: version(name) for name in ("pnnx", "torch")}
-        except PackageNotFoundError as error:
-            raise MissingExtra(
-                f"making ncnn's files needs the package {error.name}, which is not installed: "
-                f"{install('ncnn')}"
-            ) from error
-        settings |= {"shapes": self.shapes} if is_onnx(workload) else {}
-        return content_path(self.suffix, settings, workload)
+        made_by = versions("making ncnn's files needs", "ncnn", "pnnx", "torch")
+        shapes = {"shapes": self.shapes} if is_onnx(workload) else {}
+        return content_path(self.suffix, made_by | shapes, workload)
 
     def make(self, workload: Workload) -> bytes:
         """Raises ConversionFailed where pnnx cannot convert it."""

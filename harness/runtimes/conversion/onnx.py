@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from harness import files
-from harness.errors import MissingExtra
-from harness.hints import install
+from harness.hints import missing
 from harness.runtimes.conversion.cache import content_path
 from harness.runtimes.conversion.kernel_onnx import kernel_file
 from harness.runtimes.session import Workload
@@ -48,10 +47,7 @@ def exporter_versions() -> dict[str, str | int]:
         import onnx
         import torch
     except ImportError as error:
-        raise MissingExtra(
-            f"making .onnx files needs the package {error.name}, which is not installed: "
-            f"{install('onnx')}"
-        ) from error
+        raise missing("making .onnx files needs", error.name, "onnx") from error
     return {"onnx": onnx.__version__, "torch": torch.__version__}
 
 

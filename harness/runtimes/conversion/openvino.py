@@ -3,13 +3,11 @@ its two files in one."""
 
 import os
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, ClassVar
 
 from harness import files
-from harness.errors import MissingExtra
-from harness.hints import install
+from harness.hints import versions
 from harness.runtimes.conversion.cache import content_path
 from harness.runtimes.conversion.kernel_openvino import PARTS, kernel_file
 from harness.runtimes.conversion.onnx import OPSET, OnnxConverter, export, exporter_versions
@@ -55,13 +53,8 @@ class OpenvinoConverter:
     def path(self, workload: Workload) -> Path:
         """Raises MissingExtra where OpenVINO, nncf, torch or onnx is not installed."""
         settings: dict[str, Any] = exporter_versions()
-        try:
-            settings |= {name: version(name) for name in ("openvino", "nncf")}
-        except PackageNotFoundError as error:
-            raise MissingExtra(
-                f"making int8 files for OpenVINO needs the package {error.name}, which is not "
-                f"installed: {install('openvino')}"
-            ) from error
+        needing = "making int8 files for OpenVINO needs"
+        settings |= versions(needing, "openvino", "openvino", "nncf")
         settings |= {"batch": self.batch} | ranges_from(workload, self.images)
         return content_path(self.suffix, settings, workload)
 

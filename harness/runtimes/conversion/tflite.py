@@ -3,15 +3,14 @@ ai-edge-quantizer."""
 
 import warnings
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from harness.errors import ConversionFailed, MissingExtra
-from harness.hints import install
+from harness.errors import ConversionFailed
+from harness.hints import versions
 from harness.runtimes.conversion.cache import Remark, content_path, converted, named
 from harness.runtimes.conversion.faithful import apart
 from harness.runtimes.conversion.graph import complaints, read_graph
@@ -50,13 +49,7 @@ class TfliteConverter:
         packages = ["litert-torch", "torch"]
         if self.precision != "float32":
             packages.append("ai-edge-quantizer")
-        try:
-            versions = {name: version(name) for name in packages}
-        except PackageNotFoundError as error:
-            raise MissingExtra(
-                f"making .tflite files needs the package {error.name}, which is not installed: "
-                f"{install('litert')}"
-            ) from error
+        made_by = versions("making .tflite files needs", "litert", *packages)
         settings: dict[str, Any] = {
             "route": ROUTE,
             "batch": self.batch,
@@ -64,7 +57,7 @@ class TfliteConverter:
         }
         if self.precision == "int8":
             settings |= ranges_from(workload, self.images)
-        return content_path(self.suffix, versions | settings, workload)
+        return content_path(self.suffix, made_by | settings, workload)
 
     def make(self, workload: Workload) -> bytes:
         """The file; it has none of the operators that only a conversion brings in.

@@ -5,13 +5,12 @@ import json
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import ClassVar
 
 from harness import files
-from harness.errors import ConversionFailed, MissingExtra
-from harness.hints import install
+from harness.errors import ConversionFailed
+from harness.hints import versions
 from harness.runtimes.conversion.cache import content_path, converted, named
 from harness.runtimes.conversion.tflite import TfliteConverter
 from harness.runtimes.session import Workload
@@ -49,13 +48,7 @@ class VelaConverter:
 
     def path(self, workload: Workload) -> Path:
         """Raises MissingExtra where vela, or what makes .tflite files, is not installed."""
-        try:
-            ours = {"ethos-u-vela": version("ethos-u-vela")}
-        except PackageNotFoundError as error:
-            raise MissingExtra(
-                f"Ethos-U NPUs need the package {error.name}, which is not installed: "
-                f"{install('npu')}"
-            ) from error
+        ours = versions("Ethos-U NPUs need", "npu", "ethos-u-vela")
         ours |= {name: str(value) for name, value in asdict(self).items() if name != "images"}
         ours |= {"of": self._model().path(workload).name}  # in which is all that decides the file
         return content_path(self.suffix, dict(ours), workload)

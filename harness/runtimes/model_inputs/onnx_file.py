@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from harness.errors import FileFormatError, MissingExtra
-from harness.hints import install
+from harness.errors import FileFormatError
+from harness.hints import missing
 from harness.runtimes.model_inputs.model_input import DTYPES, ModelInput, not_fed
 from harness.runtimes.model_inputs.uses import Graph, Operation, Rules
 
@@ -102,10 +102,7 @@ def _load(model: Path, *, inlined: bool, content: bytes | None = None) -> Any:
         import onnx
         import onnx.inliner
     except ImportError as error:
-        raise MissingExtra(
-            "what is in an .onnx file is read by the package onnx, which is not installed: "
-            f"{install('onnx')}"
-        ) from error
+        raise missing("what is in an .onnx file is read by", "onnx", "onnx") from error
     try:
         if content is None:
             loaded = onnx.load(model, load_external_data=False)

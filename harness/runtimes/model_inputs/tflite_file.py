@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.errors import FileFormatError, MissingExtra, UsageError
-from harness.hints import install
+from harness.errors import FileFormatError, UsageError
+from harness.hints import missing
 from harness.runtimes.model_inputs.model_input import DTYPES, ModelInput, not_fed
 from harness.runtimes.model_inputs.uses import Graph, Operation, Rules, Use
 
@@ -108,10 +108,8 @@ def load(model: Path) -> Any:
     try:
         from ai_edge_litert import schema_py_generated as schema
     except ImportError as error:
-        raise MissingExtra(
-            "what is in a .tflite file is read by the package ai-edge-litert, which is not "
-            f"installed: {install('litert')}"
-        ) from error
+        reading = "what is in a .tflite file is read by"
+        raise missing(reading, "ai-edge-litert", "litert") from error
     content = model.read_bytes()
     if content[4:8] != IDENTIFIER:
         raise FileFormatError(f"{model} is no .tflite file: it does not say so in its first bytes")

@@ -17,12 +17,11 @@ from harness.errors import (
     DeviceNotFound,
     DeviceOffline,
     DeviceUnauthorized,
-    MissingExtra,
     TargetFailed,
     TargetLost,
     UsageError,
 )
-from harness.hints import install
+from harness.hints import missing
 from harness.transports.adb.direct import NO_DIALOG
 from harness.transports.adb.link import Attached
 from harness.transports.adb.sockets import receive_exactly, receive_some, send_all
@@ -166,10 +165,7 @@ class ServerBackend:
         self._server = server
         self.name = str(server)
         if not server.elsewhere and find_spec("adbutils") is None:
-            raise MissingExtra(
-                "phones at an adb server are reached by the package adbutils, which is not "
-                f"installed: {install('android')}"
-            )
+            raise missing("phones at an adb server are reached by", "adbutils", "android")
 
     def attached(self) -> Sequence[Attached]:
         rows = [line.split("\t", 1) for line in self._server.answer("host:devices").splitlines()]

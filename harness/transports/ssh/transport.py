@@ -5,8 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from harness.errors import MissingExtra
-from harness.hints import install
+from harness.hints import missing
 from harness.transports.retries import Retries
 from harness.transports.ssh.address import Address
 from harness.transports.ssh.loop import EventLoop
@@ -26,10 +25,7 @@ class SshTransport:
     def __init__(self, address: Address) -> None:
         """Raises DeviceNotFound, DeviceOffline, DeviceUnauthorized, MissingExtra."""
         if find_spec("asyncssh") is None:
-            raise MissingExtra(
-                "boards are reached by the package asyncssh, which is not installed: "
-                f"{install('ssh')}"
-            )
+            raise missing("boards are reached by", "asyncssh", "ssh")
         self._address = address
         self._link: Link | None = None
         self._owner: str | None = None  # what we told when we took its lock
