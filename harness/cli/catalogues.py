@@ -206,10 +206,10 @@ def tables_import(
     root: Root = HERE,
 ) -> None:
     """Read latencies that others published: of blocks, of whole networks, on devices of theirs."""
-    from harness.pipeline import steps
+    from harness.pipeline.import_export import import_published
 
     job = job_for(space, root)
-    found = steps.import_published(job, paths, device, source, unit, form)
+    found = import_published(job, paths, device, source, unit, form)
     terminal().say(f"{found.path}: {found.notes}")
 
 
@@ -222,10 +222,10 @@ def tables_export(
 ) -> None:
     """Write a table in the OFA authors' format, one file a resolution."""
     from harness.cli.words.table import exported_lines
-    from harness.pipeline import steps
+    from harness.pipeline.import_export import export_published
 
     name, space = found_there(device, space, root)
-    made = steps.export_published(job_for(space, root), name, folder)
+    made = export_published(job_for(space, root), name, folder)
     terminal().say(*exported_lines(made))
 
 
@@ -241,8 +241,8 @@ def tables_compare(
     With an imported device: the published networks that both were timed with.
     """
     from harness.cli.words.table import compare_devices_lines, compare_lines
-    from harness.pipeline import steps
     from harness.pipeline.beside import compare_imported
+    from harness.pipeline.import_export import compare_tables
     from harness.quantities import parse_share
     from harness.tables.imported import PREFIX
 
@@ -252,7 +252,7 @@ def tables_compare(
             raise UsageError("--fail-above is of two measured tables of one device")
         terminal().say(*compare_devices_lines(compare_imported(job_for("digits", root), old, new)))
         return
-    compared = steps.compare_tables(job_for("digits", root), old, new, limit)
+    compared = compare_tables(job_for("digits", root), old, new, limit)
     terminal().say(*compare_lines(compared))
     if compared.regressions:
         raise Regression(

@@ -327,14 +327,14 @@ def extract(
 ) -> None:
     """Take one network out of a front, a supernet or a published file, into a network file."""
     from harness.cli.words.network import describe_extracted
-    from harness.pipeline import steps
+    from harness.pipeline.extract import ExtractRequest, extract_network
 
     device, space = found_there(device, space, root)
-    asked = steps.ExtractRequest(network, device, supernet, weights, resolution, data)
+    asked = ExtractRequest(network, device, supernet, weights, resolution, data)
     job = (
         job_of_front(device, space, root) if network.startswith("front:") else job_for(space, root)
     )
-    terminal().say(describe_extracted(steps.extract_network(job, asked, output)))
+    terminal().say(describe_extracted(extract_network(job, asked, output)))
 
 
 @app.command()
@@ -396,8 +396,8 @@ def fetch(
     root: Root = HERE,
 ) -> None:
     """Download what the OFA authors published: weights, tables, predictor, networks."""
-    from harness.pipeline import steps
+    from harness.pipeline.fetch import fetch as step
 
     folder = root / "published"
-    steps.fetch(terminal(), name, folder)
+    step(terminal(), name, folder)
     terminal().say(f"in {folder}")

@@ -100,7 +100,7 @@ def report(
 def _compare(
     names: tuple[str, str], arch: str | None, accuracy: str | None, space: str | None, root: Path
 ) -> None:
-    from harness.pipeline import steps
+    from harness.pipeline.over_time import report_over_time
     from harness.tables.compare import load_revision
 
     old, new = (load_revision(text, root) for text in names)
@@ -108,7 +108,7 @@ def _compare(
     job = job_for(family, root)
     if job.workspace.front(new.device, job.space.name).exists():
         job = job_of_front(new.device, family, root)
-    terminal().say(*map(str, steps.report_over_time(job, names, old, new, arch, accuracy)))
+    terminal().say(*map(str, report_over_time(job, names, old, new, arch, accuracy)))
 
 
 @app.command()

@@ -7,15 +7,11 @@ stopped.
 from harness.deploy.front import Front
 from harness.device.device import Device
 from harness.pipeline.baselines import measure_baselines
-from harness.pipeline.extract import ExtractRequest, extract_network
-from harness.pipeline.fetch import fetch
 from harness.pipeline.first_look import first_look, has_blocks, table_state
 from harness.pipeline.front import verify
-from harness.pipeline.import_export import compare_tables, export_published, import_published
 from harness.pipeline.job import Run
 from harness.pipeline.kernels import measure_kernels
 from harness.pipeline.notices import Remark
-from harness.pipeline.over_time import report_over_time
 from harness.pipeline.question import Question, limits_asked
 from harness.pipeline.refresh import refresh
 from harness.pipeline.report import report, report_devices
@@ -27,15 +23,9 @@ from harness.predictors.accuracy_source import accuracy_source
 from harness.tables.table import Table
 
 __all__ = [
-    "ExtractRequest",
     "Question",
     "Run",
-    "compare_tables",
-    "export_published",
-    "extract_network",
-    "fetch",
     "fit_accuracy",
-    "import_published",
     "limits_asked",
     "measure",
     "measure_baselines",
@@ -45,7 +35,6 @@ __all__ = [
     "refresh",
     "report",
     "report_devices",
-    "report_over_time",
     "run",
     "search",
     "search_best",

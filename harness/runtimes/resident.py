@@ -1,7 +1,6 @@
 """Sessions through the resident agent, which stays in a process of its own on the device."""
 
 import base64
-import hashlib
 import itertools
 import logging
 import re
@@ -9,11 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from importlib.util import find_spec
-from io import BytesIO
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any, TypeVar
-from zipfile import ZipFile, ZipInfo
 
 import numpy as np
 import numpy.typing as npt
@@ -25,11 +22,11 @@ from harness.errors import (
     TargetFailed,
     TargetLost,
     TargetStalled,
-    UsageError,
 )
-from harness.files import replace_atomically
 from harness.hints import install
 from harness.progress import Progress, silent
+from harness.runtimes.agent_file import AGENT as AGENT
+from harness.runtimes.agent_file import agent_file
 from harness.runtimes.agent_replies import (
     DESCRIBED,
     INFERRED,
@@ -44,12 +41,7 @@ from harness.runtimes.agent_replies import (
 )
 from harness.runtimes.asking import AgentEnded, ask
 from harness.runtimes.board import is_board, read_conditions, read_facts
-from harness.runtimes.conversion.cache import (
-    CHOOSE_CACHE,
-    LAYERS,
-    cache_folder,
-    named,
-)
+from harness.runtimes.conversion.cache import named
 from harness.runtimes.model_inputs.model_input import ModelInput
 from harness.runtimes.options import RuntimeOptions
 from harness.runtimes.replies import NoReply, Reply
@@ -69,7 +61,6 @@ from harness.runtimes.session import (
 from harness.spaces.transformer import DECODING
 from harness.transports.transport import ResidentTransport
 
-AGENT = Path(__file__).with_name("agent")
 VISIT_WARMUP, LONG_RUN_S = 1, 0.25  # untimed runs; none before runs that take so long
 INFER_IMAGES = 64  # in one request, about
 PROFILED_RUNS, PROFILED_S = 20, 10.0  # at most, but one run at least
@@ -94,27 +85,6 @@ def check_installed(transport: ResidentTransport, runtime: str, package: str, ex
     """Raises MissingExtra where the runtime shall run here and its package is not installed."""
     if transport.is_here and find_spec(package) is None:
         raise MissingExtra(f"the runtime {runtime} is not installed: {install(extra)}")
-
-
-def agent_file(runtime: Path) -> Path:
-    """The agent, the runtime's side of it and the layers as one file that Python runs.
-
-    Its name tells its content.
-    """
-    if runtime.parent != AGENT and runtime.name in {
-        LAYERS.name,
-        *(p.name for p in AGENT.iterdir()),
-    }:
-        raise UsageError(f"{runtime}: a file of ours has that name on the device: choose another")
-    content = BytesIO()
-    with ZipFile(content, "w") as archive:
-        for path in (*sorted({*AGENT.glob("*.py"), runtime}), LAYERS):
-            archive.writestr(ZipInfo(path.name), path.read_bytes())  # no dates in it
-    digest = hashlib.sha256(content.getvalue()).hexdigest()
-    path = cache_folder() / "agent" / f"{digest[:16]}.pyz"
-    if not path.exists() or path.read_bytes() != content.getvalue():  # or cut off
-        replace_atomically(path, content.getvalue(), CHOOSE_CACHE)
-    return path
 
 
 def _params(workload: Workload) -> int:

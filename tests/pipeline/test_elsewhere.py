@@ -10,9 +10,9 @@ from harness.cli import app
 from harness.errors import TableError, UsageError
 from harness.networks.baselines import BASELINES
 from harness.pipeline.elsewhere import from_own_device, rescaled_off
+from harness.pipeline.import_export import import_published
 from harness.pipeline.networks import network_named
 from harness.pipeline.predict import predict
-from harness.pipeline.steps import import_published
 from harness.tables.imported import ImportedDevice, ImportedDevices, NetworkTime, load_all
 from harness.tables.record import Record, Statistics
 from harness.tables.table import Table

@@ -17,8 +17,8 @@ from harness.cli.terminal import Terminal
 from harness.cli.words.table import compare_lines, exported_lines
 from harness.effort import QUICK
 from harness.errors import Regression, TableError, UsageError
+from harness.pipeline.import_export import compare_tables, export_published, import_published
 from harness.pipeline.job import Run
-from harness.pipeline.steps import compare_tables, export_published, import_published
 from harness.predictors.block_table import BlockTablePredictor
 from harness.spaces.arch import Arch
 from harness.spaces.block import Block

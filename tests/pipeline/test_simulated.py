@@ -26,6 +26,7 @@ from harness.pipeline.benchmark import benchmark
 from harness.pipeline.beside import compare_imported, own_times
 from harness.pipeline.first_look import latency_of
 from harness.pipeline.fit import fit_device, save_fit
+from harness.pipeline.import_export import export_published
 from harness.pipeline.job import Run
 from harness.predictors.block_table import BlockTablePredictor
 from harness.reports.benchmark import describe
@@ -259,11 +260,11 @@ def predictor_resolutions(root: Path, table: Table) -> tuple[int, ...]:
 
 
 def test_an_exported_table_has_no_row_below_zero(root: Path, tmp_path: Path) -> None:
-    for path in steps.export_published(job(root, MBV3), "zu3eg", tmp_path).paths:
+    for path in export_published(job(root, MBV3), "zu3eg", tmp_path).paths:
         rows = yaml.safe_load(path.read_text())
         assert min(row["mean"] for row in rows.values()) >= 0
     with pytest.raises(UsageError, match="ofa-resnet50"):
-        steps.export_published(job(root, RESNET), "small", tmp_path)
+        export_published(job(root, RESNET), "small", tmp_path)
 
 
 def test_a_space_of_which_next_to_nothing_runs_is_refused_with_the_reason(tmp_path: Path) -> None:

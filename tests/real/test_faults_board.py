@@ -26,7 +26,8 @@ from harness.errors import (
     TargetLost,
     TargetStalled,
 )
-from harness.runtimes import onnxruntime, resident, torch
+from harness.runtimes import onnxruntime, torch
+from harness.runtimes.agent_file import AGENT, agent_file
 from harness.runtimes.agent_replies import OBJECT
 from harness.runtimes.asking import AgentEnded, ask
 from harness.runtimes.options import RuntimeOptions
@@ -261,7 +262,7 @@ def test_the_agent_ends_with_its_link_even_in_the_middle_of_a_visit(own_board: R
     link = opened(own_board)
     running = session(link)
     running.load(BLOCKS[0])
-    agent = str(link.push(resident.agent_file(resident.AGENT / "with_onnxruntime.py")))
+    agent = str(link.push(agent_file(AGENT / "with_onnxruntime.py")))
     after(1.0, own_board.stop)
     with pytest.raises((TargetLost, DeviceOffline)):
         running.visit(BLOCKS[0], runs=10**9)
@@ -272,7 +273,7 @@ def test_the_agent_ends_with_its_link_even_in_the_middle_of_a_visit(own_board: R
 
 def test_an_agent_that_hears_no_more_signs_of_life_ends(tmp_path: Path) -> None:
     """As of a computer that was switched off: the server there may not notice for hours."""
-    agent = shutil.copytree(resident.AGENT, tmp_path / "agent") / "__main__.py"
+    agent = shutil.copytree(AGENT, tmp_path / "agent") / "__main__.py"
     text = agent.read_text()
     agent.write_text(text.replace("SILENCE_S = 180", "SILENCE_S = 1"))
     assert agent.read_text() != text

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from harness.networks.file import NetworkFile, Preprocessing
+from harness.runtimes.agent_file import AGENT, agent_file
 from harness.runtimes.conversion import cache
 from harness.runtimes.conversion.cache import cache_folder, convert_all, converted, is_whole
 from harness.runtimes.conversion.onnx import OnnxConverter
@@ -21,7 +22,6 @@ from harness.runtimes.conversion.tflite import TfliteConverter
 from harness.runtimes.conversion.weights import to_weights
 from harness.runtimes.onnxruntime import open_session
 from harness.runtimes.options import RuntimeOptions
-from harness.runtimes.resident import AGENT, agent_file
 from harness.spaces.digits import DIGITS
 from harness.spaces.kernel import Kernel, Tensor
 from harness.transports.local import LocalTransport
