@@ -68,14 +68,14 @@ def folder_taken(path: Path) -> int | None:
 
 def waited_for(path: Path, what: str = "") -> BinaryIO:
     """The same once it is free; `what` it is about, to be told where that takes a moment."""
-    told = not what
+    warned = not what
     started = time.monotonic()
     while (file := taken(path)) is None:
-        if not told and time.monotonic() - started > 1:
+        if not warned and time.monotonic() - started > 1:
             logging.getLogger(__name__).warning(
                 "harness: waiting for %s, which %s is at work on", what, said(path)
             )
-            told = True
+            warned = True
         time.sleep(AGAIN_EVERY_S)
     return file
 

@@ -38,8 +38,8 @@ def account(sessions: Sequence[Mapping[str, Any]], assumed_w: float | None, plac
     energy, and it is marked as assumed.
     """
     hours = sum(each["seconds"] for each in sessions) / 3600
-    told = [each["energy_mj"] for each in sessions]
-    measured = sum(filter(None, told)) / 3.6e9 if sessions and None not in told else None
+    mj = [each["energy_mj"] for each in sessions]
+    measured = sum(filter(None, mj)) / 3.6e9 if sessions and None not in mj else None
     assumed = None if measured is not None or assumed_w is None else hours * assumed_w / 1000
     kwh = measured if measured is not None else assumed
     co2e = None if kwh is None else place.kg(kwh)

@@ -169,8 +169,8 @@ def benchmark(
         for each in found if ops else ():
             terminal().say(f"{each.op:<28} {each.count:>4}  {each.mean_ms:10.4f} ms")
         if node_data is not None:
-            told = save_node_data(node_data, chosen.name, nodes, found)
-            terminal(quiet=way.quiet).say(told)
+            saved = save_node_data(node_data, chosen.name, nodes, found)
+            terminal(quiet=way.quiet).say(saved)
     if compared is None:
         return
     if not way.quiet:

@@ -291,8 +291,8 @@ def tables_unpack(
     terminal().say(f"{found.table}: whole, SHA-256 of all {found.package.sha256}")
     for beside in found.beside:
         if beside.identity:
-            told = "; ".join(_pair(name, pair) for name, pair in beside.identity.items())
-            terminal().say(f"{beside.path} is of another setting, and does not compare: {told}")
+            pairs = "; ".join(_pair(name, pair) for name, pair in beside.identity.items())
+            terminal().say(f"{beside.path} is of another setting, and does not compare: {pairs}")
             continue
         for name, pair in beside.environment.items():
             terminal().say(f"environment: {_pair(name, pair)}")

@@ -241,10 +241,10 @@ class Terminal:
             own = [each for each in predictions if each.device == device]
             images = own[0].images_per_run
             runs = f"runs{of_batch(images)}; " if images > 1 else ""
-            for told in dict.fromkeys(each.latency_from for each in own):
-                self.say(f"{device}: {runs}{told}")
-        for told in dict.fromkeys(each.accuracy_from for each in predictions if each.accuracy_from):
-            self.say(told)
+            for text in dict.fromkeys(each.latency_from for each in own):
+                self.say(f"{device}: {runs}{text}")
+        for text in dict.fromkeys(each.accuracy_from for each in predictions if each.accuracy_from):
+            self.say(text)
 
 
 def _in_intervals(checked: dict[str, Any]) -> str:

@@ -90,12 +90,12 @@ _JUDGED = (
 )
 
 
-def _whole(told: dict[str, Any]) -> dict[str, Any]:
+def _whole(facts: dict[str, Any]) -> dict[str, Any]:
     """With all that belongs together."""
-    needed = [*_CALIBRATED, *(_JUDGED if "networks" in told else ())] if "scale" in told else []
-    if lacking := [name for name in needed if name not in told]:
+    needed = [*_CALIBRATED, *(_JUDGED if "networks" in facts else ())] if "scale" in facts else []
+    if lacking := [name for name in needed if name not in facts]:
         raise ValueError(f"lacks {', '.join(lacking)}")
-    return told
+    return facts
 
 
 TableFacts = Annotated[_Told, AfterValidator(_whole)]

@@ -185,17 +185,17 @@ class Device:
         Raises:
             DeviceBusy: it is not, and we are not to wait.
         """
-        told = ""
+        last_error = ""
         while True:
             try:
                 return take()
             except DeviceBusy as error:
                 if not self.waits:
                     raise DeviceBusy(f"cannot use {self}: {error}; --wait waits for it") from error
-                if str(error) != told:
-                    told = str(error)
+                if str(error) != last_error:
+                    last_error = str(error)
                     logger = logging.getLogger(__name__)
-                    logger.warning("harness: waiting for %s: %s", self, told)
+                    logger.warning("harness: waiting for %s: %s", self, last_error)
                 time.sleep(AGAIN_EVERY_S)
 
     def identity(self, session: Session) -> dict[str, Any]:

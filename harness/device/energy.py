@@ -76,8 +76,8 @@ class EnergySession:
         for _ in range(IDLE_WINDOWS):
             idle = self._session.energy(None, self.window_s)
         self._idle_w = idle.energy_mj / 1e3 / idle.seconds
-        told = {"idle_power_w": round(self._idle_w, 3), "window_s": round(self.window_s, 3)}
-        return self._session.conditions() | told
+        idling = {"idle_power_w": round(self._idle_w, 3), "window_s": round(self.window_s, 3)}
+        return self._session.conditions() | idling
 
     def close(self) -> None:
         self._session.close()

@@ -73,8 +73,8 @@ class Profile(Section):
     @property
     def evidence(self) -> str | None:
         """What stands behind simulated numbers; None where a device is measured."""
-        told = self.runs_on.evidence
-        return None if told is None else told(self.options)
+        evidence = self.runs_on.evidence
+        return None if evidence is None else evidence(self.options)
 
     def _section(self, name: str) -> Section:
         section: Section = getattr(self, name, Section())

@@ -142,5 +142,5 @@ def to_lines(
     }
     for each in networks:
         own = [places[kernel.key] for kernel in each.kernels]
-        told = {"family": each.family, "name": each.name, "calibrates": each.calibrates}
-        yield told | {"kernels": own, "sources": each.sources}
+        header = {"family": each.family, "name": each.name, "calibrates": each.calibrates}
+        yield header | {"kernels": own, "sources": each.sources}

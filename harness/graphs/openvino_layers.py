@@ -53,9 +53,9 @@ def layers(xml: bytes) -> tuple[Layer, ...]:
 def _layers(net: Any) -> Iterator[Layer]:
     edges: dict[int, dict[str, tuple[int, str]]] = {}
     for edge in net.find("edges"):
-        told = edge.attrib
-        source = int(told["from-layer"]), told["from-port"]
-        edges.setdefault(int(told["to-layer"]), {})[told["to-port"]] = source
+        ends = edge.attrib
+        source = int(ends["from-layer"]), ends["from-port"]
+        edges.setdefault(int(ends["to-layer"]), {})[ends["to-port"]] = source
     outputs: dict[int, list[str]] = {}
     for layer in net.find("layers"):
         number = int(layer.get("id"))
@@ -84,8 +84,8 @@ def _inside(layer: Any) -> tuple[tuple[Layer, ...], tuple[int, ...], tuple[int, 
     if body is None or layer.get("type") != SUBGRAPH:
         return (), (), ()
     sides = [
-        [(int(each.get("external_port_id")), int(each.get("internal_layer_id"))) for each in told]
-        for told in (layer.iterfind("port_map/input"), layer.iterfind("port_map/output"))
+        [(int(each.get("external_port_id")), int(each.get("internal_layer_id"))) for each in ports]
+        for ports in (layer.iterfind("port_map/input"), layer.iterfind("port_map/output"))
     ]
     given, made = (tuple(inner for _, inner in sorted(side)) for side in sides)
     return tuple(_layers(body)), given, made

@@ -112,7 +112,7 @@ def _first_told(readings: Sequence[Conditions]) -> Conditions:
     """The first of each condition: clocks are told only after visits."""
     found = dict(readings[0])
     for reading in readings:
-        found |= {name: told for name, told in reading.items() if found.get(name) is None}
+        found |= {name: value for name, value in reading.items() if found.get(name) is None}
     return found
 
 
@@ -139,8 +139,8 @@ def records_of(visits: Visits, campaign: str) -> list[Record]:
     quantity = quantity_of(visits.clock)
     records = []
     for clock in CLOCKS:
-        told = all(clock in visit.values for visit in visits.journal.visits)
-        if not told or quantity_of(clock) != quantity:
+        complete = all(clock in visit.values for visit in visits.journal.visits)
+        if not complete or quantity_of(clock) != quantity:
             continue
         judge = Judge.of(visits.journal, visits.limits, clock)
         for index, entry in enumerate(visits.entries):
@@ -180,8 +180,8 @@ def _as_seen(statistics: Statistics, visits: Visits, entry: int) -> Statistics:
     """
     made, lasting = visits.by_entry[entry], visits.journal.sustained.get(entry)
     if all(visit.runs is None for visit in made):
-        told = percentiles(samples(made, "wall"), visits.rounds_done)
-        statistics = replace(statistics, **told)
+        seen = percentiles(samples(made, "wall"), visits.rounds_done)
+        statistics = replace(statistics, **seen)
     if lasting is None or not lasting.steady:
         return statistics
     return replace(statistics, sustained=lasting.latency_ns)

@@ -87,7 +87,7 @@ class Ahead(Preparation):
 
     def _next(self, workloads: Sequence[Workload], waiting: Sequence[int]) -> int:
         began = time.monotonic()
-        told = False
+        warned = False
         while True:
             ended = self._ended.is_set()  # before looking: all is there by then
             for number in waiting:
@@ -101,8 +101,8 @@ class Ahead(Preparation):
                     f"--budget is over while files are made{self._how_far()}; they are kept, so "
                     "that another start goes on with them"
                 )
-            if not told and time.monotonic() - began > TOLD_AFTER_S:
-                told = True
+            if not warned and time.monotonic() - began > TOLD_AFTER_S:
+                warned = True
                 logger = logging.getLogger(__name__)
                 logger.warning("harness: the device waits for files%s", self._how_far())
             time.sleep(POLL_S)
@@ -124,11 +124,11 @@ class Ahead(Preparation):
 
     def _make(self) -> None:
         try:
-            with self._step() as told:
+            with self._step() as tell:
 
                 def progress(done: int, total: int) -> None:
                     self._done, self._of = done, total
-                    told(done, total)
+                    tell(done, total)
                     if self._stopped.is_set():
                         raise _Stopped
 

@@ -88,7 +88,7 @@ def as_judged(readings: Sequence[Reading], clock: str) -> list[Conditions]:
     return [
         reading.conditions
         if reading.at_work
-        else {name: told for name, told in reading.conditions.items() if name not in ignored}
+        else {name: value for name, value in reading.conditions.items() if name not in ignored}
         for reading in readings
     ]
 

@@ -319,9 +319,9 @@ def checked_result(value: Any, name: str) -> dict[str, Any]:
         raise FileFormatError(f"{name} is no benchmark result of schema {SCHEMA}")
     try:
         checked(Result, value)
-        told = {"model": value["model"], "identity": value["identity"]}
+        parts = {"model": value["model"], "identity": value["identity"]}
         for part, name_ in (("model", "name"), ("model", "sha256"), ("identity", "clock")):
-            if name_ not in told[part]:
+            if name_ not in parts[part]:
                 raise ValueError(f"its {part} has no {name_}")
         if value["identity"]["clock"] not in value["statistics"]:
             raise ValueError("it has no times by its clock")

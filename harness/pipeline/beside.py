@@ -35,10 +35,10 @@ def own_times(table: Table) -> dict[str, Timed]:
     repeat, times = Repeat.of(table), newest_times(table)
     found: dict[str, Timed] = {}
     for each in BASELINES:
-        if (told := times.get(each.blocks)) is not None:
-            ends = None if table.simulated else repeat.interval(told)
+        if (time := times.get(each.blocks)) is not None:
+            ends = None if table.simulated else repeat.interval(time)
             interval = None if ends is None else (ends[0] / 1e6, ends[1] / 1e6)
-            found[each.name] = told.value / 1e6, interval
+            found[each.name] = time.value / 1e6, interval
     return found
 
 

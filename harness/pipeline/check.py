@@ -83,8 +83,8 @@ def _check_unit(device: Device) -> Iterator[Step]:
                 yield Step("simulated", device.profile.evidence)
             for name, value in (device.identity(session) | dict(session.environment)).items():
                 yield Step(name, str(value))
-            for name, told in device.profile.runs_on.steps(device.options):
-                yield Step(name, told)
+            for name, result in device.profile.runs_on.steps(device.options):
+                yield Step(name, result)
             entry = sentinel(DIGITS)
             with _step("a model that runs"):
                 session.prepare([entry.workload])
@@ -93,8 +93,8 @@ def _check_unit(device: Device) -> Iterator[Step]:
             ran = ModelRuns(entry.blocks[0].key, device.options.batch, fastest_ns / 1e6)
             yield Step("a model runs", ran)
             if isinstance(session, ResidentSession):
-                told = session.meter.name if session.meter else f"none: {session.no_meter}"
-                yield Step("energy counter", told)
+                result = session.meter.name if session.meter else f"none: {session.no_meter}"
+                yield Step("energy counter", result)
             conditions = session.conditions()
             for name, value in conditions.items():
                 yield Step(name, value)

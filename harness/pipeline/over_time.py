@@ -147,12 +147,12 @@ def _error(job: Run, *tables: Table) -> float | None:
     """Of both predictions together; they are off independently."""
     # Each for its own campaign: what the levels of both differ by is the shift, told apart.
     campaigns = [t.calibrating_campaign() if t.has_blocks else t.first_look() for t in tables]
-    told = [
+    errors = [
         latency_predictor(table, job.space, (), campaign).statements["full"].log_error
         for table, campaign in zip(tables, campaigns, strict=True)
     ]
-    known = [error for error in told if error is not None]
-    return math.expm1(math.hypot(*known)) if len(known) == len(told) else None
+    known = [error for error in errors if error is not None]
+    return math.expm1(math.hypot(*known)) if len(known) == len(errors) else None
 
 
 def _latencies_ms(asked: list[Network], table: Table) -> dict[str, float]:

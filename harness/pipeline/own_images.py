@@ -37,12 +37,12 @@ def recorded(workspace: Workspace, supernet: str) -> Training | None:
     path = workspace.config(supernet)
     if not path.exists():
         return None
-    told = files.read_json(path)
+    read = files.read_json(path)
     try:
-        if told["data"] is None:
+        if read["data"] is None:
             return None
-        kept = Kept(supernet, Recipe.of(told["recipe"]), told["data"]["seed"])
-        return replace(Training(**told["training"]), data=Path(told["data"]["folder"]), kept=kept)
+        kept = Kept(supernet, Recipe.of(read["recipe"]), read["data"]["seed"])
+        return replace(Training(**read["training"]), data=Path(read["data"]["folder"]), kept=kept)
     except (KeyError, TypeError) as error:
         raise FileFormatError(f"{path} is broken: {error!r}; train again") from error
 

@@ -94,5 +94,5 @@ def _is_like(path: Path, theirs: Table) -> bool:
 
 def _beside(path: Path, theirs: Table) -> Beside:
     mine = Table.load(path)
-    told = [environment_of(each, each.newest()) for each in (mine, theirs)]
-    return Beside(path, differences(mine.identity, theirs.identity), differences(*told))
+    facts = [environment_of(each, each.newest()) for each in (mine, theirs)]
+    return Beside(path, differences(mine.identity, theirs.identity), differences(*facts))

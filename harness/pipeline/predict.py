@@ -56,9 +56,9 @@ class Prediction:
         for name, value in self.to_json().items():
             if name == "seen_ms":
                 for at in SEEN:
-                    told = value.get(at, (None, None, None))
+                    ends = value.get(at, (None, None, None))
                     row |= dict(
-                        zip((f"{at}_ms", f"{at}_ms_low", f"{at}_ms_high"), told, strict=True)
+                        zip((f"{at}_ms", f"{at}_ms_low", f"{at}_ms_high"), ends, strict=True)
                     )
             elif name.endswith("_interval"):
                 low, high = value or (None, None)

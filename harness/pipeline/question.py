@@ -144,7 +144,7 @@ def latencies(
     names = {table.device, *(name for name, *_ in question.limits), question.second or table.device}
     genomes = sample(job.space, _TELLING, np.random.default_rng(_TELLING_SEED))
     archs = {point.arch for point in points}
-    told = {}
+    digests = {}
     for name in sorted(names):
         path = job.workspace.table(*table_of(job, name, table.device))
         if path.exists():
@@ -154,8 +154,8 @@ def latencies(
                 if limited == name:
                     ratio = held_by(name, predictor.statements, at).upper_ratio
                     digest.update(np.float64(ratio).tobytes())
-            told[name] = digest.hexdigest()
-    return told
+            digests[name] = digest.hexdigest()
+    return digests
 
 
 def _digest(path: Path) -> str | None:

@@ -49,8 +49,9 @@ def compare(old: dict[str, Any], new: dict[str, Any], at: str = "full") -> Model
         if any(read not in each["statistics"] for each in (old, new) if each["statistics"]):
             raise UsageError(f"not both results tell {WORDS[at]}")
         both = [Statistics.from_json(each["statistics"][read], "ns") for each in (old, new)]
-        told = [each["campaign"].get("environment", {}) for each in (old, new)]
-        apart = at == "full" and same_versions(*told)  # else the machine's part may be the update's
+        facts = [each["campaign"].get("environment", {}) for each in (old, new)]
+        # Else the machine's part may be the update's.
+        apart = at == "full" and same_versions(*facts)
         changes = _machine(old, new, clock) if apart else np.zeros(0)
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise FileFormatError(f"the baseline is not whole: {error!r}") from error
@@ -97,11 +98,11 @@ def check_alike(
     kept = old.get("identity")
     apart = differences(kept if isinstance(kept, dict) else {}, identity)
     if apart:
-        told = "; ".join(
+        differing = "; ".join(
             f"{name} {then!r} then, {now!r} now" for name, (then, now) in apart.items()
         )
         raise FileFormatError(
-            f"the baseline is of another device or setting ({told}): only equal ones can be "
+            f"the baseline is of another device or setting ({differing}): only equal ones can be "
             "compared; keep a baseline of this one by --output"
         )
     theirs = old.get("fed")

@@ -124,7 +124,7 @@ def _timed(job: Run, device: str, front: Front | None, baselines: Table | None) 
         )
     times_ms: dict[tuple[Block, ...], float] = {}
     for table in tables:
-        times_ms |= {blocks: told.value / 1e6 for blocks, told in newest_times(table).items()}
+        times_ms |= {blocks: time.value / 1e6 for blocks, time in newest_times(table).items()}
         visited = table.blocks(table.clock) if table.has_blocks else {}
         times_ms |= {(block,): each.statistics.value / 1e6 for block, each in visited.items()}
     for point in front.points if front else ():

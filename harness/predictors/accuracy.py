@@ -71,8 +71,8 @@ class AccuracyPredictor:
         return f"{self.quality.describe()}; {described(self.judges, self.space)}"
 
     def facts(self) -> dict[str, Any]:
-        told = {"interval": described(self.judges, self.space), "scored": self.space.scored}
-        return asdict(self.quality) | told
+        facts = {"interval": described(self.judges, self.space), "scored": self.space.scored}
+        return asdict(self.quality) | facts
 
     def save(self, path: Path) -> None:
         arrays = {f"weight{i}": weight for i, weight in enumerate(self.weights)}
@@ -136,13 +136,13 @@ class AccuracyPredictor:
                 f"{path} predicts at {numbers(trained_at)} pixels, not at "
                 f"{numbers(space.resolutions)}"
             )
-        told = {name: content[name].item() for name in Quality.__dataclass_fields__}
+        quality = {name: content[name].item() for name in Quality.__dataclass_fields__}
         shares = content["shares"].tolist() if "shares" in content else None
         return cls(
             space,
             tuple(weights),
             tuple(biases),
-            checked(Quality, told),
+            checked(Quality, quality),
             None
             if shares is None
             else checked(Judges, {"shares": shares, "found": content["found"].item()}),

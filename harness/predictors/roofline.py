@@ -172,10 +172,10 @@ class MeasuredMachine:
 
     @property
     def traffic(self) -> str:
-        told = "" if "precision" in self.identity else " (supposed: the table does not tell)"
+        note = "" if "precision" in self.identity else " (supposed: the table does not tell)"
         return (
             "at least input, output and parameters of each block once, in "
-            f"{precision(self.identity)}{told}"
+            f"{precision(self.identity)}{note}"
         )
 
     @property

@@ -71,8 +71,8 @@ def transfer(
         check_measured(genomes, latencies_ms, fewest=1)
     log_ratios = np.log(measured_ms / known_ms)
     ratio, log_error = ratio_between(log_ratios, _RATIO_SD)
-    told = Statement("full", 1.0, log_error)
-    return Transferred(known, name, ratio, len(log_ratios), {"full": told})
+    statement = Statement("full", 1.0, log_error)
+    return Transferred(known, name, ratio, len(log_ratios), {"full": statement})
 
 
 def ratio_between(log_ratios: Floats, typical_sd: float | None) -> tuple[float, float]:

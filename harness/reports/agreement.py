@@ -51,8 +51,8 @@ def judged_latencies(front: Front, table: Table | None) -> list[Agreement]:
             predicted = calibrate(table, table.clock, campaign).network(sums)
             records = table.select("holdout", table.clock, campaign)
             found += [
-                Agreement("holdout", *(ns / 1e6 for ns in (was, told, s.low, s.high)))
-                for was, told, s in zip(
+                Agreement("holdout", *(ns / 1e6 for ns in (was, predicted_ns, s.low, s.high)))
+                for was, predicted_ns, s in zip(
                     measured, predicted, [r.statistics for r in records], strict=True
                 )
             ]
@@ -67,7 +67,7 @@ def judged_latencies(front: Front, table: Table | None) -> list[Agreement]:
 def save_latency_agreement(found: Sequence[Agreement], front: Front, folder: Path) -> list[Path]:
     """Each network's error against its latency, with bands and the noise floor."""
     floor = front.table.get("floor_mape")
-    told = "simulated whole" if front.simulated else "measured"
+    how = "simulated whole" if front.simulated else "measured"
     with drawing(front.device, font_size=9) as plt:
         figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
         for band in _BANDS:
@@ -77,15 +77,15 @@ def save_latency_agreement(found: Sequence[Agreement], front: Front, folder: Pat
                 label = "noise floor: halves of the visits, mean" if side > 0 else None
                 axes.axhline(side * 100 * floor, color=INK, lw=0.8, ls=":", label=label)
         for group, colour, mark, label in (
-            ("holdout", PREDICTED, "o", f"holdout networks of the table, {told}"),
-            ("front", MEASURED, "s", f"networks of the front, {told}"),
+            ("holdout", PREDICTED, "o", f"holdout networks of the table, {how}"),
+            ("front", MEASURED, "s", f"networks of the front, {how}"),
         ):
             of_group = [each for each in found if each.group == group]
             if of_group:
                 _errors(axes, of_group, colour, mark, label)
         axes.set_xscale("log")
         written_out(axes.xaxis, *axes.get_xlim())
-        axes.set_xlabel(f"latency{of_batch(front.images_per_run)}, ms, {told}")
+        axes.set_xlabel(f"latency{of_batch(front.images_per_run)}, ms, {how}")
         axes.set_ylabel("error of the prediction, %")
         title = f"{front.space} on {front.device}: bands of 5 and 10 %"
         axes.set_title(title, loc="left", color=INK, weight="bold", fontsize=9)

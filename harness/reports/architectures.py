@@ -108,10 +108,10 @@ def save_architectures(drawn: Sequence[Drawn], salt: str, folder: Path) -> list[
             _draw(axes, network, columns)
         handles = [Patch(color=colour_of(k), label=f"{k}x{k}") for k in sizes]
         if handles:
-            told = "kernel; height: inner channels (root); x: inner over input channels"
+            legend = "kernel; height: inner channels (root); x: inner over input channels"
             figure.legend(
                 handles=handles,
-                title=told,
+                title=legend,
                 loc="outside lower center",
                 ncols=len(handles),
                 frameon=False,

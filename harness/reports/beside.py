@@ -16,7 +16,7 @@ _OWN_NAMES = {name: each.name for each in BASELINES for name in each.published_a
 
 def by_our_names(device: ImportedDevice) -> dict[str, NetworkTime]:
     """What was published of it; networks have our names where we have them."""
-    return {_OWN_NAMES.get(name, name): told for name, told in device.networks.items()}
+    return {_OWN_NAMES.get(name, name): times for name, times in device.networks.items()}
 
 
 @dataclass(frozen=True)

@@ -37,11 +37,11 @@ def as_markdown(rows: Sequence[Mapping[str, Any]], compared: str = "") -> str:
         "|---|---|---:|---:|---:|---|",
     ]
     for row in rows:
-        told = _range(row, "full_ms").get("range", "")
+        ends = _range(row, "full_ms").get("range", "")
         p90 = "" if row["p90_ms"] is None else f"{row['p90_ms']:.4g}"
         doubt = cell("; ".join(filter(None, (row["evidence"], _doubt(row)))))
         lines.append(
-            f"| {cell(row['model'])} | {cell(row['device'])} | {row['full_ms']:.4g} | {told} "
+            f"| {cell(row['model'])} | {cell(row['device'])} | {row['full_ms']:.4g} | {ends} "
             f"| {p90} | {doubt} |"
         )
     return "\n".join([*lines, *(["", cell(compared)] if compared else [])])

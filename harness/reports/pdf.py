@@ -33,6 +33,6 @@ def save_pdf(page: Path) -> Path:
     except subprocess.TimeoutExpired as error:
         raise WorkspaceError(f"{browser} printed {page} for {_TIMEOUT_S} s, to no end") from error
     if not printed.exists():
-        told = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        raise WorkspaceError(f"{browser} did not print {page}: {''.join(told)}")
+        last_line = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        raise WorkspaceError(f"{browser} did not print {page}: {''.join(last_line)}")
     return printed.replace(path)

@@ -72,8 +72,8 @@ def save_prediction_page(
     """Of each file on each device; a file that needs nothing else."""
     page = templates().get_template("prediction.html")
     shown = [_shown(each) for each in found]
-    told = {"shown": shown, "budget_ms": budget_ms, "high": _HIGH, "wide": _WIDE}
-    files.write_text(path, page.render(**told))
+    values = {"shown": shown, "budget_ms": budget_ms, "high": _HIGH, "wide": _WIDE}
+    files.write_text(path, page.render(**values))
 
 
 def _shown(each: ModelPrediction) -> dict[str, Any]:

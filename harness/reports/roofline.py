@@ -30,8 +30,8 @@ def save_roofline(shown: Roofline, folder: Path) -> list[Path]:
         what = shown.space if shown.group(FOUND) else "baselines"
         figure.suptitle(f"{what} on {shown.device}", color=INK, fontweight="bold")
         whiskers = "; whiskers: least and most" if len(shown.group(FOUND)) > 1 else ""
-        told = [fill(text, 140) for text in (shown.evidence, f"traffic: {shown.traffic}{whiskers}")]
-        figure.supxlabel("\n".join(told), fontsize=8, color=INK)
+        below = (shown.evidence, f"traffic: {shown.traffic}{whiskers}")
+        figure.supxlabel("\n".join(fill(text, 140) for text in below), fontsize=8, color=INK)
         return save(
             figure, folder, "roofline", as_csv(("what", *_COLUMNS, "images_per_run"), _rows(shown))
         )

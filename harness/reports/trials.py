@@ -31,8 +31,8 @@ def _row(number: int, point: Point) -> dict[str, object]:
     latency_ms = point.latency_ms_measured or point.latency_ms
     accuracy = point.accuracy if point.accuracy_measured is None else point.accuracy_measured
     values = {"number": number, "values_latency_ms": latency_ms, "values_accuracy": accuracy}
-    told = {f"user_attrs_{name}": getattr(point, name) for name in _TOLD}
-    return values | dict(_params(point)) | told | {"state": "COMPLETE"}
+    attributes = {f"user_attrs_{name}": getattr(point, name) for name in _TOLD}
+    return values | dict(_params(point)) | attributes | {"state": "COMPLETE"}
 
 
 def _params(point: Point) -> Iterator[tuple[str, object]]:

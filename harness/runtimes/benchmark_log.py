@@ -179,10 +179,10 @@ def parse_ops(text: str) -> Sequence[OpTime]:
             "benchmark_model's profile of operators has no room for all of them: set extra_args = "
             '["--max_profiling_buffer_entries=65536"] under [benchmark_model] in the profile'
         )
-    _, told, of_runs = text.partition(_OF_RUNS)
-    if not told and _OF_LOADING in text:
+    _, heading, of_runs = text.partition(_OF_RUNS)
+    if not heading and _OF_LOADING in text:
         raise TargetFailed("benchmark_model printed no profile of operators, only that of loading")
-    _, _, table = (of_runs if told else text).partition(_TABLE)
+    _, _, table = (of_runs if heading else text).partition(_TABLE)
     rows: list[OpTime] = []
     percent = 0.0
     for line in _lines(table)[1:]:

@@ -207,7 +207,7 @@ def describe_conditions(answers: Mapping[str, str], mask: str | None) -> Conditi
     memory_kb = MEMORY_KB.of(word(answers["memory"], 1))
     cores = [core for core in _cores(answers["frequencies"]) if _in_mask(core.number, mask)]
     wakefulness = re.search(r"mWakefulness=(\w+)", answers["screen"])
-    told = {
+    values = {
         "temperature_c": skin_c,
         "cpu_temperature_c": cpu_c,
         "thermal_status": status[1] if status else None,
@@ -225,7 +225,7 @@ def describe_conditions(answers: Mapping[str, str], mask: str | None) -> Conditi
         "build": answers["build"] or None,
         "battery_saver": _on_or_off(answers["battery_saver"]) if answers["battery_saver"] else None,
     }
-    return plausible(told)
+    return plausible(values)
 
 
 def word(answer: str, number: int) -> str | None:

@@ -40,14 +40,14 @@ class NoReply(TargetFailed):
     """What was answered is not what the question asks for."""
 
 
-def checked(schema: TypeAdapter[Reply], told: object, what: str) -> Reply:
-    """What was told, as what it has to be; `what` it is, for people.
+def checked(schema: TypeAdapter[Reply], value: object, what: str) -> Reply:
+    """The value, as what it has to be; `what` it is, for people.
 
     Raises:
         NoReply: it is something else.
     """
     try:
-        return schema.validate_python(told)
+        return schema.validate_python(value)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
     where = one_line(".".join(map(str, first["loc"])), 100) or "it"

@@ -178,8 +178,8 @@ class ResidentSession:
             raise MissingExtra(f"MLPerf's LoadGen is not installed: {install('mlperf')}")
         run_ns = self.load(workload)
         request = {"op": "play", "scenario": scenario, "seconds": seconds, "run_ns": run_ns}
-        told = self._ask_about(workload, request, PLAYED, SCENARIO_RUNS, PATIENCE * seconds)
-        return Played(scenario, told.value, told.valid)
+        played = self._ask_about(workload, request, PLAYED, SCENARIO_RUNS, PATIENCE * seconds)
+        return Played(scenario, played.value, played.valid)
 
     def throughput(self, workload: Workload, streams: int, seconds: float) -> Throughput:
         """Streams are agents of their own, on all processors that the system gives them."""

@@ -54,8 +54,8 @@ def parse_watched(lines: str) -> Watched:
     read = [int(hertz) / HERTZ for hertz in re.findall(r"^(\d{6,12})$", lines, re.MULTILINE)]
     read += [int(mhz) for mhz in re.findall(r"^(\d{1,5})(?:, .*)?$", lines, re.MULTILINE)]
     clocks_mhz = [mhz for mhz in read if CLOCK_MHZ.of(mhz) is not None]
-    told = re.findall(r"^[^,\n]*, 0x([0-9a-fA-F]{1,16})$", lines, re.MULTILINE)
-    bits = [int(each, 16) for each in told]
+    masks = re.findall(r"^[^,\n]*, 0x([0-9a-fA-F]{1,16})$", lines, re.MULTILINE)
+    bits = [int(each, 16) for each in masks]
     at_work = [each for each in bits if not each & IDLE] or bits
     reasons = [throttling(each) for each in at_work]
     return Watched(max(clocks_mhz, default=None), mode(reasons) if reasons else None)

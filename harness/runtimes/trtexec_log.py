@@ -142,8 +142,8 @@ def parse_layers(text: str) -> Sequence[OpTime]:
         TargetFailed: the file is cut off or is none, or has no layer.
     """
     rows = [row for row in _rows(text, "profile") if "count" not in row]
-    told = checked(_LAYERS, rows, "what trtexec exported of layers")
-    layers = [OpTime(layer.name, 1, layer.average_ms) for layer in told if layer.average_ms]
+    read = checked(_LAYERS, rows, "what trtexec exported of layers")
+    layers = [OpTime(layer.name, 1, layer.average_ms) for layer in read if layer.average_ms]
     if not layers:
         raise TargetFailed("trtexec exported no layer that takes time")
     return layers

@@ -97,12 +97,12 @@ class Kernel(Block):
         outputs: list[Tensor] = []
         attributes: list[tuple[str, str]] = []
         for part in parts:
-            told = _ATTRIBUTE.fullmatch(part)
+            attribute = _ATTRIBUTE.fullmatch(part)
             tensor = Tensor.of_text(part.removeprefix(">"))
             if part == NOTHING:
                 inputs.append(None)
-            elif told is not None:
-                attributes.append((told[1], told[2]))
+            elif attribute is not None:
+                attributes.append((attribute[1], attribute[2]))
             elif tensor is None:
                 return None
             elif part.startswith(">"):

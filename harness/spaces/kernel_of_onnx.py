@@ -37,16 +37,16 @@ def onnx_form(kernel: "Kernel") -> Form:
 
 
 def _variant(kernel: "Kernel", kind: str, groups: int, macs: int) -> str:
-    told = [kernel.op]
+    parts = [kernel.op]
     if "Conv" in kernel.name:
         grouped = "grouped" if groups > 1 else "dense"
         pointwise = "1x1" if prod(kernel.weights[2:]) == 1 else ""
-        told.append("depthwise" if kind == "depthwise" else f"{grouped}{pointwise}")
+        parts.append("depthwise" if kind == "depthwise" else f"{grouped}{pointwise}")
     elif kernel.name in _TOLD_BY:
-        told.append(kernel.settings.get(_TOLD_BY[kernel.name], ""))
+        parts.append(kernel.settings.get(_TOLD_BY[kernel.name], ""))
     elif macs and len(kernel.constants) == 0:
-        told.append("dynamic")
-    return "-".join(told)
+        parts.append("dynamic")
+    return "-".join(parts)
 
 
 def _convolved(kernel: "Kernel") -> int:

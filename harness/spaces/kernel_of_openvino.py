@@ -81,7 +81,7 @@ def refs_of(text: str) -> tuple[Ref, ...]:
 def nodes_of(kernel: "Kernel") -> tuple[Node, ...]:
     """Its operators, in their order; none of a change of layout."""
     found: list[Node] = []
-    while (text := kernel.settings.get(f"n{len(found)}")) and (told := _NODE.fullmatch(text)):
+    while (text := kernel.settings.get(f"n{len(found)}")) and (match := _NODE.fullmatch(text)):
         prefix = f"n{len(found)}_" if found else ""
         own = {
             name.removeprefix(prefix): value
@@ -91,9 +91,9 @@ def nodes_of(kernel: "Kernel") -> tuple[Node, ...]:
         }
         shapes = tuple(
             tuple(int(size) for size in each.split(",") if size)
-            for each in _SHAPE.findall(told["shapes"])
+            for each in _SHAPE.findall(match["shapes"])
         )
-        found.append(Node(told["op"], refs_of(told["refs"]), shapes, own))
+        found.append(Node(match["op"], refs_of(match["refs"]), shapes, own))
     return tuple(found)
 
 
@@ -133,20 +133,20 @@ def _product(node: Node, name: str) -> int:
 def _variant(
     kernel: "Kernel", nodes: tuple[Node, ...], kind: str, groups: int, window: int, macs: int
 ) -> str:
-    told = [kernel.op]
+    parts = [kernel.op]
     if kind == "depthwise":
-        told.append(kind)
+        parts.append(kind)
     elif kind == "convolution":
-        told.append("grouped" if groups > 1 else "1x1" if window == 1 else "dense")
+        parts.append("grouped" if groups > 1 else "1x1" if window == 1 else "dense")
     elif len(nodes) > 1 and kernel.name == SUBGRAPH:
-        told.append("product" if macs else "of several")
+        parts.append("product" if macs else "of several")
     elif macs and not kernel.constants:
-        told.append("dynamic")
+        parts.append("dynamic")
     elif kernel.name == "Interpolate":
-        told.append(kernel.settings.get("mode", ""))
+        parts.append(kernel.settings.get("mode", ""))
     if kind == "moving" and (layouts := kernel.settings.get(LAYOUTS)):
-        told.append("last" if kernel.name != REORDER else layouts)
-    return "-".join(told)
+        parts.append("last" if kernel.name != REORDER else layouts)
+    return "-".join(parts)
 
 
 def _shape(kernel: "Kernel", nodes: tuple[Node, ...], ref: Ref) -> tuple[int, ...]:

@@ -28,8 +28,8 @@ class Transformer(Block):
     @property
     def key(self) -> str:
         kind, *numbers = self.order
-        told = zip(self.letters, numbers, strict=True)
-        return "-".join([kind, *(f"{letter}{number}" for letter, number in told)])
+        pairs = zip(self.letters, numbers, strict=True)
+        return "-".join([kind, *(f"{letter}{number}" for letter, number in pairs)])
 
     @classmethod
     def of_key(cls, key: str) -> Self | None:

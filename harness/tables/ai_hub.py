@@ -76,8 +76,8 @@ def _device(key: _Key, times: dict[str, NetworkTime]) -> ImportedDevice:
 
 def _jobs(content: Any) -> Iterator[tuple[tuple[str, str, str | None], str, dict[str, Any]]]:
     """Device, runtime and precision (None: the job tells it), network, and what is told."""
-    for precision, told in _pairs(_part(content, "precisions")):
-        for network, component in _pairs(_part(told, "components")):
+    for precision, of_precision in _pairs(_part(content, "precisions")):
+        for network, component in _pairs(_part(of_precision, "components")):
             for device, runtimes in _pairs(_part(component, "performance_metrics")):
                 for runtime, job in _pairs(runtimes):
                     yield (device, runtime, precision), network, job
@@ -108,15 +108,15 @@ def _time(job: dict[str, Any], where: str) -> tuple[NetworkTime | None, _Process
         TableError: a number is none.
     """
     try:
-        told = checked(_Measured, {name: job.get(name) for name in _Measured.__annotations__})
+        row = checked(_Measured, {name: job.get(name) for name in _Measured.__annotations__})
     except ValueError as error:
         raise TableError(f"{where}: {error}") from error
-    latency_ms, memory = told["inference_time_milliseconds"], told["estimated_peak_memory_range_mb"]
+    latency_ms, memory = row["inference_time_milliseconds"], row["estimated_peak_memory_range_mb"]
     memory_mb = memory and memory["max"]
-    if latency_ms is None and isinstance(told["inference_time"], float):
-        latency_ms, memory = told["inference_time"] / 1e3, told["estimated_peak_memory_range"]
+    if latency_ms is None and isinstance(row["inference_time"], float):
+        latency_ms, memory = row["inference_time"] / 1e3, row["estimated_peak_memory_range"]
         memory_mb = memory and memory["max"] / _BYTES_PER_MB
-    processor = str(told["primary_compute_unit"]).lower()
+    processor = str(row["primary_compute_unit"]).lower()
     if latency_ms is None or processor not in ("cpu", "gpu", "npu"):
         return None, "cpu"
     return NetworkTime(latency_ms, memory_mb=memory_mb), cast("_Processor", processor)

@@ -101,12 +101,12 @@ def calibrated_statements(table: Table, clock: str, campaign: str | None = None)
 def _unseen(table: Table, clock: str, campaign: str) -> tuple[Floats, list[Record]]:
     """Predictions of the campaign's networks by fits that had not seen them, and their records."""
     sums, measured = measured_networks(table, "anchor", clock, campaign)
-    told = left_out(sums, measured)
+    predictions = left_out(sums, measured)
     judging, judged = measured_networks(table, "holdout", clock, campaign)
     if len(judged):
-        told = np.concatenate([told, fit(sums, measured).network(judging)])
+        predictions = np.concatenate([predictions, fit(sums, measured).network(judging)])
     records = (table.select(role, clock, campaign) for role in ("anchor", "holdout"))
-    return told, [record for of_role in records for record in of_role]
+    return predictions, [record for of_role in records for record in of_role]
 
 
 def spearman(a: Floats, b: Floats) -> float:

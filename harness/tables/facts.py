@@ -18,12 +18,12 @@ _DECIDED = "max_temperature_c"  # a word: whether the limit could be checked
 
 
 def _as_read(conditions: dict[str, Any]) -> dict[str, Any]:
-    for name, told in conditions.items():
-        number = isinstance(told, int | float) and not isinstance(told, bool)
-        if not (told is None or number or isinstance(told, str | bool)):
-            raise ValueError(f"{name} is {told!r}")
-        if told is not None and not number and _NUMBERS.fullmatch(name) and name != _DECIDED:
-            raise ValueError(f"{name} should be a number, not {told!r}")
+    for name, value in conditions.items():
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not (value is None or number or isinstance(value, str | bool)):
+            raise ValueError(f"{name} is {value!r}")
+        if value is not None and not number and _NUMBERS.fullmatch(name) and name != _DECIDED:
+            raise ValueError(f"{name} should be a number, not {value!r}")
     return conditions
 
 

@@ -64,13 +64,13 @@ class Published:
     dirty: tuple[Measured, ...]
 
     def describe(self) -> str:
-        told = f"{self.rows - len(self.dirty)} whole networks of {self.table.space}"
+        read = f"{self.rows - len(self.dirty)} whole networks of {self.table.space}"
         if not self.dirty:
-            return told
+            return read
         lines = ", ".join(each.line for each in self.dirty[:_NAMED])
         more = f" and {len(self.dirty) - _NAMED} more" if len(self.dirty) > _NAMED else ""
         return (
-            f"{told}; {len(self.dirty)} rows set aside, whose encoders took more than {_DIRTY:g} "
+            f"{read}; {len(self.dirty)} rows set aside, whose encoders took more than {_DIRTY:g} "
             f"times the median of those with as many layers: {lines}{more}"
         )
 
@@ -159,8 +159,8 @@ def _measured(row: dict[str, str], space: TranslationSpace, where: str) -> Measu
         total = number(name, choices[-1]) * count
         found = alike(round(total), count, choices)
         if found is None or abs(total - round(total)) > 1e-3:
-            told = ", ".join(map(str, choices))
-            raise TableError(f"{where}: {name}: {count} layers of {told} have no such mean")
+            values = ", ".join(map(str, choices))
+            raise TableError(f"{where}: {name}: {count} layers of {values} have no such mean")
         return found
 
     (tokens, *_), inner = space.resolutions, space.inner

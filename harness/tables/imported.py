@@ -122,9 +122,9 @@ class ImportedDevices:
 
 def _to_json(device: ImportedDevice) -> dict[str, Any]:
     """Without what is not known."""
-    told = {name: value for name, value in asdict(device).items() if value is not None}
-    networks = told["networks"].items()
-    return told | {
+    content = {name: value for name, value in asdict(device).items() if value is not None}
+    networks = content["networks"].items()
+    return content | {
         "networks": {
             name: {what: value for what, value in times.items() if value is not None}
             for name, times in networks

@@ -142,11 +142,11 @@ def _manifest(content: bytes | None, path: Path) -> _Manifest:
 
 def _apart(wanted: Mapping[str, str], parts: Mapping[str, bytes]) -> str:
     """What is not as the manifest says; "" where all is."""
-    told = _hashes(parts)
-    for name in sorted({*wanted, *told, TABLE}):
-        if name not in told:
+    hashes = _hashes(parts)
+    for name in sorted({*wanted, *hashes, TABLE}):
+        if name not in hashes:
             return f"{name[:60]} is missing"
-        if wanted.get(name) != told[name]:
+        if wanted.get(name) != hashes[name]:
             return f"{name[:60]} is not what was packed (its SHA-256 differs)"
     return ""
 

@@ -72,9 +72,9 @@ class Repeat:
         shifts, own = [], [np.zeros(0)]
         for old, new in pairwise(sorted(seen, key=table.started)):
             both = seen[old].keys() & seen[new].keys()
-            told = [table.campaigns[name].get("environment", {}) for name in (old, new)]
+            facts = [table.campaigns[name].get("environment", {}) for name in (old, new)]
             # What an update did is no noise of campaigns.
-            if len(both) >= _FEWEST and (told[0] == told[1] or same_versions(*told)):
+            if len(both) >= _FEWEST and (facts[0] == facts[1] or same_versions(*facts)):
                 change = np.array([seen[new][each] - seen[old][each] for each in both])
                 shifts.append(float(np.median(change)))
                 own.append(change - shifts[-1])

@@ -44,8 +44,8 @@ def revisions(path: Path) -> Iterator[Revision]:
 
 def _commits(path: Path) -> list[str]:
     """Those that changed the file, the oldest first; none where it is in no repository."""
-    told = git(path.parent, ["log", "--reverse", "--format=%H", "--", path.name])
-    return [] if told is None else told.decode().split()
+    output = git(path.parent, ["log", "--reverse", "--format=%H", "--", path.name])
+    return [] if output is None else output.decode().split()
 
 
 def git(folder: Path, command: Sequence[str]) -> bytes | None:

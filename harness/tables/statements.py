@@ -98,8 +98,8 @@ def statements(
         ]
         if not pairs:
             continue
-        told = [statistics for _, statistics in pairs]
-        values = np.array([value_of(each, at) for each in told], dtype=float)
+        known = [statistics for _, statistics in pairs]
+        values = np.array([value_of(each, at) for each in known], dtype=float)
         errors = np.log(values / np.array([full_value for full_value, _ in pairs]))
         middle = 0.0 if at == "full" else float(np.median(errors))
         if len(errors) > 1:
@@ -107,7 +107,7 @@ def statements(
             error = bound((errors - middle) * sqrt(len(errors) / (len(errors) - taken_out)))
         else:  # one network tells the ratio, not how it varies
             error = TYPICAL[at].own * 2 + TYPICAL[at].per_spread * abs(middle)
-        level = repeats[at].level(told) if at in repeats else 0.0
+        level = repeats[at].level(known) if at in repeats else 0.0
         found[at] = Statement(at, exp(middle), hypot(error, level, inherited))
     return found
 

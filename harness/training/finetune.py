@@ -250,8 +250,8 @@ def _finished(output: Path, settings: dict[str, Any]) -> NetworkFile | None:
     if not output.exists():
         return None
     there = NetworkFile.load(output)
-    told = there.origin.get("finetuned", {})
-    if _difference(told, settings) is not None:
+    before = there.origin.get("finetuned", {})
+    if _difference(before, settings) is not None:
         raise UsageError(f"{output} is there and is something else; name another file")
     return there
 

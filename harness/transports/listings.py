@@ -8,8 +8,8 @@ from harness.transports.plausible import FILE_BYTES, whole
 def sizes_of(rows: Iterable[str]) -> dict[str, int]:
     """Bytes by name, of rows of `stat -c "%s %n"`; others are left out."""
     pairs = [row.split(maxsplit=1) for row in rows]
-    told = {pair[1]: whole(pair[0], FILE_BYTES) for pair in pairs if len(pair) == 2}
-    return {name: size for name, size in told.items() if size is not None}
+    sizes = {pair[1]: whole(pair[0], FILE_BYTES) for pair in pairs if len(pair) == 2}
+    return {name: size for name, size in sizes.items() if size is not None}
 
 
 def free_mb_of(answer: str) -> float | None:

@@ -42,8 +42,8 @@ def _headline(each: ModelPrediction) -> str:
 
 def _unknown(each: ModelPrediction) -> Iterator[str]:
     if each.latency.unknown:
-        told = ", ".join(f"{name} x{count}" for name, count in sorted(each.latency.unknown.items()))
-        yield f"  not in the table, so not counted: {told}"
+        ops = ", ".join(f"{name} x{count}" for name, count in sorted(each.latency.unknown.items()))
+        yield f"  not in the table, so not counted: {ops}"
 
 
 def _line(part: Part) -> str:

@@ -18,26 +18,26 @@ NOT_COMPARED = (
 
 def describe_extracted(made: Extracted) -> str:
     """The network file, and what is to be known of its weights."""
-    told = f"network file: {made.path}"
+    line = f"network file: {made.path}"
     if (own := made.published) is not None:
         stated = ", which the file states" if own.stated else ""
         random = "; weights are random (--weights): good for timing only" if made.random else ""
         return (
-            f"{told}, {own.resolution} pixels{stated}, {own.macs / 1e6:.4g}M MACs, "
+            f"{line}, {own.resolution} pixels{stated}, {own.macs / 1e6:.4g}M MACs, "
             f"{own.params / 1e6:.3g}M parameters{random}"
         )
     if made.random:
-        return f"{told}; weights are random: good for timing only"
+        return f"{line}; weights are random: good for timing only"
     if made.bn_images is None:
-        return told
+        return line
     if not made.bn_images:
         return (
-            f"{told}; its batch-norm statistics are the supernet's, not recomputed for this "
+            f"{line}; its batch-norm statistics are the supernet's, not recomputed for this "
             "network: good for timing, and for accuracy only with --data to recompute them on"
         )
     others = "; these are other images than the supernet was trained on"
     return (
-        f"{told}; batch-norm statistics from {made.bn_images} images of {made.data}"
+        f"{line}; batch-norm statistics from {made.bn_images} images of {made.data}"
         f"{others if made.other_images else ''}"
     )
 

@@ -60,12 +60,12 @@ def fitted(model: Path, given: ModelInput, shape: tuple[int, ...], array: Array)
         UsageError: numbers would become others.
     """
     wanted = np.dtype(given.dtype)
-    told = np.broadcast_to(array, shape)
+    whole = np.broadcast_to(array, shape)
     kept = array.dtype.kind in "biuf"
     if kept:
         with np.errstate(all="ignore"):
-            values: Array = told.astype(wanted)
-        kept = wanted.kind == "f" or bool((values == told).all())
+            values: Array = whole.astype(wanted)
+        kept = wanted.kind == "f" or bool((values == whole).all())
     if not kept:
         raise UsageError(
             f"{model}: input {given} cannot hold the {array.dtype} numbers that it was given"
