@@ -12,7 +12,7 @@ from harness.errors import FileFormatError, UsageError
 from harness.graphs.onnx_layers import Layer, Layers, attributes
 from harness.graphs.weightless import without_weights
 from harness.runtimes.conversion.of_onnx import set_sizes
-from harness.runtimes.model_inputs.asked import NOTHING_ASKED, Asked
+from harness.runtimes.model_inputs.asked import Asked
 from harness.runtimes.model_inputs.feeding import feeding
 from harness.runtimes.model_inputs.onnx_file import read_inputs
 from harness.spaces.convolution import Convolution
@@ -37,7 +37,7 @@ class NetworkOfBlocks:
     apart: tuple[str, ...]  # what its layers have otherwise than layers of ours
 
 
-def read_blocks(model: Path, asked: Asked = NOTHING_ASKED) -> NetworkOfBlocks:
+def read_blocks(model: Path, asked: Asked) -> NetworkOfBlocks:
     """The network of an .onnx file, block by block.
 
     Raises:

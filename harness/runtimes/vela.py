@@ -17,15 +17,16 @@ from pydantic import Field
 from harness.errors import Infeasible, MissingExtra, TargetFailed
 from harness.hints import install
 from harness.progress import Progress, silent
+from harness.runtimes import litert
 from harness.runtimes.conversion.cache import convert_all, named
 from harness.runtimes.conversion.choice import tflite_steps
 from harness.runtimes.conversion.vela import VelaConverter
+from harness.runtimes.estimating import EstimatingSession
 from harness.runtimes.options import RuntimeOptions
 from harness.runtimes.runtime import Runtime, device_clock
-from harness.runtimes.session import Samples, Session, Workload
+from harness.runtimes.session import Session, Workload
 from harness.runtimes.tflite_micro import MICRO, has_micro, in_tflite_micro
 from harness.schema import Section
-from harness.spaces.block import Block
 from harness.transports.transport import ResidentTransport
 
 _Name = Annotated[str, Field(pattern=r"^\w{1,60}$")]
@@ -49,22 +50,19 @@ def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Sessi
     return VelaSession(transport, options)
 
 
-class VelaSession:
+class VelaSession(EstimatingSession):
     """Latencies that the compiler estimates."""
 
-    resident = True
     makes_files = True
-    visit_cost_ns = 0
 
     def __init__(self, transport: ResidentTransport, options: RuntimeOptions) -> None:
         own = options.of(VelaOptions)
-        self._transport, self._options = transport, options
+        super().__init__(lambda: litert.open_session(transport, options.here()))
         self._converter = VelaConverter(
             own.accelerator, own.system_config, own.memory_mode, options.range_images
         )
         self._micro = has_micro()  # computes what the NPU does, to the bit; so may LiteRT, or not
         self.infers_on = f"this computer, the same files in {MICRO if self._micro else 'LiteRT'}"
-        self._litert: Session | None = None
         self.evidence = evidence(options)
         self.environment: Mapping[str, str] = {
             "processor": f"{own.accelerator}, {own.system_config}, {own.memory_mode} (estimated)",
@@ -73,16 +71,6 @@ class VelaSession:
 
     def prepare(self, workloads: Sequence[Workload], on_progress: Progress = silent) -> None:
         convert_all(self._converter, workloads, on_progress)
-
-    def load(self, workload: Workload) -> int:
-        return self.latency_ns(workload)
-
-    def visit(self, workload: Workload, runs: int) -> Samples:
-        times = (self.latency_ns(workload),) * runs
-        return Samples(0, {"wall": times, "device": times})
-
-    def sustain(self, workload: Workload, seconds: float) -> Samples:  # noqa: ARG002 - no heat here
-        return self.visit(workload, 1)
 
     def latency_ns(self, workload: Workload) -> int:
         """Of the NPU alone.
@@ -97,34 +85,10 @@ class VelaSession:
             raise Infeasible(f"{named(workload)}: {', '.join(estimate.on_cpu)} run on the CPU")
         return max(1, estimate.latency_ns)
 
-    def infeasible(self, blocks: Sequence[Block]) -> dict[str, str]:
-        found = {}
-        for block in blocks:
-            try:
-                self.latency_ns((block,))
-            except Infeasible as error:
-                found[block.key] = str(error)
-        return found
-
     def infer(self, workload: Workload, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         if self._micro:
             return in_tflite_micro(self._converter.model_file(workload), images)
-        if self._litert is None:
-            from harness.runtimes import litert
-
-            self._litert = litert.open_session(self._transport, self._options.here())
-        return self._litert.infer(workload, images)
-
-    def unload(self, workload: Workload) -> None:
-        if self._litert is not None:
-            self._litert.unload(workload)
-
-    def conditions(self) -> dict[str, float | str | None]:
-        return {}
-
-    def close(self) -> None:
-        if self._litert is not None:
-            self._litert.close()
+        return super().infer(workload, images)
 
 
 def evidence(_options: RuntimeOptions) -> str:

@@ -74,7 +74,7 @@ def end_to_end_error(table: Table, clock: str) -> EndToEndError:
     )
 
 
-def calibrated_statements(table: Table, clock: str, campaign: str | None = None) -> Statements:
+def calibrated_statements(table: Table, clock: str, campaign: str | None) -> Statements:
     """What the table's calibrated sums say of networks, with errors of networks left out of fits.
 
     Those are the holdouts, and each anchor by a calibration to the others. For the machine as it

@@ -1,6 +1,6 @@
 """Fitting a DPU's constants to blocks measured on it, and judging the fit on blocks left out."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, replace
 
 import numpy as np
@@ -114,13 +114,9 @@ def folds(measured: Sequence[Measured]) -> list[str]:
     return [group[each.block] for each in measured]
 
 
-def held_out_error(
-    dpu: Dpu,
-    measured: Sequence[Measured],
-    grouping: Callable[[Sequence[Measured]], Sequence[str]] = folds,
-) -> Error:
+def held_out_error(dpu: Dpu, measured: Sequence[Measured]) -> Error:
     """The error over all blocks, each predicted by a fit that has not seen its group."""
-    groups = grouping(measured)
+    groups = folds(measured)
     predictions = left_out(dpu, measured, groups)
     taken = {group: iter(values) for group, values in predictions.items()}
     predicted = np.array([next(taken[group]) for group in groups])
