@@ -253,8 +253,8 @@ def predict(
         if node_data is not None:
             from harness.reports.node_data import save_predicted
 
-            said = save_predicted(node_data, predictions[0])
-            typer.echo(said, err=as_json or as_csv)
+            saved = save_predicted(node_data, predictions[0])
+            typer.echo(saved, err=as_json or as_csv)
         return
     if shape or dim or input_ or budget or compare or page or node_data:
         raise UsageError(

@@ -182,5 +182,5 @@ def _named(job: Run) -> dict[str, str | None] | None:
     if path.is_file():
         return {"source": job.accuracy, "sha256": _digest(path)}
     genomes = sample(job.space, _ASKED, np.random.default_rng(_TELLING_SEED))
-    said = accuracy_source(job.accuracy, job.space).accuracy(genomes)
-    return {"source": job.accuracy, "sha256": hashlib.sha256(said.tobytes()).hexdigest()}
+    accuracies = accuracy_source(job.accuracy, job.space).accuracy(genomes)
+    return {"source": job.accuracy, "sha256": hashlib.sha256(accuracies.tobytes()).hexdigest()}

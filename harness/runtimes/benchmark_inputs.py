@@ -45,8 +45,8 @@ def input_flags(fed: Feeding, push: Callable[[Path], PurePosixPath]) -> list[str
 def check_taken(fed: Feeding, output: str) -> None:
     """Raises TargetFailed where the runner has run something else than it was told."""
     ignored = _IGNORED.search(output)
-    said = f"Using signature: {fed.signature}", f"Signature to run: [{fed.signature}]"
-    if ignored or (fed.signature and not any(each in output for each in said)):
+    lines = f"Using signature: {fed.signature}", f"Signature to run: [{fed.signature}]"
+    if ignored or (fed.signature and not any(each in output for each in lines)):
         flag = ignored[1] if ignored else "--signature_to_run_for"
         raise TargetFailed(
             f"this benchmark_model is too old: it does not know {flag}, and would time another "

@@ -156,8 +156,8 @@ def _check_delegate(text: str, delegate: str | None) -> None:
 
 def _check_accelerators(text: str) -> None:
     """Whether anything but the CPU can be behind NNAPI; before Android 10 it does not say."""
-    said = dict(_ACCELERATORS.findall(text))
-    there = said.get("name") or said.get("available") or ""
+    accelerators = dict(_ACCELERATORS.findall(text))
+    there = accelerators.get("name") or accelerators.get("available") or ""
     if there.strip() == CPU_REFERENCE:
         raise TargetFailed(
             f"there is no accelerator behind NNAPI here, only {CPU_REFERENCE}, its own code for "

@@ -52,8 +52,8 @@ def parse_log(output: str) -> ExecutorRunnerLog:
     """Raises TargetFailed where it ran nothing, or does not tell how long that took."""
     found = _RAN.search(output)
     if found is None:
-        said = _ERROR.search(output)
-        why = one_line(said[1]) if said else "it does not say that the model was executed"
+        error = _ERROR.search(output)
+        why = one_line(error[1]) if error else "it does not say that the model was executed"
         raise TargetFailed(f"executor_runner failed: {why}")
     runs, all_ms = whole(found[1] or "", COUNT), ALL_MS.of(found[2])
     if not runs or all_ms is None:

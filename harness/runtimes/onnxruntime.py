@@ -35,8 +35,8 @@ def open_session(transport: ResidentTransport, options: RuntimeOptions) -> Sessi
 def opset_there(transport: ResidentTransport) -> int:
     """The newest ONNX operators that a board's onnxruntime and ours have in common."""
     argv = [*transport.python, "-c", "import onnxruntime; print(onnxruntime.__version__)"]
-    said = transport.run(argv, idle_timeout_s=ASK_TIMEOUT_S, deadline_s=ASK_TIMEOUT_S).text
-    found = re.match(r"1\.(\d{1,4})\.", said)
+    output = transport.run(argv, idle_timeout_s=ASK_TIMEOUT_S, deadline_s=ASK_TIMEOUT_S).text
+    found = re.match(r"1\.(\d{1,4})\.", output)
     # Without an answer the agent will say what is wrong.
     return OPSETS.get(int(found[1]), OPSET) if found else OPSET
 

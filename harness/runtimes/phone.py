@@ -195,8 +195,8 @@ def read_conditions(transport: Transport, mask: str | None) -> Conditions:
 
 
 def describe_conditions(answers: Mapping[str, str], mask: str | None) -> Conditions:
-    said = re.findall(r"^[ \t]*(\w[\w ]*): (\S+)$", answers["battery"], re.MULTILINE)
-    battery = dict(reversed(said))  # some makers say more behind it, by the same words
+    rows = re.findall(r"^[ \t]*(\w[\w ]*): (\S+)$", answers["battery"], re.MULTILINE)
+    battery = dict(reversed(rows))  # some makers say more behind it, by the same words
     battery_c = ANY.of(battery.get("temperature"))
     skin_c, cpu_c = _temperatures(answers["thermal"])
     if skin_c is None and battery_c is not None:

@@ -120,10 +120,10 @@ class TensorrtSession:
         self._said: set[str] = set()
         self._watched: list[Watched] = []  # likewise, of each visit
         self._here: Session | None = None  # onnxruntime on this computer, for accuracies
-        said = self._help()
-        self._version = version = parse_log(said).version
+        help_text = self._help()
+        self._version = version = parse_log(help_text).version
         self._converter = OnnxConverter(options.batch, opset_of(version))
-        self._flags = parse_flags(said)
+        self._flags = parse_flags(help_text)
         self._build_flags = build_flags(options, self._flags)
         self._folder, digest = self._open()
         facts = read_facts(transport)

@@ -63,8 +63,8 @@ def arena_of_file(path: Path) -> Arena:
     )
     found = dict(re.findall(r"Arena allocation (head|tail) (\d+) bytes", ended.stderr))
     if ended.returncode or len(found) != 2:
-        said = ended.stderr.strip().splitlines()
-        raise ConversionFailed(f"{MICRO} cannot run {path}: {' '.join(said[-1:])}")
+        lines = ended.stderr.strip().splitlines()
+        raise ConversionFailed(f"{MICRO} cannot run {path}: {' '.join(lines[-1:])}")
     return Arena(int(found["head"]), int(found["tail"]))
 
 

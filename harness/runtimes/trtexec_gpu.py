@@ -85,7 +85,7 @@ def gpu_conditions(jetson: str, other: str) -> Conditions:
 
 def other_processes(answer: str) -> int | None:
     """How many programs compute there between visits, when ours has ended."""
-    *said, last = answer.splitlines() or [""]
-    pids = [line for line in said if line.strip() and "No running processes" not in line]
+    *lines, last = answer.splitlines() or [""]
+    pids = [line for line in lines if line.strip() and "No running processes" not in line]
     told = last == "told" and all(pid.strip().isdecimal() for pid in pids)
     return len(pids) if told else None

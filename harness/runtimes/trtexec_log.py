@@ -46,23 +46,23 @@ class TrtexecLog:
 def parse_log(text: str) -> TrtexecLog:
     """What standard output and standard error of an invocation say; any other text says nothing."""
     lines = [line for line in text.splitlines()[:MOST_LINES] if len(line) < LONGEST_LINE]
-    said: dict[str, list[str]] = {"W": [], "E": [], "I": [], "V": []}
+    by_level: dict[str, list[str]] = {"W": [], "E": [], "I": [], "V": []}
     open_error = False  # whose reason comes in a line of its own
     for line in lines:
         level, message = _level(line)
-        if level == "W" and message.startswith("  ") and said["W"]:
-            said["W"][-1] = _joined(said["W"][-1], message)  # goes on from the line before
+        if level == "W" and message.startswith("  ") and by_level["W"]:
+            by_level["W"][-1] = _joined(by_level["W"][-1], message)  # goes on from the line before
         elif open_error and not _LEVEL.match(line):
-            said["E"][-1] = _joined(said["E"][-1], line)
+            by_level["E"][-1] = _joined(by_level["E"][-1], line)
         elif message.strip():
-            said[level].append(message.strip())
+            by_level[level].append(message.strip())
         open_error = level == "E" and message.rstrip().endswith(":")
     version = _VERSION.search("\n".join(lines))
     return TrtexecLog(
         version=_dotted(version[1]) if version else None,
         passed=any(line.startswith("&&&& PASSED TensorRT.trtexec") for line in lines),
-        warnings=tuple(said["W"]),
-        errors=tuple(said["E"]),
+        warnings=tuple(by_level["W"]),
+        errors=tuple(by_level["E"]),
     )
 
 

@@ -129,10 +129,10 @@ def _talk(child: "subprocess.Popen[bytes]", stdin: bytes, patience: Patience) ->
     assert child.stdin is not None
     assert child.stdout is not None
     assert child.stderr is not None
-    said = {child.stdout: bytearray(), child.stderr: bytearray()}
+    output = {child.stdout: bytearray(), child.stderr: bytearray()}
     left = memoryview(stdin)
     with selectors.DefaultSelector() as selector, child.stdin, child.stdout, child.stderr:
-        for stream in said:
+        for stream in output:
             selector.register(stream, selectors.EVENT_READ)
         os.set_blocking(child.stdin.fileno(), False)
         selector.register(child.stdin, selectors.EVENT_WRITE)
@@ -152,16 +152,16 @@ def _talk(child: "subprocess.Popen[bytes]", stdin: bytes, patience: Patience) ->
                     selector.unregister(child.stdin)
                     child.stdin.close()
                 elif chunk := os.read(key.fd, PIPE_BUFFER):
-                    said[key.fileobj] += chunk  # type: ignore[index]
+                    output[key.fileobj] += chunk  # type: ignore[index]
                 else:
                     selector.unregister(key.fileobj)
-            check_output(said.values())
+            check_output(output.values())
         with patience.waiting() as timeout_s:
             try:
                 status = child.wait(timeout_s)
             except subprocess.TimeoutExpired as error:
                 raise TimeoutError from error
-    return Finished(status, bytes(said[child.stdout]), bytes(said[child.stderr]))
+    return Finished(status, bytes(output[child.stdout]), bytes(output[child.stderr]))
 
 
 TRANSPORT = TransportKind(

@@ -143,15 +143,15 @@ def convert_all(
         try:
             with deaf_to_interrupts():
                 waiting = {pool.submit(_remarked, converter, each): each for each in missing}
-            said: set[str] = set()
+            logged: set[str] = set()
             while waiting:
                 ready, _ = wait(waiting, TELL_EVERY_S, FIRST_COMPLETED)
                 for future in ready:
                     workload = waiting.pop(future)
                     what = f"{named(workload)} to {_suffix(converter, workload)}"
-                    for remark in _result(future, what) - said:
+                    for remark in _result(future, what) - logged:
                         logging.getLogger(__name__).warning("harness: %s", remark)
-                        said.add(remark)
+                        logged.add(remark)
                 on_progress(len(missing) - len(waiting), len(missing))
         except BrokenProcessPool as error:
             raise ConversionFailed(

@@ -79,8 +79,8 @@ def _made(model: Path, shapes: Sequence[Sequence[int]], name: str) -> list[Path]
     )
     made = [model.with_name(f"model.ncnn.{part}") for part in ("param", "bin")]
     if ended.returncode or not all(path.is_file() for path in made):
-        said = ended.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        raise ConversionFailed(f"pnnx cannot convert {name}: {''.join(said)}")
+        last_line = ended.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        raise ConversionFailed(f"pnnx cannot convert {name}: {''.join(last_line)}")
     return made
 
 

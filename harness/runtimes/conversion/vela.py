@@ -92,8 +92,8 @@ class VelaConverter:
             summary = next(folder.glob("*_summary_*.csv"), None)
             layers = next(folder.glob("*_per-layer.csv"), None)
             if ended.returncode or summary is None or layers is None:
-                said = (ended.stderr.strip() or ended.stdout.strip()).splitlines()[-1:]
-                raise ConversionFailed(f"vela cannot compile {name}: {''.join(said)}")
+                last_line = (ended.stderr.strip() or ended.stdout.strip()).splitlines()[-1:]
+                raise ConversionFailed(f"vela cannot compile {name}: {''.join(last_line)}")
             return _estimate(summary, layers)
 
 

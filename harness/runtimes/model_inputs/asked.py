@@ -48,12 +48,12 @@ def _pairs(
         try:
             if not name or not value:
                 raise ValueError
-            said = read(value)
+            parsed = read(value)
         except ValueError as error:
             raise UsageError(f"{option} {text!r} is not understood; write {example}") from error
         if name in found:
             raise UsageError(f"{option} names {name!r} twice")
-        found[name] = said
+        found[name] = parsed
     return found
 
 

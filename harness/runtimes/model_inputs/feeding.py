@@ -120,16 +120,16 @@ def _read(
 
 
 def _by_name(
-    model: Path, inputs: Sequence[ModelInput], said: Mapping[str, Said]
+    model: Path, inputs: Sequence[ModelInput], given: Mapping[str, Said]
 ) -> dict[str, Said]:
-    """What was said, by the names that the runtime knows."""
+    """What was given, by the names that the runtime knows."""
     names = {each.alias or each.name: each.name for each in inputs}
     names |= {each.name: each.name for each in inputs}
-    for name in said:
+    for name in given:
         if name not in names:
             theirs = ", ".join(map(str, inputs)) or "none"
             raise UsageError(f"{model} has no input {name!r}; its inputs: {theirs}")
-    return {names[name]: value for name, value in said.items()}
+    return {names[name]: value for name, value in given.items()}
 
 
 def _check_said(model: Path, inputs: Sequence[tuple[ModelInput, Sizes, bool]], batch: int) -> None:
@@ -161,7 +161,7 @@ def _feed(model: Path, given: ModelInput, sizes: Sizes, array: Array | None, tex
         values = fitted(model, given, sizes.known, array)
         told = f"sha256 {digest(values)[:16]}" if is_file(text) else f"value {array.item()}"
     fixed = sizes.shape == given.shape
-    return Feed(given.name, given.dtype, sizes.known, values, told, sizes.told, fixed)
+    return Feed(given.name, given.dtype, sizes.known, values, told, sizes.chosen, fixed)
 
 
 def is_free(described: Mapping[str, Any]) -> bool:

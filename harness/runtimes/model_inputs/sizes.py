@@ -20,10 +20,10 @@ EXAMPLE = 128  # of a length, say
 
 @dataclass(frozen=True)
 class Sizes:
-    """An input's; a size that nobody said is still a text."""
+    """An input's; a size that nobody gave is still a text."""
 
     shape: tuple[int | str, ...]
-    told: str = ""  # what was chosen
+    chosen: str = ""  # and why
 
     @property
     def known(self) -> tuple[int, ...]:
@@ -46,24 +46,24 @@ def resolve(
     where it is the first of images and has no name: another first size may be a length.
 
     Raises:
-        UsageError: what was said does not fit the file.
+        UsageError: what is given does not fit the file.
     """
-    said = _said(model, inputs, shapes, dims)
+    given = _given(model, inputs, shapes, dims)
     batches = {size for each in inputs for size in each.shape if _is_batch(size)}
     batches |= {each.shape[0] for each in inputs if each.shape and _is_batch(each.shape[0], True)}
     found = {}
     for each in inputs:
-        shape, told = list(shapes.get(each.name, each.shape)), set()
+        shape, chosen = list(shapes.get(each.name, each.shape)), set()
         for position, size in enumerate(shape):
             if isinstance(size, int):
                 continue
             first = position == 0 and len(shape) >= IMAGES and NAMELESS.fullmatch(size)
-            shape[position] = said.get(size, size)
-            if size not in said and (size in batches or first):
+            shape[position] = given.get(size, size)
+            if size not in given and (size in batches or first):
                 shape[position] = batch
                 name = size if size in batches else "the first size"
-                told.add(f"{name} = {batch}, the batch of the profile")
-        found[each.name] = Sizes(tuple(shape), ", ".join(sorted(told)))
+                chosen.add(f"{name} = {batch}, the batch of the profile")
+        found[each.name] = Sizes(tuple(shape), ", ".join(sorted(chosen)))
     return found
 
 
@@ -73,7 +73,7 @@ def _is_batch(size: int | str, first: bool = False) -> bool:
     )
 
 
-def _said(
+def _given(
     model: Path,
     inputs: Sequence[ModelInput],
     shapes: Mapping[str, tuple[int, ...]],
@@ -85,19 +85,19 @@ def _said(
         if name not in names:
             others = ", ".join(filter(None, names)) or "none"
             raise UsageError(f"{model} has no open size called {name!r}; with names: {others}")
-    said = dict(dims)
+    given = dict(dims)
     for each in inputs:
         shape = shapes.get(each.name, each.shape)
         fits = len(shape) == len(each.shape)
         for ours, theirs in zip(shape, each.shape, strict=False):
             if isinstance(ours, int) and theirs != "":  # sizes without names need not be equal
-                known = theirs if isinstance(theirs, int) else said.setdefault(theirs, ours)
+                known = theirs if isinstance(theirs, int) else given.setdefault(theirs, ours)
                 fits &= ours == known
         if not fits:
             raise UsageError(
                 f"{model}: {list(shape)} is not a shape of input {each}, with what else was said"
             )
-    return said
+    return given
 
 
 def examples(shape: Sequence[int | str], name: str, batch: int) -> Iterable[str]:
