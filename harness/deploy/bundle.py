@@ -159,7 +159,7 @@ def _second(path: Path, checked: Floats, expected: Expected, network: NetworkFil
     except ConversionFailed as error:
         return str(error)
     _check(path, MICRO, got, expected)
-    if path.name != _file_of(INT8):
+    if path.name != next(each.file for each in FORMATS if each.name == INT8):
         return f"the same in {MICRO}"
     arena, planned = arena_of_file(path), head_bytes(network.blocks)
     differs = "" if planned == arena.head else f", where {planned / 1e3:.1f} were planned"
@@ -167,10 +167,6 @@ def _second(path: Path, checked: Floats, expected: Expected, network: NetworkFil
         f"the same in {MICRO}: SRAM of {arena.total / 1e3:.1f} kB, of which {arena.head / 1e3:.1f} "
         f"for maps{differs}"
     )
-
-
-def _file_of(name: str) -> str:
-    return next(each.file for each in FORMATS if each.name == name)
 
 
 def _in_eight_bits(

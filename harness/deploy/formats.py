@@ -19,6 +19,8 @@ from harness.runtimes.conversion.onnx import OnnxConverter
 from harness.runtimes.conversion.tflite import TfliteConverter
 
 INT8 = "tflite-int8"
+Contents = Callable[[NetworkFile, Path, Path | None], tuple[bytes, ...]]
+"""Of a network, its file, and images from which int8 ranges are collected."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,7 @@ class Format:
     """A kind of file, some with a second file for the weights."""
 
     name: str
-    contents: Callable[[NetworkFile, Path, Path | None], tuple[bytes, ...]]
-    """Of a network, its file, and images from which int8 ranges are collected."""
+    contents: Contents
     files: tuple[str, ...]
     unasked: bool = True
     """Whether it is written where nobody says which."""
@@ -49,14 +50,6 @@ def _pt2(network: NetworkFile, _source: Path, _ranges: Path | None) -> tuple[byt
     return (buffer.getvalue(),)
 
 
-def _onnx(_network: NetworkFile, source: Path, _ranges: Path | None) -> tuple[bytes, ...]:
-    return (OnnxConverter(1).make(source),)
-
-
-def _tflite(_network: NetworkFile, source: Path, _ranges: Path | None) -> tuple[bytes, ...]:
-    return (_converted(TfliteConverter(1, "float32"), source),)
-
-
 def _tflite_int8(_network: NetworkFile, source: Path, ranges: Path | None) -> tuple[bytes, ...]:
     content = _converted(TfliteConverter(1, "int8", ranges), source)
     from harness.runtimes.conversion.self_contained import without_names
@@ -76,17 +69,9 @@ def _openvino(_network: NetworkFile, source: Path, _ranges: Path | None) -> tupl
         return tuple((folder / f"model.{part}").read_bytes() for part in ("xml", "bin"))
 
 
-def _executorch(_network: NetworkFile, source: Path, _ranges: Path | None) -> tuple[bytes, ...]:
-    return (_converted(ExecutorchConverter(1), source),)
-
-
 def _ncnn(_network: NetworkFile, source: Path, _ranges: Path | None) -> tuple[bytes, ...]:
     with ZipFile(io.BytesIO(_converted(NcnnConverter(), source))) as both:
         return tuple(both.read(part) for part in PARTS)
-
-
-def _mnn(_network: NetworkFile, source: Path, _ranges: Path | None) -> tuple[bytes, ...]:
-    return (_converted(MnnConverter(1), source),)
 
 
 def _converted(converter: Converter, source: Path) -> bytes:
@@ -95,13 +80,21 @@ def _converted(converter: Converter, source: Path) -> bytes:
     return converter.path(source).read_bytes()
 
 
+def _by(converter: Converter) -> Contents:
+    return lambda _network, source, _ranges: (_converted(converter, source),)
+
+
+def _onnx(_network: NetworkFile, source: Path, _ranges: Path | None) -> tuple[bytes, ...]:
+    return (OnnxConverter(1).make(source),)
+
+
 FORMATS = (
     Format("pt2", _pt2, ("network.pt2",), loops=True),
     Format("onnx", _onnx, ("network.onnx",), loops=True),
-    Format("tflite", _tflite, ("network.tflite",)),
+    Format("tflite", _by(TfliteConverter(1, "float32")), ("network.tflite",)),
     Format(INT8, _tflite_int8, ("network-int8.tflite",)),
     Format("openvino", _openvino, ("network-openvino.xml", "network-openvino.bin"), unasked=False),
-    Format("executorch", _executorch, ("network.pte",), unasked=False),
+    Format("executorch", _by(ExecutorchConverter(1)), ("network.pte",), unasked=False),
     Format("ncnn", _ncnn, ("network-ncnn.param", "network-ncnn.bin"), unasked=False),
-    Format("mnn", _mnn, ("network.mnn",), unasked=False),
+    Format("mnn", _by(MnnConverter(1)), ("network.mnn",), unasked=False),
 )

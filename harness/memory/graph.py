@@ -1,6 +1,5 @@
 """The maps of a network and the operators that read and write them, in the order of their run."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.memory.arena import Buffer
@@ -49,8 +48,5 @@ class Graph:
             scratch += [Buffer(size, time, time) for size in operator.scratch_bytes]
         for each in self.outputs:
             last[each] = len(self.operators)
-        return [*_buffers(self.sizes_bytes, first, last), *scratch]
-
-
-def _buffers(sizes: Sequence[int], first: Sequence[int], last: Sequence[int]) -> list[Buffer]:
-    return [Buffer(*each) for each in zip(sizes, first, last, strict=True) if each[0]]
+        maps = zip(self.sizes_bytes, first, last, strict=True)
+        return [*(Buffer(*each) for each in maps if each[0]), *scratch]

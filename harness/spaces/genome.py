@@ -74,11 +74,8 @@ def sample(space: Space, count: int, rng: np.random.Generator) -> Genomes:
 
     Shallow and deep networks come alike, which suits training, predictors and calibration.
     """
-    return canonical(space, _any(space, count, rng))
-
-
-def _any(space: Space, count: int, rng: np.random.Generator) -> Genomes:
-    return rng.integers(0, space.sizes, (count, len(space.sizes)), dtype=np.int16)
+    rows = rng.integers(0, space.sizes, (count, len(space.sizes)), dtype=np.int16)
+    return canonical(space, rows)
 
 
 def one_hot(space: Space, genomes: Genomes) -> npt.NDArray[np.float32]:
