@@ -109,7 +109,7 @@ def _facts(
 
 
 def _first_told(readings: Sequence[Conditions]) -> Conditions:
-    """The first of each condition: clocks are told only after visits."""
+    """The first of each condition: clocks are known only after visits."""
     found = dict(readings[0])
     for reading in readings:
         found |= {name: value for name, value in reading.items() if found.get(name) is None}

@@ -100,8 +100,8 @@ def _average(writer: "_Writer", block: Convolution) -> None:
 
 
 class _Writer:
-    """A graph that grows by one operator after the other, each of the last map unless it is said
-    of which."""
+    """A graph that grows by one operator after the other, each of the last map unless another
+    is given."""
 
     def __init__(self, shape: tuple[int, int, int]) -> None:
         self.shape = shape  # height, width, channels of the last map

@@ -62,7 +62,7 @@ def of_arch(job: Run, name: str, arch: Arch) -> NamedNetwork:
     whole = find_space(job.space_text or job.space.name)
     try:
         space = whole.including(arch.resolution)
-    except UsageError:  # it is told with the arch
+    except UsageError:  # the error about the arch says it
         space = whole
     return NamedNetwork(name, space.blocks(arch), arch, space)
 

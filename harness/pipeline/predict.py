@@ -180,7 +180,7 @@ def _amount(job: Run, network: NamedNetwork, table: Table) -> _Amount:
 
 
 def accuracies(job: Run) -> AccuracySource | None:
-    """Where accuracies come from; None where nobody said, and nothing was trained here.
+    """Where accuracies come from; None where nobody named one, and nothing was trained here.
 
     Raises:
         FileFormatError: the file is broken.

@@ -49,9 +49,9 @@ def latency_predictor(
 
 
 def _stated(table: Table, campaign: str, error: float, repeats: Mapping[str, Repeat]) -> Statements:
-    """What is said of networks predicted with that error, in logarithms, at full speed.
+    """What is known of networks predicted with that error, in logarithms, at full speed.
 
-    What users see is told by its ratio to full speed on the campaign's own networks.
+    What users see follows from its ratio to full speed on the campaign's own networks.
     """
     records = table.select("anchor", table.clock, campaign)
     walls = {

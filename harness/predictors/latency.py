@@ -14,7 +14,7 @@ class LatencyPredictor(Protocol):
 
     @property
     def statements(self) -> Statements:
-        """What is said of a network, by its predicted latency at full speed; "full" is among them.
+        """What is known of a network, by its predicted latency at full speed; "full" is among them.
 
         A predictor of energies has that alone.
         """

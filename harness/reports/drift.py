@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def save_drift(journal: Journal, device: str, clock: str, folder: Path) -> list[Path]:
-    """Each visit's fastest run over that of the middle visit, and the temperature where it is told.
+    """Each visit's fastest run over that of the middle visit, and the temperature where known.
 
     Nothing is written where the sentinel has no visits on this clock.
     """

@@ -96,7 +96,7 @@ def _measured_with(front: Front, table: Table | None) -> Uses:
 
 
 def _environment(part: Mapping[str, Any]) -> Environment:
-    """Of the campaign behind a part of a front; empty where none is told."""
+    """Of the campaign behind a part of a front; empty where none is known."""
     return (part.get("campaign") or {}).get("environment") or {}
 
 

@@ -43,7 +43,7 @@ def input_flags(fed: Feeding, push: Callable[[Path], PurePosixPath]) -> list[str
 
 
 def check_taken(fed: Feeding, output: str) -> None:
-    """Raises TargetFailed where the runner has run something else than it was told."""
+    """Raises TargetFailed where the runner has run something else than it was asked to."""
     ignored = _IGNORED.search(output)
     lines = f"Using signature: {fed.signature}", f"Signature to run: [{fed.signature}]"
     if ignored or (fed.signature and not any(each in output for each in lines)):

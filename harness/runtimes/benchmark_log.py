@@ -33,7 +33,7 @@ _ERROR = re.compile(
     r"|Unconsumed cmdline flags.*|.*unsupported on this platform.*|.*[Nn]ot executable.*"
     r"|CANNOT LINK EXECUTABLE.*|.*not found$"
 )
-MOST_ERRORS = 2  # are told: the first ones, as the later only say what came of them
+MOST_ERRORS = 2  # are shown: the first ones, as the later only say what came of them
 _TABLE = "Summary by node type"
 _OP_COLUMNS = 7  # type, count, ms, its share, that of all so far, memory, how often called
 MEAN_US = Range(RUN_NS.lowest / 1e3, RUN_NS.highest / 1e3)

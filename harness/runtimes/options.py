@@ -33,7 +33,7 @@ class RuntimeOptions(SharedOptions):
     asked: Asked = NOTHING_ASKED  # what a model file is fed with
 
     def of(self, kind: type[Settings]) -> Settings:
-        """The runtime's own settings; the usual ones where nothing was said."""
+        """The runtime's own settings; the usual ones where the profile has none."""
         return self.own if isinstance(self.own, kind) else kind()
 
     def here(self) -> Self:

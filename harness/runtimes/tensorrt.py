@@ -324,7 +324,7 @@ class TensorrtSession:
         return self._run(["sh", "-c", EXPORT, "sh", f"{limit_s:.0f}", flag, *argv], limit_s)
 
     def _note(self, warnings: Sequence[str]) -> None:
-        """What makes times doubtful; each is said once, as most visits to a busy GPU say it."""
+        """What makes times doubtful; each once, as most visits to a busy GPU have it."""
         for warning in warnings:
             kind = one_line(warning.lstrip("* ").partition(",")[0])
             if not warning.startswith("* ") and AT_ONCE not in warning:

@@ -75,7 +75,7 @@ def _device(key: _Key, times: dict[str, NetworkTime]) -> ImportedDevice:
 
 
 def _jobs(content: Any) -> Iterator[tuple[tuple[str, str, str | None], str, dict[str, Any]]]:
-    """Device, runtime and precision (None: the job tells it), network, and what is told."""
+    """Device, runtime and precision (None: the job tells it), network, and its values."""
     for precision, of_precision in _pairs(_part(content, "precisions")):
         for network, component in _pairs(_part(of_precision, "components")):
             for device, runtimes in _pairs(_part(component, "performance_metrics")):

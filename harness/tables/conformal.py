@@ -27,7 +27,7 @@ def bound(errors: Floats) -> float:
 
 
 def student(freedom: float) -> float:
-    """How many standard deviations hold 95 %, where those were told by so few."""
+    """How many standard deviations hold 95 %, where those were estimated from so few."""
     from scipy.special import stdtrit  # takes longer to import than tables to read
 
     return float(stdtrit(freedom, (1 + COVERED) / 2))

@@ -1,6 +1,6 @@
 """Devices of others: what public tables say of whole networks on them, one file for each source.
 
-Nothing here was measured by us. A spread is told where the source has one, fastest to slowest run;
+Nothing here was measured by us. A spread is given where the source has one, fastest to slowest run;
 there is no interval, as nobody measured again.
 """
 

@@ -177,7 +177,7 @@ class Record:
         }
 
     def to_row(self) -> dict[str, Any]:
-        """It without parts in parts, in ms, mJ or MB: one cell for each thing that is told."""
+        """It without parts in parts, in ms, mJ or MB: one cell for each value that it has."""
         what = " ".join(block.key for block in self.blocks)
         if self.arch is not None:
             what = json.dumps(self.arch.to_json())

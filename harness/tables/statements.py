@@ -1,6 +1,6 @@
-"""What is said of a network's latency: at full speed, and as users see it, each with its error.
+"""What is known of a network's latency: at full speed, and as users see it, each with its error.
 
-A statement is learned from whole networks that its fit had not seen. What users see is told as a
+A statement is learned from whole networks that its fit had not seen. What users see is given as a
 ratio to the predicted full speed.
 """
 

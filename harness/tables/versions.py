@@ -18,7 +18,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tup
 
 
 def same_versions(old: Environment, new: Environment) -> bool:
-    """Whether both are told, and differ at most in which unit was measured."""
+    """Whether both are known, and differ at most in which unit was measured."""
     return bool(old and new) and not differences(old, new).keys() - set(WHICH)
 
 

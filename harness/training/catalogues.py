@@ -25,7 +25,7 @@ def find_catalogues(root: Path) -> list[Path]:
     """The catalogues of the package unpacked below the root, else those that are installed.
 
     Raises:
-        UsageError: there are none; how to get them is said.
+        UsageError: there are none; the message says how to get them.
     """
     unpacked = root / UNPACKED
     for folder in (unpacked / INSTALLED.relative_to("/"), INSTALLED):

@@ -24,7 +24,7 @@ def list_images(folder: Path) -> Listing:
 
     Raises:
         UsageError: the folder cannot be listed.
-        FileFormatError: it has none of these forms; how to give it one is said.
+        FileFormatError: it has none of these forms; the message says how to give it one.
     """
     try:
         found = _labelled(folder)

@@ -36,7 +36,7 @@ class Files:
 
 @dataclass(frozen=True)
 class Task:
-    """All that a worker is told: it keeps nothing, so that its start costs little."""
+    """All that a worker is given: it keeps nothing, so that its start costs little."""
 
     files: Files
     resolution: int  # pixels

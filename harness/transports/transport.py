@@ -12,7 +12,7 @@ from harness.errors import TargetFailed, TargetStalled
 from harness.transports.plausible import one_line
 
 MOST_OUTPUT = 1 << 29  # bytes: what trtexec exports of two million runs
-LONGEST_COMPLAINT = 2000  # characters, of which those of the last lines are told
+LONGEST_COMPLAINT = 2000  # characters, of which those of the last lines are kept
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What a user's model file is fed with: as asked, as the file says, or as can be chosen safely.
 
-Whatever is chosen is told. What would decide how much runs is asked for instead: the time of a loop
+What is chosen is shown. What would decide how much runs is asked for instead: the time of a loop
 without steps is the time of nothing.
 """
 
@@ -73,7 +73,7 @@ class Feeding:
         return graph | {"inputs": [feed.to_json() for feed in self.feeds]}
 
 
-READ_HERE = (".onnx", ".tflite")  # what other files take is told by their runtimes
+READ_HERE = (".onnx", ".tflite")  # what other files take is known by their runtimes
 NOTHING_SAID = Feeding((), None)  # of files of ours: the runtime finds what to feed
 
 
@@ -85,7 +85,7 @@ def feeding(
     `inputs`: what it takes, of files that are not read here.
 
     Raises:
-        UsageError: sizes or values have to be said first, or what was said does not fit the file.
+        UsageError: sizes or values have to be given first, or do not fit the file.
         FileFormatError: it is no such file.
         TargetFailed: it takes what is not fed here.
         FileFormatError: a file with values cannot be read.

@@ -1,4 +1,4 @@
-"""Connecting to a board as `ssh` would; whatever hinders it is said with what to do about it."""
+"""Connecting to a board as `ssh` would; what hinders it is an error with what to do about it."""
 
 import shlex
 import socket
