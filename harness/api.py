@@ -5,9 +5,8 @@ tables, reports and runs; `on_progress` is called with what is being done and ho
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from harness.deploy.front import Front
@@ -16,13 +15,13 @@ from harness.device.profile import full_name, profile_paths
 from harness.effort import NORMAL
 from harness.errors import HarnessError, UsageError
 from harness.pipeline import starting, steps
+from harness.pipeline.callback import Callback, OnProgress, nobody
 from harness.pipeline.export import Bundle
 from harness.pipeline.export import export as write_bundle
 from harness.pipeline.first_look import latency_of
 from harness.pipeline.history import histories
 from harness.pipeline.job import Run
 from harness.pipeline.networks import NamedNetwork, network_named, of_arch
-from harness.pipeline.notices import Notice
 from harness.pipeline.predict import Prediction, accuracies
 from harness.pipeline.predict import predict as predict_on
 from harness.pipeline.question import Question, limits_asked
@@ -31,7 +30,6 @@ from harness.pipeline.supernet_folder import Training
 from harness.predictors.accuracy_source import AccuracySource, OwnFunction, accuracy_source
 from harness.predictors.latency import LatencyPredictor
 from harness.predictors.latency_function import LatencyFunction
-from harness.progress import Progress
 from harness.spaces.arch import Arch
 from harness.spaces.catalogue import find_space
 from harness.spaces.space import Space
@@ -67,27 +65,7 @@ __all__ = [
     "verify",
 ]
 
-OnProgress = Callable[[str, int, int], None]
-"""Called with a step, how much of it is done, and of how much."""
 Network = Arch | str | Path
-
-
-def _nobody(_step: str, _done: int, _total: int) -> None:
-    """Of those who do not want to know."""
-
-
-@dataclass(frozen=True)
-class _Callback:
-    """A listener that tells a function how far it is, and no more."""
-
-    on_progress: OnProgress
-
-    @contextmanager
-    def step(self, title: str) -> Iterator[Progress]:
-        yield lambda done, total: self.on_progress(title, done, total)
-
-    def tell(self, notice: Notice) -> None:
-        """Values are returned instead."""
 
 
 def devices(root: Path | str = ".") -> list[str]:
@@ -114,12 +92,12 @@ def run(
     fresh: bool = False,
     seed: int = 0,
     root: Path | str = ".",
-    on_progress: OnProgress = _nobody,
+    on_progress: OnProgress = nobody,
 ) -> list[Front]:
     """The main job: train, measure, search, verify and report; the front of each device."""
     training = None if data is None else Training(Path(data))
     job = starting.job_for(
-        _Callback(on_progress),
+        Callback(on_progress),
         space,
         Path(root),
         quick,
@@ -140,7 +118,7 @@ def train(
     fresh: bool = False,
     seed: int = 0,
     root: Path | str = ".",
-    on_progress: OnProgress = _nobody,
+    on_progress: OnProgress = nobody,
 ) -> Path:
     """The file of the space's trained supernet, on digits or on a folder of images.
 
@@ -153,7 +131,7 @@ def train(
     asked = None if data is None else Training(Path(data), recipe)
     if recipe is not None and asked is None:
         raise UsageError("recipe is for data: digits have theirs")
-    listener = _Callback(on_progress)
+    listener = Callback(on_progress)
     job = starting.job_for(
         listener, space, Path(root), quick, fresh=fresh, seed=seed, training=asked
     )
@@ -172,7 +150,7 @@ def measure(
     fresh: bool = False,
     wait: bool = False,
     root: Path | str = ".",
-    on_progress: OnProgress = _nobody,
+    on_progress: OnProgress = nobody,
 ) -> Table:
     """The device's table of the space; what is measured already is kept.
 
@@ -184,7 +162,7 @@ def measure(
         TableError: the table that is there is of another device.
     """
     job = starting.job_for(
-        _Callback(on_progress),
+        Callback(on_progress),
         space,
         Path(root),
         quick,
@@ -218,7 +196,7 @@ def predict(
     where = Path(root)
     first, space = starting.found_there(_names(device)[0], space, where)
     named_source = accuracy if isinstance(accuracy, str) else None
-    job = starting.job_to_predict(_Callback(_nobody), first, space, where, named_source)
+    job = starting.job_to_predict(Callback(nobody), first, space, where, named_source)
     source = _by(job.space, accuracy) if callable(accuracy) else accuracies(job)
     wanted = [network] if isinstance(network, Arch | str | Path) else list(network)
     named = [_named(job, first, each) for each in wanted]
@@ -237,7 +215,7 @@ def search(
     evaluations: int = 20_000,
     seed: int = 0,
     root: Path | str = ".",
-    on_progress: OnProgress = _nobody,
+    on_progress: OnProgress = nobody,
 ) -> list[Candidate]:
     """The front of accuracy against latency, from the fastest network to the most accurate.
 
@@ -259,7 +237,7 @@ def search(
     check_time(at)
     chosen = find_space(space) if isinstance(space, str) else space
     effort = replace(NORMAL, evaluations=evaluations)
-    job = Run(Workspace(Path(root)), chosen, _Callback(on_progress), effort, seed)
+    job = Run(Workspace(Path(root)), chosen, Callback(on_progress), effort, seed)
     if isinstance(latency, str):
         device = full_name(latency, Path(root))
         latency = Table.load(job.workspace.table(device, chosen.name))
@@ -285,7 +263,7 @@ def verify(
     fresh: bool = False,
     wait: bool = False,
     root: Path | str = ".",
-    on_progress: OnProgress = _nobody,
+    on_progress: OnProgress = nobody,
 ) -> Front:
     """The device's front with its networks timed there, and evaluated where they were trained here.
 
@@ -332,7 +310,7 @@ def export(
     formats: Sequence[str] | None = None,
     data: Path | str | None = None,
     root: Path | str = ".",
-    on_progress: OnProgress = _nobody,
+    on_progress: OnProgress = nobody,
 ) -> Path:
     """A network file, or the best of a device's front, as a bundle of files; its folder.
 
@@ -345,7 +323,7 @@ def export(
         raise UsageError("export takes network, or device (with max_latency_ms)")
     check_time(at)
     if device is None:
-        listener = _Callback(on_progress)
+        listener = Callback(on_progress)
         job = starting.job_for(listener, space or "digits", Path(root))
     else:
         device = full_name(device, Path(root))
@@ -368,7 +346,7 @@ def report(
     space: str | None = None,
     *,
     root: Path | str = ".",
-    on_progress: OnProgress = _nobody,
+    on_progress: OnProgress = nobody,
 ) -> Path:
     """The page of a device's front, written anew with its figures.
 
@@ -400,4 +378,4 @@ def _by(space: Space, function: Callable[[Arch], float]) -> AccuracySource:
 
 def _of_front(device: str, space: str | None, root: Path | str, on_progress: OnProgress) -> Run:
     name, found = starting.found_there(device, space, Path(root))
-    return starting.job_of_front(_Callback(on_progress), name, found, Path(root))
+    return starting.job_of_front(Callback(on_progress), name, found, Path(root))

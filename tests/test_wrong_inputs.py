@@ -92,7 +92,7 @@ CASES = (
     (
         "predict junk.onnx --device zu3eg",
         3,
-        "kernels are known of onnxruntime, litert, openvino, not of",
+        "kernels are known of onnxruntime, litert, openvino, torch, not of",
     ),
     ("predict junk.onnx --device cpu-onnxruntime", 3, "junk.onnx is no ONNX file"),
     ("predict front:0 --device zu3eg --page x.html", 2, "for model files alone"),

@@ -8,14 +8,14 @@ from typing import NoReturn
 
 import typer
 
-from harness.cli import benchmark, reporting  # add their commands to `app`, as `training` does
+from harness.cli import benchmark, networks, reporting  # add commands to `app`, as `training` does
 from harness.cli.carbon import carbon_app
 from harness.cli.catalogues import devices_app, spaces_app, tables_app
 from harness.cli.commands import app
 from harness.cli.training import accuracy_app
 from harness.errors import HarnessError, Interrupted, UsageError, WorkspaceError
 
-__all__ = ["app", "benchmark", "main", "reporting"]
+__all__ = ["app", "benchmark", "main", "networks", "reporting"]
 
 AGAIN_S = 0.5
 STOPPED = "stopped; start the same command again, without --fresh, to go on"
