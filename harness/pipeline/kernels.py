@@ -31,7 +31,8 @@ PLAN = Plan(min_visits=6, max_visits=12, runs=3, interval=0.05, duration_s=0.0, 
 FIRST, FURTHER = 800, 400  # kernels of a wave
 MOST_WAVES = 8
 LINKS = 10  # kernels of all waves, by which they are brought to one level
-ENOUGH = 0.97  # of the error before: a wave that leaves more of it is the last
+ENOUGH = 0.97  # of the error before: a wave that leaves more of it was in vain
+MOST_IN_VAIN = 2  # waves, one after the other
 _APART = 0.7  # octaves between kernels of a wave that are alike
 _LARGEST = 2**27  # numbers of a kernel, in or out
 
@@ -61,8 +62,9 @@ def measure_kernels(job: Run, device: Device, deadline_s: float | None = None) -
             entries = [_sentinel(counts), *_networks(runtime), *block_entries(first)]
             table, known = _wave(into, table, entries, "measure kernels", job.fresh)
         links = _links(table)
-        error, took_s = KernelTimes.of(known).error, _took_s(table)
-        while (chosen := _worst(KernelTimes.of(known), counts)) and not job.effort.first_look:
+        took_s = _took_s(table)
+        times, in_vain = KernelTimes.of(known), 0
+        while (chosen := _worst(times, counts)) and not job.effort.first_look:
             if len(known) >= FIRST + MOST_WAVES * FURTHER:
                 break
             if deadline_s is not None and time.monotonic() + 1.5 * took_s > deadline_s:
@@ -71,9 +73,12 @@ def measure_kernels(job: Run, device: Device, deadline_s: float | None = None) -
             entries = [_sentinel(counts), *block_entries([*links, *chosen])]
             table, known = _wave(into, table, entries, "measure more kernels", fresh=False)
             took_s = time.monotonic() - started
-            before, error = error, KernelTimes.of(known).error
+            # Of the same kernels: those of a further wave are the ones that are hard to tell.
+            before_wave, times = times, KernelTimes.of(known)
+            before, error = (each.error(before_wave.measured_ns) for each in (before_wave, times))
             job.listener.tell(KernelsTimed(str(device), len(known), len(counts), error, before))
-            if error > ENOUGH * before:
+            in_vain = in_vain + 1 if error > ENOUGH * before else 0
+            if in_vain == MOST_IN_VAIN:
                 break
     return table
 

@@ -8,7 +8,7 @@ from all that was timed.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Container, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
@@ -256,11 +256,17 @@ class KernelTimes:
             self.made[name] = Regression.of(kernels, times)
         return self.made[name]
 
-    @property
-    def error(self) -> float:
-        """By how much kernels are off where those that are alike predict them, on average."""
-        errors = [self.regression(name).left_out for name in sorted(self.variants)]
-        return float(np.abs(np.concatenate(errors)).mean()) if errors else float("inf")
+    def error(self, keys: Container[str]) -> float:
+        """By how much kernels with these keys are off where those that are alike predict them, as
+        a share of the time of all."""
+        off_ns = all_ns = 0.0
+        for name in self.variants:
+            regression = self.regression(name)
+            for kernel, off in zip(self._by_name[name], regression.left_out, strict=True):
+                if kernel.key in keys:
+                    off_ns += abs(float(off)) * self.measured_ns[kernel.key]
+                    all_ns += self.measured_ns[kernel.key]
+        return off_ns / all_ns if all_ns else float("inf")
 
     def name_of(self, kernel: Kernel) -> str | None:
         """What tells of it: its variant where enough of that were timed, else its stage."""

@@ -43,7 +43,7 @@ def words(notice: Notice) -> str:
         case KernelsTimed(device, timed, of, error, before):
             return (
                 f"{device}: {timed} of {of} kernels timed; those left out are off by {error:.1%} "
-                f"(before: {before:.1%})"
+                f"of their time (before: {before:.1%})"
             )
         case OddBlocks(device, times, more, filled):
             return (
