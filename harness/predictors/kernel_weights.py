@@ -15,7 +15,8 @@ from harness.spaces.kernel import Kernel
 from harness.tables.calibration import Calibration, Sums, fit
 
 Floats = npt.NDArray[np.float64]
-KEPT = (0.0, *(2.0 ** (half / 2) for half in range(34, 50)))  # numbers that a cache may keep
+KEPT = tuple(2.0 ** (half / 2) for half in range(30, 48))  # numbers that a cache may keep
+_OCTAVES = 3.0  # from networks of which all are kept to those of which none
 
 
 def weights_of(kernels: Sequence[Kernel]) -> Floats:
@@ -25,12 +26,12 @@ def weights_of(kernels: Sequence[Kernel]) -> Floats:
 
 def fetched(weights: Floats, kept: float) -> Floats:
     """Those of each kernel [kernels] of a network that the network fetches, and the kernel alone
-    did not: up to `kept` none are fetched in either, from twice as many on all."""
+    did not: up to `kept` none are fetched in either, from eight times as many on all."""
     return np.asarray(weights * (_share(weights.sum(), kept) - _share(weights, kept)))
 
 
-def _share(weights: Floats | float, kept: float) -> Floats:
-    return np.clip((np.asarray(weights) - kept) / max(1.0, kept), 0.0, 1.0)
+def _share(weights: Floats, kept: float) -> Floats:
+    return np.clip(np.log2(np.maximum(weights, 1.0) / kept) / _OCTAVES, 0.0, 1.0)
 
 
 def with_fetched(sums: Sums, weights: Sequence[Floats], kept: float) -> Sums:

@@ -14,12 +14,12 @@ def test_weights_of_a_small_network_stay_in_a_cache() -> None:
 
 
 def test_those_of_a_large_one_are_all_fetched() -> None:
-    weights = np.full(10, KEEPS / 5)
+    weights = np.full(10, KEEPS)
     assert fetched(weights, KEEPS) == pytest.approx(weights)
 
 
 def test_a_kernel_alone_that_no_cache_keeps_fetched_its_weights_when_it_was_timed() -> None:
-    weights = np.array([4 * KEEPS, KEEPS / 4])
+    weights = np.array([8 * KEEPS, KEEPS / 4])
     assert fetched(weights, KEEPS) == pytest.approx([0, KEEPS / 4])
 
 
