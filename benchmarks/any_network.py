@@ -212,7 +212,11 @@ def judge(
         file = network.path(folder, runtime.suffixes[0])
         if file.name not in times:
             continue
-        graph = graph_of(network, file, runtime)
+        try:
+            graph = graph_of(network, file, runtime)
+        except HarnessError as error:
+            print(f"{file.name}: {error}")
+            continue
         first, second = times[file.name]
         floor = abs(first / second - 1)
         found.append(Judged(network, min(first, second), floor, graph, predictor.predict(graph)))
