@@ -129,7 +129,7 @@ class _Compiled:
         # Values, then the model itself, end what is exported.
         length = max((sum(each.place) for each in _flat(found)), default=0)
         computed = exported[: len(exported) - len(texts[-1])][-length:] if length else b""
-        return cls(found, tuple(_executed(compiled, feeds)), constants, computed)
+        return cls(found, tuple(_executed(openvino, compiled, feeds)), constants, computed)
 
 
 def _flat(found: Sequence[Layer]) -> Iterator[Layer]:
@@ -138,9 +138,12 @@ def _flat(found: Sequence[Layer]) -> Iterator[Layer]:
         yield from layer.inside
 
 
-def _executed(compiled: Any, feeds: Mapping[str, Feed]) -> Iterator[_Executed]:
+def _executed(openvino: Any, compiled: Any, feeds: Mapping[str, Feed]) -> Iterator[_Executed]:
     request = compiled.create_infer_request()
-    request.infer({given.any_name: _values(feeds[given.any_name]) for given in compiled.inputs})
+    for given in compiled.inputs:  # may have the name of a cast behind it, too, that does nothing
+        (name,) = given.names & feeds.keys()
+        request.set_tensor(name, openvino.Tensor(_values(feeds[name])))
+    request.infer()
     run = {each.node_name: each.status.name == "EXECUTED" for each in request.profiling_info}
     constant: set[str] = set()
     for node in compiled.get_runtime_model().get_ordered_ops():

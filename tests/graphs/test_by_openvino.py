@@ -23,7 +23,7 @@ from harness.runtimes.session import ProfilingSession  # noqa: E402
 from harness.spaces.block import Block  # noqa: E402
 from harness.spaces.kernel import Kernel  # noqa: E402
 from harness.transports.local import LocalTransport  # noqa: E402
-from tests.graphs.test_by_onnxruntime import residual, save  # noqa: E402
+from tests.graphs.test_by_onnxruntime import residual, save, weights  # noqa: E402
 
 
 def executed(content: bytes, path: Path) -> Counter[str]:
@@ -109,6 +109,16 @@ def test_a_model_made_of_kernels_runs_as_many(tmp_path: Path) -> None:
     graph = read_model(residual(tmp_path / "m.onnx"), runtime=OPENVINO)
     found = executed(network_file(graph.kernels, graph.sources), tmp_path / "again.openvino")
     assert found.total() == len(graph.kernels)
+
+
+def test_an_input_that_is_cast_to_what_it_is_keeps_its_name(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Cast", ["images"], ["a_cast"], to=TensorProto.FLOAT),
+        helper.make_node("Conv", ["a_cast", "w"], ["out"], pads=[1, 1, 1, 1]),
+    ]
+    model = save(tmp_path / "m.onnx", nodes, [weights("w", 64, 64, 3, 3)], 14)
+    kernels = read_model(model, runtime=OPENVINO).kernels
+    assert "openvino.Convolution" in {kernel.op for kernel in kernels}
 
 
 def test_control_flow_is_named(tmp_path: Path) -> None:
