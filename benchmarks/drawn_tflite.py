@@ -6,8 +6,9 @@ from math import prod
 
 import numpy as np
 
+from harness.runtimes.conversion.kernel_tflite import PADS
 from harness.spaces.kernel import Kernel, Tensor
-from harness.spaces.kernel_of_tflite import TFLITE
+from harness.spaces.kernel_of_tflite import PAIRED, TFLITE
 
 UNARY = (
     *("RELU", "RELU6", "LEAKY_RELU", "HARD_SWISH", "LOGISTIC", "TANH", "GELU", "ELU"),
@@ -40,15 +41,21 @@ def on_maps(kernels: Iterable[Kernel]) -> Iterator[Kernel]:
         yield from (Kernel(f"{TFLITE}{op}", (each,), (each,), settings) for each in some())
     for make in _MAKERS:
         yield from map(make, some())
+    for op in PAIRED:
+        for each in some():
+            for other in (each, Tensor("float32", (), True)):
+                yield Kernel(f"{TFLITE}{op}", (each, other), (each,))
     depthwise = [each for each in known if each.op == f"{TFLITE}DEPTHWISE_CONV_2D"]
-    same = [each for each in depthwise if "padding" not in each.settings]
-    for place in random.permutation(len(same))[: 4 * EACH]:
-        yield _wider(same[int(place)], int(random.choice(WINDOWS)))
+    padded = [k for k in depthwise if "padding" not in k.settings or PADS in k.settings]
+    for _ in range(8 * EACH):
+        yield _wider(_one(padded, random), int(random.choice(WINDOWS)))
     grouped = [each for each in known if each.variant == f"{TFLITE}CONV_2D-grouped"]
+    dense = [each for each in known if each.variant == f"{TFLITE}CONV_2D-dense"]
     drawn: list[Kernel] = []
     for _ in range(ROUNDS):
         drawn += [_narrowed(_one(depthwise, random), random) for _ in range(EACH)]
         drawn += [_regrouped(_one(grouped, random), random) for _ in range(EACH)]
+        drawn += [_rechannelled(_one(dense, random), random) for _ in range(EACH)]
         drawn += [make(each, random) for each in some() for make in (_joined, _cut)]
     yield from (each for each in drawn if each.outputs[0].size <= LARGEST)
 
@@ -57,7 +64,9 @@ def _wider(kernel: Kernel, window: int) -> Kernel:
     first, weights, *held = kernel.inputs
     assert weights is not None
     wide = replace(weights, shape=(1, window, window, weights.shape[-1]))
-    return replace(kernel, inputs=(first, wide, *held))
+    pads = ",".join([str(window // 2)] * 4)
+    attributes = tuple((name, pads if name == PADS else text) for name, text in kernel.attributes)
+    return replace(kernel, inputs=(first, wide, *held), attributes=attributes)
 
 
 def _one(kernels: Sequence[Kernel], random: np.random.Generator) -> Kernel:
@@ -88,6 +97,15 @@ def _regrouped(kernel: Kernel, random: np.random.Generator) -> Kernel:
     weights = replace(weights, shape=(groups * out, *window, into))
     inputs = (_with(first, groups * into), weights, *(_with(each, groups * out) for each in held))
     return replace(kernel, inputs=inputs, outputs=(_with(kernel.outputs[0], groups * out),))
+
+
+def _rechannelled(kernel: Kernel, random: np.random.Generator) -> Kernel:
+    first, weights, *held = kernel.inputs
+    assert weights is not None
+    into, out = _channels(random, 256), _channels(random, 256)
+    weights = replace(weights, shape=(out, *weights.shape[1:3], into))
+    inputs = (_with(first, into), weights, *(_with(each, out) for each in held))
+    return replace(kernel, inputs=inputs, outputs=(_with(kernel.outputs[0], out),))
 
 
 def _joined(each: Tensor, random: np.random.Generator) -> Kernel:

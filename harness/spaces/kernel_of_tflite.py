@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 TFLITE = "tflite."
 """Before the names of its operators; then the type of quantised ones: `tflite.int8.CONV_2D`."""
 _CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "CONV_3D", "CONV_3D_TRANSPOSE")
+PAIRED = ("ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM", "SQUARED_DIFFERENCE")
+"""Operators of two maps; or of one and a number, or a part of it, for each of it."""
 _PRODUCTS = ("FULLY_CONNECTED", "BATCH_MATMUL")
 _ROW_TILE = 7  # of XNNPACK's products and convolutions with AVX-512, found by timing
 _RELUS = ("0", "1", "3")  # none, ReLU, ReLU6
@@ -80,4 +82,8 @@ def _variant(kernel: "Kernel", kind: str, groups: int, window: int) -> str:
         told.append("grouped" if groups > 1 else "1x1" if window == 1 else "dense")
     elif kind == "product" and not kernel.constants:
         told.append("dynamic")
+    elif kernel.name in PAIRED:
+        sizes = {each.size for each in (*kernel.given, *kernel.constants)}
+        if len(sizes) > 1:
+            told.append("number" if 1 in sizes else "part")
     return "-".join(told)

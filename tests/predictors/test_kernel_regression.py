@@ -173,3 +173,10 @@ def test_pooling_whose_sizes_are_rounded_up_is_another_variant() -> None:
         Kernel("AveragePool", (tensor,), (tensor,), (("ceil_mode", mode),)) for mode in "10"
     )
     assert up.variant != down.variant
+
+
+def test_what_is_done_with_a_number_or_a_part_of_a_map_is_another_variant() -> None:
+    maps = Tensor("float32", (1, 14, 14, 32))
+    others = maps, Tensor("float32", (), True), Tensor("float32", (1, 1, 1, 32))
+    variants = [Kernel("tflite.SUB", (maps, other), (maps,)).variant for other in others]
+    assert len(set(variants)) == len(variants)
