@@ -4,6 +4,7 @@ sizes, strides and memory that they share, and nothing in it."""
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -78,6 +79,8 @@ class _Recorder(torch.fx.Interpreter):
             return result
         if _memory(made[0]) in memories:
             attributes[ALIAS] = str(memories.index(_memory(made[0])))
+        if ALIAS in attributes or torch.Tag.pointwise in target.tags:  # to which it is all the same
+            tensors = tuple(each and replace(each, constant=False) for each in tensors)
         outputs = tuple(self._tensor(each, constant=False) for each in made)
         told = tuple(sorted(attributes.items()))
         kernel = Kernel(_name(target), tensors, outputs, told)

@@ -278,7 +278,8 @@ class KernelTimes:
             kernel
             for kernel in kernels
             if kernel.key not in self.measured_ns
-            and (kernel.op not in self.operators or self.name_of(kernel) is None)
+            and kernel.variant not in self.names
+            and (kernel.op not in self.operators or kernel.stage not in self.names)
         ]
 
     def predict(self, kernels: Sequence[Kernel]) -> tuple[Floats, Floats]:

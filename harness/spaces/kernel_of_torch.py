@@ -20,6 +20,8 @@ ALIAS = "alias"
 """The attribute that tells of which input the output is the memory: of views, and in place."""
 STRIDES = "strides"
 """Before the number of an input that does not lie in order: the attribute that has its strides."""
+VIEW = f"{TORCH}view"
+"""The variant of all that moves nothing, whatever it is called: it takes as long."""
 _TRANSPOSED = ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
 _CONVOLUTIONS = ("conv1d", "conv2d", "conv3d", "convolution", *_TRANSPOSED)
 _RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu")
@@ -75,7 +77,7 @@ def _variant(kernel: "Kernel", kind: str, groups: int, window: int, macs: int) -
     elif macs and not kernel.constants:
         parts.append("dynamic")
     elif ALIAS in kernel.settings and not is_in_place(kernel):
-        parts.append("view")
+        return VIEW
     if not macs and any(name.startswith(STRIDES) for name in kernel.settings):
         parts.append("strided")
     return "-".join(parts)

@@ -82,6 +82,26 @@ def test_views_and_writing_in_place_are_told_by_the_memory_that_they_share(path:
     assert graph.peak_activations_bytes == most
 
 
+class Masked(nn.Module):
+    """A convolution whose weights are made in every run, of a part of others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(16, 8, 3, 3))
+        self.mask = nn.Buffer(torch.ones(8, 8, 3, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.weight[:8] * self.mask)
+
+
+def test_what_is_cut_or_multiplied_is_no_weight_that_a_library_prepares(tmp_path: Path) -> None:
+    path = save(Masked(), (torch.randn(1, 8, 6, 6),), tmp_path / "m.pt2")
+    cut, product, conv = read(path).kernels
+    assert (cut.params, product.params, conv.params) == (0, 0, 0)
+    assert cut.variant == Kernel.parse("kernel-aten.detach;float32[4];alias=0;>float32[4]").variant
+    assert (conv.macs, len(conv.given)) == (16 * 8 * 8 * 9, 2)
+
+
 def test_a_network_made_of_its_kernels_calls_the_same(path: Path, tmp_path: Path) -> None:
     graph = read(path)
     (tmp_path / "n.aten").write_bytes(network_file(graph.kernels, graph.sources))
