@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp, hypot
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +87,11 @@ class KernelNetworks:
         kernels = [_kernels(record.blocks) for record in known]
         sums = _sums(times, kernels)
         families = _families(kernels)
-        level = Repeat.of(table).level([record.statistics for record in known])
+        # Links bring further waves to the level of the one that has the networks: whether they met
+        # full speed themselves, for seconds, is nothing to those.
+        missed = (table.campaigns[record.campaign].get("missed", 0.0) for record in known)
+        repeat = replace(Repeat.of(table), missed=max(missed))
+        level = repeat.level([record.statistics for record in known])
         weights = [weights_of(each) for each in kernels]
         calibration, kept = fitted(sums, weights, measured, times.call_ns)
         sums = with_fetched(sums, weights, kept)
