@@ -3,6 +3,7 @@
 import json
 import shutil
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -156,6 +157,19 @@ def test_a_fit_that_was_kept_tells_the_same(
         file.write("{")
     with pytest.raises(TableError):
         kernel_fit.fitted(tmp_path / "other.jsonl")
+
+
+def test_whether_full_speed_was_met_counts_where_networks_were_timed(root: Path) -> None:
+    table = Table.load(root / "tables" / f"{DEVICE}.kernels.jsonl")
+    ((with_networks, facts),) = table.campaigns.items()
+    at_full_speed = {with_networks: dict(facts) | {"missed": 0.0}}
+    later = at_full_speed | {"later": dict(facts) | {"missed": 0.5}}
+    slowly = {with_networks: dict(facts) | {"missed": 0.5}}
+    levels = [
+        kernel_networks.KernelNetworks.of(replace(table, campaigns=campaigns)).level
+        for campaigns in (at_full_speed, later, slowly)
+    ]
+    assert levels[0] == levels[1] < 0.5 < levels[2]
 
 
 def test_an_operator_that_is_not_in_the_table_is_named_and_not_counted(
