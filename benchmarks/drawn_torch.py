@@ -30,6 +30,10 @@ ELEMENTWISE: tuple[Callable[[Tensor], Tensor], ...] = (
     lambda x: torch.where(x < 1, x, 1.0),
     lambda x: x.sub(1.0),
     lambda x: x.clone(),
+    lambda x: 1.0 - x,
+    lambda x: x.eq(x),
+    lambda x: x * torch.ones_like(x),
+    lambda x: x + torch.zeros_like(x),
     lambda x: x.float().half().float(),
 )
 
@@ -108,6 +112,25 @@ def _cut(draw: Draw) -> tuple[nn.Module, Any]:
     return Called(draw.one(*kinds)), (shape,)
 
 
+def _reshaped(draw: Draw) -> tuple[nn.Module, Any]:
+    """What lies in another order and has to be copied: heads together, maps as tokens."""
+    heads, wide = draw.one(1, 2, 3, 4, 6, 8, 12), draw.one(16, 32, 64)
+    count, side = draw.one(1, 1, 4, 16), draw.one(4, 7, 8, 10, 14, 20, 28)
+    if draw.random.random() < 0.5:
+        together = Called(lambda x: x.transpose(1, 2).reshape(count, -1, heads * wide))
+        return together, ((count, heads, side * side, wide),)
+    as_map = Called(lambda x: x.transpose(1, 2).reshape(-1, side, side))
+    return as_map, ((1, side * side, heads * wide),)
+
+
+def _best(draw: Draw) -> tuple[nn.Module, Any]:
+    """The largest along an axis, and many times."""
+    shape = draw.either()
+    count = draw.one(2, 3, 4)
+    kinds: Any = (lambda x: x.max(1)[0], lambda x: x.repeat(count, *(1 for _ in shape[1:])))
+    return Called(draw.one(*kinds)), (shape,)
+
+
 def _picked(draw: Draw) -> tuple[nn.Module, Any]:
     """Rows of a table by places that are known, as attention in windows adds them."""
     rows, count, heads = draw.one(49, 169, 225), draw.one(49, 64, 49 * 49), draw.one(1, 3, 6, 12)
@@ -130,7 +153,7 @@ def _pooled(draw: Draw) -> tuple[nn.Module, Any]:
 
 KINDS: dict[str, tuple[int, Callable[[Draw], tuple[nn.Module, Any]]]] = {
     "in place": (170, _in_place),
-    "elementwise": (150, _elementwise),
+    "elementwise": (190, _elementwise),
     "added in place": (20, _added_in_place),
     "convolution": (150, _convolution),
     "grouped": (60, _grouped),
@@ -138,6 +161,8 @@ KINDS: dict[str, tuple[int, Callable[[Draw], tuple[nn.Module, Any]]]] = {
     "normalised": (40, _normalised),
     "attended": (30, _attended),
     "cut": (60, _cut),
+    "reshaped": (40, _reshaped),
+    "best": (40, _best),
     "picked": (20, _picked),
     "pooled": (70, _pooled),
 }
