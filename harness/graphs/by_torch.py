@@ -49,7 +49,7 @@ def read_program(model: Path, asked: Asked = NOTHING_ASKED, batch: int = 1) -> G
     try:
         graph = Graph(tuple(calls_of(program, shapes)))
     except Exception as error:  # whatever torch raises at a program of anybody
-        reason = " ".join(str(error).split()) or repr(error)
+        reason, *_ = (str(error).strip() or repr(error)).split("\n")  # then come stacks
         raise FileFormatError(
             f"{model}: what it takes cannot be told without its values: {reason:.300}"
         ) from error
@@ -111,19 +111,13 @@ def _digest(model: Path, asked: Asked, batch: int) -> str:
 
 def _inputs(model: Path, program: Any) -> list[ModelInput]:
     """In the order in which the program takes them."""
-    names = set(program.graph_signature.user_inputs)
-    given = [node for node in program.graph.nodes if node.op == "placeholder"]
+    values = {each.name: each.meta.get("val") for each in program.graph.nodes}
     found = []
-    for node in given:
-        if node.name not in names:
-            continue
-        value = node.meta.get("val")
+    for name in program.graph_signature.user_inputs:  # of numbers these are the numbers
+        value: Any = values.get(name)
         if not hasattr(value, "shape"):
-            raise FileFormatError(f"{model}: its input {node.name} is no tensor")
+            raise FileFormatError(f"{model} takes {name}, which is no tensor: nothing else is fed")
         shape = tuple(size if isinstance(size, int) else str(size) for size in value.shape)
-        found.append(ModelInput(node.name, _dtype(value), shape, Use()))
+        dtype = str(value.dtype).removeprefix("torch.")
+        found.append(ModelInput(name, dtype, shape, Use()))
     return found
-
-
-def _dtype(tensor: Any) -> str:
-    return str(tensor.dtype).removeprefix("torch.")

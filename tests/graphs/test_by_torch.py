@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from harness.errors import FileFormatError, Infeasible, UsageError
+from harness.errors import FileFormatError, Infeasible, TargetFailed, UsageError
 from harness.graphs.graph import Graph
 from harness.graphs.reading import TORCH, read_model
 from harness.runtimes.agent import calls
@@ -161,6 +161,24 @@ def test_what_depends_on_values_is_one_line(network: nn.Module, tmp_path: Path) 
     with pytest.raises(FileFormatError, match="without its values") as caught:
         read(path)
     assert "\n" not in str(caught.value)
+
+
+class Scaling(nn.Module):
+    def forward(self, x: Tensor, factor: int) -> Tensor:
+        return x * factor
+
+
+def test_a_program_that_takes_a_number_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "m.pt2"
+    torch.export.save(torch.export.export(Scaling(), (torch.randn(6), 4)), path)
+    with pytest.raises(FileFormatError, match="takes 4, which is no tensor"):
+        read(path)
+    options = RuntimeOptions(cpus="one")
+    with (
+        closing(open_session(LocalTransport(), options)) as session,
+        pytest.raises(TargetFailed, match="takes 4, which is no tensor"),
+    ):
+        session.load(path)
 
 
 @pytest.mark.parametrize("kept", [0, 10, 2000])

@@ -5,7 +5,6 @@ import json
 import torch
 from torch import fx
 
-NAMESPACES = ("aten",)
 DEPTH = 5  # modules within modules that a program asks for each weight, in every run: 1 us each
 
 
@@ -70,38 +69,35 @@ def _item(values, place):
 
 def _operator(name):
     library, _, rest = name.partition(".")
-    if library not in NAMESPACES:
+    if library != "aten":
         raise ValueError("no operators of %s are called" % library)
     packet, _, overload = rest.partition(".")
-    return getattr(getattr(getattr(torch.ops, library), packet), overload or "default")
-
-
-def _strided(dtype, shape, strides, make):
-    """A tensor that lies in memory as told, of what `make` gives of a size."""
-    dtype = getattr(torch, dtype)
-    if strides is None:
-        return make(tuple(shape)).to(dtype)
-    size = 1 + sum((length - 1) * step for length, step in zip(shape, strides))
-    return make((max(1, size),)).to(dtype).as_strided(shape, strides)
-
-
-def _is_real(dtype):
-    return getattr(torch, dtype).is_floating_point or getattr(torch, dtype).is_complex
+    return getattr(getattr(torch.ops.aten, packet), overload or "default")
 
 
 def _given(told):
-    """Numbers above zero, of which roots and logarithms are numbers, too; zeros of indices."""
-    dtype, shape, strides, value = told
-    if value is not None and _is_real(dtype):
-        return _strided(dtype, shape, strides, lambda size: torch.full(size, value))
-    make = (lambda size: torch.randn(size).abs() + 0.01) if _is_real(dtype) else torch.zeros
-    return _strided(dtype, shape, strides, make)
+    """Numbers above zero, of which roots and logarithms are numbers, too."""
+    return _tensor(told, lambda size: torch.randn(size).abs() + 0.01)
 
 
 def _constant(told):
     """Small numbers above zero: sums stay small, and variances have roots."""
+    return _tensor(told, lambda size: 0.01 + 0.05 * torch.rand(size))
+
+
+def _tensor(told, make):
+    """As it lies in memory; of one value where that is told, and zeros of whole numbers, which may
+    be indices."""
     dtype, shape, strides, value = told
-    if value is not None and _is_real(dtype):
-        return _strided(dtype, shape, strides, lambda size: torch.full(size, value))
-    make = (lambda size: 0.01 + 0.05 * torch.rand(size)) if _is_real(dtype) else torch.zeros
-    return _strided(dtype, shape, strides, make)
+    dtype = getattr(torch, dtype)
+    size = shape
+    if strides is not None:
+        size = [max(1, 1 + sum((length - 1) * step for length, step in zip(shape, strides)))]
+    if not (dtype.is_floating_point or dtype.is_complex):
+        numbers = torch.zeros(size)
+    elif value is not None:
+        numbers = torch.full(size, value)
+    else:
+        numbers = make(size)
+    numbers = numbers.to(dtype)
+    return numbers if strides is None else numbers.as_strided(shape, strides)

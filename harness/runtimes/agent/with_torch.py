@@ -225,20 +225,15 @@ class TorchCudaRuntime(TorchRuntime):
 
 def described(program):
     """[name, dtype, shape] of each input of a program, in its order."""
-    names = set(program.graph_signature.user_inputs)
-    values = [
-        (node.name, node.meta["val"])
-        for node in program.graph.nodes
-        if node.op == "placeholder" and node.name in names
-    ]
-    return [
-        [
-            name,
-            str(value.dtype)[len("torch.") :],
-            [size if isinstance(size, int) else ANY_SIZE for size in value.shape],
-        ]
-        for name, value in values
-    ]
+    values = {node.name: node.meta.get("val") for node in program.graph.nodes}
+    found = []
+    for name in program.graph_signature.user_inputs:  # of numbers these are the numbers
+        value = values.get(name)
+        if not hasattr(value, "shape"):
+            raise ValueError("it takes %s, which is no tensor: nothing else is fed" % (name,))
+        shape = [size if isinstance(size, int) else ANY_SIZE for size in value.shape]
+        found.append([name, str(value.dtype)[len("torch.") :], shape])
+    return found
 
 
 def start(request):

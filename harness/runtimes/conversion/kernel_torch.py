@@ -129,16 +129,8 @@ def _call(kernel: Kernel, tensors: Iterator[Any]) -> list[Any]:
 def _operator(kernel: Kernel) -> Any:
     import torch
 
-    library, name, *overload = _path(kernel.op)
+    name, _, overload = kernel.op.removeprefix(TORCH).partition(".")
     try:
-        packet = getattr(getattr(torch.ops, library), name)
-        return getattr(packet, overload[0] if overload else "default")
+        return getattr(getattr(torch.ops.aten, name), overload or "default")
     except (AttributeError, RuntimeError) as error:
         raise Infeasible(f"{kernel.op}: torch {torch.__version__} has no such operator") from error
-
-
-def _path(op: str) -> list[str]:
-    """Library, name and overload; others than ATen stand behind it."""
-    parts = op.split(".")
-    ours = len(parts) > 3 or parts[1] in ("torchvision", "torchaudio")
-    return parts[1:] if ours and f"{parts[0]}." == TORCH else parts
